@@ -1,0 +1,84 @@
+# Each command sets up what it needs, given rustup's stable Rust, Node 20.19 or later with npm, and apt-get as root.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TSC := tests/node_modules/.bin/tsc
+RUN_TESTS := node --test --test-reporter=spec
+# Listed by make, because Node 20 and later ones disagree about folders and patterns.
+NODE_TESTS := $(wildcard tests/codec/*.test.mjs tests/node/*.test.mjs)
+# Those that need no browser.
+QUICK_PACKAGE_TESTS := $(addprefix tests/package/,contents.test.mjs loader.test.mjs types.test.mjs workerd.test.mjs)
+PACKAGE_TESTS := $(wildcard tests/package/*.test.mjs)
+BROWSER_TESTS := $(wildcard tests/tools/*.test.mjs tests/browser/*.test.mjs)
+TYPE_PROJECTS := pkg/tsconfig.json $(wildcard tests/types/tsconfig*.json)
+
+.PHONY: help
+help:
+	@echo 'make build       pkg/ ready for npm pack'
+	@echo 'make test        every check'
+	@echo 'make test-quick  the checks that take under three minutes'
+	@echo 'make format      formats the Rust sources'
+	@echo 'make clean       removes everything that was built'
+
+.PHONY: setup-build setup
+setup-build:
+	@tests/tools/setup.sh rust npm
+setup:
+	@tests/tools/setup.sh rust npm chromium
+
+.PHONY: build build-quick
+build: setup-build
+	cargo xtask package
+# For the seconds between two edits: the same package, compiled fast and several times as large.
+build-quick: setup-build
+	cargo xtask package --quick
+
+# ── Checks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: test test-quick
+# One after the other, cheap ones first: two cores gain nothing from more, and the output stays readable.
+test: setup
+	$(MAKE) --no-print-directory check-format
+	$(MAKE) --no-print-directory check-lints
+	$(MAKE) --no-print-directory test-rust
+	$(MAKE) --no-print-directory build
+	$(MAKE) --no-print-directory check-types
+	$(MAKE) --no-print-directory test-node
+	$(MAKE) --no-print-directory test-package test-browser
+test-quick: setup-build
+	$(MAKE) --no-print-directory check-format
+	cargo clippy --quiet --all-targets -- --deny warnings
+	$(MAKE) --no-print-directory test-rust
+	$(MAKE) --no-print-directory build-quick
+	$(MAKE) --no-print-directory check-types
+	$(RUN_TESTS) $(NODE_TESTS) $(QUICK_PACKAGE_TESTS)
+
+.PHONY: check-format check-lints check-types
+check-format:
+	cargo fmt --all --check
+check-lints:
+	cargo clippy --quiet --all-targets -- --deny warnings
+	cargo clippy --quiet --lib --target wasm32-unknown-unknown -- --deny warnings
+	cargo clippy --quiet --package xtask --profile xtask -- --deny warnings
+check-types:
+	for project in $(TYPE_PROJECTS); do $(TSC) --project "$$project"; done
+
+.PHONY: test-rust test-node test-package test-browser
+test-rust:
+	cargo test --quiet
+test-node:
+	$(if $(NODE_TESTS),$(RUN_TESTS) $(NODE_TESTS))
+test-package:
+	$(if $(PACKAGE_TESTS),$(RUN_TESTS) $(PACKAGE_TESTS))
+test-browser:
+	$(if $(BROWSER_TESTS),$(RUN_TESTS) $(BROWSER_TESTS))
+
+# ── Housekeeping ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: format clean
+format:
+	cargo fmt --all
+clean:
+	cargo clean
+	rm -rf build pkg/dist tests/node_modules

@@ -1,0 +1,196 @@
+/** A handle of one database. */
+import type * as contract from "../../types/offshoot.js";
+import type { CoreCloneOptions, CoreScope } from "../core.js";
+import type { OffshootError } from "../errors.js";
+import { checkName, checkOptions, invalidOption, oneOf, signal, text, when } from "./check.js";
+import { closesAtEndOfBlock } from "./dispose.js";
+import { Changes, type Side } from "./diff.js";
+import { asCollectionInfo, asDatabaseInfo, asLineageEntry, asMoment } from "./reports.js";
+import { Scoped } from "./scoped.js";
+import { Session } from "./session.js";
+import { Snapshot, sessionOf } from "./snapshot.js";
+import type { Abandon, Store } from "./store.js";
+import { runTransaction } from "./transaction.js";
+
+/** Lets diff() reach another handle's session without making it part of the class's face. */
+const sessions = new WeakMap<object, { session: Session; store: Store }>();
+const CLONE = { at: when, existing: oneOf("fail", "open") };
+const DIFF = { collection: text, at: when, against: { is: () => true, words: "" }, signal };
+
+/** Opens a handle; the store has been retained for it, and is released if that fails. */
+export async function openDatabase<S extends contract.SchemaOf<S>>(
+  store: Store,
+  name: string,
+  temporary = false,
+): Promise<Database<S>> {
+  let scope: CoreScope;
+  try {
+    scope = await store.core.database(name);
+  } catch (error) {
+    await store.release();
+    throw store.instance.error(error);
+  }
+  const database = new Database<S>(store, name, scope, temporary);
+  // The store was destroyed while this handle was on its way.
+  if (store.doom === undefined) return database;
+  for (const abandon of [...store.handles]) await abandon(store.doom);
+  throw store.doom;
+}
+
+export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implements contract.Database<S> {
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+  readonly name: string;
+  readonly closed: Promise<OffshootError | undefined>;
+  readonly #store: Store;
+  readonly #session: Session;
+  readonly #temporary: boolean;
+  #tellClosed!: (reason: OffshootError | undefined) => void;
+  #closing: Promise<void> | undefined;
+  readonly #abandon: Abandon = (reason) => this.#end(reason, false);
+
+  constructor(store: Store, name: string, scope: CoreScope, temporary: boolean) {
+    const session = new Session(store.instance, scope, "live");
+    super(session);
+    this.name = name;
+    this.#store = store;
+    this.#session = session;
+    this.#temporary = temporary;
+    this.closed = new Promise((resolve) => (this.#tellClosed = resolve));
+    store.handles.add(this.#abandon);
+    sessions.set(this, { session, store });
+    scope.on_close((error) => {
+      this.#abandon(error === undefined ? undefined : store.instance.error(error)).catch(() => undefined);
+    });
+  }
+
+  get store(): string {
+    return this.#store.name;
+  }
+
+  get storageMode(): "indexeddb" | "memory" | "custom" {
+    return this.#store.core.storage_mode();
+  }
+
+  async transaction<R>(
+    body: (tx: contract.Transaction<S>) => R | Promise<R>,
+    options?: contract.TransactionOptions,
+  ): Promise<R> {
+    return runTransaction<S, R>(this.#session, body, options);
+  }
+
+  async at(moment: contract.When): Promise<contract.Snapshot<S>> {
+    if (!when.is(moment)) throw invalidOption("when", `of at must be ${when.words}`, moment);
+    const scope = await this.#session.callAsync(() => this.#session.scope.at(asMoment(moment)));
+    return new Snapshot<S>(this.#session, scope);
+  }
+
+  async collections(): Promise<contract.CollectionInfo[]> {
+    return (await this.#session.callAsync(() => this.#session.scope.collections())).map(asCollectionInfo);
+  }
+
+  // The rows of the store's catalog.
+
+  async database(name: string): Promise<contract.Database<S>> {
+    checkName(name, "database");
+    this.#session.check();
+    this.#store.retain();
+    return openDatabase<S>(this.#store, name);
+  }
+
+  async databases(): Promise<contract.DatabaseInfo[]> {
+    return (await this.#session.callAsync(() => this.#store.core.databases())).map(asDatabaseInfo);
+  }
+
+  async clone(name?: string, options: contract.CloneOptions = {}): Promise<contract.Database<S>> {
+    if (name !== undefined) checkName(name, "database");
+    checkOptions(options, CLONE, "clone");
+    const given: CoreCloneOptions = {};
+    if (options.at !== undefined) given.at = asMoment(options.at);
+    if (options.existing !== undefined) given.existing = options.existing;
+    const made = await this.#session.callAsync(() => this.#session.scope.create_clone(name, given));
+    this.#store.retain();
+    return openDatabase<S>(this.#store, made, name === undefined);
+  }
+
+  async lineage(): Promise<contract.LineageEntry[]> {
+    return (await this.#session.callAsync(() => this.#session.scope.lineage())).map(asLineageEntry);
+  }
+
+  async status(): Promise<contract.CloneStatus> {
+    return (await this.#session.callAsync(() => this.#session.scope.status())) as contract.CloneStatus;
+  }
+
+  diff(options: contract.DiffOptions<S> = {}): contract.Changes<S> {
+    checkOptions(options, DIFF, "diff");
+    const { collection, at, against, signal } = options;
+    const other = this.#other(against);
+    return new Changes<S>({
+      collection,
+      signal,
+      subject: () => this.#side(at),
+      against: async () => (other === undefined ? undefined : other()),
+    });
+  }
+
+  async drop(): Promise<void> {
+    await this.#session.callAsync(() => this.#session.scope.drop_database());
+    await this.#end(undefined, false);
+  }
+
+  async stats(): Promise<contract.Stats> {
+    return this.#session.callAsync(() => this.#store.core.stats());
+  }
+
+  close(): Promise<void> {
+    return this.#end(undefined, this.#temporary);
+  }
+
+  /** How to reach what this database is compared with. */
+  #other(against: contract.DiffOptions<S>["against"]): (() => Promise<Side>) | undefined {
+    if (against === undefined) return undefined;
+    if (when.is(against)) return () => this.#side(against as contract.When);
+    const database = typeof against === "object" ? sessions.get(against) : undefined;
+    if (database !== undefined) {
+      if (database.store !== this.#store) throw invalidOption("against", "of diff must be of the same store", against);
+      return async () => side(database.session);
+    }
+    const snapshot = typeof against === "object" ? sessionOf(against) : undefined;
+    if (snapshot === undefined) {
+      throw invalidOption("against", `of diff must be ${when.words}, a database or a snapshot`, against);
+    }
+    return async () => side(snapshot);
+  }
+
+  /** This database at a moment, or now. */
+  async #side(moment: contract.When | undefined): Promise<Side> {
+    if (moment === undefined) return side(this.#session);
+    const past = await this.at(moment);
+    return { session: sessionOf(past)!, release: () => void past.close().catch(() => undefined) };
+  }
+
+  #end(reason: OffshootError | undefined, drop: boolean): Promise<void> {
+    return (this.#closing ??= this.#finish(reason, drop));
+  }
+
+  async #finish(reason: OffshootError | undefined, drop: boolean): Promise<void> {
+    const { scope, instance } = this.#session;
+    this.#session.end(`the database is closed. database="${this.name}"`, reason);
+    this.#store.handles.delete(this.#abandon);
+    try {
+      // A temporary clone that can't be dropped now, because it has clones itself say, goes at the next open.
+      if (drop) await scope.drop_database().catch(() => undefined);
+      await scope.close();
+    } catch (error) {
+      throw instance.error(error);
+    } finally {
+      await this.#store.release().finally(() => this.#tellClosed(reason));
+    }
+  }
+}
+closesAtEndOfBlock(Database);
+
+function side(session: Session): Side {
+  session.check();
+  const fixed = session.fixed();
+  return { session: fixed, release: () => session.release(fixed) };
+}

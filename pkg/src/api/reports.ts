@@ -1,0 +1,30 @@
+/** The core's reports as the declarations have them: times, which cross as milliseconds, become Dates. */
+import type { CollectionInfo, DatabaseInfo, LineageEntry, When } from "../../types/offshoot.js";
+
+/** A point of history in the core's terms: a version's text or milliseconds. */
+export function asMoment(when: When): string | number {
+  return typeof when === "string" ? when : when.getTime();
+}
+
+export function asDatabaseInfo(report: object): DatabaseInfo {
+  return withDates(report, "createdAt", "expiresAt") as unknown as DatabaseInfo;
+}
+
+export function asLineageEntry(report: object): LineageEntry {
+  return withDates(report, "createdAt") as unknown as LineageEntry;
+}
+
+export function asCollectionInfo(report: object): CollectionInfo {
+  const { name, kind, indexes } = report as Partial<CollectionInfo>;
+  return { name: name!, kind: kind!, indexes: indexes ?? [] };
+}
+
+function withDates(report: object, ...names: string[]): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(report)) {
+    // What the core has nothing to say about is absent, not undefined.
+    if (value === undefined) continue;
+    copy[name] = names.includes(name) ? new Date(value as number) : value;
+  }
+  return copy;
+}

@@ -1,0 +1,143 @@
+/**
+ * One scope of the core in use: a database as it is now, a snapshot, or a transaction. Calls into the core go through
+ * here: closed or not, synchronously or not, and every error as an OffshootError.
+ */
+import { Reader } from "../codec/index.js";
+import type { CoreScope } from "../core.js";
+import { OffshootError } from "../errors.js";
+import type { Instance } from "../instance.js";
+
+export type Mode = "live" | "snapshot" | "transaction";
+
+/** Reads the document that the core's synchronous `get` left in its memory. */
+const documents = new Reader(new Uint8Array(0));
+
+export class Session {
+  readonly instance: Instance;
+  readonly scope: CoreScope;
+  readonly mode: Mode;
+  readonly #parent: Session | undefined;
+  #ended: { message: string; cause: unknown } | undefined;
+  /** Of a transaction: the calls that wait for storage. */
+  readonly #pending = new Set<Promise<unknown>>();
+
+  constructor(instance: Instance, scope: CoreScope, mode: Mode, parent?: Session) {
+    this.instance = instance;
+    this.scope = scope;
+    this.mode = mode;
+    this.#parent = parent;
+  }
+
+  /** From here on every call fails with CLOSED; the first reason stays. */
+  end(message: string, cause?: unknown): void {
+    this.#ended ??= { message, cause };
+  }
+
+  check(): void {
+    if (this.#ended !== undefined) {
+      const { message, cause } = this.#ended;
+      throw new OffshootError("CLOSED", message, {}, cause === undefined ? {} : { cause });
+    }
+    this.#parent?.check();
+  }
+
+  version(): string {
+    this.check();
+    return this.call(() => this.scope.version());
+  }
+
+  /** A synchronous call of the scope. */
+  call<R>(work: () => R): R {
+    try {
+      return work();
+    } catch (error) {
+      throw this.instance.error(error);
+    }
+  }
+
+  /** An asynchronous call of the scope. */
+  async callAsync<R>(work: () => Promise<R>): Promise<R> {
+    this.check();
+    try {
+      return await work();
+    } catch (error) {
+      throw this.instance.error(error);
+    }
+  }
+
+  /** The shortest way to a document. Undefined: absent; `null`: it needs storage. */
+  get(collection: string, id: string): object | undefined | null {
+    this.check();
+    const { instance } = this;
+    let found: number;
+    try {
+      found = this.scope.get(collection, id);
+    } catch (error) {
+      throw instance.error(error);
+    }
+    if (found === 0) return undefined;
+    if (found < 0) return null;
+    const start = instance.core.result_ptr();
+    documents.reset(instance.bytes(), start, start + instance.core.result_len());
+    return documents.document(id);
+  }
+
+  /** Runs an op that only reads. The bytes are copied before this returns. */
+  read(op: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    this.check();
+    return this.call(() => this.scope.run(op)) ?? this.#later(op);
+  }
+
+  /** Runs an op that writes. Outside of a transaction that is a commit, which never ends at once. */
+  write(op: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    if (this.mode === "transaction") return this.read(op);
+    this.check();
+    return this.#later(op);
+  }
+
+  async #later(op: Uint8Array): Promise<Uint8Array> {
+    try {
+      const work = this.scope.run_async(op);
+      if (this.mode === "transaction") this.#track(work);
+      return await work;
+    } catch (error) {
+      throw this.instance.error(error);
+    }
+  }
+
+  #track(work: Promise<unknown>): void {
+    const tracked = work.finally(() => this.#pending.delete(tracked));
+    this.#pending.add(tracked);
+    // Whoever called is told; here the rejection is looked at only if the body ends first.
+    tracked.catch(() => undefined);
+  }
+
+  /** Waits for the calls that are under way; rejects with the first one's error. */
+  async settled(): Promise<void> {
+    try {
+      while (this.#pending.size > 0) await Promise.all(this.#pending);
+    } catch (error) {
+      throw this.instance.error(error);
+    }
+  }
+
+  /** A session whose reads all see one point: itself, unless it is a live one. */
+  fixed(): Session {
+    if (this.mode !== "live") return this;
+    this.check();
+    return new Session(
+      this.instance,
+      this.call(() => this.scope.snapshot()),
+      "snapshot",
+      this,
+    );
+  }
+
+  /** Gives back what `fixed` made. */
+  release(fixed: Session): void {
+    if (fixed === this) return;
+    fixed.end("the reading has ended");
+    // Nobody waits for it, and a store that was closed meanwhile has given the snapshot back itself.
+    fixed.scope.close().catch(() => undefined);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The stores that are open in this realm. All handles of one store share its engine, which is opened with the first
+ * and closed with the last of them.
+ */
+import type { OpenOptions } from "../../types/offshoot.js";
+import type { CoreStore } from "../core.js";
+import { OffshootError } from "../errors.js";
+import { type Instance, instance } from "../instance.js";
+import { checkAgreement, coreOptions, coreStorage } from "./options.js";
+
+/** Closes a handle for a reason that is not its user's. */
+export type Abandon = (reason: OffshootError | undefined) => Promise<void>;
+
+export class Store {
+  /** How to close each open handle. */
+  readonly handles = new Set<Abandon>();
+  readonly name: string;
+  readonly instance: Instance;
+  readonly core: CoreStore;
+  readonly options: OpenOptions;
+  /** Why no handle may be opened any more. */
+  doom: OffshootError | undefined;
+  readonly #entry: Entry;
+
+  constructor(name: string, loaded: Instance, core: CoreStore, options: OpenOptions, entry: Entry) {
+    this.name = name;
+    this.instance = loaded;
+    this.core = core;
+    this.options = options;
+    this.#entry = entry;
+  }
+
+  /** Counts one user more; each calls `release` once. */
+  retain(): void {
+    this.#entry.users++;
+  }
+
+  async release(): Promise<void> {
+    this.#entry.users--;
+    if (this.#entry.users > 0) return;
+    this.#entry.leaving = true;
+    try {
+      await this.core.close();
+    } catch (error) {
+      throw this.instance.error(error);
+    } finally {
+      leave(this.name, this.#entry);
+    }
+  }
+}
+
+/** A store from the moment somebody opens it to the moment it is closed; or the time that its destruction takes. */
+interface Entry {
+  users: number;
+  opening: Promise<Store> | undefined;
+  /** The last user has gone, or the store is being destroyed: whoever wants it waits until it has `left`. */
+  leaving: boolean;
+  readonly left: Promise<void>;
+  readonly tellLeft: () => void;
+}
+
+const entries = new Map<string, Entry>();
+
+function enter(name: string, users: number): Entry {
+  let tellLeft!: () => void;
+  const left = new Promise<void>((resolve) => (tellLeft = resolve));
+  const entry = { users, opening: undefined, leaving: users === 0, left, tellLeft };
+  entries.set(name, entry);
+  return entry;
+}
+
+function leave(name: string, entry: Entry): void {
+  if (entries.get(name) === entry) entries.delete(name);
+  entry.tellLeft();
+}
+
+/** The store, opened or shared, with one user more. */
+export async function acquire(name: string, options: OpenOptions): Promise<Store> {
+  const loaded = await instance(options.wasm);
+  for (;;) {
+    const entry = entries.get(name);
+    if (entry === undefined) return openFirst(name, loaded, options);
+    if (entry.leaving) {
+      await entry.left;
+      continue;
+    }
+    entry.users++;
+    // If that opening fails, this one tries by itself: its options may be better.
+    const store = await entry.opening!.catch(() => undefined);
+    if (store === undefined) continue;
+    try {
+      if (store.doom !== undefined) throw store.doom;
+      checkAgreement(store.options, store.core.storage_mode(), options);
+    } catch (error) {
+      await store.release();
+      if (store.doom !== undefined) continue;
+      throw loaded.error(error);
+    }
+    return store;
+  }
+}
+
+async function openFirst(name: string, loaded: Instance, options: OpenOptions): Promise<Store> {
+  const entry = enter(name, 1);
+  const made = (core: CoreStore): Store => new Store(name, loaded, core, options, entry);
+  try {
+    entry.opening = loaded.core.Store.open(name, coreOptions(options)).then(made);
+    return await entry.opening;
+  } catch (error) {
+    leave(name, entry);
+    throw loaded.error(error);
+  }
+}
+
+/** Deletes a store. Its handles in this realm close first; those of other tabs are told by the core. */
+export async function destroyStore(name: string, where: OpenOptions["storage"]): Promise<void> {
+  const loaded = await instance();
+  const from = await closeOpen(name, where);
+  // A store of this name in another kind of storage may go on being open; it is another store.
+  const entry = entries.has(name) ? undefined : enter(name, 0);
+  try {
+    await loaded.core.Store.destroy(name, coreStorage(from));
+  } catch (error) {
+    throw loaded.error(error);
+  } finally {
+    if (entry !== undefined) leave(name, entry);
+  }
+}
+
+/** Closes the store of this name, if one is open where the caller means, and returns where the one to destroy lies. */
+async function closeOpen(name: string, where: OpenOptions["storage"]): Promise<OpenOptions["storage"]> {
+  let from = where;
+  for (let entry = entries.get(name); entry !== undefined; entry = entries.get(name)) {
+    const store = entry.leaving ? undefined : await entry.opening!.catch(() => undefined);
+    if (store !== undefined && !entry.leaving) {
+      const mode = store.core.storage_mode();
+      const lies = mode === "custom" ? store.options.storage : mode;
+      if (where !== undefined && where !== lies) return where;
+      from = lies;
+      entry.leaving = true;
+      store.doom = new OffshootError("CLOSED", `the store was destroyed. store="${name}"`);
+      for (const abandon of [...store.handles]) abandon(store.doom).catch(() => undefined);
+    }
+    await entry.left;
+  }
+  return from;
+}

@@ -1,0 +1,79 @@
+/**
+ * What the wasm core exports, as TypeScript sees it. Only declarations: the code is generated from the Rust sources.
+ * Documents, keys and ops cross as MessagePack bytes; errors are thrown as plain objects (see errors.ts).
+ */
+import type { Durability, Stats, StorageBackend } from "../types/offshoot.js";
+
+export interface CoreModule {
+  version(): string;
+  /** Where the last synchronous `get` that found a document left it; valid until the next call into the core. */
+  result_ptr(): number;
+  result_len(): number;
+  /** What the panic hook recorded; from then on the instance is dead. */
+  last_panic(): string | undefined;
+  readonly Store: CoreStoreClass;
+}
+
+export interface CoreStoreClass {
+  open(name: string, options: CoreOpenOptions): Promise<CoreStore>;
+  destroy(name: string, options: { storage?: "indexeddb" | "memory"; backend?: StorageBackend }): Promise<void>;
+}
+
+export interface CoreOpenOptions {
+  storage?: "indexeddb" | "memory";
+  backend?: StorageBackend;
+  durability?: Durability;
+  /** Milliseconds, Infinity allowed; undefined: what the store has. */
+  retain?: number;
+  cacheBytes?: number;
+  repair?: boolean;
+  now?: () => number;
+}
+
+export interface CoreStore {
+  storage_mode(): "indexeddb" | "memory" | "custom";
+  database(name: string): Promise<CoreScope>;
+  databases(): Promise<object[]>;
+  stats(): Promise<Stats>;
+  close(): Promise<void>;
+}
+
+export interface CoreTransactionOptions {
+  isolation?: "serializable" | "snapshot";
+  retries?: number;
+  durability?: Durability;
+  onCommit?: (version: string) => void;
+}
+
+export interface CoreCloneOptions {
+  at?: string | number;
+  existing?: "fail" | "open";
+}
+
+/** Something that reads: a database as it is now, a snapshot, or a transaction. */
+export interface CoreScope {
+  version(): string;
+  name(): string;
+  /** -1: it needs storage, ask again with run_async; 0: absent; 1: found, at result_ptr() and result_len(). */
+  get(collection: string, id: string): number;
+  /** Undefined: it needs storage or a commit, ask again with run_async and the same bytes. */
+  run(op: Uint8Array): Uint8Array | undefined;
+  run_async(op: Uint8Array, durability?: Durability): Promise<Uint8Array>;
+  snapshot(): CoreScope;
+  at(when: string | number): Promise<CoreScope>;
+  predates_clone(): boolean;
+  transaction(body: (tx: CoreScope) => Promise<unknown>, options: CoreTransactionOptions): Promise<unknown>;
+  create_clone(name: string | undefined, options: CoreCloneOptions): Promise<string>;
+  lineage(): Promise<object[]>;
+  status(): Promise<object>;
+  collections(): Promise<object[]>;
+  drop_database(): Promise<void>;
+  diff_page(
+    against: CoreScope | undefined,
+    collection: string | undefined,
+    after: Uint8Array | undefined,
+    limit: number,
+  ): Promise<Uint8Array>;
+  on_close(callback: (error: object | undefined) => void): void;
+  close(): Promise<void>;
+}

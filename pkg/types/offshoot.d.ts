@@ -1,0 +1,245 @@
+/// <reference lib="esnext.disposable" />
+/**
+ * The public surface of the npm package `offshoot`: the contract that the sources in `pkg/src` are checked against.
+ * Names and meanings here are fixed; adding to them is welcome, renaming is not. Behaviour: tests/SEMANTICS.md.
+ * Every promise rejects with an OffshootError, or with what the caller's own function threw (a transaction's body).
+ * A call that returns no promise throws at once, with the same errors.
+ */
+
+// ── Opening ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Opens store `name`, creating it on first use, and returns its root database `main`, or `options.database`, which must
+ * exist. A second open in one realm shares the engine and its options; one that contradicts them fails with INVALID_OPTION.
+ */
+export function open<S extends SchemaOf<S> = any>(name: string, options?: OpenOptions): Promise<Database<S>>;
+/** Deletes a store with everything in it, unsent writes too. Open handles, in other tabs too, close with code `CLOSED`. */
+export function destroy(name: string, options?: Pick<OpenOptions, "storage">): Promise<void>;
+/** The version of this package's core. */
+export function version(): Promise<string>;
+
+/** Collection name -> document type or KV<value type>; an interface or a type. One name is one kind (WRONG_KIND). */
+export type SchemaOf<S> = { [N in keyof S]: Doc };
+declare const kvValue: unique symbol;
+/** Marks a KV collection in a schema: `{ todos: Todo; settings: KV<Setting> }`. */
+export interface KV<V> { readonly [kvValue]: V }
+export type DocNames<S> = string extends keyof S ? string : { [N in keyof S & string]: S[N] extends KV<any> ? never : N }[keyof S & string];
+export type KvNames<S> = string extends keyof S ? string : { [N in keyof S & string]: S[N] extends KV<any> ? N : never }[keyof S & string];
+export type KvOf<S, N> = string extends keyof S ? any : N extends keyof S ? S[N] extends KV<infer V> ? V : any : any;
+
+export interface OpenOptions {
+  database?: string;                                   // default "main"; another must exist (DATABASE_NOT_FOUND)
+  /**
+   * Default: IndexedDB where it exists and works, else memory; `db.storageMode` tells which, and never changes.
+   * "indexeddb" asked for by name never falls back (STORAGE_UNAVAILABLE). A memory store lives while a handle is open.
+   */
+  storage?: "indexeddb" | "memory" | StorageBackend;
+  durability?: Durability;                             // default "relaxed"
+  history?: { retain: Duration };                      // how far back at() reaches beyond what clones pin; the store keeps it; default "1h"
+  cacheBytes?: number;                                 // block cache budget, default 32 MiB
+  repair?: boolean;                                    // open a damaged or wiped store all the same, with what is left
+  wasm?: string | object;                              // URL, bytes or WebAssembly.Module, when it can't be found by itself; the realm's first open decides
+  now?: () => number;                                  // for tests: the clock of retain and at(Date)
+  signal?: AbortSignal;
+}
+export type Durability = "relaxed" | "strict";         // what a resolved write survives: the tab's death | power loss
+export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;   // a number is milliseconds; Infinity: for ever
+/** Names a point of a store's history: opaque, comparable as text, valid in the store that gave it. Not a date. */
+export type Version = string;
+export type When = Version | Date;
+
+// ── Values ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * What can be stored. Anything else (function, symbol, cyclic, class instance) fails with INVALID_VALUE and its path. In an
+ * object `undefined` is an absent field: inserts leave it out, a plain update removes it.
+ * At most 64 deep and 16 MiB (TOO_LARGE). A field name with a dot is stored, but no path reaches it.
+ */
+export type Value = null | boolean | number | bigint | string | Date | Uint8Array | Value[] | { [field: string]: Value };
+export type Doc = { id?: string } & object;
+export type Stored<T> = T & { id: string };                                                    // as read
+export type New<T> = T extends unknown ? { [K in keyof T as K extends "id" ? never : K]: T[K] } & { id?: string } : never;   // as written
+export type KeyPart = string | number | Uint8Array;
+export type Key = KeyPart | readonly KeyPart[];        // KV keys; ordered by type, then value; arrays piecewise
+
+// ── Databases ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
+  readonly name: string;
+  readonly store: string;
+  readonly storageMode: "indexeddb" | "memory" | "custom";
+  readonly version: Version;                           // the newest that this handle knows
+  readonly closed: Promise<OffshootError | undefined>; // resolves when the handle closes: by close(), or why
+  collection<N extends DocNames<S>>(name: N): Collection<S[N]>;
+  kv(): KeyValue<KvOf<S, "kv">>;
+  kv<N extends KvNames<S>>(name: N): KeyValue<KvOf<S, N>>;
+  /**
+   * Serializable by default. Reads come from one snapshot plus the transaction's own writes; anything may be awaited
+   * inside, fetch included. At a conflict the body runs again, `retries` times (default 8), then CONFLICT. What the body
+   * throws undoes it and comes out unchanged. `db` itself is outside of the transaction: use `tx`. A call on `tx` that is
+   * under way when the body ends is waited for; if it fails, so does the transaction.
+   */
+  transaction<R>(body: (tx: Transaction<S>) => R | Promise<R>, options?: TransactionOptions): Promise<R>;
+  /** The database as it was. Close it: an open snapshot keeps its history. */
+  at(when: When): Promise<Snapshot<S>>;
+  /** Names of the collections and KV collections here, with kinds and indexes. */
+  collections(): Promise<CollectionInfo[]>;
+
+  // clones
+  database(name: string): Promise<Database<S>>;        // another database of this store; DATABASE_NOT_FOUND
+  databases(): Promise<DatabaseInfo[]>;
+  /** Without a name: a temporary clone, dropped when its handle closes, or at the next open. */
+  clone(name?: string, options?: CloneOptions): Promise<Database<S>>;
+  lineage(): Promise<LineageEntry[]>;
+  status(): Promise<CloneStatus>;
+  diff(options?: DiffOptions<S>): Changes<S>;
+  drop(): Promise<void>;
+
+  stats(): Promise<Stats>;
+  close(): Promise<void>;                                       // this handle only; `await using` does it too
+}
+/** Ends with its body: any later call fails with CLOSED. */
+export interface Transaction<S extends SchemaOf<S> = any> {
+  readonly version: Version;                           // what it reads
+  collection<N extends DocNames<S>>(name: N): WritableCollection<S[N]>;
+  kv(): KeyValue<KvOf<S, "kv">>;
+  kv<N extends KvNames<S>>(name: N): KeyValue<KvOf<S, N>>;
+}
+export interface TransactionOptions {
+  isolation?: "serializable" | "snapshot";
+  retries?: number;
+  durability?: Durability;                             // default: the store's
+  onCommit?: (version: Version) => void;               // once, and only if something was written
+  signal?: AbortSignal;                                // heeded until the body has ended; a commit under way is not torn
+}
+export interface Snapshot<S extends SchemaOf<S> = any> extends AsyncDisposable {
+  readonly version: Version;
+  readonly predatesClone: boolean;
+  collection<N extends DocNames<S>>(name: N): ReadonlyCollection<S[N]>;
+  kv(): ReadonlyKeyValue<KvOf<S, "kv">>;
+  kv<N extends KvNames<S>>(name: N): ReadonlyKeyValue<KvOf<S, N>>;
+  close(): Promise<void>;
+}
+export interface CloneOptions { at?: When; existing?: "fail" | "open" }        // default "fail": DATABASE_EXISTS
+
+export type CloneStatus =
+  | { state: "root" | "shadowed" | "materialized" }
+  | { state: "materializing"; rowsDone: number; rowsTotal: number; bytesDone: number };
+export interface LineageEntry { name: string; asOf?: Version; createdAt: Date; createdVersion: Version; status: CloneStatus; remote?: string }
+export interface DatabaseInfo { name: string; origin?: string; asOf?: Version; createdAt: Date; expiresAt?: Date; status: CloneStatus; dependents: string[]; ownBytes: number }
+export interface CollectionInfo { name: string; kind: "documents" | "kv"; indexes: IndexInfo[] }
+export interface IndexInfo { name: string; fields: string[]; unique: boolean; state: "building" | "ready" }
+
+export interface DiffOptions<S> {
+  collection?: keyof S & string;
+  at?: When;                                           // this database then; default: now
+  /** Default: the origin where the clone began. A When: this database then. Or another database or snapshot of the store. */
+  against?: When | Database<any> | Snapshot<any>;
+  signal?: AbortSignal;
+}
+export interface Changes<S> extends AsyncIterable<Change<S>> { toArray(): Promise<Change<S>[]> }
+export type Change<S = any> =
+  | { [N in DocNames<S>]: { kind: "documents"; collection: N; key: string } & Edit<Stored<S extends Record<N, infer T> ? T : any>> }[DocNames<S>]
+  | { [N in KvNames<S>]: { kind: "kv"; collection: N; key: Key } & Edit<KvOf<S, N>> }[KvNames<S>];
+export type Edit<R> = { op: "insert"; after: R } | { op: "update"; before: R; after: R; fields: string[] } | { op: "delete"; before: R };
+
+// ── Documents ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface ReadonlyCollection<T = any> {
+  get(id: string): Promise<Stored<T> | undefined>;
+  getMany(ids: readonly string[]): Promise<(Stored<T> | undefined)[]>;      // in the order of `ids`
+  find(): Query<T>;                                     // all of them, by id
+  count(): Promise<number>;
+}
+export interface WritableCollection<T = any> extends ReadonlyCollection<T> {
+  insert(doc: New<T>): Promise<string>;                 // the id, a UUIDv7 when the document has none; KEY_EXISTS if taken
+  insertMany(docs: readonly New<T>[]): Promise<string[]>;       // one commit
+  put(doc: New<T>): Promise<string>;                    // insert or replace
+  putMany(docs: readonly New<T>[]): Promise<string[]>;
+  update(id: string, change: Update<T>): Promise<boolean>;          // false: there is no such document
+  delete(id: string): Promise<boolean>;
+  deleteMany(which: readonly string[]): Promise<number>;            // how many there were; one commit
+}
+export interface Collection<T = any> extends WritableCollection<T> {}
+
+export type Fields<T> = T extends unknown ? keyof T & string : never;
+export type FieldOf<T, K> = T extends unknown ? K extends keyof T ? T[K] : never : never;
+export type Path<T> = Fields<Stored<T>> | `${Fields<T>}.${string}`;         // checked to the first dot
+type Dotted<T, V> = { [P in `${Fields<T>}.${string}`]?: V };
+/** Of MongoDB's update language: $set $unset $inc, dotted paths; a plain object means $set. */
+export type Update<T> = Assign<T> | UpdateOperators<T>;
+export type Assign<T> = Partial<T> & { id?: never } & Dotted<T, any>;
+type Amount<T> = { [K in keyof T]?: NonNullable<T[K]> extends number | bigint ? number | bigint : never } & Dotted<T, number | bigint>;
+export interface UpdateOperators<T> {
+  $set?: Assign<T>; $unset?: { [P in Exclude<Path<T>, "id">]?: true | 1 | "" };
+  $inc?: Amount<T>;
+}
+
+/** Immutable: each call gives a new query. Iterating reads one snapshot, in pages. */
+export interface Query<T, R = Stored<T>> extends AsyncIterable<R> {
+  toArray(): Promise<R[]>;
+  skip(n: number): Query<T, R>;
+  limit(n: number): Query<T, R>;
+  after(cursor: string): Query<T, R>;                   // goes on behind the page() of this query that gave the cursor
+  page(size: number): Promise<{ rows: R[]; next?: string }>;
+  first(): Promise<R | undefined>;
+  count(): Promise<number>;
+}
+
+// ── KV ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** From `start` to before `end`, low to high whatever `reverse`. `prefix`: text or bytes (matches itself too), or leading parts (does not). */
+export interface KvRange { prefix?: string | Uint8Array | readonly KeyPart[]; start?: Key; startAfter?: Key; end?: Key }
+export interface ReadonlyKeyValue<V = any> {
+  get(key: Key): Promise<V | undefined>;
+  getMany(keys: readonly Key[]): Promise<(V | undefined)[]>;
+  has(key: Key): Promise<boolean>;
+  getField<F extends Fields<V>>(key: Key, field: F): Promise<FieldOf<V, F> | undefined>;
+  list(options?: KvRange & { reverse?: boolean; limit?: number }): KvQuery<V>;
+  count(options?: KvRange): Promise<number>;
+}
+export interface KeyValue<V = any> extends ReadonlyKeyValue<V> {
+  set(key: Key, value: V, options?: { ifAbsent?: boolean; ifPresent?: boolean }): Promise<boolean>;   // false: the condition did not hold
+  setMany(entries: Iterable<readonly [Key, V]>): Promise<void>;
+  delete(key: Key): Promise<boolean>;
+  deleteMany(keys: readonly Key[]): Promise<number>;                      // one commit
+  setField<F extends Fields<V>>(key: Key, field: F, value: FieldOf<V, F> | undefined): Promise<void>;   // a name, no path; undefined removes; WRONG_KIND if no map
+}
+export interface KvQuery<V> extends AsyncIterable<[Key, V]> { toArray(): Promise<[Key, V][]> }
+
+// ── Errors and figures ───────────────────────────────────────────────────────────────────────────────────────────
+
+export class OffshootError<C extends ErrorCode = ErrorCode> extends Error {
+  readonly code: C;
+  readonly details: ErrorDetails<C>;
+  readonly retryable: boolean;                          // the same call can succeed later
+  /** Works across realms and copies of the package, where instanceof does not. */
+  static is<C extends ErrorCode = ErrorCode>(error: unknown, ...codes: C[]): error is OffshootError<C>;
+}
+export type ErrorDetails<C> =
+  C extends "CLONE_DEPENDENCY" ? { dependents: string[] }
+  : C extends "CLONE_DEPTH_EXCEEDED" ? { materialize: string }
+  : C extends "HISTORY_PRUNED" ? { oldest: Version }
+  : C extends "INVALID_VALUE" | "INVALID_UPDATE" ? { path: string }
+  : Record<string, unknown>;
+export type ErrorCode =
+  | "INVALID_NAME" | "INVALID_KEY" | "INVALID_VALUE" | "INVALID_FILTER" | "INVALID_UPDATE" | "INVALID_OPTION" | "TOO_LARGE"
+  | "DATABASE_EXISTS" | "DATABASE_NOT_FOUND" | "KEY_EXISTS" | "UNIQUE_VIOLATION" | "NOT_A_NUMBER" | "OVERFLOW" | "WRONG_KIND"
+  | "CONFLICT" | "MERGE_CONFLICT" | "NOT_A_CLONE" | "CLONE_DEPTH_EXCEEDED" | "CLONE_DEPENDENCY" | "HISTORY_PRUNED"
+  | "CLOSED" | "ABORTED" | "TIMEOUT" | "QUOTA_EXCEEDED" | "STORAGE_UNAVAILABLE" | "STORAGE_CORRUPT" | "FORMAT_TOO_NEW" | "INVALID_IMPORT"
+  | "NO_REMOTE" | "OFFLINE" | "UNAUTHORIZED" | "FORBIDDEN" | "REMOTE_REJECTED" | "PROTOCOL_MISMATCH" | "INTERNAL";   // ABORTED: `cause` is the signal's reason
+export interface Stats { rows: number; blocks: number; blockBytes: number; liveBytes: number; reclaimableBytes: number; logEntries: number; logBytes: number; cacheHits: number; cacheMisses: number; cachedBytes: number; quota?: number; usage?: number; persisted?: boolean }
+
+/** A backend of the user's own: byte records by space and name, with a numbered contract and a suite to check it (src/storage). */
+export interface StorageBackend {
+  readonly contract: 1;
+  read(space: string, names: readonly string[]): Promise<(Uint8Array | undefined)[]>;
+  list(space: string, options: { from?: string; before?: string; limit: number }): Promise<[name: string, bytes: Uint8Array][]>;
+  /** All or nothing. False, with nothing written, when a record named in `absent` is there or one in `present` is not. */
+  write(batch: { put: [space: string, name: string, bytes: Uint8Array][]; delete: [space: string, name: string][]; absent: [string, string][]; present: [string, string][]; durability: Durability }): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+// ── Entry points ─────────────────────────────────────────────────────────────────────────────────────────────────
+// offshoot          browsers, bundlers, Node, Deno, Bun (chosen by the package's export conditions)
+export {};

@@ -1,0 +1,142 @@
+//! The catalog: databases as rows of the store's own layer, versioned like all rows.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeView};
+use crate::types::row::{prefix, prefix_end, row, split_suffix};
+use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
+
+const DATABASES: &str = "databases";
+const SETTINGS: &str = "settings";
+
+/// Where a clone began: a database's name, resolved as the catalog was at that LSN.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    pub name: String,
+    pub as_of: u64,
+}
+
+/// A database's row, under its name. New fields come last, with a default.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DatabaseRow {
+    /// Tells a database from one made later under its name.
+    pub id: u64,
+    pub layer: u64,
+    pub origin: Option<Origin>,
+    /// The LSN that made the database; `None` in the version that made it.
+    pub created: Option<u64>,
+    pub created_at: u64,
+    /// All rows of its origin were copied, and the link was cut.
+    #[serde(default)]
+    pub materialized: bool,
+    /// When a clone drops itself, in milliseconds since 1970.
+    #[serde(default)]
+    pub expires_at: Option<u64>,
+    /// A clone without a name of its own: it goes when its handle closes.
+    #[serde(default)]
+    pub temporary: bool,
+}
+
+impl DatabaseRow {
+    pub fn layer(&self) -> LayerId {
+        LayerId(self.layer)
+    }
+}
+
+/// A database's row, and the LSN of the version that was read.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: DatabaseName,
+    pub row: DatabaseRow,
+    pub lsn: Lsn,
+}
+
+impl Entry {
+    pub fn created(&self) -> Lsn {
+        self.row.created.map_or(self.lsn, Lsn)
+    }
+}
+
+pub fn suffix(name: &DatabaseName) -> Suffix {
+    Suffix::new(DATABASES, Kind::Catalog, name.as_str().as_bytes())
+}
+
+/// The row of the catalog's layer that says what `name` is.
+pub fn database_row(name: &DatabaseName) -> Vec<u8> {
+    row(LayerId::CATALOG, suffix(name).as_bytes())
+}
+
+/// The row that holds the store's own setting `name`.
+pub fn setting_row(name: &str) -> Vec<u8> {
+    row(LayerId::CATALOG, Suffix::new(SETTINGS, Kind::Catalog, name.as_bytes()).as_bytes())
+}
+
+pub fn encode<T: Serialize>(value: &T) -> Result<Version> {
+    rmp_serde::to_vec(value)
+        .map(Version::value)
+        .map_err(|error| Error::new(ErrorCode::Internal, format!("a catalog row cannot be encoded: {error}")))
+}
+
+fn decode<T: DeserializeOwned>(found: &Found) -> Attempt<T> {
+    let value = found.version.here().expect("BUG: a row was read whole");
+    rmp_serde::from_slice(value).map_err(|error| {
+        Fault::Error(Error::corrupt(format!("a catalog row cannot be decoded: {error}. lsn={}", found.lsn)))
+    })
+}
+
+/// The database `name` as it was at `at`.
+pub fn find(view: TreeView<'_>, name: &DatabaseName, at: Lsn) -> Attempt<Option<Entry>> {
+    match view.get(&database_row(name), at)? {
+        Some(found) if !found.version.is_tombstone() => {
+            Ok(Some(Entry { name: name.clone(), row: decode(&found)?, lsn: found.lsn }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// As `find`; an unknown name is DATABASE_NOT_FOUND.
+pub fn get(view: TreeView<'_>, name: &DatabaseName, at: Lsn) -> Attempt<Entry> {
+    find(view, name, at)?.ok_or_else(|| Fault::Error(not_found(name)))
+}
+
+pub fn not_found(name: &DatabaseName) -> Error {
+    Error::new(ErrorCode::DatabaseNotFound, format!("there is no such database. name={name}"))
+        .with_text("name", name.as_str())
+}
+
+/// All databases at `at`, by name.
+pub fn list(view: TreeView<'_>, at: Lsn) -> Attempt<Vec<Entry>> {
+    let range = RowRange {
+        from: row(LayerId::CATALOG, &prefix(DATABASES, Kind::Catalog)),
+        before: row(LayerId::CATALOG, &prefix_end(DATABASES, Kind::Catalog)),
+    };
+    let mut cursor = RowCursor::new(view, &range, at, false);
+    let mut all = Vec::new();
+    while let Some(next) = cursor.next()? {
+        let found = next.found(view)?;
+        if found.version.is_tombstone() {
+            continue;
+        }
+        let (_, suffix) = crate::types::row::split_row(&next.row);
+        let name = split_suffix(suffix).and_then(|(_, _, key)| std::str::from_utf8(key).ok());
+        let name = name.ok_or_else(|| Error::corrupt("a catalog row has no name"))?;
+        all.push(Entry { name: DatabaseName::new(name)?, row: decode(&found)?, lsn: found.lsn });
+    }
+    Ok(all)
+}
+
+/// The names of the databases that read through `name`: those that keep it from being dropped.
+pub fn dependents(all: &[Entry], name: &DatabaseName) -> Vec<String> {
+    let reads_it = |entry: &&Entry| entry.row.origin.as_ref().is_some_and(|origin| origin.name == name.as_str());
+    all.iter().filter(reads_it).map(|entry| entry.name.to_string()).collect()
+}
+
+/// The store's setting `name` at `at`.
+pub fn setting<T: DeserializeOwned>(view: TreeView<'_>, name: &str, at: Lsn) -> Attempt<Option<T>> {
+    match view.get(&setting_row(name), at)? {
+        Some(found) if !found.version.is_tombstone() => decode(&found).map(Some),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,219 @@
+//! Clones: one catalog row each, whatever the origin's size.
+
+use std::rc::Rc;
+
+use super::catalog::{self, DatabaseRow, Entry, Origin};
+use super::database::Database;
+use super::history::When;
+use super::path::Path;
+use super::pipeline::Frame;
+use super::store::Store;
+use crate::error::{Detail, Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Change, RowRange};
+use crate::platform::Platform;
+use crate::types::{DatabaseName, LayerId, Lsn, Version, limits};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Existing {
+    #[default]
+    Fail,
+    Open,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct CloneOptions {
+    pub at: Option<When>,
+    pub existing: Existing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    Root,
+    Shadowed,
+    Materialized,
+}
+
+#[derive(Clone, Debug)]
+pub struct LineageEntry {
+    pub name: DatabaseName,
+    pub as_of: Option<Lsn>,
+    pub created_at: u64,
+    pub created: Lsn,
+    pub status: Status,
+}
+
+#[derive(Clone, Debug)]
+pub struct DatabaseInfo {
+    pub name: DatabaseName,
+    pub origin: Option<String>,
+    pub as_of: Option<Lsn>,
+    pub created_at: u64,
+    pub expires_at: Option<u64>,
+    pub status: Status,
+    pub dependents: Vec<String>,
+    /// About how many bytes of versions the database wrote itself.
+    pub own_bytes: u64,
+}
+
+/// A layer's number: random, so that no two tabs draw the same; never the catalog's.
+pub fn draw_layer(platform: &dyn Platform) -> LayerId {
+    LayerId((platform.random() >> 1) | 1)
+}
+
+fn status(row: &DatabaseRow) -> Status {
+    match (&row.origin, row.materialized) {
+        (Some(_), _) => Status::Shadowed,
+        (None, true) => Status::Materialized,
+        (None, false) => Status::Root,
+    }
+}
+
+impl Database {
+    /// Makes a clone of this database (SEMANTICS C1) and returns its name.
+    pub async fn create_clone(
+        self: &Rc<Database>,
+        name: Option<DatabaseName>,
+        options: CloneOptions,
+    ) -> Result<DatabaseName> {
+        self.check_open()?;
+        let at = match options.at {
+            Some(when) => Some(self.resolve(when).await?),
+            None => None,
+        };
+        let this = self.clone();
+        let temporary = name.is_none();
+        let name = match name {
+            Some(name) => name,
+            None => DatabaseName::new(&format!("temporary-{:016x}", self.store.platform.random()))?,
+        };
+        let (id, layer) = (self.store.platform.random(), draw_layer(&*self.store.platform));
+        let created_at = self.store.platform.now();
+        let made = name.clone();
+        let evaluate = move |frame: &Frame<'_>| {
+            let own = this.entry(frame.view, frame.at)?;
+            if let Some(other) = catalog::find(frame.view, &made, frame.at)? {
+                return check_existing(&own, &other, options.existing);
+            }
+            let as_of = this.check_point(frame, at, &own)?;
+            let origin = Some(Origin { name: own.name.to_string(), as_of: as_of.0 });
+            let (created, materialized, expires_at) = (None, false, None);
+            let row =
+                DatabaseRow { id, layer: layer.0, origin, created, created_at, materialized, expires_at, temporary };
+            let change = Change(catalog::database_row(&made), catalog::encode(&row)?.encode());
+            Ok(((), vec![change]))
+        };
+        self.store.commit(self.store.durability, evaluate).await?;
+        Ok(name)
+    }
+
+    /// The LSN that a clone begins at: history still holds it, this database existed, and the depth allows it.
+    fn check_point(&self, frame: &Frame<'_>, at: Option<Lsn>, own: &Entry) -> Attempt<Lsn> {
+        let as_of = at.unwrap_or(frame.at);
+        if as_of < frame.state.manifest.floor() {
+            return Err(super::history::pruned(frame.state).into());
+        }
+        let then = catalog::find(frame.view, &own.name, as_of)?.filter(|entry| self.is_own(entry));
+        let Some(then) = then else {
+            let message = format!("the database did not exist at that version. name={}, version={as_of}", own.name);
+            return Err(Error::new(ErrorCode::InvalidOption, message).into());
+        };
+        let path = Path::from_entry(frame.view, then, as_of)?;
+        if path.levels().len() > limits::CLONE_DEPTH {
+            let message = format!(
+                "clones of clones go {} deep at most: materialize one on the way. name={}, path={path}",
+                limits::CLONE_DEPTH,
+                own.name
+            );
+            let error = Error::new(ErrorCode::CloneDepthExceeded, message);
+            return Err(error.with_text("materialize", own.name.as_str()).into());
+        }
+        Ok(as_of)
+    }
+
+    /// Removes this database. One that others read through stays, and the error names them (SEMANTICS C8, C9).
+    pub async fn drop_database(self: &Rc<Database>) -> Result<()> {
+        self.check_open()?;
+        if *self.name() == DatabaseName::main() {
+            return Err(Error::new(ErrorCode::NotAClone, "the root database main cannot be dropped"));
+        }
+        let this = self.clone();
+        let evaluate = move |frame: &Frame<'_>| {
+            let own = this.entry(frame.view, frame.at)?;
+            let dependents = catalog::dependents(&catalog::list(frame.view, frame.at)?, &own.name);
+            if !dependents.is_empty() {
+                let message =
+                    format!("other databases are clones of it. name={}, clones={}", own.name, dependents.join(", "));
+                let error = Error::new(ErrorCode::CloneDependency, message);
+                return Err(error.with("dependents", Detail::Texts(dependents)).into());
+            }
+            Ok(((), vec![Change(catalog::database_row(&own.name), Version::tombstone().encode())]))
+        };
+        self.store.commit(self.store.durability, evaluate).await.map(drop)
+    }
+
+    /// This database first, the root last (SEMANTICS C4).
+    pub async fn lineage(self: &Rc<Database>) -> Result<Vec<LineageEntry>> {
+        self.check_open()?;
+        self.store
+            .read(|state, view| {
+                let mut entry = self.entry(view, state.head)?;
+                let mut lineage = Vec::new();
+                loop {
+                    let origin = entry.row.origin.clone();
+                    lineage.push(LineageEntry {
+                        as_of: origin.as_ref().map(|origin| Lsn(origin.as_of)),
+                        created_at: entry.row.created_at,
+                        created: entry.created(),
+                        status: status(&entry.row),
+                        name: entry.name,
+                    });
+                    let Some(origin) = origin else { return Ok(lineage) };
+                    entry = catalog::get(view, &DatabaseName::new(&origin.name)?, Lsn(origin.as_of))?;
+                }
+            })
+            .await
+    }
+
+    pub async fn status(self: &Rc<Database>) -> Result<Status> {
+        self.check_open()?;
+        self.store.read(|state, view| Ok(status(&self.entry(view, state.head)?.row))).await
+    }
+}
+
+/// A clone under a name that is taken: an error, or the one that is there, if it is a clone of the same database.
+fn check_existing(own: &Entry, other: &Entry, existing: Existing) -> Attempt<((), Vec<Change>)> {
+    let is_clone_of_own = other.row.origin.as_ref().is_some_and(|origin| origin.name == own.name.as_str());
+    if existing == Existing::Open && is_clone_of_own {
+        return Ok(((), Vec::new()));
+    }
+    let message = format!("there is a database with this name. name={}", other.name);
+    Err(Error::new(ErrorCode::DatabaseExists, message).with_text("name", other.name.as_str()).into())
+}
+
+impl Store {
+    /// All databases, by name.
+    pub async fn databases(self: &Rc<Store>) -> Result<Vec<DatabaseInfo>> {
+        self.read(|state, view| {
+            let all = catalog::list(view, state.head)?;
+            let mut infos = Vec::with_capacity(all.len());
+            for entry in &all {
+                let layer = entry.row.layer();
+                let range =
+                    RowRange { from: layer.0.to_be_bytes().to_vec(), before: (layer.0 + 1).to_be_bytes().to_vec() };
+                let origin = entry.row.origin.as_ref();
+                infos.push(DatabaseInfo {
+                    name: entry.name.clone(),
+                    origin: origin.map(|origin| origin.name.clone()),
+                    as_of: origin.map(|origin| Lsn(origin.as_of)),
+                    created_at: entry.row.created_at,
+                    expires_at: entry.row.expires_at,
+                    status: status(&entry.row),
+                    dependents: catalog::dependents(&all, &entry.name),
+                    own_bytes: view.bytes_in(&range)?,
+                });
+            }
+            Ok(infos)
+        })
+        .await
+    }
+}

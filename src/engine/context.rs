@@ -1,0 +1,184 @@
+//! What an operation works on: a path to read, and, where it may write, the transaction that takes the writes.
+
+use std::ops::ControlFlow;
+
+use super::path::Path;
+use super::read::{self, SuffixRange, Visible, just_after};
+use super::transaction::{Reader, Transaction};
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Fault, Found, TreeView};
+use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
+
+pub struct Context<'a> {
+    view: TreeView<'a>,
+    path: Path,
+    transaction: Option<&'a mut Transaction>,
+}
+
+/// A page of a scan, and where the next one begins.
+#[derive(Debug)]
+pub struct Page<T> {
+    pub rows: Vec<T>,
+    /// The suffix of the last row; `None`: the range is exhausted.
+    pub next: Option<Suffix>,
+}
+
+/// How much one page may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLimits {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+impl PageLimits {
+    pub fn up_to(rows: Option<usize>) -> PageLimits {
+        PageLimits { rows: rows.unwrap_or(usize::MAX).min(limits::PAGE_ROWS), bytes: limits::PAGE_BYTES }
+    }
+}
+
+impl<'a> Context<'a> {
+    pub fn reading(view: TreeView<'a>, path: Path) -> Context<'a> {
+        Context { view, path, transaction: None }
+    }
+
+    pub fn writing(view: TreeView<'a>, transaction: &'a mut Transaction) -> Context<'a> {
+        Context { view, path: transaction.path.clone(), transaction: Some(transaction) }
+    }
+
+    fn own(&self, suffix: &Suffix) -> Option<&Version> {
+        self.transaction.as_ref()?.writes().get(suffix)
+    }
+
+    fn record(&mut self, suffix: &Suffix, reader: Reader) -> Result<()> {
+        match &mut self.transaction {
+            Some(transaction) => transaction.record_key(suffix, reader),
+            None => Ok(()),
+        }
+    }
+
+    /// The value of a row, or `None` where it is absent (SEMANTICS R1, R8).
+    pub fn get(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Bytes>> {
+        if let Some(version) = self.own(suffix) {
+            return Ok(version.here().cloned());
+        }
+        self.record(suffix, reader)?;
+        let found = read::topmost(self.view, self.path.levels(), suffix.as_bytes())?;
+        Ok(found.and_then(|found| found.version.here().cloned()))
+    }
+
+    /// Walks visible rows in order and gathers a page of what `keep` makes of them.
+    pub fn scan<T>(
+        &mut self,
+        range: &SuffixRange,
+        reverse: bool,
+        page: PageLimits,
+        mut keep: impl FnMut(&Visible<'_>) -> Attempt<Option<(T, usize)>>,
+    ) -> Attempt<Page<T>> {
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        let mut last: Option<Suffix> = None;
+        let own = self.transaction.as_ref().map(|transaction| transaction.writes());
+        let mut is_full = page.rows == 0;
+        let walked = read::scan(self.view, self.path.levels(), own, range, reverse, |row| {
+            if is_full {
+                return Ok(ControlFlow::Break(()));
+            }
+            let kept = keep(&row)?;
+            last = Some(Suffix::from_bytes(row.suffix.to_vec()));
+            if let Some((item, size)) = kept {
+                rows.push(item);
+                bytes += size;
+            }
+            is_full = rows.len() >= page.rows || bytes >= page.bytes;
+            Ok(ControlFlow::Continue(()))
+        });
+        let next = match walked {
+            Ok(()) if is_full => last,
+            Ok(()) => None,
+            // What was gathered before a block was missing is a page; the next one begins where the block is needed.
+            Err(Fault::Need(blocks)) => Some(last.ok_or(Fault::Need(blocks))?),
+            Err(error) => return Err(error),
+        };
+        if let Some(transaction) = &mut self.transaction {
+            transaction.record_range(covered(range, reverse, next.as_ref()), Reader::Body)?;
+        }
+        Ok(Page { rows, next })
+    }
+
+    /// Fails with WRONG_KIND if the collection exists and is of the other kind.
+    pub fn check_kind(&mut self, collection: &CollectionName, kind: Kind) -> Attempt<()> {
+        self.kind_of(collection, kind, Reader::Body).map(drop)
+    }
+
+    fn kind_of(&mut self, collection: &CollectionName, kind: Kind, reader: Reader) -> Attempt<bool> {
+        let Some(row) = self.get(&collection_row(collection), reader)? else { return Ok(false) };
+        if decode_collection(&row)? == kind {
+            return Ok(true);
+        }
+        let other = if kind == Kind::Document { "key-value entries" } else { "documents" };
+        let message = format!("the collection holds {other}. collection={collection}");
+        Err(Error::new(ErrorCode::WrongKind, message).with_text("collection", collection.as_str()).into())
+    }
+
+    /// Makes the collection with its first row; one name is one kind.
+    pub fn ensure_collection(&mut self, collection: &CollectionName, kind: Kind) -> Attempt<()> {
+        if !self.kind_of(collection, kind, Reader::Engine)? {
+            self.put(collection_row(collection), vec![kind as u8].into())?;
+        }
+        Ok(())
+    }
+
+    /// Writes a value over whatever is there (SEMANTICS W7, W9).
+    pub fn put(&mut self, suffix: Suffix, value: Bytes) -> Attempt<()> {
+        let base = self.base(&suffix)?;
+        self.write(suffix, Version::value(value).based_on(base))
+    }
+
+    /// Writes a tombstone over a row that is visible (SEMANTICS W4).
+    pub fn delete(&mut self, suffix: Suffix) -> Attempt<()> {
+        let base = self.base(&suffix)?;
+        self.write(suffix, Version::tombstone().based_on(base))
+    }
+
+    fn write(&mut self, suffix: Suffix, version: Version) -> Attempt<()> {
+        let transaction = self.transaction.as_mut().expect("BUG: operations that write are given a transaction");
+        Ok(transaction.write(suffix, version)?)
+    }
+
+    /// The LSN, below this layer, of the version first replaced. In a root there is nothing below and nothing to look up.
+    fn base(&mut self, suffix: &Suffix) -> Attempt<Option<Lsn>> {
+        if self.path.below().is_empty() {
+            return Ok(None);
+        }
+        if let Some(version) = self.own(suffix) {
+            return Ok(version.base);
+        }
+        self.record(suffix, Reader::Engine)?;
+        if let Some(found) = read::topmost(self.view, &self.path.levels()[..1], suffix.as_bytes())? {
+            return Ok(found.version.base);
+        }
+        let below = read::topmost(self.view, self.path.below(), suffix.as_bytes())?;
+        Ok(below.filter(|found: &Found| !found.version.is_tombstone()).map(|found| found.lsn))
+    }
+}
+
+/// What a page has looked at, which is what its transaction depends on.
+fn covered(range: &SuffixRange, reverse: bool, next: Option<&Suffix>) -> SuffixRange {
+    let mut covered = range.clone();
+    match next {
+        Some(last) if reverse => covered.from = last.as_bytes().to_vec(),
+        Some(last) => covered.before = just_after(last.as_bytes()),
+        None => {}
+    }
+    covered
+}
+
+/// The row of a collection itself, under the empty name.
+pub fn collection_row(collection: &CollectionName) -> Suffix {
+    Suffix::new("", Kind::Collection, collection.as_str().as_bytes())
+}
+
+pub fn decode_collection(row: &[u8]) -> Result<Kind> {
+    let kind = row.first().copied().and_then(Kind::from_byte);
+    kind.ok_or_else(|| Error::corrupt("a collection's row cannot be read"))
+}

@@ -1,0 +1,217 @@
+//! A handle on a database as it is now: reads at the head, single calls, transactions.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::catalog::{self, Entry};
+use super::context::{Context, decode_collection};
+use super::op::{Answer, Op, Step};
+use super::path::Path;
+use super::pipeline::{Frame, changes_of};
+use super::read::{self, SuffixRange};
+use super::snapshot::Snapshot;
+use super::store::{Store, closed};
+use super::transaction::{Guard, Transaction};
+use crate::error::{Error, Result};
+use crate::lsm::{Attempt, Fault, State, TreeView};
+use crate::storage::Durability;
+use crate::types::row::{prefix, prefix_end, split_suffix};
+use crate::types::{CollectionName, DatabaseName, Kind, Lsn};
+
+pub struct Database {
+    pub(super) store: Rc<Store>,
+    name: DatabaseName,
+    /// Tells this database from one made later under its name.
+    id: u64,
+    /// The path at a head, for as long as neither the head nor the catalog moves.
+    cached: RefCell<Option<Cached>>,
+    closed: RefCell<Option<Error>>,
+}
+
+struct Cached {
+    head: Lsn,
+    catalog: Lsn,
+    row_lsn: Lsn,
+    path: Path,
+}
+
+/// A collection's name and kind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CollectionInfo {
+    pub name: String,
+    pub kind: Kind,
+}
+
+impl Database {
+    pub(super) fn new(store: Rc<Store>, entry: Entry) -> Database {
+        Database { store, name: entry.name, id: entry.row.id, cached: RefCell::default(), closed: RefCell::default() }
+    }
+
+    pub fn name(&self) -> &DatabaseName {
+        &self.name
+    }
+
+    pub fn store(&self) -> &Rc<Store> {
+        &self.store
+    }
+
+    /// The newest commit that this handle knows.
+    pub fn version(&self) -> Lsn {
+        self.store.head()
+    }
+
+    pub fn check_open(&self) -> Result<()> {
+        match &*self.closed.borrow() {
+            Some(error) => Err(error.clone()),
+            None => self.store.check_open(),
+        }
+    }
+
+    /// Ends this handle only.
+    pub fn close(&self) {
+        self.closed.borrow_mut().get_or_insert_with(|| closed("the database handle"));
+    }
+
+    /// The path now, and the LSN of the catalog row that says so.
+    fn path(&self, state: &State, view: TreeView<'_>) -> Attempt<(Path, Lsn)> {
+        if let Some(cached) = &*self.cached.borrow()
+            && cached.catalog == state.catalog_changed
+        {
+            let path = if cached.head == state.head { cached.path.clone() } else { cached.path.at(state.head) };
+            return Ok((path, cached.row_lsn));
+        }
+        let (path, row_lsn) = self.path_at(view, state.head)?;
+        let (head, catalog) = (state.head, state.catalog_changed);
+        self.cached.replace(Some(Cached { head, catalog, row_lsn, path: path.clone() }));
+        Ok((path, row_lsn))
+    }
+
+    pub(super) fn path_at(&self, view: TreeView<'_>, at: Lsn) -> Attempt<(Path, Lsn)> {
+        let entry = self.entry(view, at)?;
+        let lsn = entry.lsn;
+        Ok((Path::from_entry(view, entry, at)?, lsn))
+    }
+
+    /// This database's own row; a dropped database's handle is closed.
+    pub(super) fn entry(&self, view: TreeView<'_>, at: Lsn) -> Attempt<Entry> {
+        let entry = catalog::find(view, &self.name, at)?.filter(|entry| entry.row.id == self.id);
+        entry.ok_or_else(|| {
+            Fault::Error(closed(&format!("the database was dropped and its handle. name={}", self.name)))
+        })
+    }
+
+    pub(super) fn is_own(&self, entry: &Entry) -> bool {
+        entry.row.id == self.id
+    }
+
+    /// Runs a reading call on what is in memory; `None`: it needs storage.
+    pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
+        if let Err(error) = self.check_open() {
+            return Some(Err(error));
+        }
+        self.store.read_now(|state, view| {
+            let (path, _) = self.path(state, view)?;
+            step_now(&mut Context::reading(view, path), op, &self.store)
+        })
+    }
+
+    /// Runs a single call; one that writes is one commit.
+    pub async fn run(self: &Rc<Database>, op: Op, durability: Option<Durability>) -> Result<Answer> {
+        self.check_open()?;
+        if !op.is_write() {
+            return self.snapshot().await?.run(op).await;
+        }
+        let this = self.clone();
+        let evaluate = move |frame: &Frame<'_>| this.evaluate(frame, &op);
+        let (answer, _) = self.store.commit(durability.unwrap_or(self.store.durability), evaluate).await?;
+        Ok(answer)
+    }
+
+    fn evaluate(&self, frame: &Frame<'_>, op: &Op) -> Attempt<(Answer, Vec<crate::lsm::Change>)> {
+        let (path, lsn) = self.path_at(frame.view, frame.at)?;
+        let layer = path.levels()[0].layer;
+        let mut transaction = Transaction::immediate(path, Guard { name: self.name.clone(), lsn });
+        let mut context = Context::writing(frame.view, &mut transaction);
+        let answer = match op.apply(&mut context, &self.store.ids)? {
+            Step::Done(answer) => answer,
+            Step::More(_) => unreachable!("BUG: a call that writes is done in one step"),
+        };
+        Ok((answer, changes_of(layer, transaction.writes())))
+    }
+
+    /// What the database is at the head: fixed from now on.
+    pub async fn snapshot(self: &Rc<Database>) -> Result<Snapshot> {
+        self.check_open()?;
+        let (path, _) = self.store.read(|state, view| self.path(state, view)).await?;
+        Ok(Snapshot::new(self.store.clone(), path, false))
+    }
+
+    /// As `snapshot`, if all that it needs is in memory.
+    pub fn snapshot_now(&self) -> Option<Result<Snapshot>> {
+        if let Err(error) = self.check_open() {
+            return Some(Err(error));
+        }
+        let path = self.store.read_now(|state, view| self.path(state, view))?;
+        Some(path.map(|(path, _)| Snapshot::new(self.store.clone(), path, false)))
+    }
+
+    /// A transaction's beginning: its snapshot and the catalog row that it stands on.
+    pub(super) async fn begin(&self, isolation: super::transaction::Isolation) -> Result<Transaction> {
+        self.check_open()?;
+        let (path, lsn) = self.store.read(|state, view| self.path(state, view)).await?;
+        Ok(Transaction::new(path, Guard { name: self.name.clone(), lsn }, isolation))
+    }
+
+    /// The collections here, those of the origin too.
+    pub async fn collections(self: &Rc<Database>) -> Result<Vec<CollectionInfo>> {
+        self.check_open()?;
+        self.store
+            .read(|state, view| {
+                let (path, _) = self.path(state, view)?;
+                collections(view, &path)
+            })
+            .await
+    }
+}
+
+/// Runs all steps of a call in one go.
+pub(super) fn step_now(context: &mut Context<'_>, op: &Op, store: &Store) -> Attempt<Answer> {
+    let mut step = op.apply(context, &store.ids)?;
+    loop {
+        match step {
+            Step::Done(answer) => return Ok(answer),
+            Step::More(next) => step = next.apply(context, &store.ids)?,
+        }
+    }
+}
+
+fn collections(view: TreeView<'_>, path: &Path) -> Attempt<Vec<CollectionInfo>> {
+    let range = SuffixRange { from: prefix("", Kind::Collection), before: prefix_end("", Kind::Collection) };
+    let mut found = Vec::new();
+    read::scan(view, path.levels(), None, &range, false, |row| {
+        let unreadable = || Error::corrupt("a collection's name cannot be read");
+        let (_, _, key) = split_suffix(row.suffix).ok_or_else(unreadable)?;
+        let name = std::str::from_utf8(key).map_err(|_| unreadable())?.to_string();
+        let version = row.version()?;
+        let kind = decode_collection(version.here().expect("BUG: a visible row has a value"))?;
+        found.push(CollectionInfo { name, kind });
+        Ok(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+/// Where a document's fast path begins: the kind is asked for only where nothing was found.
+impl Database {
+    /// The fields of a document, read from memory; `None`: it needs storage.
+    pub fn get_now(&self, collection: &str, id: &str) -> Option<Result<Option<crate::types::Bytes>>> {
+        let collection = match CollectionName::new(collection) {
+            Ok(collection) => collection,
+            Err(error) => return Some(Err(error)),
+        };
+        let answer = self.run_now(&Op::Get { collection, id: id.to_string() })?;
+        Some(answer.map(|answer| match answer {
+            Answer::Value(value) => value,
+            _ => unreachable!("BUG: a read of one document answers a value"),
+        }))
+    }
+}

@@ -1,0 +1,232 @@
+//! What one side has that the other has not, at a cost that grows with the change (SEMANTICS C11).
+//!
+//! Two paths are aligned from the bottom. A level that both share at one LSN cannot differ and is not looked at; of one
+//! that they share at two LSNs only what was written between them is; of all above, every row is a candidate.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::database::Database;
+use super::path::{Level, Path};
+use super::read::{self, SuffixRange, just_after};
+use super::snapshot::Snapshot;
+use crate::error::Result;
+use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
+use crate::query;
+use crate::types::pack::{Reader as PackReader, Shape};
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_row, split_suffix};
+use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
+
+/// Candidates looked at for one page.
+const PAGE: usize = 512;
+
+/// One row that differs. `before` is the other side's, `after` this side's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    pub kind: Kind,
+    pub collection: String,
+    pub key: Vec<u8>,
+    pub before: Option<Bytes>,
+    pub after: Option<Bytes>,
+    /// Top-level fields that differ, where both sides are objects.
+    pub fields: Vec<String>,
+}
+
+pub struct ChangePage {
+    pub changes: Vec<Change>,
+    /// Where the next page begins; `None`: there is none.
+    pub next: Option<Suffix>,
+}
+
+/// What a database is compared with.
+pub enum Side<'a> {
+    /// The origin where the clone began; a root's is nothing at all.
+    Origin,
+    Snapshot(&'a Snapshot),
+}
+
+impl Snapshot {
+    /// One page of the changes from `against` to here, in the order of their rows, after the suffix `after`.
+    pub async fn diff(
+        &self,
+        against: Side<'_>,
+        collection: Option<&CollectionName>,
+        after: Option<&Suffix>,
+    ) -> Result<ChangePage> {
+        self.check_open()?;
+        let other = match against {
+            Side::Origin => Path::of(self.path.below()),
+            Side::Snapshot(snapshot) => snapshot.path.clone(),
+        };
+        let ranges = ranges(collection, after);
+        self.store.read(|state, view| page(state, view, &self.path, &other, &ranges)).await
+    }
+}
+
+impl Database {
+    /// As `Snapshot::diff`, of the database now.
+    pub async fn diff(self: &Rc<Database>, against: Side<'_>) -> Result<Vec<Change>> {
+        let snapshot = self.snapshot().await?;
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let side = match &against {
+                Side::Origin => Side::Origin,
+                Side::Snapshot(snapshot) => Side::Snapshot(snapshot),
+            };
+            let page = snapshot.diff(side, None, after.as_ref()).await?;
+            all.extend(page.changes);
+            after = page.next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// The rows that can be changes: documents and entries, not what is derived from them.
+fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<SuffixRange> {
+    let mut ranges = match collection {
+        Some(name) => [Kind::Document, Kind::Entry]
+            .map(|kind| SuffixRange { from: prefix(name.as_str(), kind), before: prefix_end(name.as_str(), kind) })
+            .to_vec(),
+        // Names are not empty, so the rows of the collections themselves, under the empty name, come before.
+        None => vec![SuffixRange { from: vec![1], before: vec![0xff] }],
+    };
+    if let Some(after) = after {
+        let from = just_after(after.as_bytes());
+        for range in &mut ranges {
+            range.from = range.from.clone().max(from.clone());
+        }
+    }
+    ranges
+}
+
+/// A shared layer, seen by the two sides at two LSNs.
+struct Between {
+    layer: LayerId,
+    older: Lsn,
+    newer: Lsn,
+}
+
+struct Aligned<'a> {
+    whole: Vec<&'a Level>,
+    between: Vec<Between>,
+}
+
+fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
+    let (mut left, mut right) = (one.levels(), other.levels());
+    let mut between = Vec::new();
+    while let (Some((a, above_left)), Some((b, above_right))) = (left.split_last(), right.split_last()) {
+        if a.layer != b.layer {
+            break;
+        }
+        if a.lsn != b.lsn {
+            between.push(Between { layer: a.layer, older: a.lsn.min(b.lsn), newer: a.lsn.max(b.lsn) });
+        }
+        (left, right) = (above_left, above_right);
+    }
+    Aligned { whole: left.iter().chain(right).collect(), between }
+}
+
+fn page(state: &State, view: TreeView<'_>, one: &Path, other: &Path, ranges: &[SuffixRange]) -> Attempt<ChangePage> {
+    let aligned = align(one, other);
+    let mut candidates = BTreeSet::new();
+    for range in ranges {
+        for level in &aligned.whole {
+            gather(view, level.layer, level.lsn, Lsn::ZERO, range, &mut candidates)?;
+        }
+        for between in &aligned.between {
+            if between.older >= state.manifest.checkpoint() && state.notes.iter().all(|note| note.run.is_none()) {
+                gather_notes(state, between, range, &mut candidates);
+            } else {
+                gather(view, between.layer, between.newer, between.older, range, &mut candidates)?;
+            }
+        }
+    }
+    let is_more = candidates.len() > PAGE;
+    let mut changes = Vec::new();
+    let mut last = None;
+    for suffix in candidates.into_iter().take(PAGE) {
+        changes.extend(compare(view, one, other, &suffix)?);
+        last = Some(suffix);
+    }
+    Ok(ChangePage { changes, next: if is_more { last } else { None } })
+}
+
+/// Adds the rows of a layer whose newest version at `at` is newer than `above`: enough for this page, and one more.
+fn gather(
+    view: TreeView<'_>,
+    layer: LayerId,
+    at: Lsn,
+    above: Lsn,
+    range: &SuffixRange,
+    candidates: &mut BTreeSet<Suffix>,
+) -> Attempt<()> {
+    let rows = RowRange { from: row(layer, &range.from), before: row(layer, &range.before) };
+    let mut cursor = RowCursor::new(view, &rows, at, false);
+    let mut found = 0;
+    while found <= PAGE
+        && let Some(next) = cursor.next()?
+    {
+        let suffix = &next.row[LAYER_BYTES..];
+        if next.lsn > above && is_content(suffix) {
+            candidates.insert(Suffix::from_bytes(suffix.to_vec()));
+            found += 1;
+        }
+    }
+    Ok(())
+}
+
+fn gather_notes(state: &State, between: &Between, range: &SuffixRange, candidates: &mut BTreeSet<Suffix>) {
+    let since = state.notes.partition_point(|note| note.lsn <= between.older);
+    for note in state.notes[since..].iter().take_while(|note| note.lsn <= between.newer) {
+        for written in note.rows.iter() {
+            let (layer, suffix) = split_row(written);
+            if layer == between.layer && range.contains(suffix) && is_content(suffix) {
+                candidates.insert(Suffix::from_bytes(suffix.to_vec()));
+            }
+        }
+    }
+}
+
+fn is_content(suffix: &[u8]) -> bool {
+    matches!(split_suffix(suffix), Some((_, Kind::Document | Kind::Entry, _)))
+}
+
+fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Attempt<Option<Change>> {
+    let value = |path: &Path| -> Attempt<Option<Bytes>> {
+        let found = read::topmost(view, path.levels(), suffix.as_bytes())?;
+        Ok(found.and_then(|found| found.version.here().cloned()))
+    };
+    let (before, after) = (value(other)?, value(one)?);
+    if before == after {
+        return Ok(None);
+    }
+    let (collection, kind, key) = split_suffix(suffix.as_bytes()).expect("BUG: a candidate is content");
+    let fields = match (&before, &after) {
+        (Some(before), Some(after)) => changed_fields(before, after)?,
+        _ => Vec::new(),
+    };
+    Ok(Some(Change { kind, collection: collection.to_string(), key: key.to_vec(), before, after, fields }))
+}
+
+/// The names of the fields that differ, those of the new side first.
+fn changed_fields(before: &[u8], after: &[u8]) -> Result<Vec<String>> {
+    let is_map = |value: &[u8]| PackReader::new(value).shape().is_ok_and(|shape| shape == Shape::Map);
+    let mut changed = Vec::new();
+    if !is_map(before) || !is_map(after) {
+        return Ok(changed);
+    }
+    for (map, other) in [(after, before), (before, after)] {
+        let mut reader = PackReader::new(map);
+        for _ in 0..reader.map()? {
+            let name = reader.text()?;
+            let value = reader.value()?;
+            if query::field(other, name)? != Some(value) && !changed.iter().any(|other| other == name) {
+                changed.push(name.to_string());
+            }
+        }
+    }
+    Ok(changed)
+}

@@ -1,0 +1,33 @@
+//! Databases: layers and paths, transactions, clones, history, on the versioned map below.
+//!
+//! It promises what SEMANTICS.md numbers. It does not know JavaScript, IndexedDB or the wire; what it needs of the host
+//! comes through `Platform` and `Storage`.
+
+mod catalog;
+mod clone;
+mod conflict;
+mod context;
+mod database;
+mod diff;
+mod history;
+mod id;
+pub mod op;
+mod path;
+mod pipeline;
+mod read;
+mod snapshot;
+mod store;
+mod transact;
+mod transaction;
+mod turn;
+
+pub use clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
+pub use database::{CollectionInfo, Database};
+pub use diff::{Change, ChangePage, Side};
+pub use history::When;
+pub use op::{Answer, Op};
+pub use path::{Level, Path};
+pub use snapshot::Snapshot;
+pub use store::{OpenOptions, Stats, Store};
+pub use transact::{Ended, OpenTransaction, TransactionOptions};
+pub use transaction::Isolation;

@@ -1,0 +1,179 @@
+//! Documents by id.
+
+use std::collections::BTreeSet;
+
+use super::{Answer, MakeId, NewDocument, Op, Step};
+use crate::engine::context::{Context, PageLimits};
+use crate::engine::read::{SuffixRange, just_after};
+use crate::engine::transaction::Reader;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::Attempt;
+use crate::query;
+use crate::types::pack::Reader as PackReader;
+use crate::types::row::{prefix, prefix_end, split_suffix};
+use crate::types::{Bytes, CollectionName, Kind, Suffix, key, limits};
+
+pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<Step> {
+    let answer = match op {
+        Op::Get { collection, id } => {
+            let value = context.get(&document(collection, id)?, Reader::Body)?;
+            check_when_absent(context, collection, value.is_none())?;
+            Answer::Value(value)
+        }
+        Op::GetMany { collection, ids } => {
+            let mut values = Vec::with_capacity(ids.len());
+            for id in ids {
+                values.push(context.get(&document(collection, id)?, Reader::Body)?);
+            }
+            check_when_absent(context, collection, values.iter().any(Option::is_none))?;
+            Answer::Values(values)
+        }
+        Op::Count { collection, after, counted } => return count(context, collection, after.as_ref(), *counted),
+        Op::Find { collection, after, skip, limit } => {
+            return find(context, collection, after.as_ref(), *skip, *limit);
+        }
+        Op::Insert { collection, documents } => Answer::Ids(write(context, collection, documents, ids, true)?),
+        Op::Put { collection, documents } => Answer::Ids(write(context, collection, documents, ids, false)?),
+        Op::Update { collection, id, update } => {
+            let suffix = document(collection, id)?;
+            let found = context.get(&suffix, Reader::Engine)?;
+            check_when_absent(context, collection, found.is_none())?;
+            let Some(fields) = found else { return Ok(Step::Done(Answer::Flag(false))) };
+            let updated = query::apply(&fields, update)?;
+            if updated[..] != fields[..] {
+                check_document(&updated)?;
+                context.put(suffix, updated.into())?;
+            }
+            Answer::Flag(true)
+        }
+        Op::Delete { collection, ids } => {
+            let mut deleted = 0;
+            for id in ids {
+                let suffix = document(collection, id)?;
+                if context.get(&suffix, Reader::Engine)?.is_some() {
+                    context.delete(suffix)?;
+                    deleted += 1;
+                }
+            }
+            check_when_absent(context, collection, deleted < ids.len() as u64)?;
+            Answer::Count(deleted)
+        }
+        _ => unreachable!("BUG: an operation on entries"),
+    };
+    Ok(Step::Done(answer))
+}
+
+/// A document's row, without its layer.
+pub fn document(collection: &CollectionName, id: &str) -> Result<Suffix> {
+    let mut encoded = Vec::with_capacity(id.len() + 3);
+    key::write_id(&mut encoded, id)?;
+    Ok(Suffix::document(collection, &encoded))
+}
+
+/// A document that is there is proof of its collection's kind; where none is, the kind must be asked for.
+fn check_when_absent(context: &mut Context<'_>, collection: &CollectionName, absent: bool) -> Attempt<()> {
+    if absent { context.check_kind(collection, Kind::Document) } else { Ok(()) }
+}
+
+/// A document's fields: one map, no deeper and no larger than a value may be.
+fn check_document(fields: &[u8]) -> Result<()> {
+    if fields.len() > limits::VALUE_BYTES {
+        let message = format!("a document has at most {} bytes. bytes={}", limits::VALUE_BYTES, fields.len());
+        return Err(Error::new(ErrorCode::TooLarge, message));
+    }
+    PackReader::new(fields).value().map(drop)
+}
+
+fn write(
+    context: &mut Context<'_>,
+    collection: &CollectionName,
+    documents: &[NewDocument],
+    ids: &dyn MakeId,
+    insert: bool,
+) -> Attempt<Vec<String>> {
+    if documents.is_empty() {
+        return Ok(Vec::new());
+    }
+    context.ensure_collection(collection, Kind::Document)?;
+    let mut written = Vec::with_capacity(documents.len());
+    let mut given = BTreeSet::new();
+    for new in documents {
+        if let Some(id) = &new.id
+            && documents.len() > 1
+            && !given.insert(&id[..])
+        {
+            return Err(taken(id, "two documents of one call have the same id").into());
+        }
+        check_document(&new.fields)?;
+        let id = new.id.clone().unwrap_or_else(|| ids.make_id());
+        let suffix = document(collection, &id)?;
+        // An id that was just drawn is nobody's: there is nothing to look up.
+        if insert && new.id.is_some() && context.get(&suffix, Reader::Engine)?.is_some() {
+            return Err(taken(&id, "a document with this id is there already").into());
+        }
+        context.put(suffix, Bytes::from(&new.fields[..]))?;
+        written.push(id);
+    }
+    Ok(written)
+}
+
+fn taken(id: &str, message: &str) -> Error {
+    Error::new(ErrorCode::KeyExists, format!("{message}. id={id:?}")).with_text("key", id)
+}
+
+fn range(collection: &CollectionName, after: Option<&Suffix>) -> SuffixRange {
+    let from = match after {
+        Some(last) => just_after(last.as_bytes()),
+        None => prefix(collection.as_str(), Kind::Document),
+    };
+    SuffixRange { from, before: prefix_end(collection.as_str(), Kind::Document) }
+}
+
+fn count(
+    context: &mut Context<'_>,
+    collection: &CollectionName,
+    after: Option<&Suffix>,
+    counted: u64,
+) -> Attempt<Step> {
+    if after.is_none() {
+        context.check_kind(collection, Kind::Document)?;
+    }
+    let mut counted = counted;
+    let page = context.scan::<()>(&range(collection, after), false, PageLimits::up_to(None), |_| {
+        counted += 1;
+        Ok(None)
+    })?;
+    Ok(match page.next {
+        Some(last) => Step::More(Op::Count { collection: collection.clone(), after: Some(last), counted }),
+        None => Step::Done(Answer::Count(counted)),
+    })
+}
+
+fn find(
+    context: &mut Context<'_>,
+    collection: &CollectionName,
+    after: Option<&Suffix>,
+    skip: u64,
+    limit: Option<usize>,
+) -> Attempt<Step> {
+    if after.is_none() {
+        context.check_kind(collection, Kind::Document)?;
+    }
+    let mut left = skip;
+    let page = context.scan(&range(collection, after), false, PageLimits::up_to(limit), |row| {
+        if left > 0 {
+            left -= 1;
+            return Ok(None);
+        }
+        let unreadable = || Error::corrupt("a document's key cannot be read");
+        let id = split_suffix(row.suffix).and_then(|(_, _, encoded)| key::read_id(encoded)).ok_or_else(unreadable)?;
+        let version = row.version()?;
+        let fields = version.here().expect("BUG: a visible row has a value").clone();
+        let size = fields.len() + id.len() + 16;
+        Ok(Some(((id, fields), size)))
+    })?;
+    if page.rows.is_empty() && page.next.is_some() && limit != Some(0) {
+        return Ok(Step::More(Op::Find { collection: collection.clone(), after: page.next, skip: left, limit }));
+    }
+    Ok(Step::Done(Answer::Documents(page)))
+}

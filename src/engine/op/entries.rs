@@ -1,0 +1,199 @@
+//! Key-value entries.
+
+use super::{Answer, Condition, KeyRange, Op, Step};
+use crate::engine::context::{Context, PageLimits};
+use crate::engine::read::{SuffixRange, just_after};
+use crate::engine::transaction::Reader;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::Attempt;
+use crate::query;
+use crate::types::pack::{Reader as PackReader, Shape, write_map};
+use crate::types::row::{prefix, prefix_end, split_suffix};
+use crate::types::{Bytes, CollectionName, Kind, Suffix, limits};
+
+pub fn apply(op: &Op, context: &mut Context<'_>) -> Attempt<Step> {
+    let answer = match op {
+        Op::EntryGet { collection, keys, one } => {
+            let mut values = Vec::with_capacity(keys.len());
+            for key in keys {
+                values.push(context.get(&Suffix::entry(collection, key), Reader::Body)?);
+            }
+            check_when_absent(context, collection, values.iter().any(Option::is_none))?;
+            if *one { Answer::Value(values.pop().flatten()) } else { Answer::Values(values) }
+        }
+        Op::EntryHas { collection, key } => {
+            let found = context.get(&Suffix::entry(collection, key), Reader::Body)?.is_some();
+            check_when_absent(context, collection, !found)?;
+            Answer::Flag(found)
+        }
+        Op::EntryField { collection, key, field } => {
+            let value = context.get(&Suffix::entry(collection, key), Reader::Body)?;
+            check_when_absent(context, collection, value.is_none())?;
+            Answer::Value(match value {
+                Some(value) => query::field(check_map(&value)?, field)?.map(Bytes::from),
+                None => None,
+            })
+        }
+        Op::EntryList { collection, range, reverse, limit, after } => {
+            return list(context, collection, range, *reverse, *limit, after.as_deref());
+        }
+        Op::EntryCount { collection, range, after, counted } => {
+            return count(context, collection, range, after.as_ref(), *counted);
+        }
+        Op::EntrySet { collection, entries, condition } => Answer::Flag(set(context, collection, entries, *condition)?),
+        Op::EntryDelete { collection, keys } => {
+            let mut deleted = 0;
+            for key in keys {
+                let suffix = Suffix::entry(collection, key);
+                if context.get(&suffix, Reader::Engine)?.is_some() {
+                    context.delete(suffix)?;
+                    deleted += 1;
+                }
+            }
+            check_when_absent(context, collection, deleted < keys.len() as u64)?;
+            Answer::Count(deleted)
+        }
+        Op::EntrySetField { collection, key, field, value } => {
+            set_field(context, collection, key, field, value.as_deref())?;
+            Answer::Nothing
+        }
+        _ => unreachable!("BUG: an operation on documents"),
+    };
+    Ok(Step::Done(answer))
+}
+
+fn check_when_absent(context: &mut Context<'_>, collection: &CollectionName, absent: bool) -> Attempt<()> {
+    if absent { context.check_kind(collection, Kind::Entry) } else { Ok(()) }
+}
+
+fn check_value(value: &[u8]) -> Result<()> {
+    if value.len() > limits::VALUE_BYTES {
+        let message = format!("a value has at most {} bytes. bytes={}", limits::VALUE_BYTES, value.len());
+        return Err(Error::new(ErrorCode::TooLarge, message));
+    }
+    PackReader::new(value).value().map(drop)
+}
+
+fn check_map(value: &[u8]) -> Result<&[u8]> {
+    if PackReader::new(value).shape()? == Shape::Map {
+        return Ok(value);
+    }
+    Err(Error::new(ErrorCode::WrongKind, "the value is no object, and has no fields"))
+}
+
+fn set(
+    context: &mut Context<'_>,
+    collection: &CollectionName,
+    entries: &[(Vec<u8>, Vec<u8>)],
+    condition: Condition,
+) -> Attempt<bool> {
+    for (key, value) in entries {
+        check_value(value)?;
+        if condition != Condition::None {
+            let is_there = context.get(&Suffix::entry(collection, key), Reader::Engine)?.is_some();
+            if is_there != (condition == Condition::IfPresent) {
+                context.check_kind(collection, Kind::Entry)?;
+                return Ok(false);
+            }
+        }
+    }
+    if !entries.is_empty() {
+        context.ensure_collection(collection, Kind::Entry)?;
+    }
+    for (key, value) in entries {
+        context.put(Suffix::entry(collection, key), Bytes::from(&value[..]))?;
+    }
+    Ok(true)
+}
+
+/// Copies the whole value up, with the field set (SEMANTICS W5). On an absent key it makes an object with that field.
+fn set_field(
+    context: &mut Context<'_>,
+    collection: &CollectionName,
+    key: &[u8],
+    field: &str,
+    value: Option<&[u8]>,
+) -> Attempt<()> {
+    let suffix = Suffix::entry(collection, key);
+    let found = context.get(&suffix, Reader::Engine)?;
+    if found.is_none() && value.is_none() {
+        return context.check_kind(collection, Kind::Entry);
+    }
+    context.ensure_collection(collection, Kind::Entry)?;
+    let before = match &found {
+        Some(found) => check_map(found)?.to_vec(),
+        None => {
+            let mut empty = Vec::new();
+            write_map(&mut empty, 0);
+            empty
+        }
+    };
+    let edited = query::edit(Some(&before), &[field], 0, &mut |_| Ok(value.map(<[u8]>::to_vec)))?;
+    let edited = edited.expect("BUG: an object stays an object");
+    check_value(&edited)?;
+    if found.is_none() || edited != before {
+        context.put(suffix, edited.into())?;
+    }
+    Ok(())
+}
+
+fn suffix_range(collection: &CollectionName, range: &KeyRange) -> SuffixRange {
+    let entry = |key: &Vec<u8>| Suffix::entry(collection, key).as_bytes().to_vec();
+    let mut from = range.from.as_ref().map_or_else(|| prefix(collection.as_str(), Kind::Entry), entry);
+    if let Some(after) = &range.after {
+        from = from.max(just_after(&entry(after)));
+    }
+    let before = range.before.as_ref().map_or_else(|| prefix_end(collection.as_str(), Kind::Entry), entry);
+    SuffixRange { from, before }
+}
+
+fn list(
+    context: &mut Context<'_>,
+    collection: &CollectionName,
+    range: &KeyRange,
+    reverse: bool,
+    limit: Option<usize>,
+    after: Option<&[u8]>,
+) -> Attempt<Step> {
+    let mut suffixes = suffix_range(collection, range);
+    match after {
+        Some(last) if reverse => {
+            suffixes.before = suffixes.before.min(Suffix::entry(collection, last).as_bytes().to_vec())
+        }
+        Some(last) => suffixes.from = suffixes.from.max(just_after(Suffix::entry(collection, last).as_bytes())),
+        None => context.check_kind(collection, Kind::Entry)?,
+    }
+    let page = context.scan(&suffixes, reverse, PageLimits::up_to(limit), |row| {
+        let unreadable = || Error::corrupt("an entry's key cannot be read");
+        let (_, _, key) = split_suffix(row.suffix).ok_or_else(unreadable)?;
+        let version = row.version()?;
+        let value = version.here().expect("BUG: a visible row has a value").clone();
+        let size = key.len() + value.len() + 16;
+        Ok(Some(((key.to_vec(), value), size)))
+    })?;
+    Ok(Step::Done(Answer::Entries(page)))
+}
+
+fn count(
+    context: &mut Context<'_>,
+    collection: &CollectionName,
+    range: &KeyRange,
+    after: Option<&Suffix>,
+    counted: u64,
+) -> Attempt<Step> {
+    let mut suffixes = suffix_range(collection, range);
+    match after {
+        Some(last) => suffixes.from = suffixes.from.max(just_after(last.as_bytes())),
+        None => context.check_kind(collection, Kind::Entry)?,
+    }
+    let mut counted = counted;
+    let page = context.scan::<()>(&suffixes, false, PageLimits::up_to(None), |_| {
+        counted += 1;
+        Ok(None)
+    })?;
+    let (collection, range) = (collection.clone(), range.clone());
+    Ok(match page.next {
+        Some(last) => Step::More(Op::EntryCount { collection, range, after: Some(last), counted }),
+        None => Step::Done(Answer::Count(counted)),
+    })
+}

@@ -1,0 +1,184 @@
+//! What a caller can ask of a collection, as data: one way in for single calls, transactions and snapshots alike.
+
+mod decode;
+mod documents;
+mod encode;
+mod entries;
+
+use crate::engine::context::{Context, Page};
+use crate::error::Result;
+use crate::lsm::Attempt;
+use crate::query::Update;
+use crate::types::{Bytes, CollectionName, Suffix};
+
+/// A document to write: its id, if it has one yet, and its fields as a MessagePack map without `id`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewDocument {
+    pub id: Option<String>,
+    pub fields: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Condition {
+    #[default]
+    None,
+    IfAbsent,
+    IfPresent,
+}
+
+/// Which entries, by encoded key, before the collection's own prefix is put in front.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KeyRange {
+    pub from: Option<Vec<u8>>,
+    pub after: Option<Vec<u8>>,
+    pub before: Option<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Op {
+    Get {
+        collection: CollectionName,
+        id: String,
+    },
+    GetMany {
+        collection: CollectionName,
+        ids: Vec<String>,
+    },
+    Count {
+        collection: CollectionName,
+        after: Option<Suffix>,
+        counted: u64,
+    },
+    Find {
+        collection: CollectionName,
+        after: Option<Suffix>,
+        skip: u64,
+        limit: Option<usize>,
+    },
+    Insert {
+        collection: CollectionName,
+        documents: Vec<NewDocument>,
+    },
+    Put {
+        collection: CollectionName,
+        documents: Vec<NewDocument>,
+    },
+    Update {
+        collection: CollectionName,
+        id: String,
+        update: Update,
+    },
+    Delete {
+        collection: CollectionName,
+        ids: Vec<String>,
+    },
+    EntryGet {
+        collection: CollectionName,
+        keys: Vec<Vec<u8>>,
+        one: bool,
+    },
+    EntryHas {
+        collection: CollectionName,
+        key: Vec<u8>,
+    },
+    EntryField {
+        collection: CollectionName,
+        key: Vec<u8>,
+        field: String,
+    },
+    EntryList {
+        collection: CollectionName,
+        range: KeyRange,
+        reverse: bool,
+        limit: Option<usize>,
+        after: Option<Vec<u8>>,
+    },
+    EntryCount {
+        collection: CollectionName,
+        range: KeyRange,
+        after: Option<Suffix>,
+        counted: u64,
+    },
+    EntrySet {
+        collection: CollectionName,
+        entries: Vec<(Vec<u8>, Vec<u8>)>,
+        condition: Condition,
+    },
+    EntryDelete {
+        collection: CollectionName,
+        keys: Vec<Vec<u8>>,
+    },
+    EntrySetField {
+        collection: CollectionName,
+        key: Vec<u8>,
+        field: String,
+        value: Option<Vec<u8>>,
+    },
+}
+
+#[derive(Debug)]
+pub enum Answer {
+    Nothing,
+    Flag(bool),
+    Count(u64),
+    Value(Option<Bytes>),
+    Values(Vec<Option<Bytes>>),
+    Ids(Vec<String>),
+    /// Ids and fields.
+    Documents(Page<(String, Bytes)>),
+    /// Encoded keys and values.
+    Entries(Page<(Vec<u8>, Bytes)>),
+}
+
+/// A long walk is done in steps, each on blocks of its own, so that memory stays bounded.
+#[derive(Debug)]
+pub enum Step {
+    Done(Answer),
+    More(Op),
+}
+
+/// Makes ids that sort in the order in which they were made.
+pub trait MakeId {
+    fn make_id(&self) -> String;
+}
+
+impl Op {
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Op::Insert { .. }
+                | Op::Put { .. }
+                | Op::Update { .. }
+                | Op::Delete { .. }
+                | Op::EntrySet { .. }
+                | Op::EntryDelete { .. }
+                | Op::EntrySetField { .. }
+        )
+    }
+
+    /// Reads the bytes of a call: `[name, collection, …]`.
+    pub fn decode(bytes: &[u8]) -> Result<Op> {
+        decode::op(bytes)
+    }
+
+    /// Does it, all or nothing within its transaction's savepoint.
+    pub fn apply(&self, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<Step> {
+        match self {
+            Op::Get { .. }
+            | Op::GetMany { .. }
+            | Op::Count { .. }
+            | Op::Find { .. }
+            | Op::Insert { .. }
+            | Op::Put { .. }
+            | Op::Update { .. }
+            | Op::Delete { .. } => documents::apply(self, context, ids),
+            _ => entries::apply(self, context),
+        }
+    }
+}
+
+impl Answer {
+    pub fn encode(&self) -> Vec<u8> {
+        encode::answer(self)
+    }
+}

@@ -1,0 +1,366 @@
+//! The one task of an engine that commits. Calls and transactions queue here; those that wait together are written as one
+//! record. Each is evaluated right where its commit stands, on what stands before it, so a single call never conflicts.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+
+use super::store::Store;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Change, Commit, Fault, Loaded, RunDescription, RunWriter, State, TreeView, Written};
+use crate::storage::{Batch, Durability, Space};
+use crate::types::row::{LSN_BYTES, push_lsn, row};
+use crate::types::{Bytes, LayerId, Lsn, Suffix, Version, limits};
+
+/// Commits that one record may hold.
+const GROUP: usize = 1024;
+/// Blocks of a large commit are written in transactions of this size, so that nobody waits long.
+const SLICE_BYTES: usize = 512 * 1024;
+/// How often an unknown outcome is looked up before it is told as unknown.
+const LOOKUPS: u32 = 4;
+
+/// Where an evaluation stands: everything before it is in `view`, up to `at`.
+pub struct Frame<'a> {
+    pub view: TreeView<'a>,
+    pub state: &'a State,
+    pub at: Lsn,
+}
+
+/// Works out what to write. It may be asked again: after fetching blocks, and after another tab was first.
+type Evaluate = Box<dyn FnMut(&Frame<'_>) -> Attempt<Vec<Change>>>;
+
+pub struct Job {
+    work: Work,
+    durability: Durability,
+    reply: oneshot::Sender<Result<Option<Lsn>>>,
+    /// A large commit's rows, once written ahead of its record.
+    ahead: Option<Ahead>,
+}
+
+enum Work {
+    Commit(Evaluate),
+    /// Take in what other tabs wrote.
+    Refresh,
+}
+
+struct Ahead {
+    changes: Rc<Vec<Change>>,
+    run: RunDescription,
+}
+
+enum Evaluated {
+    Changes(Vec<Change>),
+    Failed(Error),
+    /// A block is gone: the manifest may be old.
+    Stale(crate::lsm::BlockReference),
+}
+
+/// The changes of one layer, in the order of their rows.
+pub fn changes_of(layer: LayerId, writes: &BTreeMap<Suffix, Version>) -> Vec<Change> {
+    writes.iter().map(|(suffix, version)| Change(row(layer, suffix.as_bytes()), version.encode())).collect()
+}
+
+fn size(changes: &[Change]) -> usize {
+    changes.iter().map(|Change(row, version)| row.len() + version.len() + 8).sum()
+}
+
+impl Store {
+    /// Queues `evaluate` and waits until what it wrote is complete. The LSN is `None` when it wrote nothing.
+    pub(super) async fn commit<T: 'static>(
+        self: &Rc<Store>,
+        durability: Durability,
+        mut evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, Vec<Change>)> + 'static,
+    ) -> Result<(T, Option<Lsn>)> {
+        let slot = Rc::new(RefCell::new(None));
+        let filled = slot.clone();
+        let work = Work::Commit(Box::new(move |frame| {
+            let (value, changes) = evaluate(frame)?;
+            *filled.borrow_mut() = Some(value);
+            Ok(changes)
+        }));
+        let lsn = self.submit(work, durability).await?;
+        let value = slot.borrow_mut().take().expect("BUG: a job that succeeded was evaluated");
+        Ok((value, lsn))
+    }
+
+    /// Takes in what other tabs wrote since.
+    pub async fn refresh(self: &Rc<Store>) -> Result<()> {
+        self.submit(Work::Refresh, Durability::Relaxed).await.map(drop)
+    }
+
+    async fn submit(self: &Rc<Store>, work: Work, durability: Durability) -> Result<Option<Lsn>> {
+        self.check_open()?;
+        let (reply, answer) = oneshot::channel();
+        self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None });
+        if !self.pumping.replace(true) {
+            let store = self.clone();
+            self.platform.spawn(Box::pin(async move { store.pump().await }));
+        }
+        answer.await.unwrap_or_else(|_| Err(Error::new(ErrorCode::Closed, "the store was closed")))
+    }
+
+    async fn pump(self: Rc<Store>) {
+        while !self.queue.borrow().is_empty() {
+            if let Err(error) = self.check_open() {
+                for job in self.queue.borrow_mut().drain(..) {
+                    let _ = job.reply.send(Err(error.clone()));
+                }
+                break;
+            }
+            self.group().await;
+        }
+        self.pumping.set(false);
+    }
+
+    /// Evaluates the jobs that wait, writes what they want as one record, and answers them.
+    async fn group(self: &Rc<Store>) {
+        let mut jobs: Vec<Job> = {
+            let mut queue = self.queue.borrow_mut();
+            let count = queue.len().min(GROUP);
+            queue.drain(..count).collect()
+        };
+        let mut collisions = 0;
+        loop {
+            let mut stage = self.stage(&mut jobs).await;
+            self.requeue(jobs.split_off(stage.results.len()));
+            if let Some(gone) = stage.stale {
+                self.lsm.with_mut(State::unstage);
+                if let Err(error) = self.look_again(gone).await {
+                    return answer_all(jobs, |_| Err(error.clone()));
+                }
+                jobs.extend(self.queue.borrow_mut().pop_front());
+                continue;
+            }
+            if stage.staged == 0 {
+                return answer(jobs, stage.results);
+            }
+            let first = self.lsm.with(|state| (state.head, state.staged()[0].id));
+            let batch = std::mem::take(&mut stage.batch);
+            match self.lsm.write_staged(stage.durability, batch).await {
+                Ok(Written::Complete(head)) => {
+                    self.announce(head);
+                    return answer(jobs, stage.results);
+                }
+                Ok(Written::Collided) => {
+                    collisions += 1;
+                    if let Err(error) = self.after_collision(collisions).await {
+                        return answer_all(jobs, |_| Err(error.clone()));
+                    }
+                }
+                Err(error) => {
+                    self.lsm.with_mut(State::unstage);
+                    return self.settle(jobs, stage.results, first, error).await;
+                }
+            }
+        }
+    }
+
+    async fn after_collision(self: &Rc<Store>, collisions: u32) -> Result<()> {
+        if collisions > 2 {
+            // Whoever lost twice steps back for a moment, so that tabs do not collide in step.
+            self.platform.sleep(self.platform.random() % u64::from(collisions.min(20)) + 1).await;
+        }
+        self.lsm.refresh().await.map(drop)
+    }
+
+    /// A named block was not found: takes in the present manifest, or says that the block is lost.
+    pub(super) async fn look_again(self: &Rc<Store>, gone: crate::lsm::BlockReference) -> Result<()> {
+        self.lsm.refresh().await?;
+        if self.lsm.is_lost(gone).await? {
+            let name = gone.address.name();
+            return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));
+        }
+        Ok(())
+    }
+
+    fn requeue(&self, jobs: Vec<Job>) {
+        let mut queue = self.queue.borrow_mut();
+        for job in jobs.into_iter().rev() {
+            queue.push_front(job);
+        }
+    }
+
+    /// After a failed write: finds out whether the commits are there, so that nothing is lost and nothing done twice.
+    async fn settle(
+        self: &Rc<Store>,
+        jobs: Vec<Job>,
+        results: Vec<Result<Option<Lsn>>>,
+        first: (Lsn, u64),
+        error: Error,
+    ) {
+        let (head, id) = first;
+        let is_known = matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge | ErrorCode::Closed);
+        let mut found = None;
+        for wait in 0..if is_known { 0 } else { LOOKUPS } {
+            if self.lsm.refresh().await.is_ok() {
+                found = self.lsm.find_commit(id);
+                break;
+            }
+            self.platform.sleep(50 << (2 * wait)).await;
+        }
+        if let Some(lsn) = found {
+            // The LSNs that were foretold hold: a record is written under them or not at all.
+            assert_eq!(lsn, head.next(), "BUG: a commit stands where it was staged");
+            return answer(jobs, results);
+        }
+        // What wrote nothing may have seen what is now taken back: it is asked again.
+        let mut again = Vec::new();
+        for (job, result) in jobs.into_iter().zip(results) {
+            match result {
+                Ok(Some(_)) => drop(job.reply.send(Err(error.clone()))),
+                _ => again.push(job),
+            }
+        }
+        self.requeue(again);
+    }
+}
+
+/// What of a group is staged.
+struct Stage {
+    results: Vec<Result<Option<Lsn>>>,
+    staged: usize,
+    durability: Durability,
+    batch: Batch,
+    stale: Option<crate::lsm::BlockReference>,
+}
+
+impl Store {
+    /// Evaluates jobs in order and stages what they write, until one record is full. Jobs without a result wait.
+    async fn stage(self: &Rc<Store>, jobs: &mut [Job]) -> Stage {
+        let (durability, batch) = (Durability::Relaxed, Batch::default());
+        let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, stale: None };
+        let mut bytes = 0;
+        for job in jobs {
+            let changes = match self.evaluate(&mut job.work).await {
+                Evaluated::Changes(changes) => changes,
+                Evaluated::Failed(error) => {
+                    stage.results.push(Err(error));
+                    continue;
+                }
+                Evaluated::Stale(gone) => {
+                    stage.stale = Some(gone);
+                    return stage;
+                }
+            };
+            if changes.is_empty() {
+                stage.results.push(Ok(None));
+                continue;
+            }
+            let size = size(&changes);
+            if stage.staged > 0 && bytes + size > limits::COMMIT_IN_LOG_BYTES {
+                return stage;
+            }
+            bytes += size;
+            let (id, time) = (self.platform.random(), self.platform.now());
+            let mut commit = Commit { id, time, changes, run: None, unsent: false };
+            if size > limits::COMMIT_IN_LOG_BYTES {
+                match self.write_ahead(job, std::mem::take(&mut commit.changes)).await {
+                    Ok(run) => commit.run = Some(run),
+                    Err(error) => {
+                        stage.results.push(Err(error));
+                        continue;
+                    }
+                }
+                let record = job_place(commit.run.as_ref().expect("BUG: just written").id);
+                stage.batch.present.push(record.clone());
+                stage.batch.delete.push(record);
+            }
+            stage.durability = stage.durability.max(job.durability);
+            let lsn = self.lsm.with_mut(|state| state.stage(commit));
+            stage.results.push(Ok(Some(lsn)));
+            stage.staged += 1;
+        }
+        stage
+    }
+
+    async fn evaluate(self: &Rc<Store>, work: &mut Work) -> Evaluated {
+        let evaluate = match work {
+            Work::Refresh => {
+                // What is staged stands on the present head; others' commits are taken in at the collision it will have.
+                if self.lsm.with(|state| !state.staged().is_empty()) {
+                    return Evaluated::Changes(Vec::new());
+                }
+                return match self.lsm.refresh().await {
+                    Ok(_) => Evaluated::Changes(Vec::new()),
+                    Err(error) => Evaluated::Failed(error),
+                };
+            }
+            Work::Commit(evaluate) => evaluate,
+        };
+        let loaded = Loaded::default();
+        loop {
+            let attempt = self.lsm.with(|state| {
+                let view = TreeView { tree: &state.tree, loaded: &loaded };
+                evaluate(&Frame { view, state, at: Lsn(state.next().0 - 1) })
+            });
+            let needed = match attempt {
+                Ok(changes) => return Evaluated::Changes(changes),
+                Err(Fault::Error(error)) => return Evaluated::Failed(error),
+                Err(Fault::Need(needed)) => needed,
+            };
+            match self.lsm.load(&needed, &loaded).await {
+                Ok(None) => {}
+                Ok(Some(gone)) => return Evaluated::Stale(gone),
+                Err(error) => return Evaluated::Failed(error),
+            }
+        }
+    }
+
+    /// Writes a large commit's rows as a run, under a job record, before its log record names it.
+    async fn write_ahead(&self, job: &mut Job, changes: Vec<Change>) -> Result<RunDescription> {
+        if let Some(ahead) = &job.ahead
+            && *ahead.changes == changes
+        {
+            return Ok(ahead.run.clone());
+        }
+        let id = self.platform.random();
+        let (space, name) = job_place(id);
+        let mut batch = Batch::default();
+        batch.put.push((space, name, self.platform.now().to_be_bytes().to_vec()));
+        let mut writer = RunWriter::new(id);
+        let mut internal = Vec::new();
+        for Change(row, version) in &changes {
+            internal.clear();
+            internal.extend_from_slice(row);
+            push_lsn(&mut internal, Lsn::ZERO);
+            debug_assert_eq!(internal.len(), row.len() + LSN_BYTES);
+            writer.push(&internal, &Bytes::from(&version[..]))?;
+            if writer.ready_bytes() >= SLICE_BYTES {
+                let blocks = writer.take_ready();
+                self.write_blocks(std::mem::take(&mut batch), blocks).await?;
+            }
+        }
+        let (run, blocks) = writer.finish();
+        self.write_blocks(batch, blocks).await?;
+        job.ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
+        Ok(run)
+    }
+
+    async fn write_blocks(&self, mut batch: Batch, blocks: Vec<(crate::lsm::BlockAddress, Vec<u8>)>) -> Result<()> {
+        batch.put.extend(blocks.into_iter().map(|(address, bytes)| (Space::Blocks, address.name(), bytes)));
+        let written = self.lsm.storage().write(batch).await?;
+        assert!(written, "BUG: a batch without guards is written");
+        Ok(())
+    }
+}
+
+/// The record of a run being written: while it stands, the run's blocks are somebody's.
+fn job_place(run: u64) -> crate::storage::Place {
+    (Space::Jobs, format!("run-{run:016x}"))
+}
+
+fn answer(jobs: Vec<Job>, results: Vec<Result<Option<Lsn>>>) {
+    for (job, result) in jobs.into_iter().zip(results) {
+        // A caller that is gone does not want its answer.
+        let _ = job.reply.send(result);
+    }
+}
+
+fn answer_all(jobs: Vec<Job>, result: impl Fn(&Job) -> Result<Option<Lsn>>) {
+    for job in jobs {
+        let result = result(&job);
+        let _ = job.reply.send(result);
+    }
+}

@@ -1,0 +1,152 @@
+//! Reading over a path: one loop for a point read, one ordered merge for a scan. No recursion, whatever the depth.
+
+use std::ops::ControlFlow;
+
+use super::path::Level;
+use crate::lsm::{Attempt, Found, RowCursor, RowRange, TreeRow, TreeView};
+use crate::types::row::{LAYER_BYTES, row};
+use crate::types::{Suffix, Version};
+use std::collections::BTreeMap;
+
+/// Suffixes from `from` (included) to `before` (not included).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SuffixRange {
+    pub from: Vec<u8>,
+    pub before: Vec<u8>,
+}
+
+impl SuffixRange {
+    pub fn contains(&self, suffix: &[u8]) -> bool {
+        self.from[..] <= *suffix && *suffix < self.before[..]
+    }
+}
+
+/// The least byte string above the row `suffix` and all its versions.
+pub fn just_after(suffix: &[u8]) -> Vec<u8> {
+    let mut after = suffix.to_vec();
+    after.extend_from_slice(&[0xff; 9]);
+    after
+}
+
+/// The topmost version of a row, tombstone or not (SEMANTICS R1): each level is asked in turn, and the first answers.
+pub fn topmost(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Option<Found>> {
+    for level in levels {
+        let found = view.get(&row(level.layer, suffix), level.lsn)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// One visible row of a scan.
+pub struct Visible<'a> {
+    pub suffix: &'a [u8],
+    source: Source<'a>,
+    view: TreeView<'a>,
+}
+
+enum Source<'a> {
+    Own(&'a Version),
+    Stored(&'a TreeRow),
+}
+
+impl Visible<'_> {
+    /// The row's version, its value brought here if it is stored apart.
+    pub fn version(&self) -> Attempt<Version> {
+        match &self.source {
+            Source::Own(version) => Ok((*version).clone()),
+            Source::Stored(row) => Ok(row.found(self.view)?.version),
+        }
+    }
+}
+
+/// A level's rows in a range, one ahead.
+struct Lane<'a> {
+    cursor: RowCursor<'a>,
+    next: Option<TreeRow>,
+}
+
+/// Walks the visible rows of `range` in order: each key once, the topmost version wins, tombstones hide (SEMANTICS R2, R3).
+/// `own` are a transaction's writes, above all levels.
+pub fn scan(
+    view: TreeView<'_>,
+    levels: &[Level],
+    own: Option<&BTreeMap<Suffix, Version>>,
+    range: &SuffixRange,
+    reverse: bool,
+    mut visit: impl FnMut(Visible<'_>) -> Attempt<ControlFlow<()>>,
+) -> Attempt<()> {
+    let mut lanes = Vec::with_capacity(levels.len());
+    for level in levels {
+        let rows = RowRange { from: row(level.layer, &range.from), before: row(level.layer, &range.before) };
+        let mut cursor = RowCursor::new(view, &rows, level.lsn, reverse);
+        let next = cursor.next()?;
+        lanes.push(Lane { cursor, next });
+    }
+    let mut own = OwnRows::new(own, range, reverse);
+    loop {
+        let nearer = |a: &[u8], b: &[u8]| if reverse { a > b } else { a < b };
+        let mut nearest: Option<&[u8]> = own.peek();
+        let stored = lanes.iter().filter_map(|lane| lane.next.as_ref()).map(|next| &next.row[LAYER_BYTES..]);
+        for suffix in stored {
+            if nearest.is_none_or(|other| nearer(suffix, other)) {
+                nearest = Some(suffix);
+            }
+        }
+        let Some(suffix) = nearest.map(<[u8]>::to_vec) else { return Ok(()) };
+        let mut winner: Option<TreeRow> = None;
+        for lane in &mut lanes {
+            if lane.next.as_ref().is_some_and(|next| next.row[LAYER_BYTES..] == suffix[..]) {
+                let taken = lane.next.take();
+                lane.next = lane.cursor.next()?;
+                winner = winner.or(taken);
+            }
+        }
+        let flow = match (own.take(&suffix), &winner) {
+            (Some(version), _) if version.is_tombstone() => ControlFlow::Continue(()),
+            (Some(version), _) => visit(Visible { suffix: &suffix, source: Source::Own(version), view })?,
+            (None, Some(row)) if is_tombstone(row) => ControlFlow::Continue(()),
+            (None, Some(row)) => visit(Visible { suffix: &suffix, source: Source::Stored(row), view })?,
+            (None, None) => unreachable!("BUG: a row comes from somewhere"),
+        };
+        if flow.is_break() {
+            return Ok(());
+        }
+    }
+}
+
+/// Without decoding the rest: a count looks at nothing else.
+fn is_tombstone(row: &TreeRow) -> bool {
+    Version::is_encoded_tombstone(&row.encoded)
+}
+
+/// A transaction's own writes in a range, in the order of the walk.
+struct OwnRows<'a> {
+    rows: Vec<(&'a Suffix, &'a Version)>,
+}
+
+impl<'a> OwnRows<'a> {
+    fn new(own: Option<&'a BTreeMap<Suffix, Version>>, range: &SuffixRange, reverse: bool) -> OwnRows<'a> {
+        let mut rows: Vec<_> = match own {
+            Some(own) if range.from < range.before => {
+                let bounds = Suffix::from_bytes(range.from.clone())..Suffix::from_bytes(range.before.clone());
+                own.range(bounds).collect()
+            }
+            _ => Vec::new(),
+        };
+        // The next one is last, where it is cheap to take.
+        if !reverse {
+            rows.reverse();
+        }
+        OwnRows { rows }
+    }
+
+    fn peek(&self) -> Option<&'a [u8]> {
+        self.rows.last().map(|(suffix, _)| suffix.as_bytes())
+    }
+
+    fn take(&mut self, suffix: &[u8]) -> Option<&'a Version> {
+        if self.peek() == Some(suffix) { self.rows.pop().map(|(_, version)| version) } else { None }
+    }
+}

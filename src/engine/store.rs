@@ -1,0 +1,208 @@
+//! One opened store: its engine's state, how it is read, and how it closes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::catalog::{self, DatabaseRow};
+use super::database::Database;
+use super::id::IdMaker;
+use super::pipeline::Job;
+use super::turn::Turns;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Change, Commit, Fault, Loaded, Lsm, State, TreeView};
+use crate::platform::Platform;
+use crate::storage::{Durability, Storage};
+use crate::types::{DatabaseName, Lsn};
+
+/// How far back `at()` reaches, beyond what clones pin, unless the store says otherwise.
+const RETAIN: u64 = 60 * 60 * 1000;
+const RETAIN_SETTING: &str = "retain";
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    pub durability: Durability,
+    /// Milliseconds of history to keep; `None`: what the store has, `u64::MAX`: for ever.
+    pub retain: Option<u64>,
+    pub cache_bytes: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions { durability: Durability::Relaxed, retain: None, cache_bytes: CACHE_BYTES }
+    }
+}
+
+/// What `stats()` tells.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Stats {
+    /// Versions in runs and in the log, tombstones too.
+    pub rows: u64,
+    pub blocks: u64,
+    pub block_bytes: u64,
+    pub log_entries: u64,
+    pub log_bytes: u64,
+    pub cache_hits: u64,
+    pub cache_misses: u64,
+    pub cached_bytes: u64,
+}
+
+pub struct Store {
+    pub(super) platform: Rc<dyn Platform>,
+    pub(super) lsm: Lsm,
+    pub(super) queue: RefCell<VecDeque<Job>>,
+    pub(super) pumping: Cell<bool>,
+    pub(super) ids: IdMaker,
+    pub(super) durability: Durability,
+    /// Where transactions that lost twice wait for each other.
+    pub(super) turns: Turns,
+    closed: RefCell<Option<Error>>,
+}
+
+impl Store {
+    /// Opens the store that is on `storage`, or makes one with its root database `main`.
+    pub async fn open(platform: Rc<dyn Platform>, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {
+        let genesis = genesis(&*platform)?;
+        let lsm = Lsm::open(storage, platform.random(), genesis, options.cache_bytes).await?;
+        let store = Rc::new(Store {
+            ids: IdMaker::new(platform.clone()),
+            platform,
+            lsm,
+            queue: RefCell::default(),
+            pumping: Cell::new(false),
+            durability: options.durability,
+            turns: Turns::default(),
+            closed: RefCell::default(),
+        });
+        if let Some(retain) = options.retain {
+            store.set_retain(retain).await?;
+        }
+        Ok(store)
+    }
+
+    async fn set_retain(self: &Rc<Store>, retain: u64) -> Result<()> {
+        let set = move |frame: &super::pipeline::Frame<'_>| {
+            let now: u64 = catalog::setting(frame.view, RETAIN_SETTING, frame.at)?.unwrap_or(RETAIN);
+            if now == retain {
+                return Ok(((), Vec::new()));
+            }
+            let version = catalog::encode(&retain)?.encode();
+            Ok(((), vec![Change(catalog::setting_row(RETAIN_SETTING), version)]))
+        };
+        self.commit(self.durability, set).await.map(drop)
+    }
+
+    /// Milliseconds of history that the store keeps.
+    pub async fn retain(self: &Rc<Store>) -> Result<u64> {
+        let retain = self.read(|state, view| catalog::setting(view, RETAIN_SETTING, state.head)).await?;
+        Ok(retain.unwrap_or(RETAIN))
+    }
+
+    /// A handle on the database `name`, which must exist.
+    pub async fn database(self: &Rc<Store>, name: &DatabaseName) -> Result<Rc<Database>> {
+        let name = name.clone();
+        let entry = self.read(|state, view| catalog::get(view, &name, state.head)).await?;
+        Ok(Rc::new(Database::new(self.clone(), entry)))
+    }
+
+    pub fn head(&self) -> Lsn {
+        self.lsm.head()
+    }
+
+    /// Reads what is in memory now; `None`: blocks are needed first.
+    pub(super) fn read_now<T>(&self, read: impl FnOnce(&State, TreeView<'_>) -> Attempt<T>) -> Option<Result<T>> {
+        if let Err(error) = self.check_open() {
+            return Some(Err(error));
+        }
+        let loaded = Loaded::default();
+        match self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded })) {
+            Ok(value) => Some(Ok(value)),
+            Err(Fault::Error(error)) => Some(Err(error)),
+            Err(Fault::Need(_)) => None,
+        }
+    }
+
+    /// Reads, fetching what is needed. `read` is asked again after each fetch.
+    pub(super) async fn read<T>(
+        self: &Rc<Store>,
+        mut read: impl FnMut(&State, TreeView<'_>) -> Attempt<T>,
+    ) -> Result<T> {
+        let loaded = Loaded::default();
+        loop {
+            self.check_open()?;
+            let needed = match self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded })) {
+                Ok(value) => return Ok(value),
+                Err(Fault::Error(error)) => return Err(error),
+                Err(Fault::Need(needed)) => needed,
+            };
+            if let Some(gone) = self.lsm.load(&needed, &loaded).await? {
+                // Taking in another manifest is the pipeline's turn; whether the block is lost is asked after it.
+                self.refresh().await?;
+                if self.lsm.is_lost(gone).await? {
+                    let name = gone.address.name();
+                    return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));
+                }
+            }
+        }
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.lsm.with(|state| {
+            let cache = state.tree.cache.figures();
+            let runs = || state.tree.runs.iter();
+            Stats {
+                rows: runs().map(|run| run.entries).sum::<u64>() + state.tree.memtable.len() as u64,
+                blocks: runs().map(|run| u64::from(run.blocks)).sum(),
+                block_bytes: runs().map(|run| run.bytes).sum(),
+                log_entries: state.log_entries,
+                log_bytes: state.log_bytes,
+                cache_hits: cache.hits,
+                cache_misses: cache.misses,
+                cached_bytes: cache.bytes as u64,
+            }
+        })
+    }
+
+    pub(super) fn announce(&self, head: Lsn) {
+        self.platform.announce(head);
+    }
+
+    pub(super) fn check_open(&self) -> Result<()> {
+        match &*self.closed.borrow() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends all use of this engine, for `why`. What is being written is finished or not by storage's own rules.
+    pub async fn close(&self, why: Error) -> Result<()> {
+        if self.closed.borrow().is_some() {
+            return Ok(());
+        }
+        self.closed.replace(Some(why));
+        self.lsm.storage().close().await
+    }
+}
+
+/// The first commit of every store: its root database.
+fn genesis(platform: &dyn Platform) -> Result<Commit> {
+    let now = platform.now();
+    let main = DatabaseRow {
+        id: platform.random(),
+        layer: super::clone::draw_layer(platform).0,
+        origin: None,
+        created: None,
+        created_at: now,
+        materialized: false,
+        expires_at: None,
+        temporary: false,
+    };
+    let change = Change(catalog::database_row(&DatabaseName::main()), catalog::encode(&main)?.encode());
+    Ok(Commit { id: platform.random(), time: now, changes: vec![change], run: None, unsent: false })
+}
+
+/// The error of every call on something that was closed.
+pub fn closed(what: &str) -> Error {
+    Error::new(ErrorCode::Closed, format!("{what} is closed"))
+}

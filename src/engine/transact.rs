@@ -1,0 +1,156 @@
+//! Transactions that a body runs in: begin, let it read and write, commit, and begin again after a conflict.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use super::conflict;
+use super::context::Context;
+use super::database::Database;
+use super::op::{Answer, Op, Step};
+use super::pipeline::{Frame, changes_of};
+use super::store::{Store, closed};
+use super::transaction::{Isolation, Transaction};
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, TreeView};
+use crate::storage::Durability;
+use crate::types::Lsn;
+
+/// How often a body runs again after a conflict, unless its options say otherwise.
+const RETRIES: u32 = 8;
+
+#[derive(Clone, Debug)]
+pub struct TransactionOptions {
+    pub isolation: Isolation,
+    pub retries: u32,
+    pub durability: Option<Durability>,
+}
+
+impl Default for TransactionOptions {
+    fn default() -> TransactionOptions {
+        TransactionOptions { isolation: Isolation::Serializable, retries: RETRIES, durability: None }
+    }
+}
+
+/// What a body works on. It ends with its body: later calls fail with CLOSED.
+pub struct OpenTransaction {
+    store: Rc<Store>,
+    version: Lsn,
+    transaction: RefCell<Option<Transaction>>,
+}
+
+impl OpenTransaction {
+    pub fn version(&self) -> Lsn {
+        self.version
+    }
+
+    /// Runs a call on what is in memory; `None`: it needs storage.
+    pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
+        let mut slot = self.transaction.borrow_mut();
+        let Some(transaction) = slot.as_mut() else { return Some(Err(closed("the transaction"))) };
+        let mut op = op.clone();
+        loop {
+            let step = self.store.read_now(|_, view| attempt(view, transaction, &op, &self.store))?;
+            match step {
+                Err(error) => return Some(Err(error)),
+                Ok(Step::Done(answer)) => return Some(Ok(answer)),
+                Ok(Step::More(next)) => op = next,
+            }
+        }
+    }
+
+    pub async fn run(&self, mut op: Op) -> Result<Answer> {
+        loop {
+            let step = self.store.read(|_, view| match self.transaction.borrow_mut().as_mut() {
+                Some(transaction) => attempt(view, transaction, &op, &self.store),
+                None => Err(closed("the transaction").into()),
+            });
+            match step.await? {
+                Step::Done(answer) => return Ok(answer),
+                Step::More(next) => op = next,
+            }
+        }
+    }
+
+    fn end(&self) -> Option<Transaction> {
+        self.transaction.borrow_mut().take()
+    }
+}
+
+/// One try of one call: what it wrote before it failed, or before a block was missing, is taken back.
+fn attempt(view: TreeView<'_>, transaction: &mut Transaction, op: &Op, store: &Store) -> Attempt<Step> {
+    transaction.savepoint();
+    let result = op.apply(&mut Context::writing(view, transaction), &store.ids);
+    if result.is_err() {
+        transaction.roll_back();
+    }
+    result
+}
+
+/// How a transaction ended.
+pub enum Ended<R, E> {
+    /// The body's value, and the commit's LSN unless it wrote nothing.
+    Committed(R, Option<Lsn>),
+    /// What the body itself failed with: nothing was written.
+    Failed(E),
+}
+
+impl Database {
+    /// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out unchanged.
+    pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
+        self: &Rc<Database>,
+        options: TransactionOptions,
+        mut body: impl FnMut(Rc<OpenTransaction>) -> F,
+    ) -> Result<Ended<R, E>> {
+        let durability = options.durability.unwrap_or(self.store.durability);
+        let mut turn = None;
+        for tries in 0.. {
+            if tries == 2 {
+                // Whoever lost twice takes its turn: the others of this engine that lost twice wait for it.
+                turn = Some(self.store.turns.take().await);
+            }
+            if tries > 0 {
+                self.store.refresh().await?;
+            }
+            let transaction = self.begin(options.isolation).await?;
+            let open = Rc::new(OpenTransaction {
+                store: self.store.clone(),
+                version: transaction.snapshot_lsn(),
+                transaction: RefCell::new(Some(transaction)),
+            });
+            let outcome = body(open.clone()).await;
+            let Some(transaction) = open.end() else { return Err(closed("the transaction")) };
+            let value = match outcome {
+                Ok(value) => value,
+                Err(error) => return Ok(Ended::Failed(error)),
+            };
+            match self.commit_transaction(transaction, durability).await {
+                Ok(lsn) => return Ok(Ended::Committed(value, lsn)),
+                Err(error) if error.code() == ErrorCode::Conflict && tries < options.retries => {}
+                Err(error) => return Err(error),
+            }
+        }
+        drop(turn);
+        Err(Error::new(ErrorCode::Conflict, "the transaction lost to others every time"))
+    }
+
+    async fn commit_transaction(
+        self: &Rc<Database>,
+        mut transaction: Transaction,
+        durability: Durability,
+    ) -> Result<Option<Lsn>> {
+        if transaction.writes().is_empty() {
+            return Ok(None);
+        }
+        let layer = match transaction.path.top() {
+            Some(level) => level.layer,
+            None => return Err(closed("the database")),
+        };
+        transaction.savepoint();
+        let check = move |frame: &Frame<'_>| {
+            conflict::check(frame.view, frame.state, &transaction)?;
+            Ok(((), changes_of(layer, transaction.writes())))
+        };
+        self.store.commit(durability, check).await.map(|((), lsn)| lsn)
+    }
+}

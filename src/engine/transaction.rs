@@ -1,0 +1,156 @@
+//! What a transaction read and wrote: everything that its commit must check, and everything that it will write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::path::Path;
+use super::read::SuffixRange;
+use crate::error::{Error, ErrorCode, Result};
+use crate::types::{DatabaseName, Lsn, Suffix, Version, limits};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Isolation {
+    /// As if transactions ran one after the other: all that was read is checked.
+    #[default]
+    Serializable,
+    /// Reads come from one snapshot; only rows that both wrote, and what the engine read itself, are checked.
+    Snapshot,
+}
+
+/// The database's catalog row as it was read: a commit that moves the path conflicts with everything open on it.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    pub name: DatabaseName,
+    pub lsn: Lsn,
+}
+
+/// What was read of the topmost level; the levels below are fixed and need no check.
+#[derive(Clone, Default, Debug)]
+pub struct ReadSet {
+    pub keys: BTreeSet<Suffix>,
+    pub ranges: Vec<SuffixRange>,
+}
+
+impl ReadSet {
+    fn check_size(&self) -> Result<()> {
+        if self.keys.len() + self.ranges.len() <= limits::READ_SET_ENTRIES {
+            return Ok(());
+        }
+        let message = format!("a transaction reads at most {} keys and ranges", limits::READ_SET_ENTRIES);
+        Err(Error::new(ErrorCode::TooLarge, message))
+    }
+
+    fn add_range(&mut self, range: SuffixRange) {
+        // Pages of one scan touch: they stay one range.
+        if let Some(last) = self.ranges.last_mut()
+            && last.from <= range.from
+            && range.from <= last.before
+        {
+            last.before = std::mem::take(&mut last.before).max(range.before);
+            return;
+        }
+        self.ranges.push(range);
+    }
+}
+
+/// Who reads: a body's reads are checked as its isolation says, the engine's own always.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    Body,
+    Engine,
+}
+
+#[derive(Debug)]
+pub struct Transaction {
+    pub path: Path,
+    pub guard: Guard,
+    pub isolation: Isolation,
+    /// False for a call that runs inside the commit itself: nothing can come between, so nothing is noted.
+    records: bool,
+    pub reads: ReadSet,
+    writes: BTreeMap<Suffix, Version>,
+    write_bytes: usize,
+    undo: Vec<(Suffix, Option<Version>)>,
+}
+
+impl Transaction {
+    pub fn new(path: Path, guard: Guard, isolation: Isolation) -> Transaction {
+        Transaction {
+            path,
+            guard,
+            isolation,
+            records: true,
+            reads: ReadSet::default(),
+            writes: BTreeMap::new(),
+            write_bytes: 0,
+            undo: Vec::new(),
+        }
+    }
+
+    /// A single call, run where no other commit can come between its reads and its writes.
+    pub fn immediate(path: Path, guard: Guard) -> Transaction {
+        Transaction { records: false, ..Transaction::new(path, guard, Isolation::Serializable) }
+    }
+
+    pub fn snapshot_lsn(&self) -> Lsn {
+        self.path.top().map_or(Lsn::ZERO, |level| level.lsn)
+    }
+
+    pub fn writes(&self) -> &BTreeMap<Suffix, Version> {
+        &self.writes
+    }
+
+    pub fn write_bytes(&self) -> usize {
+        self.write_bytes
+    }
+
+    pub fn record_key(&mut self, suffix: &Suffix, reader: Reader) -> Result<()> {
+        if self.records && self.is_checked(reader) && !self.reads.keys.contains(suffix) {
+            self.reads.keys.insert(suffix.clone());
+            self.reads.check_size()?;
+        }
+        Ok(())
+    }
+
+    pub fn record_range(&mut self, range: SuffixRange, reader: Reader) -> Result<()> {
+        if self.records && self.is_checked(reader) {
+            self.reads.add_range(range);
+            self.reads.check_size()?;
+        }
+        Ok(())
+    }
+
+    fn is_checked(&self, reader: Reader) -> bool {
+        reader == Reader::Engine || self.isolation == Isolation::Serializable
+    }
+
+    pub fn write(&mut self, suffix: Suffix, version: Version) -> Result<()> {
+        self.write_bytes += suffix.as_bytes().len() + version.here().map_or(0, |value| value.len()) + 16;
+        if self.write_bytes > limits::COMMIT_BYTES {
+            let message = format!("a commit writes at most {} bytes", limits::COMMIT_BYTES);
+            return Err(Error::new(ErrorCode::TooLarge, message));
+        }
+        let before = self.writes.insert(suffix.clone(), version);
+        self.undo.push((suffix, before));
+        Ok(())
+    }
+
+    /// From here on, `roll_back` undoes; what was written before stays.
+    pub fn savepoint(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Takes back what a call wrote that then failed: any failure leaves none of it (SEMANTICS W6, W8).
+    pub fn roll_back(&mut self) {
+        for (suffix, before) in std::mem::take(&mut self.undo).into_iter().rev() {
+            match before {
+                Some(version) => self.writes.insert(suffix, version),
+                None => self.writes.remove(&suffix),
+            };
+        }
+    }
+
+    pub fn take_writes(&mut self) -> BTreeMap<Suffix, Version> {
+        self.undo.clear();
+        std::mem::take(&mut self.writes)
+    }
+}

@@ -1,0 +1,270 @@
+//! A sorted, prefix-compressed piece of a run.
+//!
+//! ```text
+//! block   = format (1 byte), entries, restarts (u32 each), number of restarts (u32), checksum (u64); little endian
+//! entry   = shared varint, unshared varint, value length varint, unshared key bytes, value bytes
+//! ```
+//! Every `RESTART`th entry shares nothing, so a search can begin there. The checksum stands in the block's reference too.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use xxhash_rust::xxh64::xxh64;
+
+use super::fault::BlockReference;
+use crate::error::{Error, Result};
+use crate::types::{Bytes, read_varint, write_varint};
+
+const FORMAT: u8 = 1;
+const RESTART: u32 = 16;
+const CHECKSUM_BYTES: usize = 8;
+const TRAILER_BYTES: usize = 4 + CHECKSUM_BYTES;
+
+pub struct BlockBuilder {
+    bytes: Vec<u8>,
+    restarts: Vec<u32>,
+    last_key: Vec<u8>,
+    entries: u32,
+}
+
+impl Default for BlockBuilder {
+    fn default() -> BlockBuilder {
+        BlockBuilder { bytes: vec![FORMAT], restarts: Vec::new(), last_key: Vec::new(), entries: 0 }
+    }
+}
+
+impl BlockBuilder {
+    /// Keys come in rising order.
+    pub fn push(&mut self, key: &[u8], value: &[u8]) {
+        assert!(self.entries == 0 || key > &self.last_key[..], "BUG: keys of a block rise");
+        let restart = self.entries.is_multiple_of(RESTART);
+        if restart {
+            self.restarts.push(self.bytes.len() as u32);
+        }
+        let alike = key.iter().zip(&self.last_key).take_while(|(a, b)| a == b).count();
+        let shared = if restart { 0 } else { alike };
+        write_varint(&mut self.bytes, shared as u64);
+        write_varint(&mut self.bytes, (key.len() - shared) as u64);
+        write_varint(&mut self.bytes, value.len() as u64);
+        self.bytes.extend_from_slice(&key[shared..]);
+        self.bytes.extend_from_slice(value);
+        self.last_key.truncate(shared);
+        self.last_key.extend_from_slice(&key[shared..]);
+        self.entries += 1;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// How large the block would be if it were finished now.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + 4 * self.restarts.len() + TRAILER_BYTES
+    }
+
+    pub fn last_key(&self) -> &[u8] {
+        &self.last_key
+    }
+
+    /// The block's bytes and their checksum.
+    pub fn finish(self) -> (Vec<u8>, u64) {
+        let mut bytes = self.bytes;
+        for restart in &self.restarts {
+            bytes.extend_from_slice(&restart.to_le_bytes());
+        }
+        bytes.extend_from_slice(&(self.restarts.len() as u32).to_le_bytes());
+        let checksum = xxh64(&bytes, 0);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        (bytes, checksum)
+    }
+}
+
+/// A block in memory, checked once when it was read.
+pub struct Block {
+    bytes: Bytes,
+    /// Where the entries end and the restarts begin.
+    end: usize,
+    restarts: usize,
+}
+
+/// One entry: where its key parts and its value stand.
+struct Entry {
+    shared: usize,
+    key: std::ops::Range<usize>,
+    value: std::ops::Range<usize>,
+}
+
+fn damaged(reference: BlockReference, what: &str) -> Error {
+    Error::corrupt(format!("a block is damaged: {what}. block={}", reference.address.name()))
+        .with_text("block", reference.address.name())
+}
+
+impl Block {
+    /// Takes stored bytes for the block that `reference` names, or says that they are not.
+    pub fn open(bytes: Vec<u8>, reference: BlockReference) -> Result<Rc<Block>> {
+        let number =
+            |at: usize| -> Option<usize> { Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize) };
+        let body = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or_else(|| damaged(reference, "it is too short"))?;
+        let own = u64::from_le_bytes(bytes[body..].try_into().expect("BUG: eight bytes"));
+        let checksum = xxh64(&bytes[..body], 0);
+        if checksum != own || reference.checksum.is_some_and(|expected| checksum != expected) {
+            return Err(damaged(reference, "its checksum differs"));
+        }
+        let shape = || {
+            let restarts = number(body.checked_sub(4)?)?;
+            let end = (body - 4).checked_sub(restarts.checked_mul(4)?)?;
+            (bytes.first() == Some(&FORMAT) && restarts > 0).then_some((end, restarts))
+        };
+        let (end, restarts) = shape().ok_or_else(|| damaged(reference, "its shape is unknown"))?;
+        Ok(Rc::new(Block { bytes: bytes.into(), end, restarts }))
+    }
+
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn restart(&self, index: usize) -> usize {
+        let at = self.end + 4 * index;
+        u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("BUG: four bytes")) as usize
+    }
+
+    fn entry(&self, mut at: usize) -> Option<Entry> {
+        let entries = &self.bytes[..self.end];
+        let shared = read_varint(entries, &mut at)? as usize;
+        let unshared = read_varint(entries, &mut at)? as usize;
+        let length = read_varint(entries, &mut at)? as usize;
+        let key = at..at.checked_add(unshared)?;
+        let value = key.end..key.end.checked_add(length)?;
+        (value.end <= self.end).then_some(Entry { shared, key, value })
+    }
+}
+
+/// A place in a block: forward from the first entry at or after a key, or backward from the last one before it.
+pub struct BlockCursor {
+    block: Rc<Block>,
+    key: Vec<u8>,
+    value: std::ops::Range<usize>,
+    next: usize,
+    valid: bool,
+}
+
+impl BlockCursor {
+    /// At the first entry whose key is not less than `key`, or past the end.
+    pub fn seek(block: Rc<Block>, key: &[u8]) -> Result<BlockCursor> {
+        let (mut low, mut high) = (0, block.restarts);
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            let entry = block.entry(block.restart(middle)).ok_or_else(unreadable)?;
+            match block.bytes[entry.key].cmp(key) {
+                Ordering::Less | Ordering::Equal => low = middle,
+                Ordering::Greater => high = middle,
+            }
+        }
+        let next = block.restart(low);
+        let mut cursor = BlockCursor { block, key: Vec::new(), value: 0..0, next, valid: false };
+        cursor.advance()?;
+        while cursor.valid && cursor.key[..] < *key {
+            cursor.advance()?;
+        }
+        Ok(cursor)
+    }
+
+    pub fn first(block: Rc<Block>) -> Result<BlockCursor> {
+        BlockCursor::seek(block, &[])
+    }
+
+    pub fn key(&self) -> Option<&[u8]> {
+        self.valid.then_some(&self.key[..])
+    }
+
+    pub fn value(&self) -> Bytes {
+        self.block.bytes.slice(self.value.clone())
+    }
+
+    pub fn advance(&mut self) -> Result<()> {
+        self.valid = self.next < self.block.end;
+        if self.valid {
+            let entry = self.block.entry(self.next).ok_or_else(unreadable)?;
+            if entry.shared > self.key.len() {
+                return Err(unreadable());
+            }
+            self.key.truncate(entry.shared);
+            self.key.extend_from_slice(&self.block.bytes[entry.key]);
+            self.next = entry.value.end;
+            self.value = entry.value;
+        }
+        Ok(())
+    }
+}
+
+/// The checksum held and the entries do not: what wrote the block was wrong.
+fn unreadable() -> Error {
+    Error::corrupt("a block's entries cannot be read although its checksum holds")
+}
+
+/// All entries of a block, for walking it backwards.
+pub fn entries(block: &Rc<Block>) -> Result<Vec<(Vec<u8>, Bytes)>> {
+    let mut cursor = BlockCursor::first(block.clone())?;
+    let mut all = Vec::new();
+    while let Some(key) = cursor.key() {
+        all.push((key.to_vec(), cursor.value()));
+        cursor.advance()?;
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+    use crate::lsm::fault::BlockAddress;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn build(rows: &BTreeMap<Vec<u8>, Vec<u8>>) -> (Vec<u8>, BlockReference) {
+        let mut builder = BlockBuilder::default();
+        for (key, value) in rows {
+            builder.push(key, value);
+        }
+        let size = builder.size();
+        let (bytes, checksum) = builder.finish();
+        assert_eq!(bytes.len(), size, "the size was foretold");
+        (bytes, BlockReference { address: BlockAddress { run: 1, number: 2 }, checksum: Some(checksum) })
+    }
+
+    fn rows() -> impl Strategy<Value = BTreeMap<Vec<u8>, Vec<u8>>> {
+        let byte = prop_oneof![Just(0u8), Just(1), Just(255)];
+        let key = prop::collection::vec(byte, 0..6);
+        prop::collection::btree_map(key, prop::collection::vec(any::<u8>(), 0..4), 1..80)
+    }
+
+    proptest! {
+        #[test]
+        fn a_block_is_its_rows_in_order(rows in rows(), probe in prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255)], 0..6)) {
+            let (bytes, reference) = build(&rows);
+            let block = Block::open(bytes, reference).unwrap();
+            let all: Vec<_> = entries(&block).unwrap().into_iter().map(|(k, v)| (k, v.to_vec())).collect();
+            prop_assert_eq!(all, rows.clone().into_iter().collect::<Vec<_>>());
+            let found = BlockCursor::seek(block, &probe).unwrap();
+            let expected = rows.range(probe..).next();
+            prop_assert_eq!(found.key(), expected.map(|(k, _)| &k[..]));
+            if let Some((_, value)) = expected {
+                prop_assert_eq!(&found.value()[..], &value[..]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_anywhere_is_damage() {
+        let rows: BTreeMap<_, _> = (0..40u8).map(|n| (vec![n; 3], vec![n])).collect();
+        let (bytes, reference) = build(&rows);
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 4;
+            let error = Block::open(flipped, reference).err().expect("the damage is seen");
+            assert_eq!(error.code(), ErrorCode::StorageCorrupt);
+            assert!(error.message().contains("0000000000000001-00000002"), "it names the block: {error}");
+        }
+        assert!(Block::open(bytes[..7].to_vec(), reference).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! The record that names everything else: runs, the epoch, how far the log was trimmed.
+//!
+//! Its name carries its version, so that a swap is guarded by "this version is present, the next is absent".
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh64::xxh64;
+
+use super::run::RunDescription;
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::{ListRange, Place, Space};
+use crate::types::Lsn;
+
+/// The format of the whole store. A newer one is left untouched.
+pub const FORMAT: u8 = 1;
+const MAGIC: [u8; 2] = *b"OM";
+const HEADER_BYTES: usize = 2 + 1 + 8;
+const PREFIX: &str = "manifest/";
+/// The commits whose ids are kept after their records were trimmed: those that a caller may still ask about.
+const REMEMBERED: usize = 512;
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Drawn once, so that a store is told from one made anew under its name.
+    pub store: u64,
+    pub version: u64,
+    /// Raised whenever the log is trimmed: commits of a closed epoch fail.
+    pub epoch: u64,
+    /// All commits up to here stand in runs, and the hash of the last of their records.
+    pub checkpoint: u64,
+    pub hash: u64,
+    /// The wall time of the newest commit up to the checkpoint.
+    pub time: u64,
+    /// Below it history is gone, but for what links pin.
+    pub floor: u64,
+    pub runs: Vec<Rc<RunDescription>>,
+    /// Ids and LSNs of the commits trimmed last.
+    pub trimmed: Vec<(u64, u64)>,
+}
+
+impl Manifest {
+    pub fn first(store: u64) -> Manifest {
+        Manifest {
+            store,
+            version: 1,
+            epoch: 1,
+            checkpoint: 0,
+            hash: 0,
+            time: 0,
+            floor: 0,
+            runs: Vec::new(),
+            trimmed: Vec::new(),
+        }
+    }
+
+    pub fn checkpoint(&self) -> Lsn {
+        Lsn(self.checkpoint)
+    }
+
+    pub fn floor(&self) -> Lsn {
+        Lsn(self.floor)
+    }
+
+    pub fn place(&self) -> Place {
+        (Space::Meta, format!("{PREFIX}{:014x}", self.version))
+    }
+
+    /// What a commit of this epoch must find absent.
+    pub fn fence(&self) -> Place {
+        (Space::Meta, format!("closed/{:014x}", self.epoch))
+    }
+
+    /// Adds to the remembered commits, and forgets the oldest of them.
+    pub fn remember(&mut self, commits: impl Iterator<Item = (u64, u64)>) {
+        self.trimmed.extend(commits);
+        let spare = self.trimmed.len().saturating_sub(REMEMBERED);
+        self.trimmed.drain(..spare);
+    }
+
+    /// Where every version of the manifest is found; more than one is never there.
+    pub fn listing() -> ListRange {
+        ListRange { from: Some(PREFIX.into()), before: Some("manifest0".into()), limit: 2 }
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let body = rmp_serde::to_vec(self)
+            .map_err(|error| Error::new(ErrorCode::Internal, format!("the manifest cannot be encoded: {error}")))?;
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.push(FORMAT);
+        bytes.extend_from_slice(&xxh64(&body, 0).to_be_bytes());
+        bytes.extend_from_slice(&body);
+        Ok(bytes)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Manifest> {
+        let lost = |what: &str| Error::corrupt(format!("the manifest is damaged: {what}"));
+        if bytes.len() < HEADER_BYTES || bytes[..2] != MAGIC {
+            return Err(lost("it does not begin as one"));
+        }
+        if bytes[2] != FORMAT {
+            let message =
+                format!("the store was written by a newer Offshoot and is left untouched. format={}", bytes[2]);
+            return Err(Error::new(ErrorCode::FormatTooNew, message));
+        }
+        let body = &bytes[HEADER_BYTES..];
+        if xxh64(body, 0).to_be_bytes() != bytes[3..HEADER_BYTES] {
+            return Err(lost("its checksum differs"));
+        }
+        rmp_serde::from_slice(body).map_err(|error| lost(&error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_survives_the_round_trip_and_no_flipped_byte() {
+        let mut manifest = Manifest::first(77);
+        manifest.remember((0..2000).map(|n| (n, n)));
+        assert_eq!(manifest.trimmed.len(), REMEMBERED);
+        assert_eq!(manifest.trimmed.last(), Some(&(1999, 1999)));
+        let bytes = manifest.encode().unwrap();
+        assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert!(Manifest::decode(&flipped).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_named_as_such() {
+        let mut bytes = Manifest::first(1).encode().unwrap();
+        bytes[2] = FORMAT + 1;
+        assert_eq!(Manifest::decode(&bytes).unwrap_err().code(), ErrorCode::FormatTooNew);
+    }
+}

@@ -1,0 +1,89 @@
+//! The versions of the log's commits, in memory and in order.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Range;
+use std::ops::Bound;
+
+use crate::types::row::{push_lsn, split_internal};
+use crate::types::{Bytes, Lsn};
+
+/// Internal key to encoded version.
+#[derive(Default)]
+pub struct Memtable {
+    versions: BTreeMap<Vec<u8>, Bytes>,
+    bytes: usize,
+}
+
+impl Memtable {
+    pub fn insert(&mut self, row: &[u8], lsn: Lsn, version: Bytes) {
+        let mut internal = Vec::with_capacity(row.len() + 8);
+        internal.extend_from_slice(row);
+        push_lsn(&mut internal, lsn);
+        self.bytes += internal.len() + version.len();
+        let replaced = self.versions.insert(internal, version);
+        assert!(replaced.is_none(), "BUG: a row has one version at an LSN. lsn={lsn}");
+    }
+
+    pub fn remove(&mut self, row: &[u8], lsn: Lsn) {
+        let mut internal = row.to_vec();
+        push_lsn(&mut internal, lsn);
+        let version = self.versions.remove(&internal).expect("BUG: what was staged is there");
+        self.bytes -= internal.len() + version.len();
+    }
+
+    /// The newest version of `row` that is not newer than `at`.
+    pub fn get(&self, row: &[u8], at: Lsn) -> Option<(Lsn, &Bytes)> {
+        let mut from = Vec::with_capacity(row.len() + 8);
+        from.extend_from_slice(row);
+        push_lsn(&mut from, at);
+        let (internal, version) = self.versions.range(from..).next()?;
+        let (found, lsn) = split_internal(internal);
+        (found == row).then_some((lsn, version))
+    }
+
+    /// Versions of the rows in `range`, by internal key.
+    pub fn range(&self, range: (Bound<&[u8]>, Bound<&[u8]>)) -> Range<'_, Vec<u8>, Bytes> {
+        self.versions.range::<[u8], _>(range)
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn len(&self) -> usize {
+        self.versions.len()
+    }
+
+    /// Forgets what is not newer than `lsn`: it stands in a run now.
+    pub fn forget_up_to(&mut self, lsn: Lsn) {
+        self.versions.retain(|internal, _| split_internal(internal).1 > lsn);
+        self.bytes = self.versions.iter().map(|(internal, version)| internal.len() + version.len()).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_sees_the_newest_version_that_is_not_newer() {
+        let mut memtable = Memtable::default();
+        for lsn in [3, 5, 9] {
+            memtable.insert(b"12345678row", Lsn(lsn), vec![lsn as u8].into());
+        }
+        memtable.insert(b"12345678row2", Lsn(4), vec![0].into());
+        let at = |lsn| memtable.get(b"12345678row", Lsn(lsn)).map(|(lsn, _)| lsn.0);
+        assert_eq!((at(2), at(3), at(4), at(8), at(100)), (None, Some(3), Some(3), Some(5), Some(9)));
+    }
+
+    #[test]
+    fn what_is_removed_leaves_no_bytes() {
+        let mut memtable = Memtable::default();
+        memtable.insert(b"12345678a", Lsn(1), vec![1, 2].into());
+        memtable.insert(b"12345678a", Lsn(2), vec![3].into());
+        memtable.forget_up_to(Lsn(1));
+        assert_eq!(memtable.len(), 1);
+        memtable.remove(b"12345678a", Lsn(2));
+        assert_eq!((memtable.len(), memtable.bytes()), (0, 0));
+    }
+}

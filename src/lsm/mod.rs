@@ -1,0 +1,25 @@
+//! The ordered, versioned map on storage: a log of commits, a memtable over it, and runs of blocks below.
+//!
+//! It promises: what `write_staged` acknowledged is there after any crash, all of a commit or none of it; commits of all
+//! tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it.
+//! It does not know: databases, layers (a row is bytes), transactions, conflicts.
+
+mod block;
+mod cache;
+mod cursor;
+mod fault;
+mod manifest;
+mod memtable;
+mod record;
+mod run;
+mod store;
+mod tail;
+mod tree;
+
+pub use cursor::{RowCursor, RowRange, TreeRow};
+pub use fault::{Attempt, BlockAddress, BlockReference, Fault};
+pub use manifest::Manifest;
+pub use record::{Change, Commit};
+pub use run::{RunDescription, RunWriter};
+pub use store::{Lsm, Note, State, Written};
+pub use tree::{Found, Loaded, Tree, TreeView};

@@ -1,0 +1,239 @@
+//! A sorted set of blocks: what the manifest says of it, and how it is written.
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh64::xxh64;
+
+use super::block::BlockBuilder;
+use super::fault::{BlockAddress, BlockReference};
+use crate::error::{Error, Result};
+use crate::types::row::split_internal;
+use crate::types::{Bytes, Lsn, Overflow, Version, limits, read_varint, write_varint};
+
+/// A data block is cut when it reaches this size: large enough that one record carries many rows, small enough for a read.
+const BLOCK_BYTES: usize = 32 * 1024;
+/// A version larger than this lies in blocks of its own, so that every block stays a small record.
+const OVERFLOW_BYTES: usize = 16 * 1024;
+/// A piece of such a value, with room for a block's frame.
+const PIECE_BYTES: usize = limits::RECORD_BYTES - 64;
+
+/// What the manifest, or the log, says of a run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RunDescription {
+    pub id: u64,
+    /// The topmost block: data (height 0), or an index of the blocks below it.
+    pub root: u32,
+    pub root_checksum: u64,
+    pub height: u8,
+    pub blocks: u32,
+    pub bytes: u64,
+    pub entries: u64,
+    /// The first and the last row.
+    #[serde(with = "serde_bytes")]
+    pub first: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    pub last: Vec<u8>,
+    pub oldest: u64,
+    pub newest: u64,
+    /// A run that one commit wrote ahead of its log record: all its versions are of this LSN, whatever its blocks say.
+    #[serde(default)]
+    pub fixed: Option<u64>,
+}
+
+impl RunDescription {
+    pub fn root(&self) -> BlockReference {
+        let address = BlockAddress { run: self.id, number: self.root };
+        BlockReference { address, checksum: Some(self.root_checksum) }
+    }
+
+    pub fn fixed(&self) -> Option<Lsn> {
+        self.fixed.map(Lsn)
+    }
+
+    /// The same run, as the commit `lsn` that wrote it ahead.
+    pub fn at(mut self, lsn: Lsn) -> RunDescription {
+        self.fixed = Some(lsn.0);
+        self.oldest = lsn.0;
+        self.newest = lsn.0;
+        self
+    }
+
+    pub fn may_hold(&self, row: &[u8]) -> bool {
+        self.first[..] <= *row && *row <= self.last[..]
+    }
+
+    pub fn overlaps(&self, from: &[u8], before: &[u8]) -> bool {
+        self.first[..] < *before && *from <= self.last[..]
+    }
+}
+
+/// The references of the pieces of a value stored apart.
+pub fn pieces(overflow: Overflow) -> impl Iterator<Item = BlockReference> {
+    (0..overflow.blocks).map(move |piece| {
+        let address = BlockAddress { run: overflow.run, number: overflow.first + piece };
+        BlockReference { address, checksum: None }
+    })
+}
+
+/// A block's reference as an index block keeps it beside the block's last key.
+pub fn decode_reference(run: u64, value: &Bytes) -> Result<BlockReference> {
+    let mut position = 0;
+    let number = read_varint(value, &mut position).and_then(|n| u32::try_from(n).ok());
+    let checksum = value.get(position..position + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+    match (number, checksum) {
+        (Some(number), checksum @ Some(_)) => Ok(BlockReference { address: BlockAddress { run, number }, checksum }),
+        _ => Err(Error::corrupt(format!("an index block holds no reference. run={run:016x}"))),
+    }
+}
+
+fn encode_reference(number: u32, checksum: u64) -> Vec<u8> {
+    let mut value = Vec::with_capacity(13);
+    write_varint(&mut value, number.into());
+    value.extend_from_slice(&checksum.to_le_bytes());
+    value
+}
+
+/// Cuts rising versions into blocks and builds the index above them. It holds one block a level, and what was not yet taken.
+pub struct RunWriter {
+    id: u64,
+    /// Data blocks first, then index blocks of rising height.
+    levels: Vec<BlockBuilder>,
+    ready: Vec<(BlockAddress, Vec<u8>)>,
+    next_block: u32,
+    bytes: u64,
+    entries: u64,
+    first: Option<Vec<u8>>,
+    last: Vec<u8>,
+    oldest: Lsn,
+    newest: Lsn,
+}
+
+impl RunWriter {
+    pub fn new(id: u64) -> RunWriter {
+        RunWriter {
+            id,
+            levels: vec![BlockBuilder::default()],
+            ready: Vec::new(),
+            next_block: 0,
+            bytes: 0,
+            entries: 0,
+            first: None,
+            last: Vec::new(),
+            oldest: Lsn::MAX,
+            newest: Lsn::ZERO,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// Adds a version; internal keys rise. Its value is whole, never one that is stored apart.
+    pub fn push(&mut self, internal: &[u8], version: &Bytes) -> Result<()> {
+        let (row, lsn) = split_internal(internal);
+        if self.first.is_none() {
+            self.first = Some(row.to_vec());
+        }
+        self.last.clear();
+        self.last.extend_from_slice(row);
+        self.oldest = self.oldest.min(lsn);
+        self.newest = self.newest.max(lsn);
+        self.entries += 1;
+        if version.len() > OVERFLOW_BYTES {
+            let apart = self.move_apart(version)?;
+            self.add(0, internal, &apart);
+        } else {
+            self.add(0, internal, version);
+        }
+        Ok(())
+    }
+
+    fn move_apart(&mut self, encoded: &Bytes) -> Result<Vec<u8>> {
+        let unreadable = || Error::corrupt("a version to be stored cannot be decoded");
+        let version = Version::decode(encoded).ok_or_else(unreadable)?;
+        let Some(value) = version.here() else { return Ok(encoded.to_vec()) };
+        let first = self.next_block;
+        for piece in value.chunks(PIECE_BYTES) {
+            let mut builder = BlockBuilder::default();
+            builder.push(&[], piece);
+            self.emit(builder.finish().0);
+        }
+        let blocks = self.next_block - first;
+        let checksum = xxh64(value, 0);
+        let overflow = Overflow { bytes: value.len() as u64, run: self.id, first, blocks, checksum };
+        Ok(version.moved_to(overflow).encode())
+    }
+
+    fn emit(&mut self, bytes: Vec<u8>) -> u32 {
+        let number = self.next_block;
+        self.next_block += 1;
+        self.bytes += bytes.len() as u64;
+        self.ready.push((BlockAddress { run: self.id, number }, bytes));
+        number
+    }
+
+    fn add(&mut self, level: usize, key: &[u8], value: &[u8]) {
+        if level == self.levels.len() {
+            self.levels.push(BlockBuilder::default());
+        }
+        self.levels[level].push(key, value);
+        if self.levels[level].size() >= BLOCK_BYTES {
+            self.cut(level);
+        }
+    }
+
+    fn cut(&mut self, level: usize) {
+        let builder = std::mem::take(&mut self.levels[level]);
+        let last = builder.last_key().to_vec();
+        let (bytes, checksum) = builder.finish();
+        let number = self.emit(bytes);
+        self.add(level + 1, &last, &encode_reference(number, checksum));
+    }
+
+    /// How much waits to be written.
+    pub fn ready_bytes(&self) -> usize {
+        self.ready.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
+    /// Blocks to write, in the order of their numbers.
+    pub fn take_ready(&mut self) -> Vec<(BlockAddress, Vec<u8>)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Closes all levels up to the root. What is ready must be written before the run is named anywhere.
+    pub fn finish(mut self) -> (RunDescription, Vec<(BlockAddress, Vec<u8>)>) {
+        let mut level = 0;
+        let (root, root_checksum) = loop {
+            let is_top = level + 1 == self.levels.len();
+            let builder = std::mem::take(&mut self.levels[level]);
+            if builder.is_empty() {
+                assert!(!is_top, "BUG: the top of a run is never empty");
+                level += 1;
+                continue;
+            }
+            let last = builder.last_key().to_vec();
+            let (bytes, checksum) = builder.finish();
+            let number = self.emit(bytes);
+            if is_top {
+                break (number, checksum);
+            }
+            // Above a level there is always one that already holds a reference, so this cannot overflow it twice.
+            self.levels[level + 1].push(&last, &encode_reference(number, checksum));
+            level += 1;
+        };
+        let description = RunDescription {
+            id: self.id,
+            root,
+            root_checksum,
+            height: level as u8,
+            blocks: self.next_block,
+            bytes: self.bytes,
+            entries: self.entries,
+            first: self.first.unwrap_or_default(),
+            last: self.last,
+            oldest: self.oldest.0,
+            newest: self.newest.0,
+            fixed: None,
+        };
+        (description, self.ready)
+    }
+}

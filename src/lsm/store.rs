@@ -1,0 +1,324 @@
+//! The state of one opened store and the ways in which it changes: opening, staging, writing, taking in others' commits.
+//!
+//! Only one task at a time may stage, write or refresh (the engine's pipeline is that task); reading needs no such order.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::fault::BlockReference;
+use super::manifest::Manifest;
+use super::record::{self, Change, Commit, Record};
+use super::run::RunDescription;
+use super::tail;
+use super::tree::{Loaded, Tree};
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::{Batch, Durability, Listed, Space, Storage};
+use crate::types::{Bytes, Lsn};
+
+/// What is kept in memory of a commit that the log still holds.
+#[derive(Clone, Debug)]
+pub struct Note {
+    pub lsn: Lsn,
+    pub id: u64,
+    pub time: u64,
+    pub rows: Rc<[Vec<u8>]>,
+    pub run: Option<Rc<RunDescription>>,
+}
+
+pub struct State {
+    pub tree: Tree,
+    pub manifest: Manifest,
+    /// The last commit that this engine knows to be complete.
+    pub head: Lsn,
+    head_hash: u64,
+    /// Commits of the log, oldest first.
+    pub notes: Vec<Note>,
+    /// Commits being written: their versions are in the memtable above the head, where no snapshot reads.
+    staged: Vec<Commit>,
+    pub log_entries: u64,
+    pub log_bytes: u64,
+    /// The last commit that changed the catalog's layer.
+    pub catalog_changed: Lsn,
+}
+
+/// How writing the staged commits ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// All are complete, the last at this LSN.
+    Complete(Lsn),
+    /// Another tab was first, or the epoch is closed: nothing is written, nothing is staged any more. Refresh, try again.
+    Collided,
+}
+
+pub struct Lsm {
+    storage: Rc<dyn Storage>,
+    state: RefCell<State>,
+}
+
+impl State {
+    fn new(manifest: Manifest, cache_bytes: usize) -> State {
+        let mut tree = Tree::new(cache_bytes);
+        tree.set_runs(manifest.runs.clone());
+        let (head, head_hash) = (manifest.checkpoint(), manifest.hash);
+        State {
+            tree,
+            manifest,
+            head,
+            head_hash,
+            notes: Vec::new(),
+            staged: Vec::new(),
+            log_entries: 0,
+            log_bytes: 0,
+            catalog_changed: head,
+        }
+    }
+
+    /// The LSN that the next staged commit gets.
+    pub fn next(&self) -> Lsn {
+        self.head.plus(self.staged.len() as u64 + 1)
+    }
+
+    /// Puts a commit's versions above the head, where the commits staged after it see them.
+    pub fn stage(&mut self, commit: Commit) -> Lsn {
+        let lsn = self.next();
+        self.insert(lsn, &commit);
+        self.staged.push(commit);
+        lsn
+    }
+
+    fn insert(&mut self, lsn: Lsn, commit: &Commit) {
+        for Change(row, version) in &commit.changes {
+            self.tree.memtable.insert(row, lsn, Bytes::from(&version[..]));
+        }
+        if let Some(run) = &commit.run {
+            self.tree.add_run(Rc::new(run.clone().at(lsn)));
+        }
+    }
+
+    /// Takes back all that is staged.
+    pub fn unstage(&mut self) -> Vec<Commit> {
+        let staged = std::mem::take(&mut self.staged);
+        for (index, commit) in staged.iter().enumerate() {
+            let lsn = self.head.plus(index as u64 + 1);
+            for Change(row, _) in &commit.changes {
+                self.tree.memtable.remove(row, lsn);
+            }
+            if let Some(run) = &commit.run {
+                self.tree.runs.retain(|other| other.id != run.id);
+            }
+        }
+        staged
+    }
+
+    /// Takes complete commits into the head: what they wrote is visible from here on.
+    fn publish(&mut self, record: Record, hash: u64, bytes: usize) {
+        for (index, commit) in record.commits.into_iter().enumerate() {
+            let lsn = Lsn(record.first + index as u64);
+            if commit.changes.iter().any(|Change(row, _)| row.starts_with(&[0; 8])) {
+                self.catalog_changed = lsn;
+            }
+            let rows = commit.changes.into_iter().map(|Change(row, _)| row).collect();
+            let run = commit.run.map(|run| Rc::new(run.at(lsn)));
+            self.notes.push(Note { lsn, id: commit.id, time: commit.time, rows, run });
+            self.head = lsn;
+        }
+        self.head_hash = hash;
+        self.log_entries += 1;
+        self.log_bytes += bytes as u64;
+    }
+
+    /// Takes in records that other tabs wrote.
+    fn take_in(&mut self, records: Vec<tail::TailRecord>) -> Result<()> {
+        assert!(self.staged.is_empty(), "BUG: others' commits are taken in while none is staged");
+        for tail::TailRecord { record, hash, bytes } in records {
+            if record.previous != self.head_hash {
+                let message = format!("the log's chain is broken. record={}", record.first().to_text());
+                return Err(Error::corrupt(message).with_text("record", record.first().to_text()));
+            }
+            for (index, commit) in record.commits.iter().enumerate() {
+                self.insert(Lsn(record.first + index as u64), commit);
+            }
+            self.publish(record, hash, bytes);
+        }
+        Ok(())
+    }
+
+    pub fn staged(&self) -> &[Commit] {
+        &self.staged
+    }
+}
+
+impl Lsm {
+    /// Opens the store on `storage`; makes it, with `genesis` as its first commit, if there is none.
+    pub async fn open(storage: Rc<dyn Storage>, store_id: u64, genesis: Commit, cache_bytes: usize) -> Result<Lsm> {
+        // Between not finding a store and making it another tab can make it: then it is there the next time.
+        for _ in 0..8 {
+            let Some(manifest) = tail::read_manifest(&*storage).await? else {
+                create(&*storage, Manifest::first(store_id), genesis.clone()).await?;
+                continue;
+            };
+            let state = State::new(manifest, cache_bytes);
+            let lsm = Lsm { storage: storage.clone(), state: RefCell::new(state) };
+            match lsm.read_tail().await? {
+                tail::Tail::Records(records) => {
+                    lsm.state.borrow_mut().take_in(records)?;
+                    return Ok(lsm);
+                }
+                tail::Tail::Trimmed => continue,
+            }
+        }
+        Err(Error::new(ErrorCode::StorageUnavailable, "the store changes faster than it can be opened"))
+    }
+
+    pub fn storage(&self) -> &Rc<dyn Storage> {
+        &self.storage
+    }
+
+    /// Looks at the state. Nothing may be awaited inside.
+    pub fn with<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.borrow())
+    }
+
+    pub fn with_mut<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.borrow_mut())
+    }
+
+    pub fn head(&self) -> Lsn {
+        self.state.borrow().head
+    }
+
+    /// Writes what is staged as one record under the next LSN. On an error the outcome is unknown: see `find_commit`.
+    pub async fn write_staged(&self, durability: Durability, mut batch: Batch) -> Result<Written> {
+        let (record, fence) = {
+            let state = self.state.borrow();
+            assert!(!state.staged.is_empty(), "BUG: nothing is staged");
+            let first = state.head.next().0;
+            let record = Record { first, previous: state.head_hash, commits: state.staged.clone() };
+            (record, state.manifest.fence())
+        };
+        let (body, hash) = record.encode()?;
+        let parts = record::split(record.first(), &body, hash);
+        batch.absent.push((Space::Log, parts[0].0.clone()));
+        batch.absent.push(fence);
+        batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
+        batch.durability = durability;
+        let written = self.storage.write(batch).await?;
+        let mut state = self.state.borrow_mut();
+        if !written {
+            state.unstage();
+            return Ok(Written::Collided);
+        }
+        state.staged.clear();
+        state.publish(record, hash, body.len());
+        Ok(Written::Complete(state.head))
+    }
+
+    /// Takes in what other tabs wrote since. True: there was something.
+    pub async fn refresh(&self) -> Result<bool> {
+        let before = self.head();
+        for _ in 0..8 {
+            let Some(manifest) = tail::read_manifest(&*self.storage).await? else {
+                return Err(Error::new(ErrorCode::Closed, "the store was deleted"));
+            };
+            self.adopt(manifest)?;
+            match self.read_tail().await? {
+                tail::Tail::Records(records) => {
+                    self.state.borrow_mut().take_in(records)?;
+                    return Ok(self.head() > before);
+                }
+                tail::Tail::Trimmed => continue,
+            }
+        }
+        Err(Error::new(ErrorCode::StorageUnavailable, "the log is trimmed faster than it can be read"))
+    }
+
+    /// Goes over to a newer manifest: its runs hold what the memtable held up to its checkpoint.
+    fn adopt(&self, manifest: Manifest) -> Result<()> {
+        let mut state = self.state.borrow_mut();
+        if manifest.store != state.manifest.store {
+            return Err(Error::new(ErrorCode::Closed, "the store was deleted and made anew"));
+        }
+        if manifest.version <= state.manifest.version {
+            return Ok(());
+        }
+        assert!(state.staged.is_empty(), "BUG: a manifest is adopted while nothing is staged");
+        let checkpoint = manifest.checkpoint();
+        if checkpoint > state.head {
+            state.head = checkpoint;
+            state.head_hash = manifest.hash;
+            state.catalog_changed = checkpoint;
+        }
+        let from_log = state.notes.iter().filter(|note| note.lsn > checkpoint).filter_map(|note| note.run.clone());
+        let runs = manifest.runs.iter().cloned().chain(from_log).collect();
+        state.tree.set_runs(runs);
+        state.tree.memtable.forget_up_to(checkpoint);
+        state.notes.retain(|note| note.lsn > checkpoint);
+        let State { tree, .. } = &*state;
+        tree.cache.retain_runs(|id| tree.runs.iter().any(|run| run.id == id));
+        state.manifest = manifest;
+        Ok(())
+    }
+
+    async fn read_tail(&self) -> Result<tail::Tail> {
+        let (head, version) = self.with(|state| (state.head, state.manifest.version));
+        tail::read(&*self.storage, head, version).await
+    }
+
+    /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be old.
+    pub async fn load(&self, needed: &[BlockReference], loaded: &Loaded) -> Result<Option<BlockReference>> {
+        let names: Vec<String> = needed.iter().map(|reference| reference.address.name()).collect();
+        let found = self.storage.read(Space::Blocks, &names).await?;
+        let state = self.state.borrow();
+        let mut gone = None;
+        for (reference, bytes) in needed.iter().zip(found) {
+            match bytes {
+                Some(bytes) => {
+                    let block = super::block::Block::open(bytes, *reference)?;
+                    state.tree.cache.insert(reference.address, block.clone());
+                    loaded.insert(reference.address, block);
+                }
+                None => gone = Some(*reference),
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Whether a block that was not found is lost: its run is named, and the manifest that names it is the present one.
+    /// Manifest and block are looked at in one transaction.
+    pub async fn is_lost(&self, reference: BlockReference) -> Result<bool> {
+        let (named, manifest) = self.with(|state| {
+            let named = state.tree.runs.iter().any(|run| run.id == reference.address.run);
+            (named, state.manifest.place())
+        });
+        let absent = vec![(Space::Blocks, reference.address.name())];
+        let check = Batch { present: vec![manifest], absent, ..Batch::default() };
+        Ok(named && self.storage.write(check).await?)
+    }
+
+    /// The LSN of the commit with this id, among the log's and those trimmed lately. Refresh first.
+    pub fn find_commit(&self, id: u64) -> Option<Lsn> {
+        self.with(|state| {
+            let noted = state.notes.iter().find(|note| note.id == id).map(|note| note.lsn);
+            noted.or_else(|| state.manifest.trimmed.iter().find(|(other, _)| *other == id).map(|(_, lsn)| Lsn(*lsn)))
+        })
+    }
+
+    /// All records of `space` whose names begin at `from`, for sweeping.
+    pub async fn list(&self, space: Space, from: Option<String>, limit: usize) -> Result<Listed> {
+        self.storage.list(space, crate::storage::ListRange { from, before: None, limit }).await
+    }
+}
+
+/// False: another tab made the store first.
+async fn create(storage: &dyn Storage, manifest: Manifest, genesis: Commit) -> Result<bool> {
+    let record = Record { first: 1, previous: manifest.hash, commits: vec![genesis] };
+    let (body, hash) = record.encode()?;
+    let parts = record::split(record.first(), &body, hash);
+    let (space, name) = manifest.place();
+    let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
+    batch.absent.push((space, name.clone()));
+    batch.absent.push((Space::Log, parts[0].0.clone()));
+    batch.put.push((space, name, manifest.encode()?));
+    batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
+    storage.write(batch).await
+}

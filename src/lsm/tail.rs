@@ -1,0 +1,69 @@
+//! Reading the manifest and the log's tail, as other tabs left them.
+
+use super::manifest::Manifest;
+use super::record::{self, Record};
+use crate::error::{Error, Result};
+use crate::storage::{ListRange, Space, Storage};
+use crate::types::Lsn;
+
+/// Parts of records to list at a time: at most some 4 MB.
+const PAGE: usize = 64;
+
+pub struct TailRecord {
+    pub record: Record,
+    pub hash: u64,
+    pub bytes: usize,
+}
+
+pub enum Tail {
+    Records(Vec<TailRecord>),
+    /// The log was trimmed past what was asked for: the manifest must be read again.
+    Trimmed,
+}
+
+/// The manifest, or `None` where there is no store.
+pub async fn read_manifest(storage: &dyn Storage) -> Result<Option<Manifest>> {
+    let listed = storage.list(Space::Meta, Manifest::listing()).await?;
+    // A swap puts the next version and deletes this one in one batch, so the greatest is the present one.
+    listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose()
+}
+
+/// The records after `head`, under the manifest of `version`.
+pub async fn read(storage: &dyn Storage, head: Lsn, version: u64) -> Result<Tail> {
+    let mut records = Vec::new();
+    let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut next = head.next();
+    let mut from = Some(record::part_name(next, 0));
+    loop {
+        let page = storage.list(Space::Log, ListRange { from: from.take(), before: None, limit: PAGE }).await?;
+        let is_last_page = page.len() < PAGE;
+        // The least name after a part's own: a record has fewer parts than its four digits count.
+        from = page.last().map(|(name, _)| format!("{name}+"));
+        parts.extend(page);
+        let mut taken = 0;
+        while taken < parts.len() {
+            match record::join(next, &parts[taken..], is_last_page) {
+                Ok(Some((record, hash, count))) => {
+                    let bytes = parts[taken..taken + count].iter().map(|(_, part)| part.len()).sum();
+                    next = record.last().next();
+                    records.push(TailRecord { record, hash, bytes });
+                    taken += count;
+                }
+                Ok(None) => break,
+                Err(error) => return gap(storage, version, error).await,
+            }
+        }
+        parts.drain(..taken);
+        if is_last_page {
+            return Ok(Tail::Records(records));
+        }
+    }
+}
+
+/// A gap is damage only under the present manifest; otherwise another tab trimmed the log meanwhile.
+async fn gap(storage: &dyn Storage, version: u64, error: Error) -> Result<Tail> {
+    match read_manifest(storage).await? {
+        Some(manifest) if manifest.version == version => Err(error),
+        _ => Ok(Tail::Trimmed),
+    }
+}

@@ -1,0 +1,185 @@
+//! All versions of a store as a reader finds them: the memtable over the runs. Everything here is synchronous.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::rc::Rc;
+
+use xxhash_rust::xxh64::xxh64;
+
+use super::block::{Block, BlockCursor};
+use super::cache::BlockCache;
+use super::cursor::{RowRange, data_blocks};
+use super::fault::{Attempt, BlockAddress, BlockReference, Fault};
+use super::memtable::Memtable;
+use super::run::{RunDescription, decode_reference, pieces};
+use crate::error::Error;
+use crate::types::row::{push_lsn, split_internal};
+use crate::types::{Bytes, Lsn, Overflow, Version};
+
+/// Blocks that one call has fetched: they stay until it ends, however small the cache is, so that it always gets on.
+#[derive(Default)]
+pub struct Loaded {
+    blocks: RefCell<HashMap<BlockAddress, Rc<Block>>>,
+}
+
+impl Loaded {
+    pub fn insert(&self, address: BlockAddress, block: Rc<Block>) {
+        self.blocks.borrow_mut().insert(address, block);
+    }
+
+    fn get(&self, address: BlockAddress) -> Option<Rc<Block>> {
+        self.blocks.borrow().get(&address).cloned()
+    }
+}
+
+/// A version as it was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub lsn: Lsn,
+    pub version: Version,
+}
+
+/// The versions of a store: those of the log in the memtable, all others in runs.
+pub struct Tree {
+    pub memtable: Memtable,
+    /// Newest first, by their newest LSN.
+    pub runs: Vec<Rc<RunDescription>>,
+    pub cache: BlockCache,
+}
+
+/// A reader's hold on the tree: what it needs is in the tree, in the cache, or was loaded for it.
+#[derive(Clone, Copy)]
+pub struct TreeView<'a> {
+    pub tree: &'a Tree,
+    pub loaded: &'a Loaded,
+}
+
+impl Tree {
+    pub fn new(cache_bytes: usize) -> Tree {
+        Tree { memtable: Memtable::default(), runs: Vec::new(), cache: BlockCache::new(cache_bytes) }
+    }
+
+    pub fn set_runs(&mut self, mut runs: Vec<Rc<RunDescription>>) {
+        runs.sort_by_key(|run| std::cmp::Reverse(run.newest));
+        self.runs = runs;
+    }
+
+    pub fn add_run(&mut self, run: Rc<RunDescription>) {
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.push(run);
+        self.set_runs(runs);
+    }
+}
+
+impl<'a> TreeView<'a> {
+    pub fn block(&self, reference: BlockReference) -> Attempt<Rc<Block>> {
+        let found = self.loaded.get(reference.address).or_else(|| self.tree.cache.get(reference.address));
+        found.ok_or_else(|| Fault::Need(vec![reference]))
+    }
+
+    /// The newest version of `row` that is not newer than `at`.
+    pub fn get(&self, row: &[u8], at: Lsn) -> Attempt<Option<Found>> {
+        let mut best = self.tree.memtable.get(row, at).map(|(lsn, version)| (lsn, version.clone()));
+        for run in &self.tree.runs {
+            let newest = Lsn(run.newest);
+            if best.as_ref().is_some_and(|(lsn, _)| *lsn >= newest) {
+                break;
+            }
+            if Lsn(run.oldest) > at || !run.may_hold(row) {
+                continue;
+            }
+            if let Some((lsn, version)) = self.get_in_run(run, row, at)?
+                && best.as_ref().is_none_or(|(found, _)| *found < lsn)
+            {
+                best = Some((lsn, version));
+            }
+        }
+        best.map(|(lsn, encoded)| self.whole(lsn, &encoded)).transpose()
+    }
+
+    /// The LSN of the newest version of `row`, whatever it says; its value is not looked at.
+    pub fn newest(&self, row: &[u8], above: Lsn) -> Attempt<Option<Lsn>> {
+        let mut best = self.tree.memtable.get(row, Lsn::MAX).map(|(lsn, _)| lsn);
+        for run in &self.tree.runs {
+            if Lsn(run.newest) <= above || best.is_some_and(|lsn| lsn >= Lsn(run.newest)) {
+                break;
+            }
+            if run.may_hold(row) {
+                let found = self.get_in_run(run, row, Lsn::MAX)?;
+                best = best.max(found.map(|(lsn, _)| lsn));
+            }
+        }
+        Ok(best)
+    }
+
+    fn get_in_run(&self, run: &RunDescription, row: &[u8], at: Lsn) -> Attempt<Option<(Lsn, Bytes)>> {
+        let mut target = row.to_vec();
+        push_lsn(&mut target, if run.fixed.is_some() { Lsn::MAX } else { at });
+        let Some(cursor) = self.seek(run, &target)? else { return Ok(None) };
+        let Some(internal) = cursor.key() else { return Ok(None) };
+        let (found, lsn) = split_internal(internal);
+        Ok((found == row).then(|| (run.fixed().unwrap_or(lsn), cursor.value())))
+    }
+
+    /// The first entry of `run` at or after `target`: down from the root, one block a level.
+    fn seek(&self, run: &RunDescription, target: &[u8]) -> Attempt<Option<BlockCursor>> {
+        let mut reference = run.root();
+        for _ in 0..run.height {
+            let index = BlockCursor::seek(self.block(reference)?, target)?;
+            if index.key().is_none() {
+                return Ok(None);
+            }
+            reference = decode_reference(run.id, &index.value())?;
+        }
+        Ok(Some(BlockCursor::seek(self.block(reference)?, target)?))
+    }
+
+    /// About how many bytes the versions of a range take: exactly in the log, by whole blocks in runs.
+    pub fn bytes_in(&self, range: &RowRange) -> Attempt<u64> {
+        let bounds = (Bound::Included(&range.from[..]), Bound::Excluded(&range.before[..]));
+        let logged = self.tree.memtable.range(bounds).map(|(internal, version)| internal.len() + version.len());
+        let mut bytes = logged.sum::<usize>() as u64;
+        for run in self.tree.runs.iter().filter(|run| run.overlaps(&range.from, &range.before)) {
+            if run.first[..] >= range.from[..] && run.last[..] < range.before[..] {
+                bytes += run.bytes;
+            } else {
+                let touched = data_blocks(*self, run, range)?.len() as u64;
+                bytes += run.bytes * touched / u64::from(run.blocks);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The version that `encoded` holds, its value brought here if it is stored apart.
+    pub fn whole(&self, lsn: Lsn, encoded: &Bytes) -> Attempt<Found> {
+        let unreadable = || Error::corrupt(format!("a version cannot be decoded. lsn={lsn}"));
+        let version = Version::decode(encoded).ok_or_else(unreadable)?;
+        let version = match version.overflow() {
+            Some(overflow) => version.brought_back(self.gather(overflow)?),
+            None => version,
+        };
+        Ok(Found { lsn, version })
+    }
+
+    fn gather(&self, overflow: Overflow) -> Attempt<Bytes> {
+        let mut value = Vec::new();
+        let mut missing = Vec::new();
+        for reference in pieces(overflow) {
+            match self.block(reference) {
+                Ok(block) => value.extend_from_slice(&BlockCursor::first(block)?.value()),
+                Err(Fault::Need(more)) => missing.extend(more),
+                Err(error) => return Err(error),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Fault::Need(missing));
+        }
+        if value.len() as u64 != overflow.bytes || xxh64(&value, 0) != overflow.checksum {
+            let address = BlockAddress { run: overflow.run, number: overflow.first };
+            let message = format!("a value stored apart is damaged. block={}", address.name());
+            return Err(Error::corrupt(message).with_text("block", address.name()).into());
+        }
+        Ok(value.into())
+    }
+}

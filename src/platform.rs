@@ -1,0 +1,18 @@
+//! What the engine needs from outside, beside storage: the clock, randomness, time passing, other tabs.
+//!
+//! Nothing else may ask the host for these, so the simulator can stand in for all of it.
+
+use crate::storage::LocalFuture;
+use crate::types::Lsn;
+
+pub trait Platform {
+    /// Milliseconds since 1970. It may jump; nothing is ordered by it.
+    fn now(&self) -> u64;
+    /// A random number, unlike any other drawn anywhere.
+    fn random(&self) -> u64;
+    /// Runs a task to its end, beside everything else, on this thread.
+    fn spawn(&self, task: LocalFuture<'static, ()>);
+    fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()>;
+    /// Tells the store's other tabs that there are commits up to `head`. A hint: it may be lost.
+    fn announce(&self, head: Lsn);
+}

@@ -1,0 +1,137 @@
+//! One suite for every backend: each case cites the number of the contract that it checks, on a store made for it.
+
+use std::rc::Rc;
+
+use super::{Batch, Durability, ListRange, LocalFuture, Place, Space, Storage};
+use crate::error::ErrorCode;
+
+/// Runs every case on an empty storage of its own; panics with the contract's number where one is broken.
+pub async fn check_all(make: impl Fn() -> LocalFuture<'static, Rc<dyn Storage>>) {
+    reads_in_the_order_asked(make().await).await;
+    lists_in_the_order_of_names(make().await).await;
+    writes_are_all_or_nothing(make().await).await;
+    guards_are_checked(make().await).await;
+    a_batch_deletes_before_it_puts(make().await).await;
+    spaces_are_apart(make().await).await;
+    bytes_come_back_as_they_were(make().await).await;
+    strict_writes_are_there_too(make().await).await;
+    closed_is_closed(make().await).await;
+}
+
+fn place(space: Space, name: &str) -> Place {
+    (space, name.to_string())
+}
+
+fn put(records: &[(Space, &str, &[u8])]) -> Batch {
+    let put = records.iter().map(|(space, name, bytes)| (*space, name.to_string(), bytes.to_vec())).collect();
+    Batch { put, ..Batch::default() }
+}
+
+async fn write(storage: &Rc<dyn Storage>, batch: Batch) -> bool {
+    storage.write(batch).await.expect("contract 3: a write in order")
+}
+
+async fn read(storage: &Rc<dyn Storage>, space: Space, names: &[&str]) -> Vec<Option<Vec<u8>>> {
+    let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+    storage.read(space, &names).await.expect("contract 1: a read in order")
+}
+
+async fn names(storage: &Rc<dyn Storage>, from: Option<&str>, before: Option<&str>, limit: usize) -> Vec<String> {
+    let range = ListRange { from: from.map(str::to_string), before: before.map(str::to_string), limit };
+    let listed = storage.list(Space::Log, range).await.expect("contract 2: a list in order");
+    listed.into_iter().map(|(name, _)| name).collect()
+}
+
+async fn reads_in_the_order_asked(storage: Rc<dyn Storage>) {
+    assert!(write(&storage, put(&[(Space::Meta, "a", b"1"), (Space::Meta, "b", b"2")])).await);
+    let found = read(&storage, Space::Meta, &["b", "none", "a", "b"]).await;
+    let expected = [Some(b"2".to_vec()), None, Some(b"1".to_vec()), Some(b"2".to_vec())];
+    assert_eq!(found, expected, "contract 1: each name's bytes, in the order asked");
+    assert!(read(&storage, Space::Meta, &[]).await.is_empty(), "contract 1: nothing asked, nothing given");
+}
+
+async fn lists_in_the_order_of_names(storage: Rc<dyn Storage>) {
+    let records: Vec<(Space, &str, &[u8])> =
+        ["b", "a-1", "a", "c", "a-0", "B"].map(|n| (Space::Log, n, &b""[..])).into();
+    assert!(write(&storage, put(&records)).await);
+    assert_eq!(names(&storage, None, None, 10).await, ["B", "a", "a-0", "a-1", "b", "c"], "contract 2: in order");
+    assert_eq!(names(&storage, Some("a-0"), None, 2).await, ["a-0", "a-1"], "contract 2: from is included");
+    assert_eq!(names(&storage, Some("a"), Some("b"), 10).await, ["a", "a-0", "a-1"], "contract 2: before is not");
+    assert_eq!(names(&storage, Some("b"), Some("b"), 10).await, [""; 0], "contract 2: an empty range");
+    assert_eq!(names(&storage, Some("d"), Some("a"), 10).await, [""; 0], "contract 2: a range turned over is empty");
+    assert_eq!(names(&storage, None, None, 0).await, [""; 0], "contract 2: no limit is no record");
+}
+
+async fn writes_are_all_or_nothing(storage: Rc<dyn Storage>) {
+    assert!(write(&storage, put(&[(Space::Log, "1", b"kept")])).await);
+    let mut batch = put(&[(Space::Log, "0", b"new"), (Space::Log, "1", b"over"), (Space::Blocks, "x", b"new")]);
+    batch.delete.push(place(Space::Meta, "none"));
+    batch.absent.push(place(Space::Log, "1"));
+    assert!(!write(&storage, batch).await, "contract 4: a record in absent is there");
+    assert_eq!(
+        read(&storage, Space::Log, &["0", "1"]).await,
+        [None, Some(b"kept".to_vec())],
+        "contract 3: nothing of it"
+    );
+    assert_eq!(read(&storage, Space::Blocks, &["x"]).await, [None], "contract 3: nothing of it in any space");
+}
+
+async fn guards_are_checked(storage: Rc<dyn Storage>) {
+    let guarded = |absent: &str, present: &str| {
+        let mut batch = put(&[(Space::Log, "1", b"1")]);
+        batch.absent.push(place(Space::Log, absent));
+        batch.present.push(place(Space::Meta, present));
+        batch
+    };
+    assert!(!write(&storage, guarded("1", "manifest")).await, "contract 4: a record in present is not there");
+    assert_eq!(read(&storage, Space::Log, &["1"]).await, [None], "contract 4: nothing is written");
+    assert!(write(&storage, put(&[(Space::Meta, "manifest", b"")])).await);
+    assert!(write(&storage, guarded("1", "manifest")).await, "contract 5: a name may be in absent and in put");
+    assert!(!write(&storage, guarded("1", "manifest")).await, "contract 4: the second one collides");
+    let fence = Batch { absent: vec![place(Space::Meta, "closed/1")], ..put(&[(Space::Log, "2", b"2")]) };
+    assert!(write(&storage, fence.clone()).await, "contract 4: absent without put");
+    assert_eq!(read(&storage, Space::Meta, &["closed/1"]).await, [None], "contract 4: a check leaves nothing behind");
+    assert!(write(&storage, put(&[(Space::Meta, "closed/1", b"")])).await);
+    assert!(!write(&storage, fence).await, "contract 4: a closed fence stops a write");
+}
+
+async fn a_batch_deletes_before_it_puts(storage: Rc<dyn Storage>) {
+    assert!(write(&storage, put(&[(Space::Log, "1", b"old"), (Space::Log, "2", b"old")])).await);
+    let mut batch = put(&[(Space::Log, "1", b"new")]);
+    batch.delete = vec![place(Space::Log, "1"), place(Space::Log, "2"), place(Space::Log, "none")];
+    batch.present = vec![place(Space::Log, "2")];
+    assert!(write(&storage, batch).await);
+    assert_eq!(read(&storage, Space::Log, &["1", "2"]).await, [Some(b"new".to_vec()), None], "contract 5: the order");
+}
+
+async fn spaces_are_apart(storage: Rc<dyn Storage>) {
+    for space in Space::ALL {
+        assert!(write(&storage, put(&[(space, "name", space.as_str().as_bytes())])).await);
+    }
+    for space in Space::ALL {
+        let found = read(&storage, space, &["name"]).await;
+        assert_eq!(found, [Some(space.as_str().as_bytes().to_vec())], "contract 1: spaces are apart");
+    }
+}
+
+async fn bytes_come_back_as_they_were(storage: Rc<dyn Storage>) {
+    let all: Vec<u8> = (0..60_000u32).map(|n| (n % 251) as u8).collect();
+    assert!(write(&storage, put(&[(Space::Blocks, "all", &all), (Space::Blocks, "empty", b"")])).await);
+    let found = read(&storage, Space::Blocks, &["all", "empty"]).await;
+    assert_eq!(found, [Some(all), Some(Vec::new())], "contract 1: the same bytes, none of them too");
+}
+
+async fn strict_writes_are_there_too(storage: Rc<dyn Storage>) {
+    let batch = Batch { durability: Durability::Strict, ..put(&[(Space::Log, "1", b"1")]) };
+    assert!(write(&storage, batch).await, "contract 6: strict");
+    assert_eq!(read(&storage, Space::Log, &["1"]).await, [Some(b"1".to_vec())]);
+}
+
+async fn closed_is_closed(storage: Rc<dyn Storage>) {
+    storage.close().await.expect("contract 8: close");
+    let code = |error: crate::error::Error| error.code();
+    assert_eq!(storage.read(Space::Log, &["1".into()]).await.map_err(code), Err(ErrorCode::Closed), "contract 8: read");
+    assert_eq!(storage.write(Batch::default()).await.map_err(code), Err(ErrorCode::Closed), "contract 8: write");
+    let listed = storage.list(Space::Log, ListRange { limit: 1, ..ListRange::default() }).await;
+    assert_eq!(listed.map_err(code), Err(ErrorCode::Closed), "contract 8: list");
+}

@@ -1,0 +1,54 @@
+//! Shared, immutable bytes: a value handed out of a block keeps the block alive instead of being copied.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::rc::Rc;
+
+#[derive(Clone)]
+pub struct Bytes {
+    owner: Rc<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Bytes {
+    /// The part `range` of these bytes, sharing their memory.
+    pub fn slice(&self, range: Range<usize>) -> Bytes {
+        assert!(range.start <= range.end && range.end <= self.len(), "BUG: slice out of bounds");
+        Bytes { owner: self.owner.clone(), start: self.start + range.start, end: self.start + range.end }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.owner[self.start..self.end]
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Bytes {
+        let end = bytes.len();
+        Bytes { owner: bytes.into(), start: 0, end }
+    }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Bytes {
+        Bytes { owner: bytes.into(), start: 0, end: bytes.len() }
+    }
+}
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Bytes) -> bool {
+        self[..] == other[..]
+    }
+}
+
+impl Eq for Bytes {}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self[..], f)
+    }
+}

@@ -1,0 +1,20 @@
+//! The nouns that every layer shares. Pure data: no I/O, no async, no clock.
+
+mod bytes;
+pub mod key;
+pub mod limits;
+mod lsn;
+mod name;
+pub mod number;
+pub mod pack;
+pub mod row;
+mod varint;
+mod version;
+
+pub use bytes::Bytes;
+pub use key::{Key, KeyPart};
+pub use lsn::Lsn;
+pub use name::{CollectionName, DatabaseName};
+pub use row::{Kind, LayerId, Suffix};
+pub use varint::{read_varint, write_varint};
+pub use version::{Overflow, Version};
