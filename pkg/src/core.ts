@@ -16,9 +16,10 @@ export interface CoreModule {
 
 export interface CoreStoreClass {
   open(name: string, options: CoreOpenOptions): Promise<CoreStore>;
-  destroy(name: string, options: { storage?: "indexeddb" | "memory"; backend?: StorageBackend }): Promise<void>;
+  destroy(name: string, options: Pick<CoreOpenOptions, "storage" | "backend">): Promise<void>;
 }
 
+/** One of `storage` and `backend` is given: where nobody said anything, TypeScript has chosen (store.ts). */
 export interface CoreOpenOptions {
   storage?: "indexeddb" | "memory";
   backend?: StorageBackend;
@@ -50,6 +51,9 @@ export interface CoreCloneOptions {
   existing?: "fail" | "open";
 }
 
+/** MessagePack: where the next page begins, or nil, and the changes (see diff.ts). */
+type DiffPage = Promise<Uint8Array>;
+
 /** Something that reads: a database as it is now, a snapshot, or a transaction. */
 export interface CoreScope {
   version(): string;
@@ -59,7 +63,8 @@ export interface CoreScope {
   /** Undefined: it needs storage or a commit, ask again with run_async and the same bytes. */
   run(op: Uint8Array): Uint8Array | undefined;
   run_async(op: Uint8Array, durability?: Durability): Promise<Uint8Array>;
-  snapshot(): CoreScope;
+  /** A promise where the path must be read from storage first. */
+  snapshot(): CoreScope | Promise<CoreScope>;
   at(when: string | number): Promise<CoreScope>;
   predates_clone(): boolean;
   transaction(body: (tx: CoreScope) => Promise<unknown>, options: CoreTransactionOptions): Promise<unknown>;
@@ -68,12 +73,13 @@ export interface CoreScope {
   status(): Promise<object>;
   collections(): Promise<object[]>;
   drop_database(): Promise<void>;
-  diff_page(
-    against: CoreScope | undefined,
-    collection: string | undefined,
-    after: Uint8Array | undefined,
-    limit: number,
-  ): Promise<Uint8Array>;
+  /** What this snapshot has that its origin, where the clone began, has not. */
+  diff_origin_page(collection: string | undefined, after: Uint8Array | undefined, limit: number): Promise<Uint8Array>;
+  /** On a snapshot: one page of what it has that the snapshot `against` has not. */
+  diff_page(against: CoreScope, collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
+  /** On a snapshot: one page of what it has that its origin, where the clone began, has not. */
+  diff_origin_page(collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
+  /** Calls back once, when the handle closes for a reason that is not its user's. */
   on_close(callback: (error: object | undefined) => void): void;
   close(): Promise<void>;
 }

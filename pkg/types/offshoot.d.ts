@@ -155,7 +155,7 @@ export interface WritableCollection<T = any> extends ReadonlyCollection<T> {
   insert(doc: New<T>): Promise<string>;                 // the id, a UUIDv7 when the document has none; KEY_EXISTS if taken
   insertMany(docs: readonly New<T>[]): Promise<string[]>;       // one commit
   put(doc: New<T>): Promise<string>;                    // insert or replace
-  putMany(docs: readonly New<T>[]): Promise<string[]>;
+  putMany(docs: readonly New<T>[]): Promise<string[]>;      // no id twice in one call (KEY_EXISTS), as in insertMany
   update(id: string, change: Update<T>): Promise<boolean>;          // false: there is no such document
   delete(id: string): Promise<boolean>;
   deleteMany(which: readonly string[]): Promise<number>;            // how many there were; one commit

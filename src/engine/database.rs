@@ -12,7 +12,7 @@ use super::read::{self, SuffixRange};
 use super::snapshot::Snapshot;
 use super::store::{Store, closed};
 use super::transaction::{Guard, Transaction};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, State, TreeView};
 use crate::storage::Durability;
 use crate::types::row::{prefix, prefix_end, split_suffix};
@@ -26,7 +26,11 @@ pub struct Database {
     /// The path at a head, for as long as neither the head nor the catalog moves.
     cached: RefCell<Option<Cached>>,
     closed: RefCell<Option<Error>>,
+    on_close: RefCell<Option<OnClose>>,
 }
+
+/// Told why a handle closed, when it was not by its user.
+pub type OnClose = Box<dyn Fn(&Error)>;
 
 struct Cached {
     head: Lsn,
@@ -44,7 +48,14 @@ pub struct CollectionInfo {
 
 impl Database {
     pub(super) fn new(store: Rc<Store>, entry: Entry) -> Database {
-        Database { store, name: entry.name, id: entry.row.id, cached: RefCell::default(), closed: RefCell::default() }
+        Database {
+            store,
+            name: entry.name,
+            id: entry.row.id,
+            cached: RefCell::default(),
+            closed: RefCell::default(),
+            on_close: RefCell::default(),
+        }
     }
 
     pub fn name(&self) -> &DatabaseName {
@@ -70,6 +81,33 @@ impl Database {
     /// Ends this handle only.
     pub fn close(&self) {
         self.closed.borrow_mut().get_or_insert_with(|| closed("the database handle"));
+    }
+
+    /// Whom to tell when the handle closes for a reason that is not its user's.
+    pub fn on_close(&self, callback: OnClose) {
+        self.on_close.replace(Some(callback));
+    }
+
+    /// Closes the handle for `why`, and tells its user.
+    pub(super) fn abandon(&self, why: &Error) {
+        let was_open = self.closed.borrow().is_none();
+        if was_open {
+            self.closed.replace(Some(why.clone()));
+            let callback = self.on_close.take();
+            if let Some(callback) = callback {
+                callback(why);
+            }
+        }
+    }
+
+    /// Closes the handle if its database is there no more. What is not in memory is not looked for.
+    pub(super) fn check_dropped(&self) {
+        let found = self.store.read_now(|state, view| Ok(self.entry(view, state.head)?.lsn));
+        if let Some(Err(error)) = found
+            && error.code() == ErrorCode::Closed
+        {
+            self.abandon(&error);
+        }
     }
 
     /// The path now, and the LSN of the catalog row that says so.
@@ -146,13 +184,13 @@ impl Database {
         Ok(Snapshot::new(self.store.clone(), path, false))
     }
 
-    /// As `snapshot`, if all that it needs is in memory.
-    pub fn snapshot_now(&self) -> Option<Result<Snapshot>> {
-        if let Err(error) = self.check_open() {
-            return Some(Err(error));
+    /// As `snapshot`, at once; what is not in memory is looked up when the snapshot is first read.
+    pub fn snapshot_now(self: &Rc<Database>) -> Result<Snapshot> {
+        self.check_open()?;
+        match self.store.read_now(|state, view| self.path(state, view)) {
+            Some(path) => Ok(Snapshot::new(self.store.clone(), path?.0, false)),
+            None => Ok(Snapshot::of(self.clone())),
         }
-        let path = self.store.read_now(|state, view| self.path(state, view))?;
-        Some(path.map(|(path, _)| Snapshot::new(self.store.clone(), path, false)))
     }
 
     /// A transaction's beginning: its snapshot and the catalog row that it stands on.

@@ -10,7 +10,7 @@ use super::database::Database;
 use super::path::{Level, Path};
 use super::read::{self, SuffixRange, just_after};
 use super::snapshot::Snapshot;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
 use crate::query;
 use crate::types::pack::{Reader as PackReader, Shape};
@@ -32,6 +32,17 @@ pub struct Change {
     pub fields: Vec<String>,
 }
 
+impl Change {
+    /// What happened to the row, in the public API's word.
+    pub fn operation(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "insert",
+            (Some(_), Some(_)) => "update",
+            (Some(_), None) => "delete",
+        }
+    }
+}
+
 pub struct ChangePage {
     pub changes: Vec<Change>,
     /// Where the next page begins; `None`: there is none.
@@ -39,8 +50,9 @@ pub struct ChangePage {
 }
 
 /// What a database is compared with.
+#[derive(Clone, Copy)]
 pub enum Side<'a> {
-    /// The origin where the clone began; a root's is nothing at all.
+    /// The origin where the clone began; a root has none.
     Origin,
     Snapshot(&'a Snapshot),
 }
@@ -52,14 +64,22 @@ impl Snapshot {
         against: Side<'_>,
         collection: Option<&CollectionName>,
         after: Option<&Suffix>,
+        limit: usize,
     ) -> Result<ChangePage> {
         self.check_open()?;
-        let other = match against {
-            Side::Origin => Path::of(self.path.below()),
-            Side::Snapshot(snapshot) => snapshot.path.clone(),
-        };
         let ranges = ranges(collection, after);
-        self.store.read(|state, view| page(state, view, &self.path, &other, &ranges)).await
+        let limit = limit.clamp(1, PAGE);
+        self.store
+            .read(|state, view| {
+                let path = self.path(view)?;
+                let other = match against {
+                    Side::Origin if path.levels().len() == 1 => return Err(not_a_clone(&path).into()),
+                    Side::Origin => Path::of(path.below()),
+                    Side::Snapshot(snapshot) => snapshot.path(view)?,
+                };
+                page(state, view, &path, &other, &ranges, limit)
+            })
+            .await
     }
 }
 
@@ -70,11 +90,7 @@ impl Database {
         let mut all = Vec::new();
         let mut after = None;
         loop {
-            let side = match &against {
-                Side::Origin => Side::Origin,
-                Side::Snapshot(snapshot) => Side::Snapshot(snapshot),
-            };
-            let page = snapshot.diff(side, None, after.as_ref()).await?;
+            let page = snapshot.diff(against, None, after.as_ref(), PAGE).await?;
             all.extend(page.changes);
             after = page.next;
             if after.is_none() {
@@ -82,6 +98,11 @@ impl Database {
             }
         }
     }
+}
+
+fn not_a_clone(path: &Path) -> Error {
+    let message = format!("the database is no clone: say what to compare it with. path={path}");
+    Error::new(ErrorCode::NotAClone, message)
 }
 
 /// The rows that can be changes: documents and entries, not what is derived from them.
@@ -129,7 +150,14 @@ fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
     Aligned { whole: left.iter().chain(right).collect(), between }
 }
 
-fn page(state: &State, view: TreeView<'_>, one: &Path, other: &Path, ranges: &[SuffixRange]) -> Attempt<ChangePage> {
+fn page(
+    state: &State,
+    view: TreeView<'_>,
+    one: &Path,
+    other: &Path,
+    ranges: &[SuffixRange],
+    limit: usize,
+) -> Attempt<ChangePage> {
     let aligned = align(one, other);
     let mut candidates = BTreeSet::new();
     for range in ranges {
@@ -144,10 +172,10 @@ fn page(state: &State, view: TreeView<'_>, one: &Path, other: &Path, ranges: &[S
             }
         }
     }
-    let is_more = candidates.len() > PAGE;
+    let is_more = candidates.len() > limit;
     let mut changes = Vec::new();
     let mut last = None;
-    for suffix in candidates.into_iter().take(PAGE) {
+    for suffix in candidates.into_iter().take(limit) {
         changes.extend(compare(view, one, other, &suffix)?);
         last = Some(suffix);
     }

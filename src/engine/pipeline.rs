@@ -110,6 +110,7 @@ impl Store {
                 break;
             }
             self.group().await;
+            self.after_commits();
         }
         self.pumping.set(false);
     }

@@ -1,27 +1,42 @@
 //! A database as it was at one LSN: read only, for as long as history holds it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::context::Context;
-use super::database::step_now;
+use super::database::{Database, step_now};
 use super::op::{Answer, Op, Step};
 use super::path::Path;
 use super::store::{Store, closed};
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, TreeView};
 use crate::types::Lsn;
 
 pub struct Snapshot {
     pub(super) store: Rc<Store>,
-    pub(super) path: Path,
+    path: RefCell<Reading>,
     version: Lsn,
     predates_clone: bool,
     closed: Cell<bool>,
 }
 
+/// What a snapshot reads. A path is looked up when it is first needed, if that takes storage.
+enum Reading {
+    Path(Path),
+    Database(Rc<Database>),
+}
+
 impl Snapshot {
+    /// The database at the head, whose path may yet have to be looked up.
+    pub(super) fn of(database: Rc<Database>) -> Snapshot {
+        let (store, version) = (database.store().clone(), database.version());
+        let path = RefCell::new(Reading::Database(database));
+        Snapshot { store, path, version, predates_clone: false, closed: Cell::new(false) }
+    }
+
     pub(super) fn new(store: Rc<Store>, path: Path, predates_clone: bool) -> Snapshot {
         let version = path.top().map_or(Lsn::ZERO, |level| level.lsn);
+        let path = RefCell::new(Reading::Path(path));
         Snapshot { store, path, version, predates_clone, closed: Cell::new(false) }
     }
 
@@ -38,8 +53,18 @@ impl Snapshot {
         self.predates_clone
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn path(&self, view: TreeView<'_>) -> Attempt<Path> {
+        let path = match &*self.path.borrow() {
+            Reading::Path(path) => return Ok(path.clone()),
+            Reading::Database(database) => database.path_at(view, self.version)?.0,
+        };
+        self.path.replace(Reading::Path(path.clone()));
+        Ok(path)
+    }
+
+    /// The levels that this snapshot reads, in one short line: `draft@57 > main@42`.
+    pub async fn describe(&self) -> Result<String> {
+        self.store.read(|_, view| Ok(self.path(view)?.to_string())).await
     }
 
     pub fn close(&self) {
@@ -54,7 +79,7 @@ impl Snapshot {
         if let Err(error) = self.check_open().and_then(|()| check_reads(op)) {
             return Some(Err(error));
         }
-        self.store.read_now(|_, view| step_now(&mut Context::reading(view, self.path.clone()), op, &self.store))
+        self.store.read_now(|_, view| step_now(&mut Context::reading(view, self.path(view)?), op, &self.store))
     }
 
     /// Runs a reading call, a long one in steps, each on blocks of its own.
@@ -63,7 +88,7 @@ impl Snapshot {
         loop {
             self.check_open()?;
             let step =
-                self.store.read(|_, view| op.apply(&mut Context::reading(view, self.path.clone()), &self.store.ids));
+                self.store.read(|_, view| op.apply(&mut Context::reading(view, self.path(view)?), &self.store.ids));
             match step.await? {
                 Step::Done(answer) => return Ok(answer),
                 Step::More(next) => op = next,
@@ -74,8 +99,7 @@ impl Snapshot {
 
 fn check_reads(op: &Op) -> Result<()> {
     if op.is_write() {
-        let code = crate::error::ErrorCode::InvalidOption;
-        return Err(crate::error::Error::new(code, "a snapshot is read only"));
+        return Err(Error::new(ErrorCode::InvalidOption, "a snapshot is read only"));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::catalog::{self, DatabaseRow};
 use super::database::Database;
@@ -57,6 +57,9 @@ pub struct Store {
     pub(super) durability: Durability,
     /// Where transactions that lost twice wait for each other.
     pub(super) turns: Turns,
+    /// Handles to close when their database is dropped, here or in another tab.
+    handles: RefCell<Vec<Weak<Database>>>,
+    seen_catalog: Cell<Lsn>,
     closed: RefCell<Option<Error>>,
 }
 
@@ -73,6 +76,8 @@ impl Store {
             pumping: Cell::new(false),
             durability: options.durability,
             turns: Turns::default(),
+            handles: RefCell::default(),
+            seen_catalog: Cell::new(Lsn::ZERO),
             closed: RefCell::default(),
         });
         if let Some(retain) = options.retain {
@@ -103,7 +108,11 @@ impl Store {
     pub async fn database(self: &Rc<Store>, name: &DatabaseName) -> Result<Rc<Database>> {
         let name = name.clone();
         let entry = self.read(|state, view| catalog::get(view, &name, state.head)).await?;
-        Ok(Rc::new(Database::new(self.clone(), entry)))
+        let database = Rc::new(Database::new(self.clone(), entry));
+        let mut handles = self.handles.borrow_mut();
+        handles.retain(|handle| handle.strong_count() > 0);
+        handles.push(Rc::downgrade(&database));
+        Ok(database)
     }
 
     pub fn head(&self) -> Lsn {
@@ -166,6 +175,29 @@ impl Store {
 
     pub(super) fn announce(&self, head: Lsn) {
         self.platform.announce(head);
+    }
+
+    /// After commits, here or elsewhere: closes the handles of databases that are there no more.
+    pub(super) fn after_commits(&self) {
+        let catalog = self.lsm.with(|state| state.catalog_changed);
+        if self.seen_catalog.replace(catalog) != catalog {
+            for handle in self.open_handles() {
+                handle.check_dropped();
+            }
+        }
+    }
+
+    fn open_handles(&self) -> Vec<Rc<Database>> {
+        self.handles.borrow().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The store was taken away: closes it and every handle, for `why`.
+    pub async fn abandon(&self, why: Error) -> Result<()> {
+        let closed = self.close(why.clone()).await;
+        for handle in self.open_handles() {
+            handle.abandon(&why);
+        }
+        closed
     }
 
     pub(super) fn check_open(&self) -> Result<()> {

@@ -1,6 +1,39 @@
-//! The only files that know JavaScript.
+//! The only files that know JavaScript: exported classes, storage in IndexedDB, and the host's clock and randomness.
+//!
+//! Calls and documents cross as bytes, once per call; options and reports as plain objects. Nothing here decides: it
+//! translates. No borrow is held over an await, and no export takes `&mut self`: two calls may overlap.
+
+mod backend;
+mod error;
+mod host;
+mod indexeddb;
+mod options;
+mod report;
+mod result;
+mod scope;
+mod store;
+
+use std::cell::RefCell;
 
 use wasm_bindgen::prelude::*;
+
+thread_local! {
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs once, when the module is instantiated.
+#[wasm_bindgen(start)]
+fn start() {
+    std::panic::set_hook(Box::new(|info| {
+        PANIC.with(|panic| panic.replace(Some(info.to_string())));
+    }));
+}
+
+/// What the panic hook recorded: from then on the instance is dead, and every call is INTERNAL.
+#[wasm_bindgen]
+pub fn last_panic() -> Option<String> {
+    PANIC.with(|panic| panic.borrow().clone())
+}
 
 /// The version of this build, as in `package.json`.
 #[wasm_bindgen]

@@ -115,6 +115,23 @@ export const cases = [
       }),
   },
   {
+    name: "a store that is opened while it is being destroyed is a new one",
+    run: (api) =>
+      withStore(api, async (db, name) => {
+        await db.kv().set("a", 1);
+        const other = db.clone("copy").then((clone) => clone.closed);
+        const destroying = api.destroy(name, { storage: api.storage });
+        const opened = await Promise.all([1, 2, 3].map(() => api.open(name, { storage: api.storage })));
+        await destroying;
+        ok(api.OffshootError.is(await db.closed, "CLOSED"));
+        ok(api.OffshootError.is(await other.catch((error) => error), "CLOSED"));
+        for (const fresh of opened) {
+          equal(await fresh.kv().count(), 0);
+          await fresh.close();
+        }
+      }),
+  },
+  {
     name: "a transaction whose handle is closed under it does not commit",
     run: (api) =>
       withStore(api, async (db, name) => {

@@ -136,6 +136,23 @@ export const cases = [
       }),
   },
   {
+    name: "keys have their limits",
+    run: (api) =>
+      withStore(api, async (db) => {
+        const kv = db.kv();
+        const long = "x".repeat(2000);
+        const parts = Array.from({ length: 17 }, (_, n) => n);
+        for (const bad of [NaN, [], parts, [NaN]]) await promises(api, () => kv.set(bad, 1), "INVALID_KEY");
+        for (const bad of [long, [long], new Uint8Array(2000)]) await promises(api, () => kv.set(bad, 1), "TOO_LARGE");
+        await promises(api, () => kv.get(long), "TOO_LARGE");
+        await promises(api, () => db.collection("rows").insert({ id: long }), "TOO_LARGE");
+        await promises(api, () => db.collection("rows").get(long), "TOO_LARGE");
+        for (const good of ["x".repeat(1000), new Uint8Array(500), parts.slice(1), -0]) await kv.set(good, 1);
+        equal(await kv.get(0), 1, "-0 and 0 are one key");
+        equal(await kv.count(), 4);
+      }),
+  },
+  {
     name: "wrong keys are INVALID_KEY, wrong ranges INVALID_OPTION",
     run: (api) =>
       withStore(api, async (db) => {
@@ -182,6 +199,8 @@ export const cases = [
           await throws(api, () => kv.list(bad), "INVALID_OPTION");
         }
         await promises(api, () => kv.count({ limit: 1 }), "INVALID_OPTION");
+        await throws(api, () => kv.list({ prefix: 5 }), "INVALID_KEY");
+        await promises(api, () => kv.count({ prefix: 5 }), "INVALID_KEY");
         await promises(api, () => kv.set("k", 1, { ifabsent: true }), "INVALID_OPTION");
         await promises(api, () => kv.set("k", 1, { ifAbsent: true, ifPresent: true }), "INVALID_OPTION");
         await promises(api, () => kv.set("k", 1, { ttl: 5 }), "INVALID_OPTION");

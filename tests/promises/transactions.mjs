@@ -99,6 +99,37 @@ export const cases = [
       }),
   },
   {
+    name: "transfers that compete neither make money nor lose it, and no reader sees half of one",
+    run: (api) =>
+      withStore(api, async (db) => {
+        const accounts = ["a", "b", "c", "d", "e"];
+        await db.collection("accounts").insertMany(accounts.map((id) => ({ id, balance: 100 })));
+        const transfer = (n) =>
+          db.transaction(
+            async (tx) => {
+              const rows = tx.collection("accounts");
+              const [from, to] = [accounts[n % 5], accounts[(n * 3 + 1) % 5]];
+              const { balance } = await rows.get(from);
+              if (n % 3 === 0) await tick();
+              await rows.update(from, { balance: balance - n });
+              const other = await rows.get(to);
+              await rows.update(to, { balance: other.balance + n });
+            },
+            { retries: 1000 },
+          );
+        const audit = async () => {
+          await tick();
+          const rows = await db.collection("accounts").find().toArray();
+          equal(
+            rows.reduce((sum, { balance }) => sum + balance, 0),
+            500,
+          );
+        };
+        await Promise.all(Array.from({ length: 40 }, (_, n) => (n % 4 === 3 ? audit() : transfer(n))));
+        await audit();
+      }),
+  },
+  {
     name: "after its retries a transaction fails with CONFLICT, which is retryable",
     run: (api) =>
       withStore(api, async (db) => {

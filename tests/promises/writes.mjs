@@ -95,7 +95,7 @@ export const cases = [
     withClone(api, async (clone, origin) => {
       await clone.kv().delete("b");
       await act(clone, (db) => db.kv().setField("new", "first", 1n));
-      await act(clone, (db) => db.kv().setField("b", "only", true));
+      await act(clone, (db) => db.kv().setField("b", "kept", true));
       equal(await clone.kv().get("new"), { first: 1n });
       equal(await clone.kv().get("b"), { kept: true });
       equal(await origin.kv().get("b"), { n: 1, text: "b" });

@@ -68,7 +68,7 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
   }
 
   get storageMode(): "indexeddb" | "memory" | "custom" {
-    return this.#store.core.storage_mode();
+    return this.#store.mode;
   }
 
   async transaction<R>(
@@ -189,8 +189,8 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
 }
 closesAtEndOfBlock(Database);
 
-function side(session: Session): Side {
+async function side(session: Session): Promise<Side> {
   session.check();
-  const fixed = session.fixed();
+  const fixed = await session.fixed();
   return { session: fixed, release: () => session.release(fixed) };
 }

@@ -35,7 +35,8 @@ export class Changes<S> implements contract.Changes<S> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<contract.Change<S>, void, undefined> {
-    for await (const page of this.#pages()) yield* page;
+    // One by one: `yield*` would ask each page for a promise per element.
+    for await (const page of this.#pages()) for (const change of page) yield change;
   }
 
   async *#pages(): AsyncGenerator<contract.Change<S>[], void, undefined> {
@@ -51,8 +52,13 @@ export class Changes<S> implements contract.Changes<S> {
       let after: Uint8Array | undefined;
       do {
         heed();
-        const bytes = await subject.session.callAsync(() =>
-          subject.session.scope.diff_page(against?.session.scope, collection, after, PAGE_ROWS),
+        const scope = subject.session.scope;
+        const other = against?.session.scope;
+        const { session } = subject;
+        const bytes = await session.callAsync(() =>
+          against === undefined
+            ? session.scope.diff_origin_page(collection, after, PAGE_ROWS)
+            : session.scope.diff_page(against.session.scope, collection, after, PAGE_ROWS),
         );
         const answer = new Reader(bytes);
         answer.arrayHeader();

@@ -1,6 +1,7 @@
 /** Entries of a range of keys, read in pages from one snapshot. */
 import type * as contract from "../../types/offshoot.js";
 import { Reader, type Writer, encodeWith } from "../codec/index.js";
+import { OffshootError } from "../errors.js";
 import { anything, checkOptions, count, flag, invalidOption } from "./check.js";
 import { writeKey } from "./keys.js";
 import type { Session } from "./session.js";
@@ -20,10 +21,15 @@ export function encodeRange(range: contract.KvRange | undefined, call: "count" |
   if (start !== undefined && startAfter !== undefined) {
     throw invalidOption("startAfter", `of ${call} excludes the option "start"`);
   }
+  if (typeof prefix === "number") {
+    throw new OffshootError(
+      "INVALID_KEY",
+      `a prefix is text, bytes or leading parts, not a number. value=${String(prefix)}`,
+    );
+  }
   const write = (writer: Writer): void => {
     writer.arrayHeader(4);
     for (const key of [prefix, start, startAfter, end]) {
-      // A prefix that is a number is refused by the core, which knows what its order means.
       if (key === undefined) writer.nil();
       else writeKey(writer, key);
     }
@@ -56,14 +62,15 @@ export class KvQuery<V> implements contract.KvQuery<V> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<[contract.Key, V], void, undefined> {
-    for await (const page of this.#pages()) yield* page;
+    // One by one: `yield*` would ask each page for a promise per element.
+    for await (const page of this.#pages()) for (const entry of page) yield entry;
   }
 
   async *#pages(): AsyncGenerator<[contract.Key, V][], void, undefined> {
     this.#session.check();
     let remaining = this.#limit;
     if (remaining <= 0) return;
-    const fixed = this.#session.fixed();
+    const fixed = await this.#session.fixed();
     let after: contract.Key | undefined;
     try {
       for (;;) {

@@ -76,7 +76,8 @@ export class Query<T> implements contract.Query<T> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<contract.Stored<T>, void, undefined> {
-    for await (const page of this.#pages()) yield* page;
+    // One by one: `yield*` would ask each page for a promise per element.
+    for await (const page of this.#pages()) for (const row of page) yield row;
   }
 
   #with(change: Partial<Plan>): Query<T> {
@@ -90,7 +91,7 @@ export class Query<T> implements contract.Query<T> {
     let remaining = this.#plan.limit - this.#plan.taken;
     this.#session.check();
     if (remaining <= 0) return;
-    const fixed = this.#session.fixed();
+    const fixed = await this.#session.fixed();
     try {
       for (;;) {
         const answer = new Reader(await this.#read(fixed, after, skip, remaining));

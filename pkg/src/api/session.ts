@@ -122,15 +122,10 @@ export class Session {
   }
 
   /** A session whose reads all see one point: itself, unless it is a live one. */
-  fixed(): Session {
+  async fixed(): Promise<Session> {
     if (this.mode !== "live") return this;
-    this.check();
-    return new Session(
-      this.instance,
-      this.call(() => this.scope.snapshot()),
-      "snapshot",
-      this,
-    );
+    const scope = await this.callAsync(async () => this.scope.snapshot());
+    return new Session(this.instance, scope, "snapshot", this);
   }
 
   /** Gives back what `fixed` made. */

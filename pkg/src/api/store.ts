@@ -18,6 +18,7 @@ export class Store {
   readonly instance: Instance;
   readonly core: CoreStore;
   readonly options: OpenOptions;
+  readonly mode: "indexeddb" | "memory" | "custom";
   /** Why no handle may be opened any more. */
   doom: OffshootError | undefined;
   readonly #entry: Entry;
@@ -27,6 +28,7 @@ export class Store {
     this.instance = loaded;
     this.core = core;
     this.options = options;
+    this.mode = core.storage_mode();
     this.#entry = entry;
   }
 
@@ -90,7 +92,7 @@ export async function acquire(name: string, options: OpenOptions): Promise<Store
     if (store === undefined) continue;
     try {
       if (store.doom !== undefined) throw store.doom;
-      checkAgreement(store.options, store.core.storage_mode(), options);
+      checkAgreement(store.options, store.mode, options);
     } catch (error) {
       await store.release();
       if (store.doom !== undefined) continue;
@@ -104,11 +106,33 @@ async function openFirst(name: string, loaded: Instance, options: OpenOptions): 
   const entry = enter(name, 1);
   const made = (core: CoreStore): Store => new Store(name, loaded, core, options, entry);
   try {
-    entry.opening = loaded.core.Store.open(name, coreOptions(options)).then(made);
+    entry.opening = openCore(name, loaded, options).then(made);
     return await entry.opening;
   } catch (error) {
     leave(name, entry);
     throw loaded.error(error);
+  }
+}
+
+/** Where nobody said anything: IndexedDB where it exists and works, else memory. */
+async function openCore(name: string, loaded: Instance, options: OpenOptions): Promise<CoreStore> {
+  const { Store } = loaded.core;
+  const given = coreOptions(options);
+  if (options.storage !== undefined) return Store.open(name, given);
+  try {
+    return await Store.open(name, { ...given, storage: usualStorage() });
+  } catch (error) {
+    if (!OffshootError.is(loaded.error(error), "STORAGE_UNAVAILABLE")) throw error;
+    return Store.open(name, { ...given, storage: "memory" });
+  }
+}
+
+function usualStorage(): "indexeddb" | "memory" {
+  try {
+    return typeof indexedDB === "object" && indexedDB !== null ? "indexeddb" : "memory";
+  } catch {
+    // In some sandboxed frames even asking is an error.
+    return "memory";
   }
 }
 
@@ -119,7 +143,7 @@ export async function destroyStore(name: string, where: OpenOptions["storage"]):
   // A store of this name in another kind of storage may go on being open; it is another store.
   const entry = entries.has(name) ? undefined : enter(name, 0);
   try {
-    await loaded.core.Store.destroy(name, coreStorage(from));
+    await loaded.core.Store.destroy(name, coreStorage(from ?? usualStorage()));
   } catch (error) {
     throw loaded.error(error);
   } finally {
@@ -133,8 +157,7 @@ async function closeOpen(name: string, where: OpenOptions["storage"]): Promise<O
   for (let entry = entries.get(name); entry !== undefined; entry = entries.get(name)) {
     const store = entry.leaving ? undefined : await entry.opening!.catch(() => undefined);
     if (store !== undefined && !entry.leaving) {
-      const mode = store.core.storage_mode();
-      const lies = mode === "custom" ? store.options.storage : mode;
+      const lies = store.mode === "custom" ? store.options.storage : store.mode;
       if (where !== undefined && where !== lies) return where;
       from = lies;
       entry.leaving = true;

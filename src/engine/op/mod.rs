@@ -5,6 +5,8 @@ mod documents;
 mod encode;
 mod entries;
 
+pub use encode::write_key;
+
 use crate::engine::context::{Context, Page};
 use crate::error::Result;
 use crate::lsm::Attempt;

@@ -2,7 +2,7 @@
 // meaning of the ops and for nothing else: it has no storage, no history floor, no limits but those that tests ask for.
 import { decode, encode } from "../../codec/source.mjs";
 import { State, checkName, compareKeys, fail, keyText } from "./state.mjs";
-import { runOp } from "./ops.mjs";
+import { isMap, runOp } from "./ops.mjs";
 
 const memory = new WebAssembly.Memory({ initial: 1 });
 const stores = new Map();
@@ -269,7 +269,7 @@ function difference(before, after, only) {
 }
 
 function changedFields(was, is) {
-  if (typeof was !== "object" || typeof is !== "object" || was === null || is === null) return [];
+  if (!isMap(was) || !isMap(is)) return [];
   const text = (map, name) => (Object.hasOwn(map, name) ? keyText([Buffer.from(encode(map[name]))]) : "");
   return [...new Set([...Object.keys(was), ...Object.keys(is)])]
     .filter((name) => text(was, name) !== text(is, name))

@@ -7,7 +7,7 @@ import { checkKey, compareKeys, fail } from "./state.mjs";
 const PAGE_ROWS = 100;
 const bytesOf = (write) => encodeWith(write, (bytes) => bytes.slice());
 const newId = () => randomUUID().replace(/^(.{14})4/, "$17");
-const isMap = (value) =>
+export const isMap = (value) =>
   typeof value === "object" &&
   value !== null &&
   !Array.isArray(value) &&
@@ -102,7 +102,7 @@ const writes = {
     const id = op.value();
     const change = op.value();
     const document = state.get("documents", name, id);
-    const updated = applyUpdate(document ?? {}, change);
+    const updated = applyUpdate(document, change);
     if (document !== undefined) {
       state.put("documents", name, id, updated);
       touched.push(id);
@@ -139,7 +139,7 @@ const writes = {
 function add(state, name, op, out, touched, fresh) {
   const ids = list(op, pair).map(([given, document]) => {
     const id = given ?? newId();
-    if (fresh && state.get("documents", name, id) !== undefined)
+    if (touched.includes(id) || (fresh && state.get("documents", name, id) !== undefined))
       fail("KEY_EXISTS", `an id is taken. id=${id}`, { key: id });
     state.put("documents", name, id, document);
     touched.push(id);

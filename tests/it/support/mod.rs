@@ -1,18 +1,22 @@
 //! What the tests share: a disk with tabs on it, a clock that obeys, and a short way to say documents.
 
+pub mod disk;
+pub mod place;
+pub mod say;
+pub mod script;
+
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 
 use futures_executor::{LocalPool, LocalSpawner};
 use futures_task::{LocalFutureObj, LocalSpawn};
-use offshoot::engine::op::{Answer, Condition, KeyRange, NewDocument, Op};
-use offshoot::engine::{CloneOptions, Database, OpenOptions, Snapshot, Store};
-use offshoot::error::{ErrorCode, Result};
+use offshoot::engine::op::{Answer, Op};
+use offshoot::engine::{CloneOptions, Database, Isolation, OpenOptions, Snapshot, Store, TransactionOptions, When};
+use offshoot::error::{Error, ErrorCode, Result};
 use offshoot::platform::Platform;
-use offshoot::query::Update;
-use offshoot::storage::{LocalFuture, MemoryDisk, MemoryStorage};
-use offshoot::types::{CollectionName, DatabaseName, Key, Lsn};
+use offshoot::storage::{LocalFuture, MemoryDisk, MemoryStorage, Storage};
+use offshoot::types::{DatabaseName, Lsn};
 use serde_json::Value;
 
 /// A clock that stands still until it is told to move, and random numbers that are the same in every run.
@@ -67,7 +71,22 @@ impl World {
     }
 
     pub async fn try_tab(&self, options: OpenOptions) -> Result<Rc<Store>> {
-        Store::open(self.platform(), Rc::new(MemoryStorage::open(&self.disk)), options).await
+        self.open(Rc::new(MemoryStorage::open(&self.disk)), options).await
+    }
+
+    pub async fn open(&self, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {
+        Store::open(self.platform(), storage, options).await
+    }
+
+    /// A tab whose storage answers late, so that what runs beside it gets its turn in between.
+    pub async fn slow_tab(&self) -> Rc<Store> {
+        let storage = disk::Watched::new(&self.disk, Some(self.random.clone()));
+        self.open(Rc::new(storage), OpenOptions::default()).await.expect("the store opens")
+    }
+
+    /// As often as it is asked: a number that the next one does not tell.
+    pub fn draw(&self) -> u64 {
+        self.platform().random()
     }
 
     pub async fn main(&self) -> Db {
@@ -93,78 +112,6 @@ pub fn pack(value: &Value) -> Vec<u8> {
 
 pub fn unpack(bytes: &[u8]) -> Value {
     rmp_serde::from_slice(bytes).expect("what JSON wrote reads as JSON")
-}
-
-pub fn collection(name: &str) -> CollectionName {
-    CollectionName::new(name).expect("a good name")
-}
-
-pub fn key(text: &str) -> Vec<u8> {
-    Key::text(text).encode().expect("a good key")
-}
-
-pub fn documents(rows: &[(&str, Value)]) -> Vec<NewDocument> {
-    rows.iter().map(|(id, fields)| NewDocument { id: Some(id.to_string()), fields: pack(fields) }).collect()
-}
-
-/// What a test says to a database, a snapshot or a transaction: calls on the collection `todos`, or `kv` for entries.
-pub mod say {
-    use super::*;
-
-    pub fn get(id: &str) -> Op {
-        Op::Get { collection: collection("todos"), id: id.into() }
-    }
-
-    pub fn insert(rows: &[(&str, Value)]) -> Op {
-        Op::Insert { collection: collection("todos"), documents: documents(rows) }
-    }
-
-    pub fn put(rows: &[(&str, Value)]) -> Op {
-        Op::Put { collection: collection("todos"), documents: documents(rows) }
-    }
-
-    pub fn update(id: &str, operators: Value) -> Op {
-        let update = Update::read(&pack(&operators)).expect("a good update");
-        Op::Update { collection: collection("todos"), id: id.into(), update }
-    }
-
-    pub fn delete(ids: &[&str]) -> Op {
-        Op::Delete { collection: collection("todos"), ids: ids.iter().map(|id| id.to_string()).collect() }
-    }
-
-    pub fn find() -> Op {
-        Op::Find { collection: collection("todos"), after: None, skip: 0, limit: None }
-    }
-
-    pub fn count() -> Op {
-        Op::Count { collection: collection("todos"), after: None, counted: 0 }
-    }
-
-    pub fn kv_get(text: &str) -> Op {
-        Op::EntryGet { collection: collection("kv"), keys: vec![key(text)], one: true }
-    }
-
-    pub fn kv_set(text: &str, value: Value) -> Op {
-        kv_set_if(text, value, Condition::None)
-    }
-
-    pub fn kv_set_if(text: &str, value: Value, condition: Condition) -> Op {
-        Op::EntrySet { collection: collection("kv"), entries: vec![(key(text), pack(&value))], condition }
-    }
-
-    pub fn kv_delete(texts: &[&str]) -> Op {
-        Op::EntryDelete { collection: collection("kv"), keys: texts.iter().map(|text| key(text)).collect() }
-    }
-
-    pub fn kv_set_field(text: &str, field: &str, value: Option<Value>) -> Op {
-        let value = value.map(|value| pack(&value));
-        Op::EntrySetField { collection: collection("kv"), key: key(text), field: field.into(), value }
-    }
-
-    pub fn kv_list(reverse: bool) -> Op {
-        let range = KeyRange::default();
-        Op::EntryList { collection: collection("kv"), range, reverse, limit: None, after: None }
-    }
 }
 
 /// What was answered, as JSON: `Null` stands for absent, and an array of one for a value.
@@ -205,17 +152,79 @@ impl Db {
         self.run(op).await.expect_err("the call fails").code()
     }
 
+    pub async fn failure(&self, op: Op) -> Error {
+        self.run(op).await.expect_err("the call fails")
+    }
+
     pub async fn clone_as(&self, name: &str) -> Db {
-        let name = DatabaseName::new(name).expect("a good name");
-        let made = self.0.create_clone(Some(name), CloneOptions::default()).await.expect("a clone");
-        Db(self.0.store().database(&made).await.expect("it is there"))
+        self.try_clone(name, CloneOptions::default()).await.expect("a clone")
+    }
+
+    pub async fn clone_at(&self, name: &str, when: When) -> Result<Db> {
+        self.try_clone(name, CloneOptions { at: Some(when), ..CloneOptions::default() }).await
+    }
+
+    pub async fn try_clone(&self, name: &str, options: CloneOptions) -> Result<Db> {
+        let made = self.0.create_clone(Some(DatabaseName::new(name)?), options).await?;
+        Ok(Db(self.0.store().database(&made).await?))
+    }
+
+    /// The same database, as a tab sees it that was opened just now.
+    pub async fn reopened(&self, world: &World) -> Db {
+        open_in(&world.tab().await, self.0.name().as_str()).await
     }
 
     pub async fn path(&self) -> String {
-        self.0.snapshot().await.expect("a snapshot").path().to_string()
+        self.snapshot().await.describe().await.expect("a path")
     }
 
     pub async fn snapshot(&self) -> Snapshot {
         self.0.snapshot().await.expect("a snapshot")
     }
+
+    /// The calls in one transaction: their answers, or the first failure, which undoes them all.
+    pub async fn transact(&self, ops: &[Op]) -> Result<Vec<Value>> {
+        let body = async |transaction: Rc<offshoot::engine::OpenTransaction>| {
+            let mut answers = Vec::new();
+            for op in ops {
+                answers.push(json(transaction.run(op.clone()).await?));
+            }
+            Ok(answers)
+        };
+        match self.0.transact(TransactionOptions::default(), body).await? {
+            offshoot::engine::Ended::Committed(answers, _) => Ok(answers),
+            offshoot::engine::Ended::Failed(error) => Err(error),
+        }
+    }
+}
+
+/// Transactions that lose at their first conflict, so that a test sees it.
+pub fn once(isolation: Isolation) -> TransactionOptions {
+    TransactionOptions { isolation, retries: 0, durability: None }
+}
+
+pub async fn open_in(store: &Rc<Store>, name: &str) -> Db {
+    try_open_in(store, name).await.expect("the database is there")
+}
+
+pub async fn try_open_in(store: &Rc<Store>, name: &str) -> Result<Db> {
+    store.database(&DatabaseName::new(name)?).await.map(Db)
+}
+
+/// What a snapshot answers, as JSON.
+pub async fn read(snapshot: &Snapshot, op: Op) -> Value {
+    snapshot.run(op).await.map(json).expect("the snapshot answers")
+}
+
+/// Lets everything else that runs take its turn.
+pub async fn pause() {
+    let mut paused = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut paused, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }

@@ -1,0 +1,51 @@
+//! Errors on their way out: plain objects `{ code, message, details, retryable }`, made into OffshootError by TypeScript.
+
+use js_sys::{Array, Object, Reflect};
+use wasm_bindgen::JsValue;
+
+use crate::error::{Detail, Error, ErrorCode};
+
+fn set(object: &Object, name: &str, value: &JsValue) {
+    // A fresh plain object takes any field.
+    let _ = Reflect::set(object, &name.into(), value);
+}
+
+pub fn to_js(error: &Error) -> JsValue {
+    let details = Object::new();
+    for (name, detail) in error.details() {
+        let value = match detail {
+            Detail::Text(text) => JsValue::from_str(text),
+            Detail::Texts(texts) => texts.iter().map(|text| JsValue::from_str(text)).collect::<Array>().into(),
+        };
+        set(&details, name, &value);
+    }
+    let object = Object::new();
+    set(&object, "code", &error.code().as_str().into());
+    set(&object, "message", &error.message().into());
+    set(&object, "details", &details);
+    set(&object, "retryable", &error.code().is_retryable().into());
+    object.into()
+}
+
+/// Whatever a host's function threw, in words.
+pub fn describe(thrown: &JsValue) -> String {
+    if let Some(text) = thrown.as_string() {
+        return text;
+    }
+    let field = |name: &str| Reflect::get(thrown, &name.into()).ok().and_then(|value| value.as_string());
+    match (field("name"), field("message")) {
+        (Some(name), Some(message)) => format!("{name}: {message}"),
+        (_, Some(message)) => message,
+        _ => format!("{thrown:?}"),
+    }
+}
+
+/// An error of storage that a host reported by throwing.
+pub fn from_storage(thrown: &JsValue) -> Error {
+    let name = Reflect::get(thrown, &"name".into()).ok().and_then(|value| value.as_string());
+    let code = match name.as_deref() {
+        Some("QuotaExceededError") => ErrorCode::QuotaExceeded,
+        _ => ErrorCode::StorageUnavailable,
+    };
+    Error::new(code, format!("storage failed: {}", describe(thrown)))
+}

@@ -1,0 +1,84 @@
+//! An atomic, guarded write as one IndexedDB transaction.
+
+use std::collections::BTreeSet;
+
+use indexed_db_futures::internals::SystemRepr;
+use indexed_db_futures::object_store::ObjectStore;
+use indexed_db_futures::prelude::*;
+use indexed_db_futures::transaction::{TransactionDurability, TransactionMode, TransactionOptions};
+use indexed_db_futures::typed_array::Uint8ArraySlice;
+
+use super::connection::Connection;
+use super::deadline::Deadline;
+use super::failure::Failure;
+use crate::storage::{Batch, Durability, Space};
+
+/// False: a guard did not hold, and nothing is written. The promise of `true` rests on the `complete` event alone.
+pub async fn write(connection: &Connection, batch: &Batch) -> Result<bool, Failure> {
+    let spaces = spaces(batch);
+    let mut options = TransactionOptions::new();
+    // Always named: browsers differ in their default, and have changed it.
+    options.set_durability(match batch.durability {
+        Durability::Relaxed => TransactionDurability::Relaxed,
+        Durability::Strict => TransactionDurability::Strict,
+    });
+    let names: Vec<&str> = spaces.iter().map(|space| space.as_str()).collect();
+    let transaction = connection
+        .database()
+        .transaction(names)
+        .with_mode(TransactionMode::Readwrite)
+        .with_options(options)
+        .build()
+        .map_err(Failure::not_begun)?;
+    let deadline = Deadline::of(transaction.as_sys());
+    let mut stores = Vec::with_capacity(spaces.len());
+    for space in spaces {
+        stores.push((space, transaction.object_store(space.as_str())?));
+    }
+    let store = |space: Space| {
+        let found = stores.iter().find(|(other, _)| *other == space);
+        &found.expect("BUG: every space of the batch is in the transaction").1
+    };
+    for (space, name) in &batch.present {
+        if store(*space).count().with_query::<String, _>(name.clone()).primitive()?.await? == 0 {
+            transaction.abort().await?;
+            return Ok(false);
+        }
+    }
+    send(batch, store)?;
+    let system = transaction.as_sys().clone();
+    match transaction.commit().await {
+        Ok(()) => Ok(true),
+        Err(error) => {
+            let failure = Failure::of_commit(error, system.error(), deadline.is_over());
+            if failure.is_taken() { Ok(false) } else { Err(failure) }
+        }
+    }
+}
+
+fn spaces(batch: &Batch) -> BTreeSet<Space> {
+    let guarded = batch.delete.iter().chain(&batch.absent).chain(&batch.present).map(|(space, _)| *space);
+    let spaces: BTreeSet<Space> = batch.put.iter().map(|(space, _, _)| *space).chain(guarded).collect();
+    // A transaction has at least one store; an empty batch asks only whether the host still answers.
+    if spaces.is_empty() { BTreeSet::from([Space::Meta]) } else { spaces }
+}
+
+/// Sends all requests without waiting for any: what fails aborts the transaction. An absent name is checked by an `add`,
+/// which collides; that costs less than reading first, and nothing can come between.
+fn send<'a>(batch: &Batch, store: impl Fn(Space) -> &'a ObjectStore<'a>) -> Result<(), Failure> {
+    for (space, name) in &batch.absent {
+        let empty = Uint8ArraySlice::new(&[]);
+        drop(store(*space).add(empty).with_key(name.as_str()).without_key_type().primitive()?);
+    }
+    let is_put =
+        |place: &(Space, String)| batch.put.iter().any(|(space, name, _)| (*space, name) == (place.0, &place.1));
+    let checked = batch.absent.iter().filter(|place| !is_put(place));
+    for (space, name) in batch.delete.iter().chain(checked) {
+        drop(store(*space).delete(name.as_str()).primitive()?);
+    }
+    for (space, name, bytes) in &batch.put {
+        let bytes = Uint8ArraySlice::new(bytes);
+        drop(store(*space).put(bytes).with_key(name.as_str()).without_key_type().primitive()?);
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Time limits: a frozen tab can hold a transaction for ever, and some hosts never answer an `open`.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use indexed_db_futures::internals::SystemRepr;
+use indexed_db_futures::transaction::Transaction;
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+/// Milliseconds after which a wait for the host ends in TIMEOUT.
+pub const WAIT: u64 = 20_000;
+
+type System = <Transaction<'static> as SystemRepr>::Repr;
+
+fn global(name: &str) -> Option<Function> {
+    Reflect::get(&js_sys::global(), &name.into()).ok()?.dyn_into().ok()
+}
+
+/// Aborts a transaction that has not ended in time. Then it is certain that nothing of it is written.
+pub struct Deadline {
+    over: Rc<Cell<bool>>,
+    timer: JsValue,
+    _callback: Closure<dyn FnMut()>,
+}
+
+impl Deadline {
+    pub fn of(transaction: &System) -> Deadline {
+        let over = Rc::new(Cell::new(false));
+        let (reached, transaction) = (over.clone(), transaction.clone());
+        let callback = Closure::<dyn FnMut()>::new(move || {
+            // A transaction that has just ended refuses, and has ended well or ill by itself.
+            reached.set(transaction.abort().is_ok());
+        });
+        let wait = JsValue::from_f64(WAIT as f64);
+        let set = global("setTimeout").and_then(|set| set.call2(&JsValue::UNDEFINED, callback.as_ref(), &wait).ok());
+        Deadline { over, timer: set.unwrap_or_default(), _callback: callback }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.get()
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        if let Some(clear) = global("clearTimeout") {
+            let _ = clear.call1(&JsValue::UNDEFINED, &self.timer);
+        }
+    }
+}
+
+pub async fn sleep(milliseconds: u64) {
+    let timer = Promise::new(&mut |resolve, _| {
+        if let Some(set) = global("setTimeout") {
+            let _ = set.call2(&JsValue::UNDEFINED, &resolve, &JsValue::from_f64(milliseconds as f64));
+        }
+    });
+    // A promise that only ever resolves.
+    let _ = JsFuture::from(timer).await;
+}
+
+/// What `work` gives, or `None` after so many milliseconds.
+pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut timer) = (pin!(work), pin!(sleep(milliseconds)));
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+    })
+    .await
+}

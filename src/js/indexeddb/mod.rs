@@ -1,0 +1,183 @@
+//! Storage in IndexedDB: one database a store, one object store a space, records as bytes under their names.
+//!
+//! Each rule answers a way in which IndexedDB fails: what is written is acknowledged on `complete` alone; a transaction
+//! is short, calls `commit()`, and has a deadline, because one frozen tab stops all others; a connection that died is
+//! opened again, and what was not complete is the caller's to look up; the version is 1 for ever, so nothing blocks.
+
+mod batch;
+mod connection;
+mod deadline;
+mod failure;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use indexed_db_futures::KeyRange;
+use indexed_db_futures::internals::SystemRepr;
+use indexed_db_futures::prelude::*;
+use indexed_db_futures::typed_array::Uint8Array;
+
+use connection::{Connection, Purpose};
+use deadline::Deadline;
+use failure::Failure;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::{Batch, ListRange, Listed, LocalFuture, Space, Storage};
+
+pub use connection::delete;
+
+/// Records of at most 60,000 bytes: a page of a list stays in the megabytes.
+const LIST_LIMIT: usize = 256;
+
+pub struct IndexedDb {
+    name: String,
+    connection: RefCell<Option<Rc<Connection>>>,
+    /// Told once, when the store was deleted.
+    lost: Rc<dyn Fn(Error)>,
+    closed: Cell<bool>,
+}
+
+impl IndexedDb {
+    /// Opens the database of this name, making it if there is none.
+    pub async fn open(name: &str, lost: Box<dyn Fn(Error)>) -> Result<IndexedDb> {
+        let lost: Rc<dyn Fn(Error)> = lost.into();
+        let connection = connection::open(name, Purpose::Create, lost.clone()).await?;
+        let connection = RefCell::new(Some(Rc::new(connection)));
+        Ok(IndexedDb { name: name.to_string(), connection, lost, closed: Cell::new(false) })
+    }
+
+    /// The connection, opened again if it died.
+    async fn connection(&self) -> Result<Rc<Connection>> {
+        if self.closed.get() {
+            return Err(Error::new(ErrorCode::Closed, "the storage is closed"));
+        }
+        let alive = self.connection.borrow().clone().filter(|connection| connection.is_alive());
+        if let Some(connection) = alive {
+            return Ok(connection);
+        }
+        let connection = Rc::new(connection::open(&self.name, Purpose::Reopen, self.lost.clone()).await?);
+        self.connection.replace(Some(connection.clone()));
+        Ok(connection)
+    }
+
+    /// Reads, once more on a new connection if the first one was dead: reading twice does no harm.
+    async fn reading<T>(&self, read: impl AsyncFn(&Connection) -> std::result::Result<T, Failure>) -> Result<T> {
+        let mut again = true;
+        loop {
+            let connection = self.connection().await?;
+            match read(&connection).await {
+                Ok(value) => return Ok(value),
+                Err(failure) if failure.is_dead_connection() && again && !self.closed.get() => {
+                    connection.bury();
+                    again = false;
+                }
+                Err(failure) => return Err(failure.into_error()),
+            }
+        }
+    }
+}
+
+async fn read_records(
+    connection: &Connection,
+    space: Space,
+    names: &[String],
+) -> std::result::Result<Vec<Option<Vec<u8>>>, Failure> {
+    let transaction = connection.database().transaction(space.as_str()).build()?;
+    let _deadline = Deadline::of(transaction.as_sys());
+    let store = transaction.object_store(space.as_str())?;
+    // All requests go out at once; their answers come in the order in which they were asked.
+    let mut requests = Vec::with_capacity(names.len());
+    for name in names {
+        requests.push(store.get::<Uint8Array, _, _>(name.as_str()).primitive()?);
+    }
+    let mut records = Vec::with_capacity(names.len());
+    for request in requests {
+        records.push(request.await?.map(Vec::from));
+    }
+    transaction.commit().await?;
+    Ok(records)
+}
+
+async fn list_records(
+    connection: &Connection,
+    space: Space,
+    range: &ListRange,
+) -> std::result::Result<Listed, Failure> {
+    let from = range.from.clone().unwrap_or_default();
+    let query = match &range.before {
+        Some(before) if *before <= from => return Ok(Listed::new()),
+        Some(before) => KeyRange::Bound(from, false, before.clone(), true),
+        None => KeyRange::LowerBound(from, false),
+    };
+    let transaction = connection.database().transaction(space.as_str()).build()?;
+    let _deadline = Deadline::of(transaction.as_sys());
+    let store = transaction.object_store(space.as_str())?;
+    let limit = range.limit as u32;
+    let names = store.get_all_keys::<String>().with_query::<String, _>(query.clone()).with_limit(limit).primitive()?;
+    let values = store.get_all::<Uint8Array>().with_query::<String, _>(query).with_limit(limit).primitive()?;
+    let names: Vec<String> = names.await?.collect::<std::result::Result<_, _>>()?;
+    let values: Vec<Uint8Array> = values.await?.collect::<std::result::Result<_, _>>()?;
+    transaction.commit().await?;
+    Ok(names.into_iter().zip(values.into_iter().map(Vec::from)).collect())
+}
+
+impl Storage for IndexedDb {
+    fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
+        Box::pin(async move {
+            self.reading(async |connection: &Connection| read_records(connection, space, names).await).await
+        })
+    }
+
+    fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
+        Box::pin(async move {
+            let mut listed = Listed::new();
+            let mut rest = range;
+            // IndexedDB takes a limit of 0 for none.
+            while rest.limit > 0 {
+                let page = ListRange { limit: rest.limit.min(LIST_LIMIT), ..rest.clone() };
+                let found =
+                    self.reading(async |connection: &Connection| list_records(connection, space, &page).await).await?;
+                let is_last = found.len() < page.limit;
+                rest.limit -= found.len();
+                // The least name above the last one.
+                rest.from = found.last().map(|(name, _)| format!("{name}\0"));
+                listed.extend(found);
+                if is_last {
+                    break;
+                }
+            }
+            Ok(listed)
+        })
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let mut again = true;
+            loop {
+                let connection = self.connection().await?;
+                match batch::write(&connection, &batch).await {
+                    Ok(written) => return Ok(written),
+                    // The transaction never began, so nothing can have been written.
+                    Err(failure) if failure.is_not_begun() && again => {
+                        connection.bury();
+                        again = false;
+                    }
+                    Err(failure) => {
+                        if failure.is_dead_connection() {
+                            connection.bury();
+                        }
+                        return Err(failure.into_error());
+                    }
+                }
+            }
+        })
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.closed.set(true);
+        if let Some(connection) = self.connection.take() {
+            connection.bury();
+        }
+        Box::pin(async { Ok(()) })
+    }
+}

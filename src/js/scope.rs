@@ -1,0 +1,259 @@
+//! Something that reads: a database as it is now, a snapshot, or a transaction. One class, one way through it.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use js_sys::{Function, Promise, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+
+use super::error::to_js;
+use super::options::{self, JsResult};
+use super::{report, result};
+use crate::engine::{Answer, Database, Ended, Op, OpenTransaction, Side, Snapshot};
+use crate::error::{Error, ErrorCode, Result};
+use crate::types::{CollectionName, DatabaseName, Suffix};
+
+#[derive(Clone)]
+enum Inner {
+    Live(Rc<Database>),
+    Snapshot(Rc<Snapshot>),
+    Transaction(Rc<OpenTransaction>),
+}
+
+#[wasm_bindgen]
+pub struct Scope {
+    inner: Inner,
+    name: Rc<str>,
+}
+
+fn wrong_scope() -> JsValue {
+    to_js(&Error::new(ErrorCode::Internal, "BUG: this call is for a database as it is now"))
+}
+
+/// A promise of what `work` makes; the engine's errors become plain objects.
+fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T>> + 'static) -> Promise {
+    future_to_promise(async move { work.await.map(Into::into).map_err(|error| to_js(&error)) })
+}
+
+fn bytes(answer: &Answer) -> JsValue {
+    Uint8Array::from(&answer.encode()[..]).into()
+}
+
+impl Inner {
+    fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
+        match self {
+            Inner::Live(_) if op.is_write() => None,
+            Inner::Live(database) => database.run_now(op),
+            Inner::Snapshot(snapshot) => snapshot.run_now(op),
+            Inner::Transaction(transaction) => transaction.run_now(op),
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Scope {
+    pub(super) fn live(database: Rc<Database>) -> Scope {
+        let name = database.name().as_str().into();
+        Scope { inner: Inner::Live(database), name }
+    }
+
+    fn with(&self, inner: Inner) -> Scope {
+        Scope { inner, name: self.name.clone() }
+    }
+
+    fn database(&self) -> JsResult<Rc<Database>> {
+        match &self.inner {
+            Inner::Live(database) => Ok(database.clone()),
+            _ => Err(wrong_scope()),
+        }
+    }
+
+    pub fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    pub fn version(&self) -> String {
+        let version = match &self.inner {
+            Inner::Live(database) => database.version(),
+            Inner::Snapshot(snapshot) => snapshot.version(),
+            Inner::Transaction(transaction) => transaction.version(),
+        };
+        version.to_text()
+    }
+
+    /// A document, from memory. -1: it needs storage, 0: absent, 1: found, its fields at `result_ptr()`.
+    pub fn get(&self, collection: &str, id: &str) -> JsResult<i32> {
+        let collection = CollectionName::new(collection).map_err(|error| to_js(&error))?;
+        match self.inner.run_now(&Op::Get { collection, id: id.to_string() }) {
+            None => Ok(-1),
+            Some(Err(error)) => Err(to_js(&error)),
+            Some(Ok(Answer::Value(Some(fields)))) => {
+                result::leave(fields);
+                Ok(1)
+            }
+            Some(Ok(_)) => Ok(0),
+        }
+    }
+
+    /// A call, answered from memory; undefined: it needs storage or a commit.
+    pub fn run(&self, op: &[u8]) -> JsResult<Option<Vec<u8>>> {
+        let op = Op::decode(op).map_err(|error| to_js(&error))?;
+        match self.inner.run_now(&op) {
+            None => Ok(None),
+            Some(answer) => answer.map(|answer| Some(answer.encode())).map_err(|error| to_js(&error)),
+        }
+    }
+
+    pub fn run_async(&self, op: &[u8], durability: Option<String>) -> JsResult<Promise> {
+        let op = Op::decode(op).map_err(|error| to_js(&error))?;
+        let durability = options::durability(durability)?;
+        let inner = self.inner.clone();
+        Ok(promise(async move {
+            let answer = match inner {
+                Inner::Live(database) => database.run(op, durability).await?,
+                Inner::Snapshot(snapshot) => snapshot.run(op).await?,
+                Inner::Transaction(transaction) => transaction.run(op).await?,
+            };
+            Ok(bytes(&answer))
+        }))
+    }
+
+    /// What the database is now, fixed.
+    pub fn snapshot(&self) -> JsResult<Scope> {
+        let snapshot = self.database()?.snapshot_now().map_err(|error| to_js(&error))?;
+        Ok(self.with(Inner::Snapshot(Rc::new(snapshot))))
+    }
+
+    pub fn at(&self, when: JsValue) -> JsResult<Promise> {
+        let when = options::when(&when)?;
+        let (database, scope) = (self.database()?, self.with(self.inner.clone()));
+        Ok(promise(async move {
+            let snapshot = database.at(when).await?;
+            Ok(scope.with(Inner::Snapshot(Rc::new(snapshot))))
+        }))
+    }
+
+    pub fn predates_clone(&self) -> bool {
+        matches!(&self.inner, Inner::Snapshot(snapshot) if snapshot.predates_clone())
+    }
+
+    /// Runs `body`, again after a conflict. What it throws comes out unchanged.
+    pub fn transaction(&self, body: Function, options: JsValue) -> JsResult<Promise> {
+        let (options, on_commit) = options::transaction(options)?;
+        let (database, scope) = (self.database()?, Rc::new(self.with(self.inner.clone())));
+        Ok(future_to_promise(async move {
+            let ended = database
+                .transact(options, |transaction| {
+                    let scope = scope.with(Inner::Transaction(transaction));
+                    let body = body.clone();
+                    async move {
+                        let value = body.call1(&JsValue::UNDEFINED, &scope.into())?;
+                        JsFuture::from(Promise::resolve(&value)).await
+                    }
+                })
+                .await;
+            match ended {
+                Err(error) => Err(to_js(&error)),
+                Ok(Ended::Failed(thrown)) => Err(thrown),
+                Ok(Ended::Committed(value, lsn)) => {
+                    if let (Some(lsn), Some(on_commit)) = (lsn, on_commit) {
+                        on_commit.call1(&JsValue::UNDEFINED, &lsn.to_text().into())?;
+                    }
+                    Ok(value)
+                }
+            }
+        }))
+    }
+
+    /// Makes a clone and gives its name; without one it is temporary.
+    pub fn create_clone(&self, name: Option<String>, options: JsValue) -> JsResult<Promise> {
+        let name = name.as_deref().map(DatabaseName::new).transpose().map_err(|error| to_js(&error))?;
+        let (database, options) = (self.database()?, options::clone(&options)?);
+        Ok(promise(async move { Ok(database.create_clone(name, options).await?.to_string()) }))
+    }
+
+    pub fn lineage(&self) -> JsResult<Promise> {
+        let database = self.database()?;
+        Ok(promise(async move { Ok(report::lineage(&database.lineage().await?)) }))
+    }
+
+    pub fn status(&self) -> JsResult<Promise> {
+        let database = self.database()?;
+        Ok(promise(async move { Ok(report::status(database.status().await?)) }))
+    }
+
+    pub fn collections(&self) -> JsResult<Promise> {
+        let database = self.database()?;
+        Ok(promise(async move { Ok(report::collections(&database.collections().await?)) }))
+    }
+
+    pub fn drop_database(&self) -> JsResult<Promise> {
+        let database = self.database()?;
+        Ok(promise(async move {
+            database.drop_database().await?;
+            Ok(JsValue::UNDEFINED)
+        }))
+    }
+
+    /// One page of what this snapshot has that its origin, where the clone began, has not.
+    pub fn diff_origin_page(
+        &self,
+        collection: Option<String>,
+        after: Option<Vec<u8>>,
+        limit: u32,
+    ) -> JsResult<Promise> {
+        self.diff(None, collection, after, limit)
+    }
+
+    /// One page of what this snapshot has that the snapshot `against` has not.
+    pub fn diff_page(
+        &self,
+        against: &Scope,
+        collection: Option<String>,
+        after: Option<Vec<u8>>,
+        limit: u32,
+    ) -> JsResult<Promise> {
+        let Inner::Snapshot(other) = &against.inner else { return Err(wrong_scope()) };
+        self.diff(Some(other.clone()), collection, after, limit)
+    }
+
+    fn diff(
+        &self,
+        against: Option<Rc<Snapshot>>,
+        collection: Option<String>,
+        after: Option<Vec<u8>>,
+        limit: u32,
+    ) -> JsResult<Promise> {
+        let Inner::Snapshot(snapshot) = self.inner.clone() else { return Err(wrong_scope()) };
+        let collection = collection.as_deref().map(CollectionName::new).transpose().map_err(|error| to_js(&error))?;
+        let after = after.map(Suffix::from_bytes);
+        Ok(promise(async move {
+            let side = against.as_deref().map_or(Side::Origin, Side::Snapshot);
+            let page = snapshot.diff(side, collection.as_ref(), after.as_ref(), limit as usize).await?;
+            Ok(JsValue::from(Uint8Array::from(&report::changes(&page)[..])))
+        }))
+    }
+
+    /// Calls back once, when the handle closes for a reason that is not its user's.
+    pub fn on_close(&self, callback: Function) -> JsResult<()> {
+        let callback = RefCell::new(Some(callback));
+        self.database()?.on_close(Box::new(move |error| {
+            if let Some(callback) = callback.borrow_mut().take() {
+                // What the callback throws is nobody's to catch.
+                let _ = callback.call1(&JsValue::UNDEFINED, &to_js(error));
+            }
+        }));
+        Ok(())
+    }
+
+    pub fn close(&self) -> Promise {
+        match &self.inner {
+            Inner::Live(database) => database.close(),
+            Inner::Snapshot(snapshot) => snapshot.close(),
+            Inner::Transaction(_) => {}
+        }
+        promise(async { Ok(JsValue::UNDEFINED) })
+    }
+}

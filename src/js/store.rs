@@ -1,0 +1,135 @@
+//! Opening and destroying stores.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
+
+use super::backend::Backend;
+use super::error::to_js;
+use super::host::Host;
+use super::indexeddb::{self, IndexedDb};
+use super::options::{self, JsResult, Where};
+use super::report;
+use super::scope::Scope;
+use crate::engine;
+use crate::error::{Error, ErrorCode};
+use crate::storage::{MemoryDisk, MemoryStorage, Storage};
+use crate::types::DatabaseName;
+
+#[wasm_bindgen]
+pub struct Store {
+    engine: Rc<engine::Store>,
+    mode: &'static str,
+}
+
+/// Where those who listen for other tabs and for lost connections find the engine, once it is there.
+type Later = Rc<RefCell<Weak<engine::Store>>>;
+
+#[wasm_bindgen]
+impl Store {
+    pub fn open(name: String, options: JsValue) -> JsResult<Promise> {
+        let place = options::place(&options)?;
+        let open = options::open(options)?;
+        Ok(future_to_promise(async move {
+            let later: Later = Rc::default();
+            let mut host = Host::new(open.now);
+            let (storage, mode): (Rc<dyn Storage>, _) = match place {
+                Where::Memory => (Rc::new(MemoryStorage::open(&MemoryDisk::new())), "memory"),
+                Where::Custom(backend) => (Rc::new(Backend::new(backend)?), "custom"),
+                Where::IndexedDb => {
+                    let lost = close_later(later.clone());
+                    let storage = IndexedDb::open(&name, lost).await.map_err(|error| to_js(&error))?;
+                    host = listen(host, &name, later.clone());
+                    (Rc::new(storage), "indexeddb")
+                }
+            };
+            let opened = engine::Store::open(Rc::new(host), storage.clone(), open.engine).await;
+            match opened {
+                Ok(engine) => {
+                    later.replace(Rc::downgrade(&engine));
+                    Ok(Store { engine, mode }.into())
+                }
+                Err(error) => {
+                    let _ = storage.close().await;
+                    Err(to_js(&error))
+                }
+            }
+        }))
+    }
+
+    pub fn destroy(name: String, options: JsValue) -> JsResult<Promise> {
+        let place = options::place(&options)?;
+        Ok(future_to_promise(async move {
+            match place {
+                // A store in memory goes with its last handle, which its owner has closed.
+                Where::Memory => {}
+                Where::Custom(backend) => Backend::new(backend)?.erase().await.map_err(|error| to_js(&error))?,
+                Where::IndexedDb => indexeddb::delete(&name).await.map_err(|error| to_js(&error))?,
+            }
+            Ok(JsValue::UNDEFINED)
+        }))
+    }
+
+    pub fn storage_mode(&self) -> String {
+        self.mode.to_string()
+    }
+
+    pub fn database(&self, name: String) -> JsResult<Promise> {
+        let name = DatabaseName::new(&name).map_err(|error| to_js(&error))?;
+        let engine = self.engine.clone();
+        Ok(future_to_promise(async move {
+            let database = engine.database(&name).await.map_err(|error| to_js(&error))?;
+            Ok(Scope::live(database).into())
+        }))
+    }
+
+    pub fn databases(&self) -> Promise {
+        let engine = self.engine.clone();
+        future_to_promise(async move {
+            let infos = engine.databases().await.map_err(|error| to_js(&error))?;
+            Ok(report::databases(&infos))
+        })
+    }
+
+    pub fn stats(&self) -> Promise {
+        let stats = report::stats(&self.engine.stats());
+        future_to_promise(async move { Ok(stats) })
+    }
+
+    /// The last handle was closed.
+    pub fn close(&self) -> Promise {
+        let engine = self.engine.clone();
+        future_to_promise(async move {
+            let why = Error::new(ErrorCode::Closed, "the store is closed");
+            engine.close(why).await.map_err(|error| to_js(&error))?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+/// What a connection calls when it is taken away for good: the store was deleted, here or in another tab.
+fn close_later(later: Later) -> Box<dyn Fn(Error)> {
+    Box::new(move |error| {
+        if let Some(engine) = later.borrow().upgrade() {
+            spawn_local(async move {
+                let _ = engine.abandon(error).await;
+            });
+        }
+    })
+}
+
+/// Takes in what other tabs say they wrote.
+fn listen(host: Host, name: &str, later: Later) -> Host {
+    host.listening(name, move |head| {
+        let engine = later.borrow().upgrade();
+        if let Some(engine) = engine.filter(|engine| engine.head() < head) {
+            spawn_local(async move {
+                // A hint that fails is no harm: the next commit or read of storage finds the same.
+                let _ = engine.refresh().await;
+            });
+        }
+    })
+}

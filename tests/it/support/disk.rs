@@ -1,0 +1,91 @@
+//! Storage that is watched: what went over it is counted, and it can be made to answer late.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use offshoot::error::Result;
+use offshoot::storage::{Batch, ListRange, Listed, LocalFuture, MemoryDisk, MemoryStorage, Space, Storage};
+
+use super::pause;
+
+/// What went over a storage.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Figures {
+    pub reads: usize,
+    pub batches: usize,
+    pub records: usize,
+    pub bytes: usize,
+}
+
+pub struct Watched {
+    inner: MemoryStorage,
+    figures: Rc<Cell<Figures>>,
+    /// Where the lengths of the pauses come from; `None`: it answers at once.
+    random: Option<Rc<Cell<u64>>>,
+}
+
+impl Watched {
+    pub fn new(disk: &MemoryDisk, random: Option<Rc<Cell<u64>>>) -> Watched {
+        Watched { inner: MemoryStorage::open(disk), figures: Rc::default(), random }
+    }
+
+    pub fn figures(&self) -> Rc<Cell<Figures>> {
+        self.figures.clone()
+    }
+
+    async fn delay(&self) {
+        let Some(random) = &self.random else { return };
+        let state = random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random.set(state);
+        for _ in 0..(state >> 60) % 4 {
+            pause().await;
+        }
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Figures)) {
+        let mut figures = self.figures.get();
+        change(&mut figures);
+        self.figures.set(figures);
+    }
+}
+
+impl Storage for Watched {
+    fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
+        Box::pin(async move {
+            self.count(|figures| figures.reads += 1);
+            self.delay().await;
+            let found = self.inner.read(space, names).await;
+            self.delay().await;
+            found
+        })
+    }
+
+    fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
+        Box::pin(async move {
+            self.count(|figures| figures.reads += 1);
+            self.delay().await;
+            let found = self.inner.list(space, range).await;
+            self.delay().await;
+            found
+        })
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let bytes: usize = batch.put.iter().map(|(_, name, bytes)| name.len() + bytes.len()).sum();
+            self.count(|figures| {
+                figures.batches += 1;
+                figures.records += batch.put.len();
+                figures.bytes += bytes;
+            });
+            self.delay().await;
+            let written = self.inner.write(batch).await;
+            self.delay().await;
+            written
+        })
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.inner.close()
+    }
+}

@@ -1,0 +1,226 @@
+//! The calls that the workload makes, and what they answer, in words that the model shares.
+
+use offshoot::engine::Op;
+use offshoot::engine::op::{Answer, Condition, KeyRange, NewDocument};
+use offshoot::error::ErrorCode;
+use offshoot::query::Update;
+use offshoot::types::pack::{write_integer, write_map, write_text};
+use offshoot::types::row::split_suffix;
+use offshoot::types::{CollectionName, Key, Kind, Suffix, key};
+use serde::Deserialize;
+
+/// Few keys, so that tabs meet on them.
+pub const IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+pub type Id = &'static str;
+
+/// A store's two kinds of rows, in one collection each.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Shelf {
+    Documents,
+    Entries,
+}
+
+impl Shelf {
+    fn collection(self) -> CollectionName {
+        CollectionName::new(if self == Shelf::Documents { "todos" } else { "kv" }).expect("a good name")
+    }
+
+    pub fn of(kind: Kind) -> Option<Shelf> {
+        match kind {
+            Kind::Document => Some(Shelf::Documents),
+            Kind::Entry => Some(Shelf::Entries),
+            _ => None,
+        }
+    }
+}
+
+/// What a document or an entry holds. `by` is unlike that of any other write of the seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Content {
+    pub n: Option<i64>,
+    pub by: Option<i64>,
+    pub padding: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredContent<'a> {
+    n: Option<i64>,
+    by: Option<i64>,
+    #[serde(borrow)]
+    padding: Option<&'a str>,
+}
+
+impl Content {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let numbers = [("n", self.n), ("by", self.by)];
+        let count = numbers.iter().filter(|(_, number)| number.is_some()).count() + usize::from(self.padding > 0);
+        write_map(&mut out, count);
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                write_text(&mut out, name);
+                write_integer(&mut out, number);
+            }
+        }
+        if self.padding > 0 {
+            write_text(&mut out, "padding");
+            write_text(&mut out, &"x".repeat(self.padding));
+        }
+        out
+    }
+
+    pub fn decode(bytes: &[u8]) -> Content {
+        let stored: StoredContent = rmp_serde::from_slice(bytes).expect("what was written can be read");
+        Content { n: stored.n, by: stored.by, padding: stored.padding.map_or(0, str::len) }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Call {
+    Get(Shelf, Id),
+    GetMany(Shelf, Vec<Id>),
+    Count(Shelf),
+    /// All rows, page by page.
+    List(Shelf),
+    /// The first rows.
+    First(Shelf, usize),
+    /// The last entries.
+    Last(usize),
+    Insert(Vec<(Id, Content)>),
+    Put(Shelf, Vec<(Id, Content)>),
+    SetIf(Id, Content, Condition),
+    /// Adds to a document's `n` and says by whom; sets an entry's `by` alone.
+    Change(Shelf, Id, i64, i64),
+    /// Takes `n` away.
+    Unset(Shelf, Id),
+    Delete(Shelf, Vec<Id>),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Observed {
+    Nothing,
+    Flag(bool),
+    Count(u64),
+    Value(Option<Content>),
+    Values(Vec<Option<Content>>),
+    Ids(Vec<String>),
+    Rows(Vec<(String, Content)>),
+    Failed(ErrorCode),
+}
+
+fn encoded(id: Id) -> Vec<u8> {
+    Key::text(id).encode().expect("a good key")
+}
+
+fn texts(ids: &[Id]) -> Vec<String> {
+    ids.iter().map(|id| id.to_string()).collect()
+}
+
+fn documents(rows: &[(Id, Content)]) -> Vec<NewDocument> {
+    rows.iter().map(|(id, content)| NewDocument { id: Some(id.to_string()), fields: content.encode() }).collect()
+}
+
+fn update(fields: &[(&str, &str, i64)]) -> Update {
+    let mut out = Vec::new();
+    write_map(&mut out, fields.len());
+    for (operator, name, number) in fields {
+        write_text(&mut out, operator);
+        write_map(&mut out, 1);
+        write_text(&mut out, name);
+        write_integer(&mut out, *number);
+    }
+    Update::read(&out).expect("a good update")
+}
+
+fn list(limit: Option<usize>, reverse: bool, after: Option<&Suffix>) -> Op {
+    let after = after.map(|suffix| split_suffix(suffix.as_bytes()).expect("an entry's row").2.to_vec());
+    Op::EntryList { collection: Shelf::Entries.collection(), range: KeyRange::default(), reverse, limit, after }
+}
+
+impl Call {
+    pub fn is_write(&self) -> bool {
+        self.op(None).is_write()
+    }
+
+    /// The call as the engine takes it; `after`: its next page.
+    pub fn op(&self, after: Option<&Suffix>) -> Op {
+        let (todos, kv) = (Shelf::Documents.collection(), Shelf::Entries.collection());
+        let integer = |number: i64| {
+            let mut out = Vec::new();
+            write_integer(&mut out, number);
+            out
+        };
+        match self {
+            Call::Get(Shelf::Documents, id) => Op::Get { collection: todos, id: id.to_string() },
+            Call::Get(Shelf::Entries, id) => Op::EntryGet { collection: kv, keys: vec![encoded(id)], one: true },
+            Call::GetMany(Shelf::Documents, ids) => Op::GetMany { collection: todos, ids: texts(ids) },
+            Call::GetMany(Shelf::Entries, ids) => {
+                Op::EntryGet { collection: kv, keys: ids.iter().map(|id| encoded(id)).collect(), one: false }
+            }
+            Call::Count(Shelf::Documents) => Op::Count { collection: todos, after: None, counted: 0 },
+            Call::Count(Shelf::Entries) => {
+                Op::EntryCount { collection: kv, range: KeyRange::default(), after: None, counted: 0 }
+            }
+            Call::List(Shelf::Documents) => Op::Find { collection: todos, after: after.cloned(), skip: 0, limit: None },
+            Call::List(Shelf::Entries) => list(None, false, after),
+            Call::First(Shelf::Documents, limit) => {
+                Op::Find { collection: todos, after: None, skip: 0, limit: Some(*limit) }
+            }
+            Call::First(Shelf::Entries, limit) => list(Some(*limit), false, None),
+            Call::Last(limit) => list(Some(*limit), true, None),
+            Call::Insert(rows) => Op::Insert { collection: todos, documents: documents(rows) },
+            Call::Put(Shelf::Documents, rows) => Op::Put { collection: todos, documents: documents(rows) },
+            Call::Put(Shelf::Entries, rows) => {
+                let entries = rows.iter().map(|(id, content)| (encoded(id), content.encode())).collect();
+                Op::EntrySet { collection: kv, entries, condition: Condition::None }
+            }
+            Call::SetIf(id, content, condition) => {
+                let entries = vec![(encoded(id), content.encode())];
+                Op::EntrySet { collection: kv, entries, condition: *condition }
+            }
+            Call::Change(Shelf::Documents, id, add, by) => {
+                let update = update(&[("$inc", "n", *add), ("$set", "by", *by)]);
+                Op::Update { collection: todos, id: id.to_string(), update }
+            }
+            Call::Change(Shelf::Entries, id, _, by) => {
+                let (key, field) = (encoded(id), "by".to_string());
+                Op::EntrySetField { collection: kv, key, field, value: Some(integer(*by)) }
+            }
+            Call::Unset(Shelf::Documents, id) => {
+                Op::Update { collection: todos, id: id.to_string(), update: update(&[("$unset", "n", 1)]) }
+            }
+            Call::Unset(Shelf::Entries, id) => {
+                Op::EntrySetField { collection: kv, key: encoded(id), field: "n".to_string(), value: None }
+            }
+            Call::Delete(Shelf::Documents, ids) => Op::Delete { collection: todos, ids: texts(ids) },
+            Call::Delete(Shelf::Entries, ids) => {
+                Op::EntryDelete { collection: kv, keys: ids.iter().map(|id| encoded(id)).collect() }
+            }
+        }
+    }
+}
+
+/// What was answered, and where the next page of a list begins.
+pub fn observe(answer: Answer) -> (Observed, Option<Suffix>) {
+    let content = |bytes: offshoot::types::Bytes| Content::decode(&bytes);
+    match answer {
+        Answer::Nothing => (Observed::Nothing, None),
+        Answer::Flag(flag) => (Observed::Flag(flag), None),
+        Answer::Count(count) => (Observed::Count(count), None),
+        Answer::Value(value) => (Observed::Value(value.map(content)), None),
+        Answer::Values(values) => {
+            (Observed::Values(values.into_iter().map(|value| value.map(content)).collect()), None)
+        }
+        Answer::Ids(ids) => (Observed::Ids(ids), None),
+        Answer::Documents(page) => {
+            let rows = page.rows.into_iter().map(|(id, fields)| (id, content(fields))).collect();
+            (Observed::Rows(rows), page.next)
+        }
+        Answer::Entries(page) => {
+            let text = |encoded: &[u8]| key::read_id(encoded).expect("a text key");
+            let rows = page.rows.into_iter().map(|(key, value)| (text(&key), content(value))).collect();
+            (Observed::Rows(rows), page.next)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What the tabs did and saw, noted while the seed runs, judged when it has ended.
+
+use std::fmt;
+
+use offshoot::engine::{Existing, Isolation};
+use offshoot::error::ErrorCode;
+
+use crate::call::{Call, Content, Observed, Shelf};
+use crate::executor::Owner;
+
+/// The promise that was broken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Check {
+    /// All of a commit or nothing; what failed left nothing.
+    Atomicity,
+    /// What was acknowledged is there, under its LSN, for good.
+    Durability,
+    /// A clone reads what a physical copy would.
+    CloneIsolation,
+    /// A snapshot, and every read at an LSN, sees just what was committed up to it.
+    Snapshots,
+    /// Commits are as if they ran one after the other, in the order of their LSNs.
+    Serializability,
+    /// What moves or drops a database ends what was open on it.
+    Catalog,
+    /// A tab never goes back in time, and sees what it wrote.
+    MonotonicReads,
+    /// A call that fails has a reason to.
+    Refusals,
+    /// Every row remembers the version that it replaced below its layer.
+    Bases,
+    /// Every call ends.
+    Liveness,
+    /// No engine panics.
+    Panics,
+}
+
+#[derive(Clone)]
+pub struct Violation {
+    pub check: Check,
+    pub what: String,
+}
+
+pub fn violation(check: Check, what: impl Into<String>) -> Violation {
+    Violation { check, what: what.into() }
+}
+
+impl fmt::Debug for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.check, self.what)
+    }
+}
+
+/// A database, told from one made later under its name by the LSN that made it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    pub name: String,
+    pub created: u64,
+}
+
+/// One run of a transaction's body.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub snapshot: u64,
+    pub steps: Vec<(Call, Observed)>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Act {
+    Call { database: Identity, call: Call },
+    Transaction { database: Identity, isolation: Isolation, attempts: Vec<Attempt> },
+    Clone { origin: Identity, name: String, at: Option<u64>, existing: Existing },
+    Drop { database: Identity },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    /// Still under way, or its tab died.
+    Pending,
+    /// `lsn`: the commit, where it is told.
+    Done { observed: Observed, lsn: Option<u64> },
+    /// It failed for a reason of its own: nothing may be written.
+    Refused(ErrorCode),
+    /// It failed for the storage's reasons: written or not.
+    Unknown(ErrorCode),
+}
+
+/// Something that may have written.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub tab: Owner,
+    pub act: Act,
+    /// The tab's head before, and after.
+    pub from: u64,
+    pub to: u64,
+    pub outcome: Outcome,
+}
+
+/// A row that differs: before, after.
+pub type Difference = (Shelf, String, Option<Content>, Option<Content>);
+
+#[derive(Clone, Debug)]
+pub enum Seen {
+    Answer(Call, Observed),
+    /// What a database has that its origin had not where it began.
+    DifferenceToOrigin(Vec<Difference>),
+    /// What a database has that it had not at this LSN.
+    DifferenceSince(u64, Vec<Difference>),
+    /// Names, each with the LSN that its clone reads its origin at: this database first.
+    Lineage(Vec<(String, Option<u64>)>),
+}
+
+/// Something that was read, as of one of the LSNs between `from` and `to`.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub tab: Owner,
+    pub database: Identity,
+    pub seen: Seen,
+    pub from: u64,
+    pub to: u64,
+}
+
+#[derive(Default)]
+pub struct History {
+    pub events: Vec<Event>,
+    pub readings: Vec<Reading>,
+    /// Found while the seed ran.
+    pub violations: Vec<Violation>,
+}

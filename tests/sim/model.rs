@@ -1,0 +1,179 @@
+//! The plain model: a store whose clones are physical copies, in which one thing happens after the other.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use offshoot::engine::op::Condition;
+use offshoot::error::ErrorCode;
+
+use crate::call::{Call, Content, Id, Observed, Shelf};
+use crate::history::{Attempt, Difference};
+
+pub type Place = (Shelf, Id);
+
+/// A row as it stands in one database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// `None`: deleted here, which matters for what a later write is based on.
+    pub value: Option<Content>,
+    pub lsn: u64,
+    /// The version that the first write over a copied row replaced.
+    pub base: Option<u64>,
+    /// Written by this database, not copied from its origin.
+    pub own: bool,
+}
+
+pub type Rows = BTreeMap<Place, Row>;
+
+#[derive(Clone, Debug)]
+pub struct ModelDatabase {
+    pub created: u64,
+    pub layer: u64,
+    pub origin: Option<(String, u64)>,
+    pub depth: usize,
+    /// What it was copied from, as it was then.
+    pub copied: Rc<Rows>,
+    pub rows: Rc<Rows>,
+}
+
+/// A whole store at one LSN.
+#[derive(Clone, Default, Debug)]
+pub struct State {
+    pub databases: BTreeMap<String, ModelDatabase>,
+}
+
+impl ModelDatabase {
+    pub fn is_clone(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// A physical copy, as the clone that the commit `created` makes.
+    pub fn copy(&self, name: &str, as_of: u64, created: u64, layer: u64) -> ModelDatabase {
+        let visible = self.rows.iter().filter(|(_, row)| row.value.is_some());
+        let copied: Rows = visible.map(|(place, row)| (*place, Row { base: None, own: false, ..*row })).collect();
+        let copied = Rc::new(copied);
+        let origin = Some((name.to_string(), as_of));
+        ModelDatabase { created, layer, origin, depth: self.depth + 1, rows: copied.clone(), copied }
+    }
+
+    /// What the call answers on `rows`, which it changes; a call that fails changes nothing.
+    pub fn perform(&self, rows: &mut Rows, call: &Call, lsn: u64) -> Observed {
+        Work { rows, lsn, is_clone: self.is_clone() }.perform(call)
+    }
+
+    /// The rows after all of an attempt's writes.
+    pub fn after(&self, rows: &Rows, attempt: &Attempt, lsn: u64) -> Rows {
+        let mut rows = rows.clone();
+        for (call, _) in &attempt.steps {
+            self.perform(&mut rows, call, lsn);
+        }
+        rows
+    }
+}
+
+struct Work<'a> {
+    rows: &'a mut Rows,
+    lsn: u64,
+    is_clone: bool,
+}
+
+fn visible(rows: &Rows, shelf: Shelf) -> impl DoubleEndedIterator<Item = (String, Content)> + '_ {
+    let all = rows.iter().filter(move |((of, _), _)| *of == shelf);
+    all.filter_map(|((_, id), row)| row.value.map(|value| (id.to_string(), value)))
+}
+
+/// What the rows of `after` have that those of `before` have not.
+pub fn difference(before: &Rows, after: &Rows) -> Vec<Difference> {
+    let value = |rows: &Rows, place: &Place| rows.get(place).and_then(|row| row.value);
+    let mut places: Vec<&Place> = before.keys().chain(after.keys()).collect();
+    places.sort();
+    places.dedup();
+    let both = places.into_iter().map(|place| (place, value(before, place), value(after, place)));
+    both.filter(|(_, before, after)| before != after)
+        .map(|((shelf, id), before, after)| (*shelf, id.to_string(), before, after))
+        .collect()
+}
+
+impl Work<'_> {
+    fn get(&self, shelf: Shelf, id: Id) -> Option<Content> {
+        self.rows.get(&(shelf, id)).and_then(|row| row.value)
+    }
+
+    fn write(&mut self, shelf: Shelf, id: Id, value: Option<Content>) {
+        let base = match self.rows.get(&(shelf, id)) {
+            Some(row) if row.own => row.base,
+            Some(row) if self.is_clone => row.value.map(|_| row.lsn),
+            _ => None,
+        };
+        self.rows.insert((shelf, id), Row { value, lsn: self.lsn, base, own: true });
+    }
+
+    fn perform(&mut self, call: &Call) -> Observed {
+        match call {
+            Call::Get(shelf, id) => Observed::Value(self.get(*shelf, id)),
+            Call::GetMany(shelf, ids) => Observed::Values(ids.iter().map(|id| self.get(*shelf, id)).collect()),
+            Call::Count(shelf) => Observed::Count(visible(self.rows, *shelf).count() as u64),
+            Call::List(shelf) => Observed::Rows(visible(self.rows, *shelf).collect()),
+            Call::First(shelf, limit) => Observed::Rows(visible(self.rows, *shelf).take(*limit).collect()),
+            Call::Last(limit) => Observed::Rows(visible(self.rows, Shelf::Entries).rev().take(*limit).collect()),
+            Call::Insert(rows) => {
+                if rows.iter().any(|(id, _)| self.get(Shelf::Documents, id).is_some()) {
+                    return Observed::Failed(ErrorCode::KeyExists);
+                }
+                self.put(Shelf::Documents, rows)
+            }
+            Call::Put(shelf, rows) => self.put(*shelf, rows),
+            Call::SetIf(id, content, condition) => {
+                let is_there = self.get(Shelf::Entries, id).is_some();
+                let holds = *condition == Condition::None || is_there == (*condition == Condition::IfPresent);
+                if holds {
+                    self.write(Shelf::Entries, id, Some(*content));
+                }
+                Observed::Flag(holds)
+            }
+            Call::Change(..) | Call::Unset(..) => self.change(call),
+            Call::Delete(shelf, ids) => {
+                let there: Vec<Id> = ids.iter().copied().filter(|id| self.get(*shelf, id).is_some()).collect();
+                for id in &there {
+                    self.write(*shelf, id, None);
+                }
+                Observed::Count(there.len() as u64)
+            }
+        }
+    }
+
+    fn put(&mut self, shelf: Shelf, rows: &[(Id, Content)]) -> Observed {
+        for (id, content) in rows {
+            self.write(shelf, id, Some(*content));
+        }
+        match shelf {
+            Shelf::Documents => Observed::Ids(rows.iter().map(|(id, _)| id.to_string()).collect()),
+            Shelf::Entries => Observed::Flag(true),
+        }
+    }
+
+    fn change(&mut self, call: &Call) -> Observed {
+        match call {
+            Call::Change(Shelf::Documents, id, add, by) => {
+                let Some(found) = self.get(Shelf::Documents, id) else { return Observed::Flag(false) };
+                let changed = Content { n: Some(found.n.unwrap_or(0) + add), by: Some(*by), ..found };
+                self.write(Shelf::Documents, id, Some(changed));
+                Observed::Flag(true)
+            }
+            Call::Change(Shelf::Entries, id, _, by) => {
+                let found = self.get(Shelf::Entries, id).unwrap_or_default();
+                self.write(Shelf::Entries, id, Some(Content { by: Some(*by), ..found }));
+                Observed::Nothing
+            }
+            Call::Unset(shelf, id) => {
+                let found = self.get(*shelf, id);
+                // What changes nothing writes nothing.
+                if let Some(found) = found.filter(|found| found.n.is_some()) {
+                    self.write(*shelf, id, Some(Content { n: None, ..found }));
+                }
+                if *shelf == Shelf::Documents { Observed::Flag(found.is_some()) } else { Observed::Nothing }
+            }
+            _ => unreachable!("BUG: only changes come here"),
+        }
+    }
+}

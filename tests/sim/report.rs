@@ -1,0 +1,65 @@
+//! What a run met. A run that never met a crash has shown nothing about crashes, so some counts must not stay 0.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What every whole run must have met.
+const NEEDED: [&str; 26] = [
+    "big commits",
+    "body failures",
+    "calls",
+    "clock jumps",
+    "clones",
+    "clones of clones",
+    "clones of the past",
+    "collisions",
+    "commits",
+    "conflicts",
+    "crashes",
+    "crashes while writing",
+    "diffs",
+    "drops",
+    "errors after the effect",
+    "errors before the effect",
+    "errors while reading",
+    "freezes",
+    "groups",
+    "late effects",
+    "lost announcements",
+    "quota errors",
+    "snapshots",
+    "split records",
+    "transactions",
+    "unknown outcomes that were commits",
+];
+
+#[derive(Default)]
+pub struct Report {
+    counts: RefCell<BTreeMap<&'static str, u64>>,
+}
+
+impl Report {
+    pub fn count(&self, what: &'static str) {
+        *self.counts.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    pub fn add(&self, other: &Report) {
+        for (what, count) in other.counts.borrow().iter() {
+            *self.counts.borrow_mut().entry(what).or_default() += count;
+        }
+    }
+
+    /// What a whole run should have met and did not.
+    pub fn unmet(&self) -> Vec<&'static str> {
+        NEEDED.into_iter().filter(|what| !self.counts.borrow().contains_key(what)).collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.counts.borrow();
+        let words: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        f.write_str(&words.join(", "))
+    }
+}
