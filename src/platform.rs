@@ -5,6 +5,9 @@
 use crate::storage::LocalFuture;
 use crate::types::Lsn;
 
+/// Held until it is dropped.
+pub struct Lease(#[allow(dead_code, reason = "it is held for its drop")] pub Box<dyn std::any::Any>);
+
 pub trait Platform {
     /// Milliseconds since 1970. It may jump; nothing is ordered by it.
     fn now(&self) -> u64;
@@ -13,6 +16,12 @@ pub trait Platform {
     /// Runs a task to its end, beside everything else, on this thread.
     fn spawn(&self, task: LocalFuture<'static, ()>);
     fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()>;
+    /// Takes the lease `name` of this store, if no other tab has it; it is given back when it is dropped. It only saves
+    /// work that two tabs would do twice: nothing may rest on it. A host without tabs always gives it.
+    fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
+        let _ = name;
+        Box::pin(async { Some(Lease(Box::new(()))) })
+    }
     /// Tells the store's other tabs that there are commits up to `head`. A hint: it may be lost.
     fn announce(&self, head: Lsn);
 }

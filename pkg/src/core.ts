@@ -73,8 +73,6 @@ export interface CoreScope {
   status(): Promise<object>;
   collections(): Promise<object[]>;
   drop_database(): Promise<void>;
-  /** What this snapshot has that its origin, where the clone began, has not. */
-  diff_origin_page(collection: string | undefined, after: Uint8Array | undefined, limit: number): Promise<Uint8Array>;
   /** On a snapshot: one page of what it has that the snapshot `against` has not. */
   diff_page(against: CoreScope, collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
   /** On a snapshot: one page of what it has that its origin, where the clone began, has not. */

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeView};
-use crate::types::row::{prefix, prefix_end, row, split_suffix};
+use crate::types::row::{prefix, prefix_end, row, split_name};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
 
-const DATABASES: &str = "databases";
+pub const DATABASES: &str = "databases";
 const SETTINGS: &str = "settings";
 
 /// Where a clone began: a database's name, resolved as the catalog was at that LSN.
@@ -60,7 +60,7 @@ impl Entry {
 }
 
 pub fn suffix(name: &DatabaseName) -> Suffix {
-    Suffix::new(DATABASES, Kind::Catalog, name.as_str().as_bytes())
+    Suffix::named(DATABASES, Kind::Catalog, name.as_str())
 }
 
 /// The row of the catalog's layer that says what `name` is.
@@ -70,7 +70,7 @@ pub fn database_row(name: &DatabaseName) -> Vec<u8> {
 
 /// The row that holds the store's own setting `name`.
 pub fn setting_row(name: &str) -> Vec<u8> {
-    row(LayerId::CATALOG, Suffix::new(SETTINGS, Kind::Catalog, name.as_bytes()).as_bytes())
+    row(LayerId::CATALOG, Suffix::named(SETTINGS, Kind::Catalog, name).as_bytes())
 }
 
 pub fn encode<T: Serialize>(value: &T) -> Result<Version> {
@@ -79,7 +79,7 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Version> {
         .map_err(|error| Error::new(ErrorCode::Internal, format!("a catalog row cannot be encoded: {error}")))
 }
 
-fn decode<T: DeserializeOwned>(found: &Found) -> Attempt<T> {
+pub fn decode<T: DeserializeOwned>(found: &Found) -> Attempt<T> {
     let value = found.version.here().expect("BUG: a row was read whole");
     rmp_serde::from_slice(value).map_err(|error| {
         Fault::Error(Error::corrupt(format!("a catalog row cannot be decoded: {error}. lsn={}", found.lsn)))
@@ -114,14 +114,13 @@ pub fn list(view: TreeView<'_>, at: Lsn) -> Attempt<Vec<Entry>> {
     };
     let mut cursor = RowCursor::new(view, &range, at, false);
     let mut all = Vec::new();
-    while let Some(next) = cursor.next()? {
+    while let Some(next) = cursor.next_row()? {
         let found = next.found(view)?;
         if found.version.is_tombstone() {
             continue;
         }
         let (_, suffix) = crate::types::row::split_row(&next.row);
-        let name = split_suffix(suffix).and_then(|(_, _, key)| std::str::from_utf8(key).ok());
-        let name = name.ok_or_else(|| Error::corrupt("a catalog row has no name"))?;
+        let name = split_name(suffix).ok_or_else(|| Error::corrupt("a catalog row has no name"))?;
         all.push(Entry { name: DatabaseName::new(name)?, row: decode(&found)?, lsn: found.lsn });
     }
     Ok(all)

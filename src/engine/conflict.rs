@@ -4,6 +4,7 @@ use super::catalog;
 use super::transaction::{Isolation, Transaction};
 use crate::error::{Error, ErrorCode};
 use crate::lsm::{Attempt, Change, Fault, RowCursor, RowRange, State, TreeView};
+use crate::planted::{self, Bug};
 use crate::types::row::{row, split_row};
 use crate::types::{LayerId, Lsn, Suffix};
 
@@ -19,6 +20,7 @@ pub fn check(view: TreeView<'_>, state: &State, transaction: &Transaction) -> At
     }
     let guard = &transaction.guard;
     let moved = view.newest(&catalog::database_row(&guard.name), guard.lsn)?.filter(|lsn| *lsn > guard.lsn);
+    let moved = moved.filter(|_| !planted::is(Bug::CatalogRowNotValidated));
     if let Some(lsn) = moved {
         return Err(conflict("the database was moved or dropped", lsn));
     }
@@ -42,7 +44,8 @@ fn depends_on(transaction: &Transaction, suffix: &Suffix) -> bool {
 fn check_notes(state: &State, transaction: &Transaction, layer: LayerId) -> Attempt<()> {
     let since = state.notes.partition_point(|note| note.lsn <= transaction.snapshot_lsn());
     let noted = state.notes[since..].iter().flat_map(|note| note.rows.iter().map(|row| (note.lsn, row)));
-    let staged = state.staged().iter().zip(1..).flat_map(|(commit, place)| {
+    let members = state.staged().iter().zip(1..).filter(|_| !planted::is(Bug::GroupLoserTakenAlong));
+    let staged = members.flat_map(|(commit, place)| {
         let lsn = state.head.plus(place);
         commit.changes.iter().map(move |Change(row, _)| (lsn, row))
     });
@@ -67,7 +70,7 @@ fn check_versions(view: TreeView<'_>, transaction: &Transaction, layer: LayerId)
     for range in &transaction.reads.ranges {
         let rows = RowRange { from: row(layer, &range.from), before: row(layer, &range.before) };
         let mut cursor = RowCursor::new(view, &rows, Lsn::MAX, false);
-        while let Some(next) = cursor.next()? {
+        while let Some(next) = cursor.next_row()? {
             if next.lsn > snapshot {
                 return Err(conflict("a range that was read was written", next.lsn));
             }

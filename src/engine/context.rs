@@ -145,7 +145,8 @@ impl<'a> Context<'a> {
         Ok(transaction.write(suffix, version)?)
     }
 
-    /// The LSN, below this layer, of the version first replaced. In a root there is nothing below and nothing to look up.
+    /// The LSN, below this layer, of the version first replaced. In a root there is nothing below and nothing to look
+    /// up.
     fn base(&mut self, suffix: &Suffix) -> Attempt<Option<Lsn>> {
         if self.path.below().is_empty() {
             return Ok(None);
@@ -175,7 +176,7 @@ fn covered(range: &SuffixRange, reverse: bool, next: Option<&Suffix>) -> SuffixR
 
 /// The row of a collection itself, under the empty name.
 pub fn collection_row(collection: &CollectionName) -> Suffix {
-    Suffix::new("", Kind::Collection, collection.as_str().as_bytes())
+    Suffix::named("", Kind::Collection, collection.as_str())
 }
 
 pub fn decode_collection(row: &[u8]) -> Result<Kind> {

@@ -14,8 +14,9 @@ use super::store::{Store, closed};
 use super::transaction::{Guard, Transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, State, TreeView};
+use crate::planted::{self, Bug};
 use crate::storage::Durability;
-use crate::types::row::{prefix, prefix_end, split_suffix};
+use crate::types::row::{prefix, prefix_end, split_name};
 use crate::types::{CollectionName, DatabaseName, Kind, Lsn};
 
 pub struct Database {
@@ -159,10 +160,36 @@ impl Database {
         if !op.is_write() {
             return self.snapshot().await?.run(op).await;
         }
+        Ok(self.write(op, durability).await?.0)
+    }
+
+    /// As `run`, of a call that writes, with its commit's LSN; `None`: there was nothing to write.
+    pub async fn write(self: &Rc<Database>, op: Op, durability: Option<Durability>) -> Result<(Answer, Option<Lsn>)> {
+        self.check_open()?;
+        if planted::is(Bug::CopyUpApart) {
+            self.copy_up_apart(&op).await?;
+        }
         let this = self.clone();
         let evaluate = move |frame: &Frame<'_>| this.evaluate(frame, &op);
-        let (answer, _) = self.store.commit(durability.unwrap_or(self.store.durability), evaluate).await?;
-        Ok(answer)
+        self.store.commit(durability.unwrap_or(self.store.durability), evaluate).await
+    }
+
+    /// The planted bug: the document to be updated is brought into the clone in a commit of its own.
+    async fn copy_up_apart(self: &Rc<Database>, op: &Op) -> Result<()> {
+        let Op::Update { collection, id, .. } = op else { return Ok(()) };
+        let (this, suffix) = (self.clone(), super::op::document(collection, id)?);
+        let evaluate = move |frame: &Frame<'_>| {
+            let (path, lsn) = this.path_at(frame.view, frame.at)?;
+            let found = read::topmost(frame.view, path.below(), suffix.as_bytes())?;
+            let own = read::topmost(frame.view, &path.levels()[..1], suffix.as_bytes())?;
+            let layer = path.levels()[0].layer;
+            let mut transaction = Transaction::immediate(path, Guard { name: this.name.clone(), lsn });
+            if let (None, Some(value)) = (own, found.as_ref().and_then(|found| found.version.here())) {
+                Context::writing(frame.view, &mut transaction).put(suffix.clone(), value.clone())?;
+            }
+            Ok(((), changes_of(layer, transaction.writes())))
+        };
+        self.store.commit(self.store.durability, evaluate).await.map(drop)
     }
 
     fn evaluate(&self, frame: &Frame<'_>, op: &Op) -> Attempt<(Answer, Vec<crate::lsm::Change>)> {
@@ -228,8 +255,7 @@ fn collections(view: TreeView<'_>, path: &Path) -> Attempt<Vec<CollectionInfo>> 
     let mut found = Vec::new();
     read::scan(view, path.levels(), None, &range, false, |row| {
         let unreadable = || Error::corrupt("a collection's name cannot be read");
-        let (_, _, key) = split_suffix(row.suffix).ok_or_else(unreadable)?;
-        let name = std::str::from_utf8(key).map_err(|_| unreadable())?.to_string();
+        let name = split_name(row.suffix).ok_or_else(unreadable)?.to_string();
         let version = row.version()?;
         let kind = decode_collection(version.here().expect("BUG: a visible row has a value"))?;
         found.push(CollectionInfo { name, kind });

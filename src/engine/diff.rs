@@ -11,10 +11,10 @@ use super::path::{Level, Path};
 use super::read::{self, SuffixRange, just_after};
 use super::snapshot::Snapshot;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
+use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView, VersionCursor, decode_feed, feed_range};
 use crate::query;
 use crate::types::pack::{Reader as PackReader, Shape};
-use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_row, split_suffix};
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_internal, split_row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
 
 /// Candidates looked at for one page.
@@ -71,11 +71,11 @@ impl Snapshot {
         let limit = limit.clamp(1, PAGE);
         self.store
             .read(|state, view| {
-                let path = self.path(view)?;
+                let path = self.path(state, view)?;
                 let other = match against {
                     Side::Origin if path.levels().len() == 1 => return Err(not_a_clone(&path).into()),
                     Side::Origin => Path::of(path.below()),
-                    Side::Snapshot(snapshot) => snapshot.path(view)?,
+                    Side::Snapshot(snapshot) => snapshot.path(state, view)?,
                 };
                 page(state, view, &path, &other, &ranges, limit)
             })
@@ -165,9 +165,11 @@ fn page(
             gather(view, level.layer, level.lsn, Lsn::ZERO, range, &mut candidates)?;
         }
         for between in &aligned.between {
-            if between.older >= state.manifest.checkpoint() && state.notes.iter().all(|note| note.run.is_none()) {
+            if between.older >= state.manifest.floor() {
                 gather_notes(state, between, range, &mut candidates);
+                gather_feed(state, view, between, range, &mut candidates)?;
             } else {
+                // The feed ends at the floor; below it only a clone's pin is left, and every row has to be looked at.
                 gather(view, between.layer, between.newer, between.older, range, &mut candidates)?;
             }
         }
@@ -195,7 +197,7 @@ fn gather(
     let mut cursor = RowCursor::new(view, &rows, at, false);
     let mut found = 0;
     while found <= PAGE
-        && let Some(next) = cursor.next()?
+        && let Some(next) = cursor.next_row()?
     {
         let suffix = &next.row[LAYER_BYTES..];
         if next.lsn > above && is_content(suffix) {
@@ -216,6 +218,39 @@ fn gather_notes(state: &State, between: &Between, range: &SuffixRange, candidate
             }
         }
     }
+}
+
+/// Adds what commits wrote that the log holds no more, and what large commits wrote ahead of their records.
+fn gather_feed(
+    state: &State,
+    view: TreeView<'_>,
+    between: &Between,
+    range: &SuffixRange,
+    candidates: &mut BTreeSet<Suffix>,
+) -> Attempt<()> {
+    let mut add = |suffix: &[u8]| {
+        if range.contains(suffix) && is_content(suffix) {
+            candidates.insert(Suffix::from_bytes(suffix.to_vec()));
+        }
+    };
+    let before = between.newer.min(state.manifest.checkpoint()).next();
+    let mut cursor = RowCursor::new(view, &feed_range(between.layer, between.older.next(), before), Lsn::MAX, false);
+    while let Some(row) = cursor.next_row()? {
+        let (_, written) = decode_feed(&row.row, &row.found(view)?.version)?;
+        written.suffixes.iter().for_each(|suffix| add(suffix));
+    }
+    let in_range = |lsn: Lsn| between.older < lsn && lsn <= between.newer;
+    let ahead: Vec<_> = view.tree.runs.iter().filter(|run| run.fixed().is_some_and(in_range)).cloned().collect();
+    let rows = RowRange { from: row(between.layer, &range.from), before: row(between.layer, &range.before) };
+    let mut versions = VersionCursor::new(view, &ahead, &rows);
+    let mut found = 0;
+    while found <= PAGE
+        && let Some((internal, _)) = versions.next_version()?
+    {
+        add(split_row(split_internal(&internal).0).1);
+        found += 1;
+    }
+    Ok(())
 }
 
 fn is_content(suffix: &[u8]) -> bool {

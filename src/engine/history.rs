@@ -7,8 +7,8 @@ use super::database::Database;
 use super::path::Path;
 use super::snapshot::Snapshot;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::State;
-use crate::types::Lsn;
+use crate::lsm::{Attempt, RowCursor, State, TreeView, decode_feed, feed_range};
+use crate::types::{LayerId, Lsn};
 
 /// A point of a store's history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +39,7 @@ impl Database {
                 }
                 Ok(lsn)
             }
-            When::Time(time) => self.store.read(|state, _| Ok(find_time(state, time)?)).await,
+            When::Time(time) => self.store.read(|state, view| find_time(state, view, time)).await,
         }
     }
 
@@ -65,13 +65,18 @@ impl Database {
 }
 
 /// Times need not rise with LSNs: from the newest commit back, the first that is not after `time` is the greatest.
-fn find_time(state: &State, time: u64) -> Result<Lsn> {
+pub fn find_time(state: &State, view: TreeView<'_>, time: u64) -> Attempt<Lsn> {
     if let Some(note) = state.notes.iter().rev().find(|note| note.time <= time) {
         return Ok(note.lsn);
     }
-    match state.manifest.checkpoint() {
-        Lsn::ZERO => Ok(Lsn::ZERO),
-        checkpoint if state.manifest.time <= time => Ok(checkpoint),
-        _ => Err(pruned(state)),
+    let (floor, checkpoint) = (state.manifest.floor(), state.manifest.checkpoint());
+    let range = feed_range(LayerId::CATALOG, floor, checkpoint.next());
+    let mut cursor = RowCursor::new(view, &range, Lsn::MAX, true);
+    while let Some(row) = cursor.next_row()? {
+        let (lsn, written) = decode_feed(&row.row, &row.found(view)?.version)?;
+        if written.time <= time {
+            return Ok(lsn);
+        }
     }
+    if floor == Lsn::ZERO { Ok(Lsn::ZERO) } else { Err(pruned(state).into()) }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::catalog::{self, Entry};
 use crate::error::Error;
 use crate::lsm::{Attempt, TreeView};
+use crate::planted::{self, Bug};
 use crate::types::{DatabaseName, LayerId, Lsn, limits};
 
 /// A layer at an LSN.
@@ -53,7 +54,8 @@ impl Path {
             let below = catalog::find(view, &name, Lsn(link.as_of))?.ok_or_else(|| {
                 Error::corrupt(format!("a clone's origin is gone. clone={}, origin={name}", levels[0].name))
             })?;
-            levels.push(Level { name, layer: below.row.layer(), lsn: Lsn(link.as_of) });
+            let lsn = if planted::is(Bug::CloneReadsLiveOrigin) { at } else { Lsn(link.as_of) };
+            levels.push(Level { name, layer: below.row.layer(), lsn });
             origin = below.row.origin;
         }
         Ok(Path { levels: levels.into() })

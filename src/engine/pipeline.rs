@@ -1,4 +1,5 @@
-//! The one task of an engine that commits. Calls and transactions queue here; those that wait together are written as one
+//! The one task of an engine that commits. Calls and transactions queue here; those that wait together are written as
+//! one
 //! record. Each is evaluated right where its commit stands, on what stands before it, so a single call never conflicts.
 
 use std::cell::RefCell;
@@ -9,15 +10,17 @@ use futures_channel::oneshot;
 
 use super::store::Store;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change, Commit, Fault, Loaded, RunDescription, RunWriter, State, TreeView, Written};
-use crate::storage::{Batch, Durability, Space};
-use crate::types::row::{LSN_BYTES, push_lsn, row};
+use crate::lsm::{
+    Attempt, BlockSink, Change, Commit, Fault, Installation, Loaded, RunDescription, RunWriter, State, TreeView,
+    Written, job_place,
+};
+use crate::planted::{self, Bug};
+use crate::storage::{Batch, Durability};
+use crate::types::row::{push_lsn, row};
 use crate::types::{Bytes, LayerId, Lsn, Suffix, Version, limits};
 
 /// Commits that one record may hold.
 const GROUP: usize = 1024;
-/// Blocks of a large commit are written in transactions of this size, so that nobody waits long.
-const SLICE_BYTES: usize = 512 * 1024;
 /// How often an unknown outcome is looked up before it is told as unknown.
 const LOOKUPS: u32 = 4;
 
@@ -41,8 +44,16 @@ pub struct Job {
 
 enum Work {
     Commit(Evaluate),
-    /// Take in what other tabs wrote.
+    /// Something that needs the log and the manifest to itself.
+    Exclusive(Option<Exclusive>),
+}
+
+/// What is done in the pipeline's turn, with nothing staged.
+pub enum Exclusive {
+    /// Take in what other tabs wrote. True: there was something.
     Refresh,
+    /// Swap the manifest. False: another tab was first.
+    Install(Box<Installation>),
 }
 
 struct Ahead {
@@ -87,7 +98,13 @@ impl Store {
 
     /// Takes in what other tabs wrote since.
     pub async fn refresh(self: &Rc<Store>) -> Result<()> {
-        self.submit(Work::Refresh, Durability::Relaxed).await.map(drop)
+        self.exclusively(Exclusive::Refresh).await.map(drop)
+    }
+
+    pub(super) async fn exclusively(self: &Rc<Store>, work: Exclusive) -> Result<bool> {
+        // The answer of such a job is an LSN only in form: one for true, none for false.
+        let answer = self.submit(Work::Exclusive(Some(work)), Durability::Relaxed).await?;
+        Ok(answer.is_some())
     }
 
     async fn submit(self: &Rc<Store>, work: Work, durability: Durability) -> Result<Option<Lsn>> {
@@ -139,6 +156,9 @@ impl Store {
             }
             let first = self.lsm.with(|state| (state.head, state.staged()[0].id));
             let batch = std::mem::take(&mut stage.batch);
+            if planted::is(Bug::AcknowledgedBeforeComplete) {
+                acknowledge(&mut jobs, &stage.results);
+            }
             match self.lsm.write_staged(stage.durability, batch).await {
                 Ok(Written::Complete(head)) => {
                     self.announce(head);
@@ -234,9 +254,20 @@ impl Store {
         let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, stale: None };
         let mut bytes = 0;
         for job in jobs {
-            let changes = match self.evaluate(&mut job.work).await {
+            let evaluate = match &mut job.work {
+                Work::Commit(evaluate) => evaluate,
+                Work::Exclusive(_) if stage.staged > 0 => return stage,
+                Work::Exclusive(work) => {
+                    let work = work.take().expect("BUG: such a job is done once");
+                    let answer = self.exclude(work).await;
+                    stage.results.push(answer.map(|answer| answer.then_some(Lsn::ZERO)));
+                    return stage;
+                }
+            };
+            let changes = match self.evaluate(evaluate).await {
                 Evaluated::Changes(changes) => changes,
                 Evaluated::Failed(error) => {
+                    self.abandon_ahead(job).await;
                     stage.results.push(Err(error));
                     continue;
                 }
@@ -276,20 +307,7 @@ impl Store {
         stage
     }
 
-    async fn evaluate(self: &Rc<Store>, work: &mut Work) -> Evaluated {
-        let evaluate = match work {
-            Work::Refresh => {
-                // What is staged stands on the present head; others' commits are taken in at the collision it will have.
-                if self.lsm.with(|state| !state.staged().is_empty()) {
-                    return Evaluated::Changes(Vec::new());
-                }
-                return match self.lsm.refresh().await {
-                    Ok(_) => Evaluated::Changes(Vec::new()),
-                    Err(error) => Evaluated::Failed(error),
-                };
-            }
-            Work::Commit(evaluate) => evaluate,
-        };
+    async fn evaluate(self: &Rc<Store>, evaluate: &mut Evaluate) -> Evaluated {
         let loaded = Loaded::default();
         loop {
             let attempt = self.lsm.with(|state| {
@@ -309,47 +327,53 @@ impl Store {
         }
     }
 
+    async fn exclude(&self, work: Exclusive) -> Result<bool> {
+        match work {
+            Exclusive::Refresh => self.lsm.refresh().await,
+            Exclusive::Install(installation) => self.lsm.install(*installation).await,
+        }
+    }
+
+    /// What was written ahead for another outcome than this one is nobody's.
+    async fn abandon_ahead(&self, job: &mut Job) {
+        if let Some(ahead) = job.ahead.take() {
+            self.lsm.abandon_run(ahead.run.id).await;
+        }
+    }
+
     /// Writes a large commit's rows as a run, under a job record, before its log record names it.
     async fn write_ahead(&self, job: &mut Job, changes: Vec<Change>) -> Result<RunDescription> {
         if let Some(ahead) = &job.ahead
             && *ahead.changes == changes
+            && self.lsm.has_job(ahead.run.id).await?
         {
             return Ok(ahead.run.clone());
         }
+        self.abandon_ahead(job).await;
         let id = self.platform.random();
-        let (space, name) = job_place(id);
-        let mut batch = Batch::default();
-        batch.put.push((space, name, self.platform.now().to_be_bytes().to_vec()));
+        let mut sink = BlockSink::new(&self.lsm, id, self.platform.now());
         let mut writer = RunWriter::new(id);
         let mut internal = Vec::new();
         for Change(row, version) in &changes {
             internal.clear();
             internal.extend_from_slice(row);
             push_lsn(&mut internal, Lsn::ZERO);
-            debug_assert_eq!(internal.len(), row.len() + LSN_BYTES);
             writer.push(&internal, &Bytes::from(&version[..]))?;
-            if writer.ready_bytes() >= SLICE_BYTES {
-                let blocks = writer.take_ready();
-                self.write_blocks(std::mem::take(&mut batch), blocks).await?;
-            }
+            sink.take(&mut writer).await?;
         }
         let (run, blocks) = writer.finish();
-        self.write_blocks(batch, blocks).await?;
+        sink.write(blocks).await?;
         job.ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
         Ok(run)
     }
-
-    async fn write_blocks(&self, mut batch: Batch, blocks: Vec<(crate::lsm::BlockAddress, Vec<u8>)>) -> Result<()> {
-        batch.put.extend(blocks.into_iter().map(|(address, bytes)| (Space::Blocks, address.name(), bytes)));
-        let written = self.lsm.storage().write(batch).await?;
-        assert!(written, "BUG: a batch without guards is written");
-        Ok(())
-    }
 }
 
-/// The record of a run being written: while it stands, the run's blocks are somebody's.
-fn job_place(run: u64) -> crate::storage::Place {
-    (Space::Jobs, format!("run-{run:016x}"))
+/// The planted bug: the answers are given while the write is under way.
+fn acknowledge(jobs: &mut [Job], results: &[Result<Option<Lsn>>]) {
+    for (job, result) in jobs.iter_mut().zip(results) {
+        let reply = std::mem::replace(&mut job.reply, oneshot::channel().0);
+        let _ = reply.send(result.clone());
+    }
 }
 
 fn answer(jobs: Vec<Job>, results: Vec<Result<Option<Lsn>>>) {

@@ -67,7 +67,8 @@ struct Lane<'a> {
     next: Option<TreeRow>,
 }
 
-/// Walks the visible rows of `range` in order: each key once, the topmost version wins, tombstones hide (SEMANTICS R2, R3).
+/// Walks the visible rows of `range` in order: each key once, the topmost version wins, tombstones hide (SEMANTICS R2,
+/// R3).
 /// `own` are a transaction's writes, above all levels.
 pub fn scan(
     view: TreeView<'_>,
@@ -81,7 +82,7 @@ pub fn scan(
     for level in levels {
         let rows = RowRange { from: row(level.layer, &range.from), before: row(level.layer, &range.before) };
         let mut cursor = RowCursor::new(view, &rows, level.lsn, reverse);
-        let next = cursor.next()?;
+        let next = cursor.next_row()?;
         lanes.push(Lane { cursor, next });
     }
     let mut own = OwnRows::new(own, range, reverse);
@@ -99,7 +100,7 @@ pub fn scan(
         for lane in &mut lanes {
             if lane.next.as_ref().is_some_and(|next| next.row[LAYER_BYTES..] == suffix[..]) {
                 let taken = lane.next.take();
-                lane.next = lane.cursor.next()?;
+                lane.next = lane.cursor.next_row()?;
                 winner = winner.or(taken);
             }
         }

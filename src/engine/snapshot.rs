@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use super::context::Context;
 use super::database::{Database, step_now};
+use super::history::pruned;
 use super::op::{Answer, Op, Step};
 use super::path::Path;
-use super::store::{Store, closed};
+use super::store::{Hold, Store, closed};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, TreeView};
+use crate::lsm::{Attempt, State, TreeView};
 use crate::types::Lsn;
 
 pub struct Snapshot {
@@ -18,6 +19,7 @@ pub struct Snapshot {
     version: Lsn,
     predates_clone: bool,
     closed: Cell<bool>,
+    hold: RefCell<Option<Hold>>,
 }
 
 /// What a snapshot reads. A path is looked up when it is first needed, if that takes storage.
@@ -31,18 +33,21 @@ impl Snapshot {
     pub(super) fn of(database: Rc<Database>) -> Snapshot {
         let (store, version) = (database.store().clone(), database.version());
         let path = RefCell::new(Reading::Database(database));
-        Snapshot { store, path, version, predates_clone: false, closed: Cell::new(false) }
+        let hold = RefCell::new(Some(store.hold(version)));
+        Snapshot { store, path, version, predates_clone: false, closed: Cell::new(false), hold }
     }
 
     pub(super) fn new(store: Rc<Store>, path: Path, predates_clone: bool) -> Snapshot {
         let version = path.top().map_or(Lsn::ZERO, |level| level.lsn);
         let path = RefCell::new(Reading::Path(path));
-        Snapshot { store, path, version, predates_clone, closed: Cell::new(false) }
+        let hold = RefCell::new(Some(store.hold(version)));
+        Snapshot { store, path, version, predates_clone, closed: Cell::new(false), hold }
     }
 
     /// The state before a database was made: empty, and it says so (SEMANTICS R6).
     pub(super) fn before_creation(store: Rc<Store>, path: Path, version: Lsn) -> Snapshot {
-        Snapshot { version, ..Snapshot::new(store, path, true) }
+        let hold = RefCell::new(Some(store.hold(version)));
+        Snapshot { version, hold, ..Snapshot::new(store, path, true) }
     }
 
     pub fn version(&self) -> Lsn {
@@ -53,7 +58,11 @@ impl Snapshot {
         self.predates_clone
     }
 
-    pub(super) fn path(&self, view: TreeView<'_>) -> Attempt<Path> {
+    /// What it reads, as long as history holds it (another tab's vacuum may not spare it).
+    pub(super) fn path(&self, state: &State, view: TreeView<'_>) -> Attempt<Path> {
+        if self.version < state.manifest.floor() && !self.predates_clone {
+            return Err(pruned(state).into());
+        }
         let path = match &*self.path.borrow() {
             Reading::Path(path) => return Ok(path.clone()),
             Reading::Database(database) => database.path_at(view, self.version)?.0,
@@ -64,11 +73,12 @@ impl Snapshot {
 
     /// The levels that this snapshot reads, in one short line: `draft@57 > main@42`.
     pub async fn describe(&self) -> Result<String> {
-        self.store.read(|_, view| Ok(self.path(view)?.to_string())).await
+        self.store.read(|state, view| Ok(self.path(state, view)?.to_string())).await
     }
 
     pub fn close(&self) {
         self.closed.set(true);
+        self.hold.take();
     }
 
     pub(super) fn check_open(&self) -> Result<()> {
@@ -79,7 +89,8 @@ impl Snapshot {
         if let Err(error) = self.check_open().and_then(|()| check_reads(op)) {
             return Some(Err(error));
         }
-        self.store.read_now(|_, view| step_now(&mut Context::reading(view, self.path(view)?), op, &self.store))
+        self.store
+            .read_now(|state, view| step_now(&mut Context::reading(view, self.path(state, view)?), op, &self.store))
     }
 
     /// Runs a reading call, a long one in steps, each on blocks of its own.
@@ -87,8 +98,9 @@ impl Snapshot {
         check_reads(&op)?;
         loop {
             self.check_open()?;
-            let step =
-                self.store.read(|_, view| op.apply(&mut Context::reading(view, self.path(view)?), &self.store.ids));
+            let step = self
+                .store
+                .read(|state, view| op.apply(&mut Context::reading(view, self.path(state, view)?), &self.store.ids));
             match step.await? {
                 Step::Done(answer) => return Ok(answer),
                 Step::More(next) => op = next,

@@ -1,7 +1,7 @@
 //! One opened store: its engine's state, how it is read, and how it closes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use super::catalog::{self, DatabaseRow};
@@ -16,8 +16,8 @@ use crate::storage::{Durability, Storage};
 use crate::types::{DatabaseName, Lsn};
 
 /// How far back `at()` reaches, beyond what clones pin, unless the store says otherwise.
-const RETAIN: u64 = 60 * 60 * 1000;
-const RETAIN_SETTING: &str = "retain";
+pub(super) const RETAIN: u64 = 60 * 60 * 1000;
+pub(super) const RETAIN_SETTING: &str = "retain";
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 #[derive(Clone, Debug)]
@@ -41,6 +41,9 @@ pub struct Stats {
     pub rows: u64,
     pub blocks: u64,
     pub block_bytes: u64,
+    /// Bytes of versions that nothing replaces, as far as one run or the log shows; the rest is reclaimable in time.
+    pub live_bytes: u64,
+    pub reclaimable_bytes: u64,
     pub log_entries: u64,
     pub log_bytes: u64,
     pub cache_hits: u64,
@@ -60,6 +63,11 @@ pub struct Store {
     /// Handles to close when their database is dropped, here or in another tab.
     handles: RefCell<Vec<Weak<Database>>>,
     seen_catalog: Cell<Lsn>,
+    /// LSNs that open snapshots and transactions of this engine read at: its own vacuum spares them.
+    pub(super) reading: RefCell<BTreeMap<Lsn, u32>>,
+    pub(super) maintaining: Cell<bool>,
+    /// The clock when this engine opened, and what an earlier opening wrote down.
+    pub(super) opened_at: u64,
     closed: RefCell<Option<Error>>,
 }
 
@@ -67,6 +75,7 @@ impl Store {
     /// Opens the store that is on `storage`, or makes one with its root database `main`.
     pub async fn open(platform: Rc<dyn Platform>, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {
         let genesis = genesis(&*platform)?;
+        let opened_at = platform.now();
         let lsm = Lsm::open(storage, platform.random(), genesis, options.cache_bytes).await?;
         let store = Rc::new(Store {
             ids: IdMaker::new(platform.clone()),
@@ -78,6 +87,9 @@ impl Store {
             turns: Turns::default(),
             handles: RefCell::default(),
             seen_catalog: Cell::new(Lsn::ZERO),
+            reading: RefCell::default(),
+            maintaining: Cell::new(false),
+            opened_at,
             closed: RefCell::default(),
         });
         if let Some(retain) = options.retain {
@@ -160,12 +172,17 @@ impl Store {
         self.lsm.with(|state| {
             let cache = state.tree.cache.figures();
             let runs = || state.tree.runs.iter();
+            let memtable = &state.tree.memtable;
+            let superseded = runs().map(|run| run.superseded).sum::<u64>() + memtable.superseded() as u64;
+            let block_bytes = runs().map(|run| run.bytes).sum::<u64>();
             Stats {
-                rows: runs().map(|run| run.entries).sum::<u64>() + state.tree.memtable.len() as u64,
+                rows: runs().map(|run| run.entries).sum::<u64>() + memtable.len() as u64,
                 blocks: runs().map(|run| u64::from(run.blocks)).sum(),
-                block_bytes: runs().map(|run| run.bytes).sum(),
-                log_entries: state.log_entries,
-                log_bytes: state.log_bytes,
+                block_bytes,
+                live_bytes: (block_bytes + memtable.bytes() as u64).saturating_sub(superseded),
+                reclaimable_bytes: superseded,
+                log_entries: state.log_entries(),
+                log_bytes: state.log_bytes(),
                 cache_hits: cache.hits,
                 cache_misses: cache.misses,
                 cached_bytes: cache.bytes as u64,
@@ -178,13 +195,20 @@ impl Store {
     }
 
     /// After commits, here or elsewhere: closes the handles of databases that are there no more.
-    pub(super) fn after_commits(&self) {
+    pub(super) fn after_commits(self: &Rc<Store>) {
         let catalog = self.lsm.with(|state| state.catalog_changed);
+        self.maintain_soon();
         if self.seen_catalog.replace(catalog) != catalog {
             for handle in self.open_handles() {
                 handle.check_dropped();
             }
         }
+    }
+
+    /// Notes that something reads at `lsn`, for as long as the hold is kept.
+    pub(super) fn hold(self: &Rc<Store>, lsn: Lsn) -> Hold {
+        *self.reading.borrow_mut().entry(lsn).or_default() += 1;
+        Hold { store: self.clone(), lsn }
     }
 
     fn open_handles(&self) -> Vec<Rc<Database>> {
@@ -214,6 +238,23 @@ impl Store {
         }
         self.closed.replace(Some(why));
         self.lsm.storage().close().await
+    }
+}
+
+/// What an open snapshot or transaction keeps this engine's own vacuum from dropping.
+pub(super) struct Hold {
+    store: Rc<Store>,
+    lsn: Lsn,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut reading = self.store.reading.borrow_mut();
+        let count = reading.get_mut(&self.lsn).expect("BUG: what is held is noted");
+        *count -= 1;
+        if *count == 0 {
+            reading.remove(&self.lsn);
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use super::context::Context;
 use super::database::Database;
 use super::op::{Answer, Op, Step};
 use super::pipeline::{Frame, changes_of};
-use super::store::{Store, closed};
+use super::store::{Hold, Store, closed};
 use super::transaction::{Isolation, Transaction};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, TreeView};
+use crate::lsm::{Attempt, State, TreeView};
 use crate::storage::Durability;
 use crate::types::Lsn;
 
@@ -37,6 +37,7 @@ pub struct OpenTransaction {
     store: Rc<Store>,
     version: Lsn,
     transaction: RefCell<Option<Transaction>>,
+    _hold: Hold,
 }
 
 impl OpenTransaction {
@@ -50,7 +51,7 @@ impl OpenTransaction {
         let Some(transaction) = slot.as_mut() else { return Some(Err(closed("the transaction"))) };
         let mut op = op.clone();
         loop {
-            let step = self.store.read_now(|_, view| attempt(view, transaction, &op, &self.store))?;
+            let step = self.store.read_now(|state, view| attempt(state, view, transaction, &op, &self.store))?;
             match step {
                 Err(error) => return Some(Err(error)),
                 Ok(Step::Done(answer)) => return Some(Ok(answer)),
@@ -61,8 +62,8 @@ impl OpenTransaction {
 
     pub async fn run(&self, mut op: Op) -> Result<Answer> {
         loop {
-            let step = self.store.read(|_, view| match self.transaction.borrow_mut().as_mut() {
-                Some(transaction) => attempt(view, transaction, &op, &self.store),
+            let step = self.store.read(|state, view| match self.transaction.borrow_mut().as_mut() {
+                Some(transaction) => attempt(state, view, transaction, &op, &self.store),
                 None => Err(closed("the transaction").into()),
             });
             match step.await? {
@@ -78,7 +79,11 @@ impl OpenTransaction {
 }
 
 /// One try of one call: what it wrote before it failed, or before a block was missing, is taken back.
-fn attempt(view: TreeView<'_>, transaction: &mut Transaction, op: &Op, store: &Store) -> Attempt<Step> {
+fn attempt(state: &State, view: TreeView<'_>, transaction: &mut Transaction, op: &Op, store: &Store) -> Attempt<Step> {
+    if transaction.snapshot_lsn() < state.manifest.floor() {
+        let message = "the history that the transaction reads was dropped in another tab";
+        return Err(Error::new(ErrorCode::Conflict, message).into());
+    }
     transaction.savepoint();
     let result = op.apply(&mut Context::writing(view, transaction), &store.ids);
     if result.is_err() {
@@ -96,7 +101,8 @@ pub enum Ended<R, E> {
 }
 
 impl Database {
-    /// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out unchanged.
+    /// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out
+    /// unchanged.
     pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
         self: &Rc<Database>,
         options: TransactionOptions,
@@ -116,6 +122,7 @@ impl Database {
             let open = Rc::new(OpenTransaction {
                 store: self.store.clone(),
                 version: transaction.snapshot_lsn(),
+                _hold: self.store.hold(transaction.snapshot_lsn()),
                 transaction: RefCell::new(Some(transaction)),
             });
             let outcome = body(open.clone()).await;

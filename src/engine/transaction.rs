@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::path::Path;
 use super::read::SuffixRange;
 use crate::error::{Error, ErrorCode, Result};
+use crate::planted::{self, Bug};
 use crate::types::{DatabaseName, Lsn, Suffix, Version, limits};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,6 +60,11 @@ pub enum Reader {
     Engine,
 }
 
+/// What a write takes of a commit's size.
+fn cost(suffix: &Suffix, version: &Version) -> usize {
+    suffix.as_bytes().len() + version.here().map_or(0, |value| value.len()) + 16
+}
+
 #[derive(Debug)]
 pub struct Transaction {
     pub path: Path,
@@ -104,6 +110,9 @@ impl Transaction {
     }
 
     pub fn record_key(&mut self, suffix: &Suffix, reader: Reader) -> Result<()> {
+        if planted::is(Bug::KeysNotValidated) {
+            return Ok(());
+        }
         if self.records && self.is_checked(reader) && !self.reads.keys.contains(suffix) {
             self.reads.keys.insert(suffix.clone());
             self.reads.check_size()?;
@@ -112,6 +121,9 @@ impl Transaction {
     }
 
     pub fn record_range(&mut self, range: SuffixRange, reader: Reader) -> Result<()> {
+        if planted::is(Bug::RangesNotValidated) {
+            return Ok(());
+        }
         if self.records && self.is_checked(reader) {
             self.reads.add_range(range);
             self.reads.check_size()?;
@@ -124,11 +136,13 @@ impl Transaction {
     }
 
     pub fn write(&mut self, suffix: Suffix, version: Version) -> Result<()> {
-        self.write_bytes += suffix.as_bytes().len() + version.here().map_or(0, |value| value.len()) + 16;
-        if self.write_bytes > limits::COMMIT_BYTES {
+        let replaced = self.writes.get(&suffix).map_or(0, |before| cost(&suffix, before));
+        let write_bytes = self.write_bytes - replaced + cost(&suffix, &version);
+        if write_bytes > limits::COMMIT_BYTES {
             let message = format!("a commit writes at most {} bytes", limits::COMMIT_BYTES);
             return Err(Error::new(ErrorCode::TooLarge, message));
         }
+        self.write_bytes = write_bytes;
         let before = self.writes.insert(suffix.clone(), version);
         self.undo.push((suffix, before));
         Ok(())
@@ -142,10 +156,12 @@ impl Transaction {
     /// Takes back what a call wrote that then failed: any failure leaves none of it (SEMANTICS W6, W8).
     pub fn roll_back(&mut self) {
         for (suffix, before) in std::mem::take(&mut self.undo).into_iter().rev() {
-            match before {
-                Some(version) => self.writes.insert(suffix, version),
-                None => self.writes.remove(&suffix),
-            };
+            let undone = self.writes.remove(&suffix).expect("BUG: what is undone was written");
+            self.write_bytes -= cost(&suffix, &undone);
+            if let Some(version) = before {
+                self.write_bytes += cost(&suffix, &version);
+                self.writes.insert(suffix, version);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! Errors on their way out: plain objects `{ code, message, details, retryable }`, made into OffshootError by TypeScript.
+//! Errors on their way out: plain objects `{ code, message, details, retryable }`, made into OffshootError by
+//! TypeScript.
 
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::JsValue;

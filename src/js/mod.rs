@@ -4,6 +4,8 @@
 //! translates. No borrow is held over an await, and no export takes `&mut self`: two calls may overlap.
 
 mod backend;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod error;
 mod host;
 mod indexeddb;

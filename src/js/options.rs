@@ -115,16 +115,16 @@ struct TransactionFields {
 pub fn transaction(options: JsValue) -> JsResult<(TransactionOptions, Option<Function>)> {
     let on_commit = function(&options, "onCommit");
     let fields: TransactionFields = read(options)?;
-    let mut engine = TransactionOptions::default();
-    engine.isolation = match fields.isolation.as_deref() {
+    let isolation = match fields.isolation.as_deref() {
         None | Some("serializable") => Isolation::Serializable,
         Some("snapshot") => Isolation::Snapshot,
         Some(_) => return Err(invalid("isolation is serializable or snapshot")),
     };
+    let durability = fields.durability.map(Durability::from);
+    let mut engine = TransactionOptions { isolation, durability, ..TransactionOptions::default() };
     if let Some(retries) = fields.retries {
         engine.retries = retries;
     }
-    engine.durability = fields.durability.map(Durability::from);
     Ok((engine, on_commit))
 }
 

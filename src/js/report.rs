@@ -53,6 +53,8 @@ struct Figures {
     rows: f64,
     blocks: f64,
     block_bytes: f64,
+    live_bytes: f64,
+    reclaimable_bytes: f64,
     log_entries: f64,
     log_bytes: f64,
     cache_hits: f64,
@@ -123,6 +125,8 @@ pub fn stats(stats: &Stats) -> JsValue {
         rows: stats.rows as f64,
         blocks: stats.blocks as f64,
         block_bytes: stats.block_bytes as f64,
+        live_bytes: stats.live_bytes as f64,
+        reclaimable_bytes: stats.reclaimable_bytes as f64,
         log_entries: stats.log_entries as f64,
         log_bytes: stats.log_bytes as f64,
         cache_hits: stats.cache_hits as f64,
@@ -131,7 +135,8 @@ pub fn stats(stats: &Stats) -> JsValue {
     })
 }
 
-/// `[next, [[kind, collection, key, op, before, after, fields] …]]`, as MessagePack: rows are documents, and stay bytes.
+/// `[next, [[kind, collection, key, op, before, after, fields] …]]`, as MessagePack: rows are documents, and stay
+/// bytes.
 pub fn changes(page: &ChangePage) -> Vec<u8> {
     let mut out = Vec::new();
     write_array(&mut out, 2);

@@ -13,6 +13,7 @@ use super::options::{self, JsResult};
 use super::{report, result};
 use crate::engine::{Answer, Database, Ended, Op, OpenTransaction, Side, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
+use crate::storage::LocalFuture;
 use crate::types::{CollectionName, DatabaseName, Suffix};
 
 #[derive(Clone)]
@@ -33,8 +34,14 @@ fn wrong_scope() -> JsValue {
 }
 
 /// A promise of what `work` makes; the engine's errors become plain objects.
-fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T>> + 'static) -> Promise {
-    future_to_promise(async move { work.await.map(Into::into).map_err(|error| to_js(&error)) })
+pub(super) fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T>> + 'static) -> Promise {
+    boxed(async move { work.await.map(Into::into).map_err(|error| to_js(&error)) })
+}
+
+/// All promises are made of one type of future: the code that drives them is in the module once.
+pub(super) fn boxed(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
+    let work: LocalFuture<'static, JsResult<JsValue>> = Box::pin(work);
+    future_to_promise(work)
 }
 
 fn bytes(answer: &Answer) -> JsValue {
@@ -143,7 +150,7 @@ impl Scope {
     pub fn transaction(&self, body: Function, options: JsValue) -> JsResult<Promise> {
         let (options, on_commit) = options::transaction(options)?;
         let (database, scope) = (self.database()?, Rc::new(self.with(self.inner.clone())));
-        Ok(future_to_promise(async move {
+        Ok(boxed(async move {
             let ended = database
                 .transact(options, |transaction| {
                     let scope = scope.with(Inner::Transaction(transaction));

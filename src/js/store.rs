@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 
 use super::backend::Backend;
 use super::error::to_js;
@@ -13,7 +13,7 @@ use super::host::Host;
 use super::indexeddb::{self, IndexedDb};
 use super::options::{self, JsResult, Where};
 use super::report;
-use super::scope::Scope;
+use super::scope::{Scope, boxed};
 use crate::engine;
 use crate::error::{Error, ErrorCode};
 use crate::storage::{MemoryDisk, MemoryStorage, Storage};
@@ -33,7 +33,7 @@ impl Store {
     pub fn open(name: String, options: JsValue) -> JsResult<Promise> {
         let place = options::place(&options)?;
         let open = options::open(options)?;
-        Ok(future_to_promise(async move {
+        Ok(boxed(async move {
             let later: Later = Rc::default();
             let mut host = Host::new(open.now);
             let (storage, mode): (Rc<dyn Storage>, _) = match place {
@@ -62,7 +62,7 @@ impl Store {
 
     pub fn destroy(name: String, options: JsValue) -> JsResult<Promise> {
         let place = options::place(&options)?;
-        Ok(future_to_promise(async move {
+        Ok(boxed(async move {
             match place {
                 // A store in memory goes with its last handle, which its owner has closed.
                 Where::Memory => {}
@@ -80,7 +80,7 @@ impl Store {
     pub fn database(&self, name: String) -> JsResult<Promise> {
         let name = DatabaseName::new(&name).map_err(|error| to_js(&error))?;
         let engine = self.engine.clone();
-        Ok(future_to_promise(async move {
+        Ok(boxed(async move {
             let database = engine.database(&name).await.map_err(|error| to_js(&error))?;
             Ok(Scope::live(database).into())
         }))
@@ -88,7 +88,7 @@ impl Store {
 
     pub fn databases(&self) -> Promise {
         let engine = self.engine.clone();
-        future_to_promise(async move {
+        boxed(async move {
             let infos = engine.databases().await.map_err(|error| to_js(&error))?;
             Ok(report::databases(&infos))
         })
@@ -96,13 +96,13 @@ impl Store {
 
     pub fn stats(&self) -> Promise {
         let stats = report::stats(&self.engine.stats());
-        future_to_promise(async move { Ok(stats) })
+        boxed(async move { Ok(stats) })
     }
 
     /// The last handle was closed.
     pub fn close(&self) -> Promise {
         let engine = self.engine.clone();
-        future_to_promise(async move {
+        boxed(async move {
             let why = Error::new(ErrorCode::Closed, "the store is closed");
             engine.close(why).await.map_err(|error| to_js(&error))?;
             Ok(JsValue::UNDEFINED)

@@ -4,7 +4,8 @@
 //! block   = format (1 byte), entries, restarts (u32 each), number of restarts (u32), checksum (u64); little endian
 //! entry   = shared varint, unshared varint, value length varint, unshared key bytes, value bytes
 //! ```
-//! Every `RESTART`th entry shares nothing, so a search can begin there. The checksum stands in the block's reference too.
+//! Every `RESTART`th entry shares nothing, so a search can begin there. The checksum stands in the block's reference
+//! too.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -240,7 +241,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_block_is_its_rows_in_order(rows in rows(), probe in prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255)], 0..6)) {
+        fn a_block_is_its_rows_in_order(
+            rows in rows(),
+            probe in prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255)], 0..6),
+        ) {
             let (bytes, reference) = build(&rows);
             let block = Block::open(bytes, reference).unwrap();
             let all: Vec<_> = entries(&block).unwrap().into_iter().map(|(k, v)| (k, v.to_vec())).collect();

@@ -154,9 +154,13 @@ impl<'a> RunSource<'a> {
         if let Some(key) = self.forward.as_ref().and_then(BlockCursor::key) {
             if key >= &self.range.before[..] {
                 self.done = true;
-            } else {
-                self.key.extend_from_slice(key);
-                self.date();
+                return Ok(());
+            }
+            self.key.extend_from_slice(key);
+            self.date();
+            // Only its date puts a version of a commit's own run before the range's begin.
+            if self.key < self.range.from {
+                self.advance()?;
             }
             return Ok(());
         }
@@ -213,6 +217,69 @@ impl<'a> RunSource<'a> {
     }
 }
 
+/// All versions of some runs in a range, by internal key: what a compaction walks.
+pub struct VersionCursor<'a> {
+    sources: Vec<Source<'a>>,
+}
+
+impl<'a> VersionCursor<'a> {
+    pub fn new(view: TreeView<'a>, runs: &[Rc<RunDescription>], range: &RowRange) -> VersionCursor<'a> {
+        let source =
+            |run: &Rc<RunDescription>| Source::Run(Box::new(RunSource::new(view, run.clone(), range.clone(), false)));
+        VersionCursor { sources: runs.iter().map(source).collect() }
+    }
+
+    /// Those of all runs and of the log.
+    pub fn everywhere(view: TreeView<'a>, range: &RowRange) -> VersionCursor<'a> {
+        VersionCursor { sources: sources(view, range, Lsn::MAX, false) }
+    }
+
+    /// The next version and its internal key.
+    pub fn next_version(&mut self) -> Attempt<Option<(Vec<u8>, Bytes)>> {
+        let Some(least) = pick(&mut self.sources, |a, b| a < b)? else { return Ok(None) };
+        let source = &mut self.sources[least];
+        let internal = source.peek()?.expect("BUG: picked").to_vec();
+        let encoded = source.value();
+        source.advance()?;
+        Ok(Some((internal, encoded)))
+    }
+}
+
+/// The memtable, and the runs that may hold versions of the range up to `at`.
+fn sources<'a>(view: TreeView<'a>, range: &RowRange, at: Lsn, reverse: bool) -> Vec<Source<'a>> {
+    let mut sources = Vec::new();
+    if range.from < range.before {
+        let bounds = (Bound::Included(&range.from[..]), Bound::Excluded(&range.before[..]));
+        let mut memory = MemorySource { range: view.tree.memtable.range(bounds), current: None, reverse };
+        memory.advance();
+        sources.push(Source::Memory(memory));
+        for run in &view.tree.runs {
+            if Lsn(run.oldest) <= at && run.overlaps(&range.from, &range.before) {
+                let source = RunSource::new(view, run.clone(), range.clone(), reverse);
+                sources.push(Source::Run(Box::new(source)));
+            }
+        }
+    }
+    sources
+}
+
+/// The source whose current key is nearest.
+fn pick(sources: &mut [Source<'_>], is_nearer: impl Fn(&[u8], &[u8]) -> bool) -> Attempt<Option<usize>> {
+    let mut nearest: Option<usize> = None;
+    for index in 0..sources.len() {
+        let (before, rest) = sources.split_at_mut(index);
+        let Some(key) = rest[0].peek()? else { continue };
+        let nearer = match nearest {
+            None => true,
+            Some(other) => is_nearer(key, before[other].peek()?.expect("BUG: peeked before")),
+        };
+        if nearer {
+            nearest = Some(index);
+        }
+    }
+    Ok(nearest)
+}
+
 /// The rows of a range at one LSN.
 pub struct RowCursor<'a> {
     sources: Vec<Source<'a>>,
@@ -223,30 +290,17 @@ pub struct RowCursor<'a> {
 
 impl<'a> RowCursor<'a> {
     pub fn new(view: TreeView<'a>, range: &RowRange, at: Lsn, reverse: bool) -> RowCursor<'a> {
-        let mut sources = Vec::new();
-        if range.from < range.before {
-            let bounds = (Bound::Included(&range.from[..]), Bound::Excluded(&range.before[..]));
-            let mut memory = MemorySource { range: view.tree.memtable.range(bounds), current: None, reverse };
-            memory.advance();
-            sources.push(Source::Memory(memory));
-            for run in &view.tree.runs {
-                if Lsn(run.oldest) <= at && run.overlaps(&range.from, &range.before) {
-                    let source = RunSource::new(view, run.clone(), range.clone(), reverse);
-                    sources.push(Source::Run(Box::new(source)));
-                }
-            }
-        }
-        RowCursor { sources, at, reverse, last: Vec::new() }
+        RowCursor { sources: sources(view, range, at, reverse), at, reverse, last: Vec::new() }
     }
 
     /// The next row that has a version, tombstone or not, at the cursor's LSN.
-    pub fn next(&mut self) -> Attempt<Option<TreeRow>> {
+    pub fn next_row(&mut self) -> Attempt<Option<TreeRow>> {
         if self.reverse { self.next_backward() } else { self.next_forward() }
     }
 
     fn next_forward(&mut self) -> Attempt<Option<TreeRow>> {
         loop {
-            let Some(least) = self.pick(|a, b| a < b)? else { return Ok(None) };
+            let Some(least) = pick(&mut self.sources, |a, b| a < b)? else { return Ok(None) };
             let source = &mut self.sources[least];
             let (row, lsn) = split_internal(source.peek()?.expect("BUG: picked"));
             let is_news = lsn <= self.at && row != &self.last[..];
@@ -265,7 +319,7 @@ impl<'a> RowCursor<'a> {
     fn next_backward(&mut self) -> Attempt<Option<TreeRow>> {
         let mut best: Option<TreeRow> = None;
         loop {
-            let greatest = self.pick(|a, b| a > b)?;
+            let greatest = pick(&mut self.sources, |a, b| a > b)?;
             let Some(greatest) = greatest else { return Ok(best) };
             let source = &mut self.sources[greatest];
             let (row, lsn) = split_internal(source.peek()?.expect("BUG: picked"));
@@ -277,21 +331,5 @@ impl<'a> RowCursor<'a> {
             }
             source.advance()?;
         }
-    }
-
-    fn pick(&mut self, is_nearer: impl Fn(&[u8], &[u8]) -> bool) -> Attempt<Option<usize>> {
-        let mut nearest: Option<usize> = None;
-        for index in 0..self.sources.len() {
-            let (before, rest) = self.sources.split_at_mut(index);
-            let Some(key) = rest[0].peek()? else { continue };
-            let nearer = match nearest {
-                None => true,
-                Some(other) => is_nearer(key, before[other].peek()?.expect("BUG: peeked before")),
-            };
-            if nearer {
-                nearest = Some(index);
-            }
-        }
-        Ok(nearest)
     }
 }

@@ -32,6 +32,9 @@ pub struct Manifest {
     pub hash: u64,
     /// The wall time of the newest commit up to the checkpoint.
     pub time: u64,
+    /// The wall time at the opening whose engine wrote this. Retention trusts it once a later opening has agreed.
+    #[serde(default)]
+    pub clock: u64,
     /// Below it history is gone, but for what links pin.
     pub floor: u64,
     pub runs: Vec<Rc<RunDescription>>,
@@ -48,6 +51,7 @@ impl Manifest {
             checkpoint: 0,
             hash: 0,
             time: 0,
+            clock: 0,
             floor: 0,
             runs: Vec::new(),
             trimmed: Vec::new(),

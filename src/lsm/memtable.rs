@@ -46,6 +46,18 @@ impl Memtable {
         self.versions.range::<[u8], _>(range)
     }
 
+    /// All versions, by internal key.
+    pub fn iter(&self) -> impl Iterator<Item = (&Vec<u8>, &Bytes)> {
+        self.versions.iter()
+    }
+
+    /// Bytes of versions that a newer one here replaces.
+    pub fn superseded(&self) -> usize {
+        let neighbours = self.versions.iter().zip(self.versions.iter().skip(1));
+        let older = neighbours.filter(|((one, _), (next, _))| split_internal(one).0 == split_internal(next).0);
+        older.map(|(_, (internal, version))| internal.len() + version.len()).sum()
+    }
+
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,13 +1,18 @@
 //! The ordered, versioned map on storage: a log of commits, a memtable over it, and runs of blocks below.
 //!
-//! It promises: what `write_staged` acknowledged is there after any crash, all of a commit or none of it; commits of all
+//! It promises: what `write_staged` acknowledged is there after any crash, all of a commit or none of it; commits of
+//! all
 //! tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it.
 //! It does not know: databases, layers (a row is bytes), transactions, conflicts.
 
 mod block;
 mod cache;
+mod checkpoint;
+mod compaction;
 mod cursor;
 mod fault;
+mod feed;
+mod install;
 mod manifest;
 mod memtable;
 mod record;
@@ -15,11 +20,17 @@ mod run;
 mod store;
 mod tail;
 mod tree;
+mod vacuum;
 
-pub use cursor::{RowCursor, RowRange, TreeRow};
+pub use checkpoint::{BlockSink, job_place};
+pub use compaction::{Compacted, choose};
+pub use cursor::{RowCursor, RowRange, TreeRow, VersionCursor};
 pub use fault::{Attempt, BlockAddress, BlockReference, Fault};
+pub use feed::{Written as FeedWritten, decode as decode_feed, range as feed_range};
+pub use install::Installation;
 pub use manifest::Manifest;
 pub use record::{Change, Commit};
 pub use run::{RunDescription, RunWriter};
 pub use store::{Lsm, Note, State, Written};
 pub use tree::{Found, Loaded, Tree, TreeView};
+pub use vacuum::{LayerPins, Retention};

@@ -4,7 +4,8 @@
 //! header, so that a lost or foreign part is seen.
 //!
 //! ```text
-//! part = 'O' 'L', format (1 byte), part (u16), parts (u16), body bytes (u32), hash of the body (u64), piece of the body
+//! part = 'O' 'L', format (1 byte), part (u16), parts (u16), body bytes (u32), hash of the body (u64), piece of the
+//! body
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -70,10 +71,15 @@ pub fn part_name(first: Lsn, part: usize) -> String {
     format!("{}-{part:04x}", first.to_text())
 }
 
+/// How many parts a body of so many bytes takes.
+pub fn parts(bytes: usize) -> usize {
+    bytes.div_ceil(limits::RECORD_BYTES - HEADER_BYTES).max(1)
+}
+
 /// Cuts a record's bytes into parts, each small enough to be stored.
 pub fn split(first: Lsn, body: &[u8], hash: u64) -> Vec<(String, Vec<u8>)> {
     let room = limits::RECORD_BYTES - HEADER_BYTES;
-    let parts = body.len().div_ceil(room).max(1);
+    let parts = parts(body.len());
     (0..parts)
         .map(|part| {
             let piece = &body[part * room..body.len().min((part + 1) * room)];
@@ -116,9 +122,18 @@ fn header(name: &str, part: &[u8]) -> Result<Header> {
     })
 }
 
-/// Puts together the record that begins at `first` from listed parts, and says how many parts it took.
+/// A record put together, its hash, the bytes of its body, and how many parts it took.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Joined {
+    pub record: Record,
+    pub hash: u64,
+    pub bytes: usize,
+    pub parts: usize,
+}
+
+/// Puts together the record that begins at `first` from listed parts.
 /// `None`: its parts are not all among them, and more must be listed.
-pub fn join(first: Lsn, parts: &[(String, Vec<u8>)], is_last_page: bool) -> Result<Option<(Record, u64, usize)>> {
+pub fn join(first: Lsn, parts: &[(String, Vec<u8>)], is_last_page: bool) -> Result<Option<Joined>> {
     let lost = |name: &str| {
         let message = format!("the log has a gap. expected record={}, found={name}", part_name(first, 0));
         Error::corrupt(message).with_text("record", first.to_text())
@@ -151,7 +166,7 @@ pub fn join(first: Lsn, parts: &[(String, Vec<u8>)], is_last_page: bool) -> Resu
     if record.first != first.0 || record.commits.is_empty() {
         return Err(lost(name));
     }
-    Ok(Some((record, head.hash, head.parts)))
+    Ok(Some(Joined { record, hash: head.hash, bytes: head.bytes, parts: head.parts }))
 }
 
 #[cfg(test)]
@@ -170,7 +185,8 @@ mod tests {
             let (body, hash) = record.encode().unwrap();
             let parts = split(Lsn(5), &body, hash);
             assert!(parts.iter().all(|(_, part)| part.len() <= limits::RECORD_BYTES));
-            assert_eq!(join(Lsn(5), &parts, true).unwrap(), Some((record, hash, parts.len())));
+            let joined = Joined { record, hash, bytes: body.len(), parts: parts.len() };
+            assert_eq!(join(Lsn(5), &parts, true).unwrap(), Some(joined));
         }
     }
 

@@ -6,10 +6,12 @@ use xxhash_rust::xxh64::xxh64;
 use super::block::BlockBuilder;
 use super::fault::{BlockAddress, BlockReference};
 use crate::error::{Error, Result};
+use crate::planted::{self, Bug};
 use crate::types::row::split_internal;
 use crate::types::{Bytes, Lsn, Overflow, Version, limits, read_varint, write_varint};
 
-/// A data block is cut when it reaches this size: large enough that one record carries many rows, small enough for a read.
+/// A data block is cut when it reaches this size: large enough that one record carries many rows, small enough for a
+/// read.
 const BLOCK_BYTES: usize = 32 * 1024;
 /// A version larger than this lies in blocks of its own, so that every block stays a small record.
 const OVERFLOW_BYTES: usize = 16 * 1024;
@@ -37,6 +39,9 @@ pub struct RunDescription {
     /// A run that one commit wrote ahead of its log record: all its versions are of this LSN, whatever its blocks say.
     #[serde(default)]
     pub fixed: Option<u64>,
+    /// Bytes of versions that a newer one in this run replaces.
+    #[serde(default)]
+    pub superseded: u64,
 }
 
 impl RunDescription {
@@ -92,7 +97,8 @@ fn encode_reference(number: u32, checksum: u64) -> Vec<u8> {
     value
 }
 
-/// Cuts rising versions into blocks and builds the index above them. It holds one block a level, and what was not yet taken.
+/// Cuts rising versions into blocks and builds the index above them. It holds one block a level, and what was not yet
+/// taken.
 pub struct RunWriter {
     id: u64,
     /// Data blocks first, then index blocks of rising height.
@@ -101,6 +107,7 @@ pub struct RunWriter {
     next_block: u32,
     bytes: u64,
     entries: u64,
+    superseded: u64,
     first: Option<Vec<u8>>,
     last: Vec<u8>,
     oldest: Lsn,
@@ -116,6 +123,7 @@ impl RunWriter {
             next_block: 0,
             bytes: 0,
             entries: 0,
+            superseded: 0,
             first: None,
             last: Vec::new(),
             oldest: Lsn::MAX,
@@ -130,8 +138,15 @@ impl RunWriter {
     /// Adds a version; internal keys rise. Its value is whole, never one that is stored apart.
     pub fn push(&mut self, internal: &[u8], version: &Bytes) -> Result<()> {
         let (row, lsn) = split_internal(internal);
+        let begins_block = self.entries > 0 && self.levels[0].last_key().is_empty();
+        if planted::is(Bug::TombstoneLostAtBlockEdge) && begins_block && Version::is_encoded_tombstone(version) {
+            return Ok(());
+        }
         if self.first.is_none() {
             self.first = Some(row.to_vec());
+        }
+        if row == &self.last[..] {
+            self.superseded += (internal.len() + version.len()) as u64;
         }
         self.last.clear();
         self.last.extend_from_slice(row);
@@ -233,6 +248,7 @@ impl RunWriter {
             oldest: self.oldest.0,
             newest: self.newest.0,
             fixed: None,
+            superseded: self.superseded,
         };
         (description, self.ready)
     }

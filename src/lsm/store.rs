@@ -1,6 +1,8 @@
-//! The state of one opened store and the ways in which it changes: opening, staging, writing, taking in others' commits.
+//! The state of one opened store and the ways in which it changes: opening, staging, writing, taking in others'
+//! commits.
 //!
-//! Only one task at a time may stage, write or refresh (the engine's pipeline is that task); reading needs no such order.
+//! Only one task at a time may stage, write or refresh (the engine's pipeline is that task); reading needs no such
+//! order.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,6 +14,7 @@ use super::run::RunDescription;
 use super::tail;
 use super::tree::{Loaded, Tree};
 use crate::error::{Error, ErrorCode, Result};
+use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, Listed, Space, Storage};
 use crate::types::{Bytes, Lsn};
 
@@ -25,6 +28,23 @@ pub struct Note {
     pub run: Option<Rc<RunDescription>>,
 }
 
+/// A record of the log, as far as trimming it must know.
+pub struct Logged {
+    first: Lsn,
+    pub last: Lsn,
+    /// Of its body.
+    bytes: usize,
+    pub hash: u64,
+}
+
+impl Logged {
+    /// The names of its parts.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let first = self.first;
+        (0..record::parts(self.bytes)).map(move |part| record::part_name(first, part))
+    }
+}
+
 pub struct State {
     pub tree: Tree,
     pub manifest: Manifest,
@@ -35,8 +55,8 @@ pub struct State {
     pub notes: Vec<Note>,
     /// Commits being written: their versions are in the memtable above the head, where no snapshot reads.
     staged: Vec<Commit>,
-    pub log_entries: u64,
-    pub log_bytes: u64,
+    /// The log's records, oldest first.
+    pub records: Vec<Logged>,
     /// The last commit that changed the catalog's layer.
     pub catalog_changed: Lsn,
 }
@@ -46,7 +66,8 @@ pub struct State {
 pub enum Written {
     /// All are complete, the last at this LSN.
     Complete(Lsn),
-    /// Another tab was first, or the epoch is closed: nothing is written, nothing is staged any more. Refresh, try again.
+    /// Another tab was first, or the epoch is closed: nothing is written, nothing is staged any more. Refresh, try
+    /// again.
     Collided,
 }
 
@@ -67,10 +88,18 @@ impl State {
             head_hash,
             notes: Vec::new(),
             staged: Vec::new(),
-            log_entries: 0,
-            log_bytes: 0,
+            records: Vec::new(),
             catalog_changed: head,
         }
+    }
+
+    pub fn log_entries(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// The bytes of the log's records, without their parts' headers.
+    pub fn log_bytes(&self) -> u64 {
+        self.records.iter().map(|record| record.bytes as u64).sum()
     }
 
     /// The LSN that the next staged commit gets.
@@ -112,6 +141,7 @@ impl State {
 
     /// Takes complete commits into the head: what they wrote is visible from here on.
     fn publish(&mut self, record: Record, hash: u64, bytes: usize) {
+        let first = record.first();
         for (index, commit) in record.commits.into_iter().enumerate() {
             let lsn = Lsn(record.first + index as u64);
             if commit.changes.iter().any(|Change(row, _)| row.starts_with(&[0; 8])) {
@@ -123,8 +153,7 @@ impl State {
             self.head = lsn;
         }
         self.head_hash = hash;
-        self.log_entries += 1;
-        self.log_bytes += bytes as u64;
+        self.records.push(Logged { first, last: self.head, bytes, hash });
     }
 
     /// Takes in records that other tabs wrote.
@@ -199,9 +228,14 @@ impl Lsm {
         let (body, hash) = record.encode()?;
         let parts = record::split(record.first(), &body, hash);
         batch.absent.push((Space::Log, parts[0].0.clone()));
-        batch.absent.push(fence);
+        if !planted::is(Bug::TrimmedLsnReused) {
+            batch.absent.push(fence);
+        }
         batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
         batch.durability = durability;
+        if planted::is(Bug::HalfRecordTakenForWhole) && !self.write_half(&record, &mut batch).await? {
+            return Ok(Written::Collided);
+        }
         let written = self.storage.write(batch).await?;
         let mut state = self.state.borrow_mut();
         if !written {
@@ -211,6 +245,26 @@ impl Lsm {
         state.staged.clear();
         state.publish(record, hash, body.len());
         Ok(Written::Complete(state.head))
+    }
+
+    /// The planted bug: of a record of several parts, half of the rows are written first, as a record of their own.
+    async fn write_half(&self, record: &Record, batch: &mut Batch) -> Result<bool> {
+        if batch.put.iter().filter(|(space, ..)| *space == Space::Log).count() < 2 {
+            return Ok(true);
+        }
+        let mut half = record.clone();
+        for commit in &mut half.commits {
+            commit.changes.truncate(commit.changes.len().div_ceil(2));
+        }
+        let (body, hash) = half.encode()?;
+        let parts = record::split(half.first(), &body, hash);
+        let put = parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)).collect();
+        let written = self.storage.write(Batch { put, ..batch.clone() }).await?;
+        batch.absent.clear();
+        if !written {
+            self.state.borrow_mut().unstage();
+        }
+        Ok(written)
     }
 
     /// Takes in what other tabs wrote since. True: there was something.
@@ -233,7 +287,7 @@ impl Lsm {
     }
 
     /// Goes over to a newer manifest: its runs hold what the memtable held up to its checkpoint.
-    fn adopt(&self, manifest: Manifest) -> Result<()> {
+    pub(super) fn adopt(&self, manifest: Manifest) -> Result<()> {
         let mut state = self.state.borrow_mut();
         if manifest.store != state.manifest.store {
             return Err(Error::new(ErrorCode::Closed, "the store was deleted and made anew"));
@@ -253,6 +307,7 @@ impl Lsm {
         state.tree.set_runs(runs);
         state.tree.memtable.forget_up_to(checkpoint);
         state.notes.retain(|note| note.lsn > checkpoint);
+        state.records.retain(|record| record.first > checkpoint);
         let State { tree, .. } = &*state;
         tree.cache.retain_runs(|id| tree.runs.iter().any(|run| run.id == id));
         state.manifest = manifest;
@@ -264,7 +319,8 @@ impl Lsm {
         tail::read(&*self.storage, head, version).await
     }
 
-    /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be old.
+    /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be
+    /// old.
     pub async fn load(&self, needed: &[BlockReference], loaded: &Loaded) -> Result<Option<BlockReference>> {
         let names: Vec<String> = needed.iter().map(|reference| reference.address.name()).collect();
         let found = self.storage.read(Space::Blocks, &names).await?;
@@ -309,6 +365,12 @@ impl Lsm {
     }
 }
 
+/// A named block that was not found while blocks were read for a compaction: another tab has compacted its run.
+pub fn gone(reference: BlockReference) -> Error {
+    let name = reference.address.name();
+    Error::new(ErrorCode::Conflict, format!("a run was compacted meanwhile. block={name}"))
+}
+
 /// False: another tab made the store first.
 async fn create(storage: &dyn Storage, manifest: Manifest, genesis: Commit) -> Result<bool> {
     let record = Record { first: 1, previous: manifest.hash, commits: vec![genesis] };
@@ -318,6 +380,8 @@ async fn create(storage: &dyn Storage, manifest: Manifest, genesis: Commit) -> R
     let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
     batch.absent.push((space, name.clone()));
     batch.absent.push((Space::Log, parts[0].0.clone()));
+    // Both are gone again after the first checkpoint, which a slow tab may have slept through; this mark stays.
+    batch.absent.push(manifest.fence());
     batch.put.push((space, name, manifest.encode()?));
     batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
     storage.write(batch).await

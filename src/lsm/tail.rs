@@ -43,8 +43,7 @@ pub async fn read(storage: &dyn Storage, head: Lsn, version: u64) -> Result<Tail
         let mut taken = 0;
         while taken < parts.len() {
             match record::join(next, &parts[taken..], is_last_page) {
-                Ok(Some((record, hash, count))) => {
-                    let bytes = parts[taken..taken + count].iter().map(|(_, part)| part.len()).sum();
+                Ok(Some(record::Joined { record, hash, bytes, parts: count })) => {
                     next = record.last().next();
                     records.push(TailRecord { record, hash, bytes });
                     taken += count;

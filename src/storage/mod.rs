@@ -2,13 +2,16 @@
 //!
 //! The contract, version 1. A backend keeps every number; `conformance` checks them.
 //! 1. `read` gives each name's bytes, or `None`, in the order asked, as of one moment.
-//! 2. `list` gives records in the order of their names' bytes: from `from` (included), before `before`, at most `limit`.
+//! 2. `list` gives records in the order of their names' bytes: from `from` (included), before `before`, at most
+//!    `limit`.
 //! 3. `write` is all or nothing, also after a crash. When it answers true, every later read sees all of it.
-//! 4. `write` answers false, and nothing is written, when a record named in `absent` is there or one in `present` is not.
+//! 4. `write` answers false, and nothing is written, when a record named in `absent` is there or one in `present` is
+//!    not.
 //!    The check and the write are one: nothing comes between.
 //! 5. A batch takes effect in this order: checks, deletes, puts. A name may be in `absent` and in `put`.
 //! 6. `durability` strict: when `write` answers, the host was asked to flush, and has said that it did.
-//! 7. An error says that the outcome may be unknown, unless its code is QUOTA_EXCEEDED or INVALID_*: then nothing is written.
+//! 7. An error says that the outcome may be unknown, unless its code is QUOTA_EXCEEDED or INVALID_*: then nothing is
+//!    written.
 //! 8. After `close` every call fails with CLOSED.
 //!
 //! What a backend does not know: LSNs, blocks, formats, databases.

@@ -70,9 +70,9 @@ fn write_part(out: &mut Vec<u8>, part: &KeyPart) -> Result<()> {
 
 /// Appends a document id, encoded, without building a `Key` first: this is on the path of every read.
 pub fn write_id(out: &mut Vec<u8>, id: &str) -> Result<()> {
-    check_size(id.len())?;
+    let start = out.len();
     write_escaped(out, TEXT, id.as_bytes());
-    Ok(())
+    check_size(out.len() - start)
 }
 
 fn check_size(size: usize) -> Result<()> {
@@ -170,7 +170,8 @@ fn read_escaped(encoded: &[u8], position: &mut usize) -> Option<Vec<u8>> {
     }
 }
 
-/// The encoded keys that begin with `prefix`: a text or bytes (itself too), or the leading parts of an array (not itself).
+/// The encoded keys that begin with `prefix`: a text or bytes (itself too), or the leading parts of an array (not
+/// itself).
 pub fn prefix_range(prefix: &Key) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut from = Vec::new();
     match prefix {
@@ -261,7 +262,10 @@ mod tests {
         }
 
         #[test]
-        fn a_text_prefix_holds_exactly_the_texts_that_begin_with_it(p in "[\\x00ab]{0,2}", t in "[\\x00ab\u{10ffff}]{0,4}") {
+        fn a_text_prefix_holds_exactly_the_texts_that_begin_with_it(
+            p in "[\\x00ab]{0,2}",
+            t in "[\\x00ab\u{10ffff}]{0,4}",
+        ) {
             let (from, before) = prefix_range(&Key::text(&p)).unwrap();
             let encoded = Key::text(&t).encode().unwrap();
             prop_assert_eq!(encoded >= from && encoded < before, t.starts_with(&p));

@@ -1,4 +1,5 @@
-//! Numbers as JavaScript has them, for `$inc`: doubles that are written as integers where they are safe ones, and bigints.
+//! Numbers as JavaScript has them, for `$inc`: doubles that are written as integers where they are safe ones, and
+//! bigints.
 
 use super::pack::{self, Reader, Shape};
 use crate::error::{Error, ErrorCode, Result};

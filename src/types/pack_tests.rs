@@ -49,7 +49,12 @@ fn a_field_name_that_is_no_text_is_refused() {
 
 proptest! {
     #[test]
-    fn scalars_survive_the_round_trip(i in any::<i64>(), f in any::<u64>(), t in ".{0,40}", b in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn scalars_survive_the_round_trip(
+        i in any::<i64>(),
+        f in any::<u64>(),
+        t in ".{0,40}",
+        b in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
         let mut out = Vec::new();
         write_integer(&mut out, i);
         write_float(&mut out, f64::from_bits(f));

@@ -60,6 +60,13 @@ impl Suffix {
         Suffix::new(collection.as_str(), Kind::Entry, encoded_key)
     }
 
+    /// A row whose key is a name, closed by 0x00: `ab` sorts after `a` with all its versions.
+    pub fn named(collection: &str, kind: Kind, name: &str) -> Suffix {
+        let mut suffix = Suffix::new(collection, kind, name.as_bytes());
+        suffix.0.push(0);
+        suffix
+    }
+
     pub fn from_bytes(bytes: Vec<u8>) -> Suffix {
         Suffix(bytes)
     }
@@ -91,6 +98,12 @@ pub fn split_suffix(suffix: &[u8]) -> Option<(&str, Kind, &[u8])> {
     let collection = std::str::from_utf8(&suffix[..end]).ok()?;
     let kind = Kind::from_byte(*suffix.get(end + 1)?)?;
     Some((collection, kind, &suffix[end + 2..]))
+}
+
+/// The name that is a row's key.
+pub fn split_name(suffix: &[u8]) -> Option<&str> {
+    let (_, _, key) = split_suffix(suffix)?;
+    std::str::from_utf8(key.strip_suffix(&[0])?).ok()
 }
 
 pub const LAYER_BYTES: usize = 8;

@@ -1,9 +1,17 @@
 //! One test per promise, on the engine itself: each cites the number of SEMANTICS.md that it holds.
 
+mod anomalies;
 mod clones;
+mod diff;
 mod documents;
 mod entries;
 mod history;
+mod input;
+mod large;
+mod maintenance;
+mod pages;
+mod reads;
+mod shapes;
 mod support;
 mod tabs;
 mod transactions;

@@ -26,6 +26,7 @@ pub struct Database {
 
 type Databases = BTreeMap<String, Database>;
 
+#[derive(Clone)]
 pub struct Model {
     /// By LSN, all databases as that commit left them.
     history: Vec<Databases>,

@@ -47,6 +47,12 @@ pub enum Step {
     },
     Reopen {
         tab: usize,
+        cache: bool,
+    },
+    /// The log goes into runs; `all`: and all runs into one.
+    Maintain {
+        tab: usize,
+        all: bool,
     },
 }
 
@@ -104,7 +110,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(tab, database, at)| Step::Snapshot { tab, database, at }),
         3 => (tab.clone(), database, 0..8usize)
             .prop_map(|(tab, database, snapshot)| Step::Diff { tab, database, snapshot }),
-        2 => tab.prop_map(|tab| Step::Reopen { tab }),
+        3 => (tab.clone(), any::<bool>()).prop_map(|(tab, cache)| Step::Reopen { tab, cache }),
+        3 => (tab, any::<bool>()).prop_map(|(tab, all)| Step::Maintain { tab, all }),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Random programs, each made of one seed.
 
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::program::program;
 use crate::runner::Runner;
@@ -25,9 +25,8 @@ fn a_clone_answers_as_a_physical_copy_would() {
         let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
         let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
         let outcome = runner.run(&program(), |program| {
-            let run = || support::run(async |world| Runner::new(world).await.run(&program).await);
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-            outcome.map_err(|_| TestCaseError::fail("the model and the engine differ: see the first message above"))
+            support::run(async |world| Runner::new(world).await.run(&program).await);
+            Ok(())
         });
         if let Err(error) = outcome {
             panic!("replay it with SEED={seed}: {error}");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use offshoot::engine::op::{Answer, Op};
-use offshoot::engine::{Ended, Side, Snapshot, Store, TransactionOptions, When};
+use offshoot::engine::op::{Answer, KeyRange, Op};
+use offshoot::engine::{Ended, OpenOptions, Side, Snapshot, Store, TransactionOptions, When};
 use offshoot::error::{Error, ErrorCode};
 use offshoot::types::{Lsn, key::read_id};
 use serde_json::{Value, json};
@@ -36,13 +36,15 @@ pub struct Runner {
     taken: Vec<Taken>,
 }
 
-async fn tab(world: &World) -> Tab {
-    Tab { store: world.tab().await, handles: BTreeMap::new() }
+/// Without a cache every block is fetched whenever it is needed.
+async fn tab(world: &World, cache: bool) -> Tab {
+    let options = OpenOptions { cache_bytes: if cache { 1 << 24 } else { 0 }, ..OpenOptions::default() };
+    Tab { store: world.try_tab(options).await.expect("the store opens"), handles: BTreeMap::new() }
 }
 
 impl Runner {
     pub async fn new(world: Rc<World>) -> Runner {
-        let tabs = vec![tab(&world).await, tab(&world).await];
+        let tabs = vec![tab(&world, true).await, tab(&world, false).await];
         Runner { world, tabs, model: Model::new(), taken: Vec::new() }
     }
 
@@ -52,7 +54,7 @@ impl Runner {
             self.compare(acting).await;
         }
         // At the end each tab, and one that opens now, has seen it all.
-        self.tabs.push(tab(&self.world).await);
+        self.tabs.push(tab(&self.world, true).await);
         for number in 0..self.tabs.len() {
             self.tabs[number].store.refresh().await.expect("a refresh");
             self.compare(number).await;
@@ -127,9 +129,15 @@ impl Runner {
                 }
                 *tab
             }
-            Step::Reopen { tab: number } => {
-                self.tabs[*number] = tab(&self.world).await;
+            Step::Reopen { tab: number, cache } => {
+                self.tabs[*number] = tab(&self.world, *cache).await;
                 *number
+            }
+            Step::Maintain { tab, all } => {
+                let store = &self.tabs[*tab].store;
+                store.refresh().await.expect("a refresh");
+                if *all { store.compact_all().await } else { store.maintain().await }.expect("maintenance");
+                *tab
             }
         }
     }
@@ -209,9 +217,16 @@ impl Runner {
         for (name, database) in self.model.databases() {
             let snapshot = open_in(&self.tabs[tab].store, name).await.snapshot().await;
             holds(&snapshot, &database.rows).await;
-            let nothing = Rc::default();
-            let origin = database.origin.as_ref().map_or(&nothing, |origin| &origin.rows);
-            assert_eq!(differences(&snapshot, None).await, difference(origin, &database.rows), "{name} and its origin");
+            match &database.origin {
+                Some(origin) => {
+                    let expected = difference(&origin.rows, &database.rows);
+                    assert_eq!(differences(&snapshot, None).await, expected, "{name} and its origin");
+                }
+                None => {
+                    let error = snapshot.diff(Side::Origin, None, None, CHANGES).await.err().expect("it has no origin");
+                    assert_eq!(error.code(), ErrorCode::NotAClone);
+                }
+            }
         }
         for taken in &self.taken {
             holds(&taken.snapshot, &taken.rows).await;
@@ -219,7 +234,7 @@ impl Runner {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(
+pub fn same<T: PartialEq + std::fmt::Debug>(
     found: Result<T, Error>,
     expected: Result<T, ErrorCode>,
     what: &impl std::fmt::Debug,
@@ -246,9 +261,17 @@ async fn documents(snapshot: &Snapshot, name: &str) -> Vec<(String, Value)> {
 }
 
 async fn entries(snapshot: &Snapshot, reverse: bool) -> Vec<(String, Value)> {
-    let Answer::Entries(page) = snapshot.run(say::kv_list(reverse)).await.expect("a page") else { panic!("entries") };
-    assert!(page.next.is_none(), "they fit one page");
-    page.rows.into_iter().map(|(key, value)| (read_id(&key).expect("a text"), unpack(&value))).collect()
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let range = KeyRange::default();
+        let op = Op::EntryList { collection: say::collection(ENTRIES), range, reverse, limit: None, after };
+        let Answer::Entries(page) = snapshot.run(op).await.expect("a page") else { panic!("entries") };
+        after = page.rows.last().map(|(key, _)| key.clone());
+        all.extend(page.rows.into_iter().map(|(key, value)| (read_id(&key).expect("a text"), unpack(&value))));
+        if page.next.is_none() {
+            return all;
+        }
+    }
 }
 
 /// Point reads, scans both ways and counts all say the same as the model.
@@ -280,7 +303,7 @@ pub async fn holds(snapshot: &Snapshot, rows: &Rows) {
 }
 
 /// What `diff` finds, `None`: against the origin.
-async fn differences(snapshot: &Snapshot, against: Option<&Snapshot>) -> Vec<Difference> {
+pub async fn differences(snapshot: &Snapshot, against: Option<&Snapshot>) -> Vec<Difference> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let side = against.map_or(Side::Origin, Side::Snapshot);
@@ -291,7 +314,9 @@ async fn differences(snapshot: &Snapshot, against: Option<&Snapshot>) -> Vec<Dif
             assert_eq!(change.kind, kind(name));
             let value = |side: &Option<offshoot::types::Bytes>| side.as_ref().map(|value| unpack(value));
             let (before, after) = (value(&change.before), value(&change.after));
-            assert_eq!(change.fields, fields(before.as_ref(), after.as_ref()), "the changed fields");
+            let mut named = change.fields;
+            named.sort();
+            assert_eq!(named, fields(before.as_ref(), after.as_ref()), "the changed fields");
             all.push((name, read_id(&change.key).expect("a text"), before, after));
         }
         after = page.next;
@@ -301,10 +326,9 @@ async fn differences(snapshot: &Snapshot, against: Option<&Snapshot>) -> Vec<Dif
     }
 }
 
-/// The fields that differ, those of the later side first.
+/// The fields that differ, by name.
 fn fields(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
     let (Some(Value::Object(before)), Some(Value::Object(after))) = (before, after) else { return Vec::new() };
-    let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
-    let gone = before.keys().filter(|name| !after.contains_key(*name));
-    changed.map(|(name, _)| name.clone()).chain(gone.cloned()).collect()
+    let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
 }

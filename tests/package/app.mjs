@@ -1,6 +1,6 @@
 // An empty app in a temporary folder, with the package installed as a user would have it: from the tarball, offline.
 import { execFile } from "node:child_process";
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,9 +11,8 @@ const packageFolder = fileURLToPath(new URL("../../pkg", import.meta.url));
 /** The folder of this repository's own tools, which the app borrows instead of installing them. */
 export const tools = fileURLToPath(new URL("../node_modules", import.meta.url));
 
-const { version } = JSON.parse(await readFile(join(packageFolder, "package.json"), "utf8"));
 /** What `example()` answers wherever it runs. */
-export const expected = `offshoot ${version}`;
+export const expected = "water the plants: false here, true in the draft";
 
 /** Packs the package and installs it; the answer is the app's folder, what was packed, and `remove()`. */
 export async function installApp() {

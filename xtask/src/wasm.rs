@@ -89,7 +89,9 @@ fn compile(variant: Variant) -> Result<PathBuf, Failure> {
     run(Command::new(cargo)
         .current_dir(root())
         .env("CARGO_ENCODED_RUSTFLAGS", path_flags().join("\u{1f}"))
-        .args(["build", "--quiet", "--package", "offshoot", "--lib", "--target", "wasm32-unknown-unknown"])
+        // As a cdylib alone: Cargo optimizes nothing at link time in a library that is also an rlib.
+        .args(["rustc", "--quiet", "--package", "offshoot", "--lib", "--crate-type", "cdylib"])
+        .args(["--target", "wasm32-unknown-unknown"])
         .args(["--profile", variant.profile(), "--features", variant.features(), "--target-dir"])
         .arg(target_directory()))?;
     Ok(target_directory().join("wasm32-unknown-unknown").join(variant.profile()).join("offshoot.wasm"))
@@ -102,6 +104,10 @@ fn path_flags() -> Vec<String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     if let Some(home) = home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))) {
         flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
+        // Below it the sources of each registry stand in a folder that bears the registry's name.
+        for registry in fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten() {
+            flags.push(format!("--remap-path-prefix={}=crates", registry.path().display()));
+        }
     }
     flags
 }

@@ -52,8 +52,6 @@ export class Changes<S> implements contract.Changes<S> {
       let after: Uint8Array | undefined;
       do {
         heed();
-        const scope = subject.session.scope;
-        const other = against?.session.scope;
         const { session } = subject;
         const bytes = await session.callAsync(() =>
           against === undefined

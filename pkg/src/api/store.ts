@@ -139,9 +139,7 @@ function usualStorage(): "indexeddb" | "memory" {
 /** Deletes a store. Its handles in this realm close first; those of other tabs are told by the core. */
 export async function destroyStore(name: string, where: OpenOptions["storage"]): Promise<void> {
   const loaded = await instance();
-  const from = await closeOpen(name, where);
-  // A store of this name in another kind of storage may go on being open; it is another store.
-  const entry = entries.has(name) ? undefined : enter(name, 0);
+  const { from, entry } = await closeOpen(name, where);
   try {
     await loaded.core.Store.destroy(name, coreStorage(from ?? usualStorage()));
   } catch (error) {
@@ -151,14 +149,21 @@ export async function destroyStore(name: string, where: OpenOptions["storage"]):
   }
 }
 
-/** Closes the store of this name, if one is open where the caller means, and returns where the one to destroy lies. */
-async function closeOpen(name: string, where: OpenOptions["storage"]): Promise<OpenOptions["storage"]> {
+/** What is to be destroyed: where it lies, and the entry that holds off whoever opens the name meanwhile. */
+interface Doomed {
+  from: OpenOptions["storage"];
+  entry: Entry | undefined;
+}
+
+/** Closes the store of this name, if one is open where the caller means. */
+async function closeOpen(name: string, where: OpenOptions["storage"]): Promise<Doomed> {
   let from = where;
   for (let entry = entries.get(name); entry !== undefined; entry = entries.get(name)) {
     const store = entry.leaving ? undefined : await entry.opening!.catch(() => undefined);
     if (store !== undefined && !entry.leaving) {
       const lies = store.mode === "custom" ? store.options.storage : store.mode;
-      if (where !== undefined && where !== lies) return where;
+      // A store of this name in another kind of storage may go on being open; it is another store.
+      if (where !== undefined && where !== lies) return { from: where, entry: undefined };
       from = lies;
       entry.leaving = true;
       store.doom = new OffshootError("CLOSED", `the store was destroyed. store="${name}"`);
@@ -166,5 +171,6 @@ async function closeOpen(name: string, where: OpenOptions["storage"]): Promise<O
     }
     await entry.left;
   }
-  return from;
+  // In the same turn in which nobody has it: an opener that came between would be destroyed unseen.
+  return { from, entry: enter(name, 0) };
 }

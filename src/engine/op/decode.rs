@@ -1,4 +1,5 @@
-//! Calls as the JavaScript side writes them: `[name, collection, …]` in MessagePack. They may be anything; nothing panics.
+//! Calls as the JavaScript side writes them: `[name, collection, …]` in MessagePack. They may be anything; nothing
+//! panics.
 
 use super::documents::document as document_suffix;
 use super::{Condition, KeyRange, NewDocument, Op};

@@ -5,9 +5,11 @@ mod documents;
 mod encode;
 mod entries;
 
+pub(super) use documents::document;
 pub use encode::write_key;
 
-use crate::engine::context::{Context, Page};
+use crate::engine::context::Context;
+pub use crate::engine::context::Page;
 use crate::error::Result;
 use crate::lsm::Attempt;
 use crate::query::Update;

@@ -63,7 +63,8 @@ fn spaces(batch: &Batch) -> BTreeSet<Space> {
     if spaces.is_empty() { BTreeSet::from([Space::Meta]) } else { spaces }
 }
 
-/// Sends all requests without waiting for any: what fails aborts the transaction. An absent name is checked by an `add`,
+/// Sends all requests without waiting for any: what fails aborts the transaction. An absent name is checked by an
+/// `add`,
 /// which collides; that costs less than reading first, and nothing can come between.
 fn send<'a>(batch: &Batch, store: impl Fn(Space) -> &'a ObjectStore<'a>) -> Result<(), Failure> {
     for (space, name) in &batch.absent {

@@ -79,6 +79,11 @@ pub async fn open(name: &str, purpose: Purpose, lost: Rc<dyn Fn(Error)>) -> Resu
     loop {
         match open_once(name, purpose).await {
             Ok(database) => return Ok(Connection::new(database, lost)),
+            Err(failure) if failure.is_deleted() => {
+                let error = failure.into_error();
+                lost(error.clone());
+                return Err(error);
+            }
             Err(failure) => match pauses.next() {
                 Some(pause) if failure.may_pass() => deadline::sleep(*pause).await,
                 _ => return Err(failure.into_error()),
@@ -88,11 +93,14 @@ pub async fn open(name: &str, purpose: Purpose, lost: Rc<dyn Fn(Error)>) -> Resu
 }
 
 async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database, Failure> {
+    let deleted = Rc::new(Cell::new(false));
+    let found_none = deleted.clone();
     let opening = Database::open(database_name(name))
         .with_version(VERSION)
         .with_on_blocked(|_| Ok(()))
         .with_on_upgrade_needed(move |_, database| {
             if purpose == Purpose::Reopen {
+                found_none.set(true);
                 // Failing here takes the new, empty database back.
                 return Err(js_sys::Error::new("the store was deleted").into());
             }
@@ -103,6 +111,7 @@ async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database
         })
         .build()?;
     match deadline::within(WAIT, opening).await {
+        Some(Err(_)) if deleted.get() => Err(Failure::deleted()),
         Some(opened) => Ok(opened?),
         // A late answer is dropped with its request, and closed by the host with the page.
         None => Err(Failure::late("opening the store")),

@@ -5,6 +5,9 @@ use web_sys::DomException as System;
 
 use crate::error::{Error, ErrorCode};
 
+/// Not a name of the host's: what this side found by itself.
+const DELETED: &str = "Deleted";
+
 #[derive(Debug)]
 pub struct Failure {
     /// The name of the host's exception.
@@ -25,6 +28,15 @@ impl Failure {
     /// The deadline passed.
     pub fn late(what: &str) -> Failure {
         Failure::new("TimeoutError", format!("{what} took too long"))
+    }
+
+    /// The store was there, and is not any more.
+    pub fn deleted() -> Failure {
+        Failure::new(DELETED, "the store was deleted")
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        self.name == DELETED
     }
 
     /// The transaction could not be started, so it did nothing.
@@ -60,6 +72,9 @@ impl Failure {
     }
 
     pub fn into_error(self) -> Error {
+        if self.is_deleted() {
+            return Error::new(ErrorCode::Closed, self.message);
+        }
         let code = match self.name.as_str() {
             "QuotaExceededError" => ErrorCode::QuotaExceeded,
             "TimeoutError" => ErrorCode::Timeout,

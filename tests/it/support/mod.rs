@@ -15,7 +15,7 @@ use offshoot::engine::op::{Answer, Op};
 use offshoot::engine::{CloneOptions, Database, Isolation, OpenOptions, Snapshot, Store, TransactionOptions, When};
 use offshoot::error::{Error, ErrorCode, Result};
 use offshoot::platform::Platform;
-use offshoot::storage::{LocalFuture, MemoryDisk, MemoryStorage, Storage};
+use offshoot::storage::{Batch, ListRange, LocalFuture, MemoryDisk, MemoryStorage, Space, Storage};
 use offshoot::types::{DatabaseName, Lsn};
 use serde_json::Value;
 
@@ -82,6 +82,24 @@ impl World {
     pub async fn slow_tab(&self) -> Rc<Store> {
         let storage = disk::Watched::new(&self.disk, Some(self.random.clone()));
         self.open(Rc::new(storage), OpenOptions::default()).await.expect("the store opens")
+    }
+
+    /// The same world with a disk of its own, equal to this one as it is now.
+    pub fn fork(&self) -> World {
+        let mut all = Batch::default();
+        for space in Space::ALL {
+            let range = ListRange { limit: usize::MAX, ..ListRange::default() };
+            all.put.extend(self.disk.list(space, &range).into_iter().map(|(name, bytes)| (space, name, bytes)));
+        }
+        let world = self.elsewhere();
+        assert!(world.disk.write(all), "a batch without guards is written");
+        world
+    }
+
+    /// A world with an empty disk, run by the same pool.
+    pub fn elsewhere(&self) -> World {
+        let (now, random, spawner) = (self.now.clone(), self.random.clone(), self.spawner.clone());
+        World { disk: MemoryDisk::new(), now, random, spawner }
     }
 
     /// As often as it is asked: a number that the next one does not tell.

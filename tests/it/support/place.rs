@@ -138,7 +138,7 @@ fn layer(view: TreeView<'_>, name: &str) -> Attempt<LayerId> {
         before: row(LayerId::CATALOG, &prefix_end("databases", Kind::Catalog)),
     };
     let mut cursor = RowCursor::new(view, &range, Lsn::MAX, false);
-    while let Some(next) = cursor.next()? {
+    while let Some(next) = cursor.next_row()? {
         let (_, _, key) = split_suffix(split_row(&next.row).1).expect("a catalog row");
         if key.strip_suffix(&[0]).unwrap_or(key) == name.as_bytes() {
             let found = next.found(view)?.version;

@@ -6,16 +6,16 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use futures_channel::oneshot;
-use offshoot::engine::op::Op;
+use offshoot::engine::op::{Answer, Op};
 use offshoot::engine::{Ended, TransactionOptions};
 use offshoot::error::{ErrorCode, Result};
 use serde_json::Value;
 
-use super::{Db, World, json};
+use super::{Db, World, json, unpack};
 
 enum Command {
     Begin(oneshot::Sender<()>),
-    Run(Op, oneshot::Sender<Result<Value>>),
+    Run(Op, oneshot::Sender<Result<Answer>>),
     End(std::result::Result<(), ()>),
 }
 
@@ -68,8 +68,9 @@ impl Script {
                     match next(&led).await {
                         Command::Begin(begun) => begun.send(()).expect("the test waits"),
                         Command::Run(op, reply) => {
-                            let answer = transaction.run(op).await.map(json);
-                            reply.send(answer).expect("the test waits");
+                            if reply.send(transaction.run(op).await).is_err() {
+                                panic!("the test waits");
+                            }
                         }
                         Command::End(outcome) => return outcome,
                     }
@@ -84,6 +85,18 @@ impl Script {
     }
 
     pub async fn run(&self, op: Op) -> Result<Value> {
+        self.answer(op).await.map(json)
+    }
+
+    /// One page of documents, whether or not more follow.
+    pub async fn page(&self, op: Op) -> Vec<(String, Value)> {
+        match self.answer(op).await.expect("the call succeeds") {
+            Answer::Documents(page) => page.rows.into_iter().map(|(id, fields)| (id, unpack(&fields))).collect(),
+            other => panic!("a page of documents, not {other:?}"),
+        }
+    }
+
+    pub async fn answer(&self, op: Op) -> Result<Answer> {
         let (reply, answer) = oneshot::channel();
         self.commands.borrow_mut().push(Command::Run(op, reply));
         answer.await.expect("the transaction answers")

@@ -217,9 +217,17 @@ class Scope {
       scope.callbacks.forEach((tell) => tell({ code: "CLOSED", message: "dropped", details: {}, retryable: false }));
   }
 
+  async diff_origin_page(collection, after, limit) {
+    if (this.database.origin === undefined) fail("NOT_A_CLONE", "a root has no origin");
+    return this.diff(this.database.base, collection, after, limit);
+  }
+
   async diff_page(against, collection, after, limit) {
-    if (against === undefined && this.database.origin === undefined) fail("NOT_A_CLONE", "a root has no origin");
-    const changes = difference(against?.state() ?? this.database.base, this.state(), collection);
+    return this.diff(against.state(), collection, after, limit);
+  }
+
+  diff(before, collection, after, limit) {
+    const changes = difference(before, this.state(), collection);
     const from = after === undefined ? 0 : decode(after);
     const size = Math.min(limit, 100);
     const next = from + size < changes.length ? encode(from + size) : null;

@@ -1,0 +1,137 @@
+//! The work that nobody waits for: moving the log into runs, merging runs, dropping what nobody can read.
+//!
+//! It runs beside commits and reads, in slices, and touches what they see only by swapping the manifest, in the
+//! pipeline's
+//! turn. Two tabs that do it at once lose only work: the manifest's version guards every swap.
+
+use std::rc::Rc;
+
+use super::catalog;
+use super::history::find_time;
+use super::pipeline::Exclusive;
+use super::retention::retention;
+use super::store::{RETAIN, RETAIN_SETTING, Store};
+use crate::error::{ErrorCode, Result};
+use crate::lsm::{Installation, RunDescription, State, TreeView, choose};
+use crate::platform::Lease;
+use crate::types::Lsn;
+
+/// The log is moved into a run when it is larger than this, or has more records than that.
+const LOG_BYTES: u64 = 4 * 1024 * 1024;
+const LOG_ENTRIES: u64 = 2000;
+/// From so many times the size on, a tab does it without the lease: whoever has that may be frozen.
+const URGENT: u64 = 4;
+const LEASE: &str = "maintain";
+/// Milliseconds after which a run that was never named is taken for abandoned.
+const ABANDONED: u64 = 60 * 60 * 1000;
+
+impl Store {
+    /// Starts maintenance if it is due and not under way.
+    pub(super) fn maintain_soon(self: &Rc<Store>) {
+        let is_due = self.lsm.with(|state| is_due(state, 1));
+        if is_due && self.check_open().is_ok() && !self.maintaining.replace(true) {
+            let store = self.clone();
+            self.platform.spawn(Box::pin(async move {
+                // What fails here is nobody's call; the next commit that finds the work still due tries again.
+                let _ = store.maintain_if_free().await;
+                store.maintaining.set(false);
+            }));
+        }
+    }
+
+    async fn maintain_if_free(self: &Rc<Store>) -> Result<()> {
+        let lease: Option<Lease> = self.platform.try_lease(LEASE).await;
+        if lease.is_none() && !self.lsm.with(|state| is_due(state, URGENT)) {
+            return Ok(());
+        }
+        self.refresh().await?;
+        if self.lsm.with(|state| is_due(state, 1)) {
+            self.maintain().await?;
+        }
+        drop(lease);
+        Ok(())
+    }
+
+    /// Moves the log into a run, raises the history floor, merges what is worth merging.
+    pub async fn maintain(self: &Rc<Store>) -> Result<()> {
+        let checkpoint = self.lsm.checkpoint(self.platform.random(), self.platform.now()).await?;
+        let mut installation = match checkpoint {
+            Some(installation) => installation,
+            None => Installation::new(self.lsm.with(|state| state.manifest.clone())),
+        };
+        let floor = self.next_floor(installation.checkpoint()).await?;
+        installation.raise_floor(floor);
+        installation.set_clock(self.opened_at);
+        if !self.install(installation).await? {
+            return Ok(());
+        }
+        loop {
+            let inputs = choose(&self.lsm.with(|state| state.manifest.runs.clone()));
+            if inputs.is_empty() || !self.merge(&inputs).await? {
+                break;
+            }
+        }
+        self.lsm.sweep(self.platform.now().saturating_sub(ABANDONED)).await
+    }
+
+    /// Merges all runs into one and drops everything that nobody can read.
+    pub async fn compact_all(self: &Rc<Store>) -> Result<()> {
+        self.maintain().await?;
+        let runs = self.lsm.with(|state| state.manifest.runs.clone());
+        self.merge(&runs).await?;
+        self.lsm.sweep(self.platform.now().saturating_sub(ABANDONED)).await
+    }
+
+    /// False: another tab was first.
+    async fn merge(self: &Rc<Store>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
+        if inputs.is_empty() {
+            return Ok(true);
+        }
+        let retention = self.read(|state, view| retention(view, state.manifest.floor())).await?;
+        let ids = [self.platform.random(), self.platform.random()];
+        match self.lsm.compact(inputs, &retention, ids, self.platform.now()).await {
+            Ok((mut installation, _)) => {
+                installation.set_clock(self.opened_at);
+                self.install(installation).await
+            }
+            Err(error) if error.code() == ErrorCode::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn install(self: &Rc<Store>, installation: Installation) -> Result<bool> {
+        self.exclusively(Exclusive::Install(Box::new(installation))).await
+    }
+
+    /// Where history may end: what the retention says, by times that two openings agree on, and never above what this
+    /// engine's own snapshots read or what is in runs.
+    async fn next_floor(self: &Rc<Store>, checkpoint: Lsn) -> Result<Lsn> {
+        let now = self.platform.now();
+        let opened_at = self.opened_at;
+        let floor = self
+            .read(|state, view| {
+                let retain = catalog::setting(view, RETAIN_SETTING, state.head)?.unwrap_or(RETAIN);
+                if retain == 0 {
+                    return Ok(checkpoint);
+                }
+                let agreed = state.manifest.clock.min(opened_at).min(now);
+                oldest_kept(state, view, agreed.saturating_sub(retain))
+            })
+            .await?;
+        let reading = self.reading.borrow().keys().next().copied().unwrap_or(Lsn::MAX);
+        Ok(floor.min(checkpoint).min(reading))
+    }
+}
+
+fn oldest_kept(state: &State, view: TreeView<'_>, time: u64) -> crate::lsm::Attempt<Lsn> {
+    match find_time(state, view, time) {
+        Err(crate::lsm::Fault::Error(error)) if error.code() == ErrorCode::HistoryPruned => Ok(state.manifest.floor()),
+        found => found,
+    }
+}
+
+fn is_due(state: &State, times: u64) -> bool {
+    state.log_bytes() > LOG_BYTES * times
+        || state.log_entries() > LOG_ENTRIES * times
+        || times == 1 && !choose(&state.manifest.runs).is_empty()
+}

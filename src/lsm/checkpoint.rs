@@ -1,0 +1,123 @@
+//! Moving the log into a run. Blocks are written first, in small transactions under a job record; then the manifest is
+//! swapped in one small transaction that also trims the log and closes the epoch.
+
+use std::rc::Rc;
+
+use super::fault::BlockAddress;
+use super::feed;
+use super::install::Installation;
+use super::manifest::Manifest;
+use super::run::{RunDescription, RunWriter};
+use super::store::Lsm;
+use crate::error::Result;
+use crate::storage::{Batch, Place, Space};
+use crate::types::row::split_internal;
+use crate::types::{Bytes, Lsn};
+
+/// Blocks are written in transactions of about this size, so that nobody waits long.
+pub const SLICE_BYTES: usize = 512 * 1024;
+
+/// The record of a run being written: while it stands, the run's blocks are somebody's.
+pub fn job_place(run: u64) -> Place {
+    (Space::Jobs, format!("run-{run:016x}"))
+}
+
+/// The record of a run whose blocks are nobody's any more, until they are deleted.
+pub fn drop_place(run: u64) -> Place {
+    (Space::Jobs, format!("drop-{run:016x}"))
+}
+
+/// Writes a run's blocks as they become ready, the first of them with the run's job record.
+pub struct BlockSink<'a> {
+    lsm: &'a Lsm,
+    batch: Batch,
+}
+
+impl<'a> BlockSink<'a> {
+    pub fn new(lsm: &'a Lsm, run: u64, now: u64) -> BlockSink<'a> {
+        let (space, name) = job_place(run);
+        let put = vec![(space, name, now.to_be_bytes().to_vec())];
+        BlockSink { lsm, batch: Batch { put, ..Batch::default() } }
+    }
+
+    pub async fn take(&mut self, writer: &mut RunWriter) -> Result<()> {
+        if writer.ready_bytes() >= SLICE_BYTES {
+            self.write(writer.take_ready()).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn write(&mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> Result<()> {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.put.extend(blocks.into_iter().map(|(address, bytes)| (Space::Blocks, address.name(), bytes)));
+        let written = self.lsm.storage().write(batch).await?;
+        assert!(written, "BUG: a batch without guards is written");
+        Ok(())
+    }
+}
+
+/// Everything that a checkpoint moves, taken in one look at the state.
+struct Moved {
+    manifest: Manifest,
+    up_to: Lsn,
+    hash: u64,
+    time: u64,
+    versions: Vec<(Vec<u8>, Bytes)>,
+    ahead: Vec<Rc<RunDescription>>,
+    ids: Vec<(u64, u64)>,
+    names: Vec<String>,
+}
+
+impl Lsm {
+    /// Writes the log's versions as a run and gives the manifest that names it; `None`: the log is empty.
+    pub async fn checkpoint(&self, run: u64, now: u64) -> Result<Option<Installation>> {
+        let Some(mut moved) = self.moved() else { return Ok(None) };
+        let mut sink = BlockSink::new(self, run, now);
+        let mut writer = RunWriter::new(run);
+        for (internal, version) in std::mem::take(&mut moved.versions) {
+            writer.push(&internal, &version)?;
+            sink.take(&mut writer).await?;
+        }
+        let written = if writer.is_empty() {
+            None
+        } else {
+            let (description, blocks) = writer.finish();
+            sink.write(blocks).await?;
+            Some(Rc::new(description))
+        };
+        let mut manifest = moved.manifest;
+        manifest.runs.extend(moved.ahead);
+        manifest.runs.extend(written.iter().cloned());
+        manifest.checkpoint = moved.up_to.0;
+        manifest.hash = moved.hash;
+        manifest.time = moved.time;
+        manifest.remember(moved.ids.into_iter());
+        let mut installation = Installation::new(manifest);
+        installation.trim(moved.names);
+        if written.is_some() {
+            installation.finish_job(run);
+        }
+        Ok(Some(installation))
+    }
+
+    fn moved(&self) -> Option<Moved> {
+        self.with(|state| {
+            let last = state.records.last()?;
+            let logged = state.tree.memtable.iter().filter(|(internal, _)| split_internal(internal).1 <= state.head);
+            let mut versions: Vec<(Vec<u8>, Bytes)> =
+                logged.map(|(key, version)| (key.clone(), version.clone())).collect();
+            versions.extend(feed::rows_of(&state.notes).into_iter().map(|row| (row.internal, row.version)));
+            versions.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            Some(Moved {
+                manifest: state.manifest.clone(),
+                up_to: state.head,
+                hash: last.hash,
+                time: state.notes.last().map_or(0, |note| note.time),
+                versions,
+                ahead: state.notes.iter().filter_map(|note| note.run.clone()).collect(),
+                ids: state.notes.iter().map(|note| (note.id, note.lsn.0)).collect(),
+                names: state.records.iter().flat_map(|record| record.names()).collect(),
+            })
+        })
+    }
+}

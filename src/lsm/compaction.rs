@@ -1,0 +1,263 @@
+//! Merging runs into one, without the versions that nobody reads. Tiered: runs of about the same size are merged when
+//! there are enough of them, so that a version is rewritten as often as its size has been multiplied.
+
+use std::rc::Rc;
+
+use super::checkpoint::BlockSink;
+use super::cursor::{RowRange, VersionCursor};
+use super::fault::{Attempt, Fault};
+use super::feed::Chunks;
+use super::install::Installation;
+use super::run::{RunDescription, RunWriter};
+use super::store::Lsm;
+use super::tree::{Loaded, TreeView};
+use super::vacuum::{Retention, Vacuum};
+use crate::error::Result;
+use crate::planted::{self, Bug};
+use crate::types::row::{split_internal, split_row};
+use crate::types::{Bytes, LayerId, Version};
+
+/// So many runs of about one size are merged.
+const FAN_IN: usize = 4;
+/// Runs up to here count as of one size; above it, sizes are told apart by factors of `FAN_IN`.
+const SMALL_BYTES: u64 = 4 * 1024 * 1024;
+/// What is worked through between two pauses.
+const SLICE_VERSIONS: usize = 2000;
+
+/// The runs to merge next: the smallest tier that is full.
+pub fn choose(runs: &[Rc<RunDescription>]) -> Vec<Rc<RunDescription>> {
+    let tier = |run: &RunDescription| {
+        let mut tier = 0;
+        let mut bytes = run.bytes / SMALL_BYTES;
+        while bytes > 0 {
+            tier += 1;
+            bytes /= FAN_IN as u64;
+        }
+        tier
+    };
+    let mut tiers: Vec<Vec<Rc<RunDescription>>> = Vec::new();
+    for run in runs {
+        let tier = tier(run);
+        if tiers.len() <= tier {
+            tiers.resize(tier + 1, Vec::new());
+        }
+        tiers[tier].push(run.clone());
+    }
+    tiers.into_iter().find(|tier| tier.len() >= FAN_IN).unwrap_or_default()
+}
+
+/// What a compaction did.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Compacted {
+    pub kept: u64,
+    pub dropped: u64,
+}
+
+impl Lsm {
+    /// Merges `inputs` into a new run and gives the manifest that names it in their place.
+    pub async fn compact(
+        &self,
+        inputs: &[Rc<RunDescription>],
+        retention: &Retention,
+        ids: [u64; 2],
+        now: u64,
+    ) -> Result<(Installation, Compacted)> {
+        let is_input = |id: u64| inputs.iter().any(|run| run.id == id);
+        let mut manifest = self.with(|state| state.manifest.clone());
+        let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run.id)).cloned().collect();
+        let feed = self.write_feeds(inputs, retention, ids[1], now).await?;
+        let mut merge = Merge::new(inputs, retention, &others, ids[0]);
+        let mut sink = BlockSink::new(self, ids[0], now);
+        while self.merge_slice(&mut merge).await? {
+            sink.take(&mut merge.writer).await?;
+        }
+        let compacted = Compacted { kept: merge.kept, dropped: merge.vacuum.dropped };
+        let written = if merge.writer.is_empty() {
+            None
+        } else {
+            let (description, blocks) = merge.writer.finish();
+            sink.write(blocks).await?;
+            Some(Rc::new(description))
+        };
+        manifest.runs = others;
+        manifest.runs.extend(written.iter().chain(&feed).cloned());
+        let mut installation = Installation::new(manifest);
+        for run in written.iter().chain(&feed) {
+            installation.finish_job(run.id);
+        }
+        inputs.iter().for_each(|run| installation.drop_run(run.id));
+        Ok((installation, compacted))
+    }
+
+    /// Works through some versions. False: there are no more.
+    async fn merge_slice(&self, merge: &mut Merge<'_>) -> Result<bool> {
+        let loaded = Loaded::default();
+        loop {
+            let done = self.with(|state| merge.step(TreeView { tree: &state.tree, loaded: &loaded }));
+            match done {
+                Ok(more) => return Ok(more),
+                Err(Fault::Error(error)) => return Err(error),
+                Err(Fault::Need(needed)) => {
+                    if let Some(gone) = self.load(&needed, &loaded).await? {
+                        return Err(super::store::gone(gone));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A run that a commit wrote ahead is its own feed; before it is merged into others, the feed's rows are written.
+    async fn write_feeds(
+        &self,
+        inputs: &[Rc<RunDescription>],
+        retention: &Retention,
+        id: u64,
+        now: u64,
+    ) -> Result<Option<Rc<RunDescription>>> {
+        let mut rows = Vec::new();
+        for run in inputs.iter().filter(|run| run.fixed().is_some_and(|lsn| lsn >= retention.floor)) {
+            let mut listing = Listing { run: run.clone(), resume: Vec::new(), chunks: Vec::new() };
+            while self.list_slice(&mut listing).await? {}
+            rows.extend(listing.chunks.into_iter().flat_map(Chunks::finish));
+        }
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        rows.sort_unstable_by(|a, b| a.internal.cmp(&b.internal));
+        let mut writer = RunWriter::new(id);
+        for row in rows {
+            writer.push(&row.internal, &row.version)?;
+        }
+        let (description, blocks) = writer.finish();
+        BlockSink::new(self, id, now).write(blocks).await?;
+        Ok(Some(Rc::new(description)))
+    }
+
+    async fn list_slice(&self, listing: &mut Listing) -> Result<bool> {
+        let loaded = Loaded::default();
+        loop {
+            let done = self.with(|state| listing.step(TreeView { tree: &state.tree, loaded: &loaded }));
+            match done {
+                Ok(more) => return Ok(more),
+                Err(Fault::Error(error)) => return Err(error),
+                Err(Fault::Need(needed)) => {
+                    if let Some(gone) = self.load(&needed, &loaded).await? {
+                        return Err(super::store::gone(gone));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All internal keys from `from` on.
+fn rest(from: &[u8]) -> RowRange {
+    RowRange { from: from.to_vec(), before: vec![0xff; 9] }
+}
+
+struct Merge<'a> {
+    inputs: &'a [Rc<RunDescription>],
+    vacuum: Vacuum<'a>,
+    writer: RunWriter,
+    resume: Vec<u8>,
+    kept: u64,
+}
+
+impl<'a> Merge<'a> {
+    fn new(
+        inputs: &'a [Rc<RunDescription>],
+        retention: &'a Retention,
+        others: &'a [Rc<RunDescription>],
+        id: u64,
+    ) -> Merge<'a> {
+        let vacuum = Vacuum::new(retention, others);
+        Merge { inputs, vacuum, writer: RunWriter::new(id), resume: Vec::new(), kept: 0 }
+    }
+
+    /// Each version is taken for good once it is past: a missing block ends the step where the next one begins.
+    fn step(&mut self, view: TreeView<'_>) -> Attempt<bool> {
+        let Merge { inputs, vacuum, writer, resume, kept } = self;
+        let mut cursor = VersionCursor::new(view, inputs, &rest(resume));
+        let mut keep = |internal: &[u8], version: &Bytes| -> Attempt<()> {
+            *kept += 1;
+            Ok(writer.push(internal, version)?)
+        };
+        for _ in 0..SLICE_VERSIONS {
+            let Some((internal, encoded)) = cursor.next_version()? else {
+                vacuum.finish(&mut keep)?;
+                return Ok(false);
+            };
+            // What is stored apart in an input is brought here: the new run stores it apart itself.
+            let found = view.whole(split_internal(&internal).1, &encoded)?;
+            let whole = match Version::decode(&encoded) {
+                Some(version) if version.overflow().is_some() => found.version.encode().into(),
+                _ => encoded,
+            };
+            let whole = match planted::is(Bug::BaseLostAtCompaction) {
+                true => found.version.based_on(None).encode().into(),
+                false => whole,
+            };
+            vacuum.push(&internal, &whole, &mut keep)?;
+            *resume = internal;
+            resume.push(0);
+        }
+        Ok(true)
+    }
+}
+
+/// Lists the keys of a run that a commit wrote ahead.
+struct Listing {
+    run: Rc<RunDescription>,
+    resume: Vec<u8>,
+    chunks: Vec<Chunks>,
+}
+
+impl Listing {
+    fn step(&mut self, view: TreeView<'_>) -> Attempt<bool> {
+        let lsn = self.run.fixed().expect("BUG: only such runs are listed");
+        let runs = [self.run.clone()];
+        let mut cursor = VersionCursor::new(view, &runs, &rest(&self.resume));
+        for _ in 0..SLICE_VERSIONS {
+            let Some((internal, _)) = cursor.next_version()? else { return Ok(false) };
+            let (row, _) = split_internal(&internal);
+            let (layer, suffix) = split_row(row);
+            if layer != LayerId::CATALOG {
+                if self.chunks.last().is_none_or(|chunks| chunks.layer() != layer) {
+                    self.chunks.push(Chunks::new(layer, lsn, 0));
+                }
+                self.chunks.last_mut().expect("BUG: just pushed").push(suffix);
+            }
+            self.resume = internal;
+            self.resume.push(0);
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Lsn;
+    use crate::types::row::push_lsn;
+
+    fn run(id: u64, bytes: u64) -> Rc<RunDescription> {
+        let mut writer = RunWriter::new(id);
+        let mut internal = vec![0; 12];
+        push_lsn(&mut internal, Lsn(1));
+        writer.push(&internal, &Version::value(vec![]).encode().into()).unwrap();
+        Rc::new(RunDescription { bytes, ..writer.finish().0 })
+    }
+
+    #[test]
+    fn runs_are_merged_when_there_are_enough_of_one_size() {
+        const MIB: u64 = 1024 * 1024;
+        let sizes = |runs: &[u64]| {
+            let runs: Vec<_> = runs.iter().zip(1..).map(|(bytes, id)| run(id, bytes * MIB)).collect();
+            choose(&runs).iter().map(|run| run.bytes / MIB).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[1, 2, 3]), [0; 0]);
+        assert_eq!(sizes(&[1, 2, 3, 100, 1]), [1, 2, 3, 1]);
+        assert_eq!(sizes(&[5, 6, 7, 1, 15, 1]), [5, 6, 7, 15]);
+        assert_eq!(sizes(&[5, 20, 80, 320]), [0; 0]);
+    }
+}

@@ -1,0 +1,116 @@
+//! The change feed: per layer and LSN the keys that a commit wrote, and its wall time. The log holds it while it holds
+//! the commit; a checkpoint writes it as rows, kept to the history floor.
+//!
+//! The catalog's layer has a row for every commit, whatever it wrote: that is how a time finds its LSN.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::cursor::RowRange;
+use super::store::Note;
+use crate::error::{Error, Result};
+use crate::types::row::{prefix, push_lsn, row, split_row};
+use crate::types::{Bytes, Kind, LayerId, Lsn, Suffix, Version};
+
+/// Keys of a large commit are cut into rows of about this size.
+const CHUNK_BYTES: usize = 8 * 1024;
+
+/// What a row of the feed holds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Written {
+    pub time: u64,
+    pub suffixes: Vec<ByteBuf>,
+}
+
+/// A row of the feed, as a version to be stored.
+pub struct FeedRow {
+    pub internal: Vec<u8>,
+    pub version: Bytes,
+}
+
+fn suffix(lsn: Lsn, chunk: u32) -> Suffix {
+    let mut key = lsn.0.to_be_bytes().to_vec();
+    key.extend_from_slice(&chunk.to_be_bytes());
+    Suffix::new("", Kind::Feed, &key)
+}
+
+fn feed_row(layer: LayerId, lsn: Lsn, chunk: u32, written: &Written) -> FeedRow {
+    let value = rmp_serde::to_vec(written).expect("BUG: numbers and bytes always encode");
+    let mut internal = row(layer, suffix(lsn, chunk).as_bytes());
+    push_lsn(&mut internal, lsn);
+    FeedRow { internal, version: Version::value(value).encode().into() }
+}
+
+/// Gathers one layer's keys of one commit and cuts them into rows.
+pub struct Chunks {
+    layer: LayerId,
+    lsn: Lsn,
+    time: u64,
+    suffixes: Vec<ByteBuf>,
+    bytes: usize,
+    rows: Vec<FeedRow>,
+}
+
+impl Chunks {
+    pub fn new(layer: LayerId, lsn: Lsn, time: u64) -> Chunks {
+        Chunks { layer, lsn, time, suffixes: Vec::new(), bytes: 0, rows: Vec::new() }
+    }
+
+    pub fn layer(&self) -> LayerId {
+        self.layer
+    }
+
+    pub fn push(&mut self, suffix: &[u8]) {
+        self.bytes += suffix.len() + 3;
+        self.suffixes.push(ByteBuf::from(suffix));
+        if self.bytes >= CHUNK_BYTES {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        let written = Written { time: self.time, suffixes: std::mem::take(&mut self.suffixes) };
+        let chunk = self.rows.len() as u32;
+        self.rows.push(feed_row(self.layer, self.lsn, chunk, &written));
+        self.bytes = 0;
+    }
+
+    pub fn finish(mut self) -> Vec<FeedRow> {
+        if !self.suffixes.is_empty() || self.rows.is_empty() {
+            self.cut();
+        }
+        self.rows
+    }
+}
+
+/// The feed's rows of commits that the log holds. Those of a run written ahead are its own rows, until it is compacted.
+pub fn rows_of(notes: &[Note]) -> Vec<FeedRow> {
+    let mut rows = Vec::new();
+    for note in notes {
+        let mut layers: BTreeMap<LayerId, Chunks> = BTreeMap::new();
+        layers.insert(LayerId::CATALOG, Chunks::new(LayerId::CATALOG, note.lsn, note.time));
+        for written in note.rows.iter() {
+            let (layer, suffix) = split_row(written);
+            layers.entry(layer).or_insert_with(|| Chunks::new(layer, note.lsn, note.time)).push(suffix);
+        }
+        rows.extend(layers.into_values().flat_map(Chunks::finish));
+    }
+    rows
+}
+
+/// The feed's rows of a layer, of the commits from `from` (included) to `before` (not included).
+pub fn range(layer: LayerId, from: Lsn, before: Lsn) -> RowRange {
+    RowRange { from: row(layer, suffix(from, 0).as_bytes()), before: row(layer, suffix(before, 0).as_bytes()) }
+}
+
+/// A row's commit and what it wrote.
+pub fn decode(found: &[u8], version: &Version) -> Result<(Lsn, Written)> {
+    let unreadable = || Error::corrupt("a row of the change feed cannot be read");
+    let (_, suffix) = split_row(found);
+    let key = suffix.strip_prefix(&prefix("", Kind::Feed)[..]).ok_or_else(unreadable)?;
+    let lsn = key.get(..8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes).ok_or_else(unreadable)?;
+    let value = version.here().ok_or_else(unreadable)?;
+    Ok((Lsn(lsn), rmp_serde::from_slice(value).map_err(|_| unreadable())?))
+}

@@ -1,0 +1,194 @@
+//! Which versions of a row somebody can still read, and dropping the others.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::run::RunDescription;
+use crate::types::row::{split_internal, split_row, split_suffix};
+use crate::types::{Bytes, Kind, LayerId, Lsn, Version};
+
+/// What is read of a layer: at every LSN from the floor on, and at each of its pins below.
+#[derive(Clone, Default, Debug)]
+pub struct LayerPins {
+    /// LSNs below the floor, in falling order, each once.
+    below_floor: Vec<Lsn>,
+    /// Whether the layer lies on nothing, in every catalog that can still be read: then its tombstones hide nothing
+    /// below.
+    pub is_root: bool,
+}
+
+impl LayerPins {
+    pub fn new(is_root: bool) -> LayerPins {
+        LayerPins { below_floor: Vec::new(), is_root }
+    }
+
+    pub fn pin(&mut self, lsn: Lsn) {
+        self.below_floor.push(lsn);
+        self.below_floor.sort_unstable_by(|a, b| b.cmp(a));
+        self.below_floor.dedup();
+    }
+}
+
+/// What may be dropped: a layer that is not named here is read by nobody.
+#[derive(Clone, Default, Debug)]
+pub struct Retention {
+    pub floor: Lsn,
+    pub layers: BTreeMap<LayerId, LayerPins>,
+}
+
+impl Retention {
+    /// Whether anybody reads the version of `lsn` where the next newer one, if there is one, is of `newer`.
+    fn is_read(&self, pins: &LayerPins, lsn: Lsn, newer: Option<Lsn>) -> bool {
+        let is_newest_at = |at: Lsn| lsn <= at && newer.is_none_or(|newer| newer > at);
+        lsn > self.floor || is_newest_at(self.floor) || pins.below_floor.iter().any(|pin| is_newest_at(*pin))
+    }
+}
+
+/// A tombstone that is kept only if an older version is, or if it may hide something.
+struct Held {
+    internal: Vec<u8>,
+    version: Bytes,
+}
+
+/// Takes versions in order, newest first within a row, and gives those that stay.
+pub struct Vacuum<'a> {
+    retention: &'a Retention,
+    /// The runs that take no part: one of them may hold an older version that a tombstone must go on hiding.
+    others: &'a [Rc<RunDescription>],
+    row: Vec<u8>,
+    newer: Option<Lsn>,
+    held: Option<Held>,
+    pub dropped: u64,
+}
+
+impl<'a> Vacuum<'a> {
+    pub fn new(retention: &'a Retention, others: &'a [Rc<RunDescription>]) -> Vacuum<'a> {
+        Vacuum { retention, others, row: Vec::new(), newer: None, held: None, dropped: 0 }
+    }
+
+    /// The next version. `keep` is called with every version that stays, in order.
+    pub fn push<E>(
+        &mut self,
+        internal: &[u8],
+        version: &Bytes,
+        keep: &mut impl FnMut(&[u8], &Bytes) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (row, lsn) = split_internal(internal);
+        if row != &self.row[..] {
+            self.finish(keep)?;
+            self.row.clear();
+            self.row.extend_from_slice(row);
+            self.newer = None;
+        }
+        let newer = self.newer.replace(lsn);
+        let (layer, suffix) = split_row(row);
+        let Some(pins) = self.retention.layers.get(&layer) else {
+            self.dropped += 1;
+            return Ok(());
+        };
+        // What the commit at the floor wrote is no difference from it; only its time is still asked for.
+        let floor = self.retention.floor;
+        let is_past_feed = is_feed(suffix) && (lsn < floor || lsn == floor && layer != LayerId::CATALOG);
+        if is_past_feed || !self.retention.is_read(pins, lsn, newer) {
+            self.dropped += 1;
+            return Ok(());
+        }
+        // An older version stays, so the tombstone above it must.
+        if let Some(held) = self.held.take() {
+            keep(&held.internal, &held.version)?;
+        }
+        if Version::is_encoded_tombstone(version) && lsn <= self.retention.floor {
+            self.held = Some(Held { internal: internal.to_vec(), version: version.clone() });
+            return Ok(());
+        }
+        keep(internal, version)
+    }
+
+    /// After the last version of a row: its oldest tombstone stays only where it may hide something.
+    pub fn finish<E>(&mut self, keep: &mut impl FnMut(&[u8], &Bytes) -> Result<(), E>) -> Result<(), E> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let (row, lsn) = split_internal(&held.internal);
+        let hides_older = self.others.iter().any(|run| Lsn(run.oldest) < lsn && run.may_hold(row));
+        let pins = self.retention.layers.get(&split_row(row).0);
+        let is_root = pins.is_some_and(|pins| pins.is_root);
+        let hides_below = !is_root && Version::decode(&held.version).is_none_or(|version| version.base.is_some());
+        if hides_older || hides_below {
+            return keep(&held.internal, &held.version);
+        }
+        self.dropped += 1;
+        Ok(())
+    }
+}
+
+fn is_feed(suffix: &[u8]) -> bool {
+    matches!(split_suffix(suffix), Some((_, Kind::Feed, _)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Suffix;
+    use crate::types::row::{push_lsn, row};
+
+    const LAYER: LayerId = LayerId(5);
+
+    fn left(is_root: bool, pins: &[u64], floor: u64, versions: &[(u64, Version)]) -> Vec<u64> {
+        let mut layer = LayerPins::new(is_root);
+        pins.iter().for_each(|pin| layer.pin(Lsn(*pin)));
+        let retention = Retention { floor: Lsn(floor), layers: [(LAYER, layer)].into() };
+        let mut vacuum = Vacuum::new(&retention, &[]);
+        let mut kept = Vec::new();
+        let mut keep = |internal: &[u8], _: &Bytes| {
+            kept.push(split_internal(internal).1.0);
+            Ok::<(), ()>(())
+        };
+        for (lsn, version) in versions {
+            let mut internal = row(LAYER, Suffix::new("todos", Kind::Document, b"k").as_bytes());
+            push_lsn(&mut internal, Lsn(*lsn));
+            vacuum.push(&internal, &version.encode().into(), &mut keep).unwrap();
+        }
+        vacuum.finish(&mut keep).unwrap();
+        kept
+    }
+
+    fn value() -> Version {
+        Version::value(vec![1])
+    }
+
+    #[test]
+    fn what_the_floor_or_a_pin_reads_stays() {
+        let versions = [(90, value()), (60, value()), (50, value()), (20, value()), (10, value())];
+        assert_eq!(left(true, &[], 70, &versions), [90, 60]);
+        assert_eq!(left(true, &[15], 70, &versions), [90, 60, 10]);
+        assert_eq!(left(true, &[50, 55], 70, &versions), [90, 60, 50]);
+        assert_eq!(left(true, &[5], 100, &versions), [90]);
+        assert_eq!(left(true, &[], 0, &versions), [90, 60, 50, 20, 10]);
+    }
+
+    #[test]
+    fn a_tombstone_goes_when_it_hides_nothing() {
+        let dead = [(50, Version::tombstone()), (20, value())];
+        assert_eq!(left(true, &[], 60, &dead), [0; 0], "in a root, with all that was below it");
+        assert_eq!(left(true, &[], 40, &dead), [50, 20], "above the floor it stays");
+        assert_eq!(
+            left(true, &[30], 60, &dead),
+            [50, 20],
+            "an older version that a pin reads stays hidden from others"
+        );
+        let over_origin = [(50, Version::tombstone().based_on(Some(Lsn(7))))];
+        assert_eq!(left(false, &[], 60, &over_origin), [50], "in a clone it hides the origin's row");
+        assert_eq!(left(false, &[], 60, &[(50, Version::tombstone())]), [0; 0], "a row that no origin has");
+    }
+
+    #[test]
+    fn a_layer_that_nobody_names_goes() {
+        let retention = Retention { floor: Lsn(1), layers: BTreeMap::new() };
+        let mut vacuum = Vacuum::new(&retention, &[]);
+        let mut internal = row(LAYER, Suffix::new("todos", Kind::Document, b"k").as_bytes());
+        push_lsn(&mut internal, Lsn(9));
+        let mut keep = |_: &[u8], _: &Bytes| Err(());
+        vacuum.push(&internal, &value().encode().into(), &mut keep).unwrap();
+        vacuum.finish(&mut keep).unwrap();
+        assert_eq!(vacuum.dropped, 1);
+    }
+}

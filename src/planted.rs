@@ -1,0 +1,57 @@
+//! Bugs planted on purpose, one at a time, so that the tests which must catch them are seen to do so.
+//!
+//! Each is a short `if` where the mistake would be made. Without the feature `planted` the question is a constant, and
+//! nothing of it is left in the module that ships.
+
+#[cfg(all(feature = "planted", target_arch = "wasm32"))]
+compile_error!("planted bugs never go into the module that ships");
+
+/// A mistake that an engine like this one can make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bug {
+    /// A commit is told as done when its write is sent off.
+    AcknowledgedBeforeComplete,
+    /// A commit does not check the keys that its transaction read.
+    KeysNotValidated,
+    /// A commit does not check the ranges that its transaction read.
+    RangesNotValidated,
+    /// A commit does not check that its database is still what it was.
+    CatalogRowNotValidated,
+    /// A clone goes on reading what its origin writes.
+    CloneReadsLiveOrigin,
+    /// A row is copied up in a commit of its own, before the one that changes it.
+    CopyUpApart,
+    /// A record of several parts is first written with half of its rows.
+    HalfRecordTakenForWhole,
+    /// A group's members are not checked against those before them.
+    GroupLoserTakenAlong,
+    /// What a clone's link reads below the history floor is dropped.
+    PinnedVersionVacuumed,
+    /// A tombstone that would begin a block is left out.
+    TombstoneLostAtBlockEdge,
+    /// A compaction forgets what its versions were based on.
+    BaseLostAtCompaction,
+    /// A commit does not ask whether its epoch is closed.
+    TrimmedLsnReused,
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// From here on this thread's engines have this bug, or none.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+#[cfg(feature = "planted")]
+pub fn is(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+#[cfg(not(feature = "planted"))]
+pub const fn is(_: Bug) -> bool {
+    false
+}
