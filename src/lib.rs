@@ -1,12 +1,15 @@
-//! Offshoot: a database for browsers and the edge. Documents and key-value data, serializable transactions, and clones of
+//! Offshoot: a database for browsers and the edge. Documents and key-value data, serializable transactions, and clones
+//! of
 //! whole databases in constant time.
 //!
 //! # Bird's eye view
 //! A clone is a database whose bottom level is another database at an LSN. Each database owns a *layer* of versions. A
-//! snapshot is a *path* of levels, newest first, fixed when it is taken: `draft@57 > main@42`. A point read asks each level
+//! snapshot is a *path* of levels, newest first, fixed when it is taken: `draft@57 > main@42`. A point read asks each
+//! level
 //! in turn (`engine/read.rs`): a value answers, a tombstone answers "absent", nothing found asks the next.
 //!
-//! Reading is synchronous over what is in memory. What is not there is named (`lsm::Fault::Need`), fetched, and the reading
+//! Reading is synchronous over what is in memory. What is not there is named (`lsm::Fault::Need`), fetched, and the
+//! reading
 //! done again; so a hot read is one call into the module and no promise.
 //!
 //! Writing goes through one task, the pipeline (`engine/pipeline.rs`). A call is evaluated right where its commit will
@@ -22,7 +25,8 @@
 //! - `platform.rs`: clock, randomness, timers, leases, other tabs. Nothing else asks the host.
 //! - `lsm/`: the ordered, versioned map: log, memtable, blocks, runs, manifest, checkpoint, compaction, vacuum.
 //! - `query/`: MongoDB's update language on MessagePack bytes.
-//! - `engine/`: databases: catalog, path, context, calls (`op/`), pipeline, conflicts, clones, history, diff, maintenance.
+//! - `engine/`: databases: catalog, path, context, calls (`op/`), pipeline, conflicts, clones, history, diff,
+//!   maintenance.
 //! - `js/`: wasm32 only: exported classes, IndexedDB, errors. It translates and decides nothing.
 //! - `planted.rs`: bugs planted on purpose, for the tests that must catch them; never in the module that ships.
 //! - `pkg/`: the npm package in TypeScript; `tests/`: see each folder's first lines.
@@ -32,22 +36,28 @@
 //! - One LSN sequence a store, without gaps; a record is chained to the one before by its hash.
 //! - `lsm` does not know databases; `engine` does not know JavaScript; nothing awaited holds a borrow.
 //! - Trimming the log closes its epoch for ever: a tab that slept cannot take an LSN twice.
-//! - Versions are dropped only below the history floor, and raising that closes the epoch too, so no commit can pin what
+//! - Versions are dropped only below the history floor, and raising that closes the epoch too, so no commit can pin
+//!   what
 //!   is about to go without having seen the new floor.
 //!
 //! # Where the code differs from the design, and why
-//! - The history floor is a field of the manifest, not a row of the catalog. Swapping the manifest closes the epoch, and
+//! - The history floor is a field of the manifest, not a row of the catalog. Swapping the manifest closes the epoch,
+//!   and
 //!   every commit checks its epoch, so it fences a clone or a write exactly as a commit would, without one.
 //! - The manifest's name carries its version, so a swap is guarded by "this is there, the next is not": the storage
-//!   contract needs no compare-and-swap. The format's version is checked by the same fence: a newer format closes the epoch.
+//!   contract needs no compare-and-swap. The format's version is checked by the same fence: a newer format closes the
+//!   epoch.
 //! - A commit too large for the log writes its rows as a run whose versions have no LSN of their own; the log record
 //!   that names the run dates them. A collision then costs no rewriting.
-//! - Layers are numbered at random, databases found by name in the versioned catalog: two tabs need not agree on numbers.
+//! - Layers are numbered at random, databases found by name in the versioned catalog: two tabs need not agree on
+//!   numbers.
 //!
 //! # What stands, and what does not yet
 //! Stages (a) to (f): toolchain, types, storage, log, transactions, clones, the JavaScript API in Node and workerd on
-//! memory, IndexedDB, runs, compaction, history floor and vacuum. Not yet: the witness outside the store and `repair`, the
-//! head mark, closing connections on `pagehide`, the fixture of format 1, tests in Firefox and WebKit, benchmarks, and the
+//! memory, IndexedDB, runs, compaction, history floor and vacuum. Not yet: the witness outside the store and `repair`,
+//! the
+//! head mark, closing connections on `pagehide`, the fixture of format 1, tests in Firefox and WebKit, benchmarks, and
+//! the
 //! cross-tab queue for transactions that lose often (in one tab it is there).
 
 pub mod engine;

@@ -157,10 +157,16 @@ impl Database {
     /// Runs a single call; one that writes is one commit.
     pub async fn run(self: &Rc<Database>, op: Op, durability: Option<Durability>) -> Result<Answer> {
         self.check_open()?;
-        if !op.is_write() {
-            return self.snapshot().await?.run(op).await;
+        if op.is_write() {
+            return Ok(self.write(op, durability).await?.0);
         }
-        Ok(self.write(op, durability).await?.0)
+        loop {
+            match self.snapshot().await?.run(op.clone()).await {
+                // While it waited for blocks, another tab's vacuum has overtaken it: it reads what is there now.
+                Err(error) if error.code() == ErrorCode::HistoryPruned => {}
+                answer => return answer,
+            }
+        }
     }
 
     /// As `run`, of a call that writes, with its commit's LSN; `None`: there was nothing to write.

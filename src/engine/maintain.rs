@@ -87,6 +87,8 @@ impl Store {
         if inputs.is_empty() {
             return Ok(true);
         }
+        // Whatever was committed before the floor was raised must be known: another tab may have made a clone below it.
+        self.refresh().await?;
         let retention = self.read(|state, view| retention(view, state.manifest.floor())).await?;
         let ids = [self.platform.random(), self.platform.random()];
         match self.lsm.compact(inputs, &retention, ids, self.platform.now()).await {

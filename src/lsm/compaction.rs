@@ -64,6 +64,10 @@ impl Lsm {
     ) -> Result<(Installation, Compacted)> {
         let is_input = |id: u64| inputs.iter().any(|run| run.id == id);
         let mut manifest = self.with(|state| state.manifest.clone());
+        if let Some(run) = inputs.iter().find(|input| manifest.runs.iter().all(|run| run.id != input.id)) {
+            // Since the inputs were chosen another tab has merged them, and what they hold stands in another run.
+            return Err(super::store::gone(run.root()));
+        }
         let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run.id)).cloned().collect();
         let feed = self.write_feeds(inputs, retention, ids[1], now).await?;
         let mut merge = Merge::new(inputs, retention, &others, ids[0]);

@@ -144,7 +144,7 @@ fn a_snapshot_does_not_move() {
         clone.0.drop_database().await.unwrap();
         for (n, snapshot) in snapshots.iter().enumerate() {
             assert_eq!(read(snapshot, say::find()).await, json!([["a", {"n": n + 1}], ["b", {}]]));
-            let write = snapshot.run(say::put(&[("x", json!({}))])).await.err().expect("it is read only");
+            let write = snapshot.run(say::put(&[("x", json!({}))])).await.expect_err("it is read only");
             assert_eq!(write.code(), ErrorCode::InvalidOption);
             snapshot.close();
             assert_eq!(snapshot.run(say::count()).await.err().unwrap().code(), ErrorCode::Closed);

@@ -1,4 +1,4 @@
-//! Large values and large commits, which are written as a run ahead of the log: they are read back the same, by any tab.
+//! Large values and large commits, which are written as a run ahead of the log: any tab reads them back the same.
 
 use offshoot::engine::Op;
 use offshoot::engine::op::NewDocument;

@@ -207,3 +207,23 @@ fn pages_in_a_transaction_include_its_own_writes() {
         assert_eq!(count, json!(all.len()), "two more and two fewer, once");
     });
 }
+
+/// SEMANTICS R3, W8: of a list that was read backward, what the page holds is checked and what lies before it is not.
+#[test]
+fn a_page_read_backward_is_checked_as_far_as_it_goes() {
+    use crate::support::{once, script::Script};
+    run(async |world| {
+        let leaf = line(world.main().await).await.remove(2);
+        for (disturbed, commits) in [("00005", true), ("02000", false), ("99999", false)] {
+            let open = Script::begin(&world, &leaf, once(Default::default())).await;
+            let range = KeyRange::default();
+            let (reverse, limit) = (true, Some(1000));
+            let op = Op::EntryList { collection: say::collection("kv"), range, reverse, limit, after: None };
+            let Answer::Entries(page) = open.answer(op).await.unwrap() else { panic!("entries") };
+            assert_eq!(page.rows.len(), 1000);
+            open.ok(say::put(&[("own", json!({}))])).await;
+            leaf.ok(say::kv_set(disturbed, json!({"n": 0}))).await;
+            assert_eq!(open.commits().await, commits, "{disturbed}");
+        }
+    });
+}

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use offshoot::engine::op::Condition;
 use offshoot::engine::{CloneOptions, Ended, Isolation, OpenTransaction, TransactionOptions};
 use offshoot::error::{Error, ErrorCode};
 use serde_json::{Value, json};
@@ -247,5 +248,29 @@ fn a_clone_made_during_a_transaction_has_none_of_it() {
         let clone = main.try_clone("clone", CloneOptions::default()).await.unwrap();
         assert!(open.commits().await);
         assert_eq!((main.ok(say::count()).await, clone.ok(say::count()).await), (json!(1), json!(0)));
+    });
+}
+
+/// SEMANTICS W8, W3, W7: under `snapshot` too, what a call itself looks up before it writes is checked.
+#[test]
+fn what_a_call_looks_up_itself_is_checked_in_every_isolation() {
+    everywhere(&[say::insert(&[("a", json!({}))])], async |place| {
+        let taken = say::kv_set_if("o", json!(1), Condition::IfPresent);
+        for (looks, disturbs) in [
+            (say::increment("c", 1), say::insert(&[("c", json!({}))])),
+            (say::delete(&["d"]), say::insert(&[("d", json!({}))])),
+            (say::insert(&[("e", json!({}))]), say::insert(&[("e", json!({}))])),
+            (say::kv_delete(&["k"]), say::kv_set("k", json!(1))),
+            (taken, say::kv_set("o", json!(1))),
+            (say::kv_set_field("m", "x", None), say::kv_set("m", json!({}))),
+            (say::put_in("new", &[("x", json!({}))]), say::put_in("new", &[("y", json!({}))])),
+        ] {
+            let open = Script::begin(&place.world, place.db(), once(Isolation::Snapshot)).await;
+            open.ok(looks.clone()).await;
+            open.ok(say::put(&[("own", json!({}))])).await;
+            place.ok(disturbs).await;
+            assert!(!open.commits().await, "{looks:?}");
+        }
+        place.reads(say::get("own"), Value::Null).await;
     });
 }

@@ -1,8 +1,10 @@
 //! All short programs over two keys and three databases: a root, its clone, and the clone's clone.
 
-use offshoot::engine::Store;
-use serde_json::json;
 use std::rc::Rc;
+
+use offshoot::engine::Store;
+use offshoot::storage::{Batch, ListRange, Space};
+use serde_json::json;
 
 use crate::model::Model;
 use crate::rows::{KEYS, Rows, Write, difference};
@@ -44,6 +46,18 @@ fn moves(model: &Model) -> Vec<Move> {
     moves
 }
 
+/// The same world with a disk of its own, equal to this one as it is now.
+fn fork(world: &World) -> World {
+    let mut all = Batch::default();
+    for space in Space::ALL {
+        let range = ListRange { limit: usize::MAX, ..ListRange::default() };
+        all.put.extend(world.disk.list(space, &range).into_iter().map(|(name, bytes)| (space, name, bytes)));
+    }
+    let fork = world.elsewhere();
+    assert!(fork.disk.write(all), "a batch without guards is written");
+    fork
+}
+
 /// A state that some program leads to.
 struct Reached {
     world: World,
@@ -53,7 +67,7 @@ struct Reached {
 impl Reached {
     /// Does one more move on a copy, in a tab of its own, and compares all that is there.
     async fn after(&self, step: &Move) -> Reached {
-        let (world, mut model) = (self.world.fork(), self.model.clone());
+        let (world, mut model) = (fork(&self.world), self.model.clone());
         let tab = world.tab().await;
         match step {
             Move::Write(name, write) => {
@@ -114,7 +128,7 @@ async fn explore(start: Reached, first: &[Move], next: impl Fn(&Model) -> Vec<Mo
 /// A root that has one of the two keys, with as many of its descendants as asked for.
 async fn start(world: &World, descendants: usize) -> Reached {
     let put = Write::Put(TODOS, PAIR[0], json!({"n": 0}));
-    let mut state = Reached { world: world.fork(), model: Model::new() };
+    let mut state = Reached { world: world.elsewhere(), model: Model::new() };
     state.world.tab().await;
     state = state.after(&Move::Write("main", put)).await;
     for pair in LINE.windows(2).take(descendants) {

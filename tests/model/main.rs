@@ -1,4 +1,4 @@
-//! The engine against a plain model that copies everything when it clones: whatever a program does, both answer the same.
+//! The engine against a plain model that copies everything when it clones: whatever is done, both answer the same.
 //!
 //! `SEED=n` replays one case, `CASES=n` runs as many from the first seed on.
 

@@ -95,11 +95,11 @@ fn write() -> impl Strategy<Value = Write> {
 
 fn step() -> impl Strategy<Value = Step> {
     let (tab, database) = (0..2usize, 0..8usize);
-    let past = prop::option::weighted(0.4, any::<u64>());
+    let (past, fails) = (prop::option::weighted(0.4, any::<u64>()), prop::bool::weighted(0.2));
     prop_oneof![
         24 => (tab.clone(), database.clone(), write(), any::<bool>())
             .prop_map(|(tab, database, write, stale)| Step::Write { tab, database, write, stale }),
-        10 => (tab.clone(), database.clone(), vec(write(), 1..5), vec(write(), 0..3), 0..2usize, prop::bool::weighted(0.2))
+        10 => (tab.clone(), database.clone(), vec(write(), 1..5), vec(write(), 0..3), 0..2usize, fails)
             .prop_map(|(tab, database, writes, between, beside, fails)| {
                 Step::Transaction { tab, database, writes, between, beside, fails }
             }),

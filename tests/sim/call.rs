@@ -143,8 +143,19 @@ impl Call {
         self.op(None).is_write()
     }
 
-    /// The call as the engine takes it; `after`: its next page.
-    pub fn op(&self, after: Option<&Suffix>) -> Op {
+    /// Whether the answer comes in pages, each as long as it happens to be.
+    pub fn is_paged(&self) -> bool {
+        matches!(self, Call::List(_) | Call::First(..) | Call::Last(_))
+    }
+
+    /// Whether so many rows are all that were asked for.
+    pub fn is_enough(&self, rows: usize) -> bool {
+        matches!(self, Call::First(_, limit) | Call::Last(limit) if rows >= *limit)
+    }
+
+    /// The call as the engine takes it; `page`: where its next page begins, and how many rows there were before.
+    pub fn op(&self, page: Option<(&Suffix, usize)>) -> Op {
+        let (after, got) = page.map_or((None, 0), |(after, got)| (Some(after), got));
         let (todos, kv) = (Shelf::Documents.collection(), Shelf::Entries.collection());
         let integer = |number: i64| {
             let mut out = Vec::new();
@@ -165,10 +176,10 @@ impl Call {
             Call::List(Shelf::Documents) => Op::Find { collection: todos, after: after.cloned(), skip: 0, limit: None },
             Call::List(Shelf::Entries) => list(None, false, after),
             Call::First(Shelf::Documents, limit) => {
-                Op::Find { collection: todos, after: None, skip: 0, limit: Some(*limit) }
+                Op::Find { collection: todos, after: after.cloned(), skip: 0, limit: Some(limit - got) }
             }
-            Call::First(Shelf::Entries, limit) => list(Some(*limit), false, None),
-            Call::Last(limit) => list(Some(*limit), true, None),
+            Call::First(Shelf::Entries, limit) => list(Some(limit - got), false, after),
+            Call::Last(limit) => list(Some(limit - got), true, after),
             Call::Insert(rows) => Op::Insert { collection: todos, documents: documents(rows) },
             Call::Put(Shelf::Documents, rows) => Op::Put { collection: todos, documents: documents(rows) },
             Call::Put(Shelf::Entries, rows) => {

@@ -31,6 +31,8 @@ pub enum Check {
     Bases,
     /// Every call ends.
     Liveness,
+    /// A store opens, and reads, after whatever befell it.
+    Recovery,
     /// No engine panics.
     Panics,
 }
@@ -102,10 +104,14 @@ pub type Difference = (Shelf, String, Option<Content>, Option<Content>);
 #[derive(Clone, Debug)]
 pub enum Seen {
     Answer(Call, Observed),
+    /// That history so old is gone.
+    Pruned,
     /// What a database has that its origin had not where it began.
     DifferenceToOrigin(Vec<Difference>),
     /// What a database has that it had not at this LSN.
     DifferenceSince(u64, Vec<Difference>),
+    /// The names of all databases.
+    Names(Vec<String>),
     /// Names, each with the LSN that its clone reads its origin at: this database first.
     Lineage(Vec<(String, Option<u64>)>),
 }
@@ -113,7 +119,6 @@ pub enum Seen {
 /// Something that was read, as of one of the LSNs between `from` and `to`.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    pub tab: Owner,
     pub database: Identity,
     pub seen: Seen,
     pub from: u64,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use offshoot::lsm::{Change, Commit};
+use offshoot::lsm::{Change, Commit, Manifest};
 use offshoot::storage::{Batch, Space};
-use offshoot::types::row::{split_row, split_suffix};
+use offshoot::types::row::{split_name, split_row, split_suffix};
 use offshoot::types::{Bytes, Kind, LayerId, Version, key};
 use serde::Deserialize;
 
@@ -51,21 +51,60 @@ pub struct Journal {
     pub commits: BTreeMap<u64, Logged>,
     /// Two commits under one LSN.
     pub rewritten: Vec<u64>,
+    /// Below it, history was dropped.
+    pub floor: u64,
+    manifest: Option<Manifest>,
+}
+
+/// What a batch that took effect did.
+#[derive(Default)]
+pub struct Effect {
+    pub commits: usize,
+    pub parts: usize,
+    pub is_big: bool,
+    pub checkpoint: bool,
+    pub compaction: bool,
+    pub floor_raised: bool,
 }
 
 impl Journal {
-    /// Takes in a batch that took effect, and says how many commits it held.
-    pub fn take_in(&mut self, tab: Owner, batch: &Batch) -> usize {
+    pub fn take_in(&mut self, tab: Owner, batch: &Batch) -> Effect {
+        let mut effect = Effect::default();
         let mut body = Vec::new();
-        for (space, _, bytes) in &batch.put {
-            if *space == Space::Log {
-                body.extend_from_slice(&bytes[HEADER_BYTES..]);
+        for (space, name, bytes) in &batch.put {
+            match space {
+                Space::Log => {
+                    effect.parts += 1;
+                    body.extend_from_slice(&bytes[HEADER_BYTES..]);
+                }
+                Space::Meta if name.starts_with("manifest/") => {
+                    let manifest = Manifest::decode(bytes).expect("a manifest can be read");
+                    self.install(manifest, &mut effect);
+                }
+                _ => {}
             }
         }
-        if body.is_empty() {
-            return 0;
+        if !body.is_empty() {
+            effect.commits = self.append(tab, &body);
+            effect.is_big = batch.delete.iter().any(|(space, _)| *space == Space::Jobs);
         }
-        let record: StoredRecord = rmp_serde::from_slice(&body).expect("a record can be read");
+        effect
+    }
+
+    fn install(&mut self, manifest: Manifest, effect: &mut Effect) {
+        if let Some(before) = &self.manifest {
+            effect.checkpoint = manifest.checkpoint > before.checkpoint;
+            effect.floor_raised = manifest.floor > before.floor;
+            let is_named = |id: u64| manifest.runs.iter().any(|run| run.id == id);
+            effect.compaction = before.runs.iter().any(|run| !is_named(run.id));
+        }
+        self.floor = manifest.floor;
+        self.manifest = Some(manifest);
+    }
+
+    /// Notes a record's commits, and says how many they are.
+    fn append(&mut self, tab: Owner, body: &[u8]) -> usize {
+        let record: StoredRecord = rmp_serde::from_slice(body).expect("a record can be read");
         let count = record.commits.len();
         for (commit, lsn) in record.commits.into_iter().zip(record.first..) {
             let id = commit.id;
@@ -84,24 +123,32 @@ impl Logged {
         self.commit.run.is_some()
     }
 
+    /// Whether it changed nothing but the store's own settings.
+    pub fn is_setting(&self) -> bool {
+        let is_setting = |Change(row, _): &Change| {
+            let (layer, suffix) = split_row(row);
+            layer == LayerId::CATALOG && split_suffix(suffix).is_some_and(|(name, ..)| name == "settings")
+        };
+        !self.commit.changes.is_empty() && self.commit.changes.iter().all(is_setting)
+    }
+
     pub fn catalog_changes(&self) -> Vec<CatalogChange> {
         let mut changes = Vec::new();
         for Change(row, version) in &self.commit.changes {
             let (layer, suffix) = split_row(row);
-            let (collection, _, name) = split_suffix(suffix).expect("a row comes apart");
+            let (collection, ..) = split_suffix(suffix).expect("a row comes apart");
             if layer != LayerId::CATALOG || collection != "databases" {
                 continue;
             }
-            let name = String::from_utf8(name.to_vec()).expect("a name is text");
+            let name = split_name(suffix).expect("a name is text").to_string();
             let version = Version::decode(&Bytes::from(&version[..])).expect("a version can be read");
             changes.push(match version.here() {
                 None => CatalogChange::Dropped { name },
                 Some(value) => {
                     let row: serde_json::Value = rmp_serde::from_slice(value).expect("a catalog row can be read");
                     let layer = row[1].as_u64().expect("a layer's number");
-                    let origin = row[2][0].as_str().map(|name| {
-                        (name.to_string(), row[2][1].as_u64().expect("an origin's LSN"))
-                    });
+                    let origin =
+                        row[2][0].as_str().map(|name| (name.to_string(), row[2][1].as_u64().expect("an origin's LSN")));
                     CatalogChange::Made { name, layer, origin }
                 }
             });

@@ -1,9 +1,10 @@
 //! The mirror of `Platform`: a clock that jumps, randomness from the seed, simulated time, news that gets lost.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use offshoot::platform::Platform;
+use offshoot::platform::{Lease, Platform};
 use offshoot::storage::LocalFuture;
 use offshoot::types::Lsn;
 
@@ -17,6 +18,18 @@ pub struct SimulatedPlatform {
     pub tab: Owner,
     /// How far this tab's clock is ahead of the others', in milliseconds.
     pub skew: Rc<Cell<u64>>,
+}
+
+/// A lease, given back when it is dropped, also by a tab's death.
+struct Held {
+    leases: Rc<RefCell<BTreeMap<String, Owner>>>,
+    name: String,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.leases.borrow_mut().remove(&self.name);
+    }
 }
 
 impl SimulatedPlatform {
@@ -42,10 +55,22 @@ impl Platform for SimulatedPlatform {
         Box::pin(self.world().executor.sleep(milliseconds * 1000))
     }
 
+    fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
+        let leases = self.world().leases.clone();
+        let (name, tab) = (name.to_string(), self.tab);
+        Box::pin(async move {
+            if leases.borrow().contains_key(&name) {
+                return None;
+            }
+            leases.borrow_mut().insert(name.clone(), tab);
+            Some(Lease(Box::new(Held { leases, name })))
+        })
+    }
+
     fn announce(&self, _: Lsn) {
         let world = self.world();
         for tab in world.others(self.tab) {
-            if world.random.chance(400) {
+            if world.random.chance(world.plan.deafness) {
                 world.report.count("lost announcements");
                 continue;
             }

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What every whole run must have met.
-const NEEDED: [&str; 26] = [
+const NEEDED: [&str; 30] = [
     "big commits",
     "body failures",
     "calls",
     "clock jumps",
+    "checkpoints",
     "clones",
     "clones of clones",
     "clones of the past",
     "collisions",
     "commits",
+    "compactions",
     "conflicts",
     "crashes",
     "crashes while writing",
@@ -23,10 +25,12 @@ const NEEDED: [&str; 26] = [
     "errors after the effect",
     "errors before the effect",
     "errors while reading",
+    "floors raised",
     "freezes",
     "groups",
     "late effects",
     "lost announcements",
+    "pruned history",
     "quota errors",
     "snapshots",
     "split records",

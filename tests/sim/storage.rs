@@ -1,4 +1,5 @@
-//! The mirror of `Storage`: requests take time, fail before or after they took effect, and outlive the tab that sent them.
+//! The mirror of `Storage`: requests take time, fail before or after they took effect, and outlive the tab that sent
+//! them.
 //!
 //! A batch is atomic. What a tab was told is there stays there when the tab dies.
 
@@ -10,7 +11,7 @@ use offshoot::error::{Error, ErrorCode, Result};
 use offshoot::storage::{Batch, ListRange, Listed, LocalFuture, MemoryDisk, Space, Storage};
 
 use crate::executor::{Executor, Owner, WORLD};
-use crate::journal::Journal;
+use crate::journal::{Effect, Journal};
 use crate::random::Random;
 use crate::report::Report;
 use crate::trace::Trace;
@@ -95,7 +96,6 @@ impl SimulatedDisk {
 
     fn take_effect(&self, tab: Owner, batch: Batch) -> bool {
         let is_commit = batch.put.iter().any(|(space, ..)| *space == Space::Log);
-        let parts = batch.put.iter().filter(|(space, ..)| *space == Space::Log).count();
         let holds = self.records.write(batch.clone());
         let now = self.executor.now();
         if !holds {
@@ -103,24 +103,26 @@ impl SimulatedDisk {
             self.trace.say(now, format_args!("tab {tab}: a batch is refused, commit={is_commit}"));
             return false;
         }
-        let commits = self.journal.borrow_mut().take_in(tab, &batch);
+        let effect = self.journal.borrow_mut().take_in(tab, &batch);
         let names: Vec<&str> = batch.put.iter().take(4).map(|(_, name, _)| &name[..]).collect();
-        self.trace.say(now, format_args!("tab {tab}: written, commits={commits}, records={names:?}"));
-        if is_commit {
-            for _ in 0..commits {
-                self.report.count("commits");
-            }
-            if commits > 1 {
-                self.report.count("groups");
-            }
-            if parts > 1 {
-                self.report.count("split records");
-            }
-            if batch.delete.iter().any(|(space, _)| *space == Space::Jobs) {
-                self.report.count("big commits");
-            }
-        }
+        self.trace.say(now, format_args!("tab {tab}: written, commits={}, records={names:?}", effect.commits));
+        self.count(&effect);
         true
+    }
+
+    fn count(&self, effect: &Effect) {
+        for _ in 0..effect.commits {
+            self.report.count("commits");
+        }
+        let met = [
+            (effect.commits > 1, "groups"),
+            (effect.parts > 1, "split records"),
+            (effect.is_big, "big commits"),
+            (effect.checkpoint, "checkpoints"),
+            (effect.compaction, "compactions"),
+            (effect.floor_raised, "floors raised"),
+        ];
+        met.into_iter().filter(|(is_met, _)| *is_met).for_each(|(_, what)| self.report.count(what));
     }
 
     /// Carries a write to its end, whatever becomes of its sender.

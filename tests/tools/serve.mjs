@@ -25,12 +25,18 @@ export const strictPolicy = { "content-security-policy": "script-src 'self' 'was
 /**
  * Serves a folder on an ephemeral port of loopback until `close()`; `await using` closes it too.
  * @param {string} folder what is served; nothing outside of it is, links included
- * @param {{ headers?: Record<string, string>, port?: number }} [options] headers are added to every answer
+ * @param {{ headers?: Record<string, string>, mounts?: Record<string, string>, port?: number }} [options] headers are
+ *   added to every answer; mounts are further files and folders by the address under which they are served
  */
-export async function serve(folder, { headers = strictPolicy, port = 0 } = {}) {
-  const root = await realpath(folder);
+export async function serve(folder, { headers = strictPolicy, mounts = {}, port = 0 } = {}) {
+  const places = await Promise.all(
+    Object.entries({ ...mounts, "/": folder }).map(async ([address, path]) => ({
+      address,
+      root: await realpath(path),
+    })),
+  );
   const server = createServer((request, response) => {
-    answer(root, headers, request, response).catch((error) => {
+    answer(places, headers, request, response).catch((error) => {
       if (!response.headersSent) response.writeHead(500, { "content-type": types[".txt"] });
       response.end(String(error));
     });
@@ -44,9 +50,9 @@ export async function serve(folder, { headers = strictPolicy, port = 0 } = {}) {
   return { url: `http://127.0.0.1:${server.address().port}`, close, [Symbol.asyncDispose]: close };
 }
 
-async function answer(root, headers, request, response) {
+async function answer(places, headers, request, response) {
   if (request.method !== "GET" && request.method !== "HEAD") return refuse(response, 405, "only GET and HEAD");
-  const file = await locate(root, request.url);
+  const file = await locate(places, request.url);
   if (file === undefined) return refuse(response, 404, "not found");
   response.writeHead(200, {
     "content-type": types[extname(file.path)] ?? "application/octet-stream",
@@ -59,21 +65,24 @@ async function answer(root, headers, request, response) {
 }
 
 /** The file that a request means, a folder's index.html included; undefined when there is none. */
-async function locate(root, url) {
+async function locate(places, url) {
   try {
     const name = decodeURIComponent(new URL(url, "http://localhost").pathname);
-    let path = await realpath(resolve(root, `.${name}`));
+    const { address, root } = places.find(({ address }) => name === address || name.startsWith(folderOf(address)));
+    let path = await realpath(resolve(root, `.${sep}${name.slice(address.length)}`));
     let found = await stat(path);
     if (found.isDirectory()) {
       path = await realpath(join(path, "index.html"));
       found = await stat(path);
     }
-    const inside = path.startsWith(root + sep);
+    const inside = path === root || path.startsWith(root + sep);
     return inside && found.isFile() ? { path, size: found.size } : undefined;
   } catch {
     return undefined;
   }
 }
+
+const folderOf = (address) => (address.endsWith("/") ? address : `${address}/`);
 
 function refuse(response, status, reason) {
   response.writeHead(status, { "content-type": types[".txt"] });

@@ -13,9 +13,9 @@ use futures_executor::{LocalPool, LocalSpawner};
 use futures_task::{LocalFutureObj, LocalSpawn};
 use offshoot::engine::op::{Answer, Op};
 use offshoot::engine::{CloneOptions, Database, Isolation, OpenOptions, Snapshot, Store, TransactionOptions, When};
-use offshoot::error::{Error, ErrorCode, Result};
+use offshoot::error::{ErrorCode, Result};
 use offshoot::platform::Platform;
-use offshoot::storage::{Batch, ListRange, LocalFuture, MemoryDisk, MemoryStorage, Space, Storage};
+use offshoot::storage::{LocalFuture, MemoryDisk, MemoryStorage, Storage};
 use offshoot::types::{DatabaseName, Lsn};
 use serde_json::Value;
 
@@ -82,18 +82,6 @@ impl World {
     pub async fn slow_tab(&self) -> Rc<Store> {
         let storage = disk::Watched::new(&self.disk, Some(self.random.clone()));
         self.open(Rc::new(storage), OpenOptions::default()).await.expect("the store opens")
-    }
-
-    /// The same world with a disk of its own, equal to this one as it is now.
-    pub fn fork(&self) -> World {
-        let mut all = Batch::default();
-        for space in Space::ALL {
-            let range = ListRange { limit: usize::MAX, ..ListRange::default() };
-            all.put.extend(self.disk.list(space, &range).into_iter().map(|(name, bytes)| (space, name, bytes)));
-        }
-        let world = self.elsewhere();
-        assert!(world.disk.write(all), "a batch without guards is written");
-        world
     }
 
     /// A world with an empty disk, run by the same pool.
@@ -168,10 +156,6 @@ impl Db {
 
     pub async fn code(&self, op: Op) -> ErrorCode {
         self.run(op).await.expect_err("the call fails").code()
-    }
-
-    pub async fn failure(&self, op: Op) -> Error {
-        self.run(op).await.expect_err("the call fails")
     }
 
     pub async fn clone_as(&self, name: &str) -> Db {

@@ -68,10 +68,6 @@ impl Place {
         self.line.last().expect("there is a root")
     }
 
-    pub fn is_root(&self) -> bool {
-        self.line.len() == 1
-    }
-
     pub fn origins(&self) -> &[Db] {
         &self.line[..self.line.len() - 1]
     }

@@ -1,0 +1,90 @@
+// A tab that sleeps stops nobody for ever: neither by what it holds of ours, nor by a transaction on the same database.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { onEachBackend, openIn, sees, storeName } from "./browser.mjs";
+
+const freeze = async (context, tab, state) => {
+  const client = await context.newCDPSession(tab);
+  await client.send("Page.setWebLifecycleState", { state });
+  await client.detach();
+};
+
+onEachBackend((browser) => {
+  test("a tab frozen in the middle of its transactions stops no other, and goes on when it thaws", async () => {
+    const name = storeName();
+    const [sleeper, worker] = [await browser.tab(), await browser.tab()];
+    for (const tab of [sleeper, worker]) await openIn(tab, name);
+    let count = 0;
+    await sleeper.exposeFunction("counted", (value) => (count = value));
+    await sleeper.evaluate(() => {
+      globalThis.stopped = false;
+      globalThis.writing = (async () => {
+        let commits = 0;
+        for (; !globalThis.stopped; commits++) {
+          await globalThis.db.transaction(async (tx) => {
+            const n = (await tx.kv().get("n")) ?? 0;
+            await tx.kv().set("n", n + 1);
+          });
+          await globalThis.counted(commits);
+        }
+        return commits;
+      })();
+    });
+    while (count < 20) await new Promise((resolve) => setImmediate(resolve));
+    await freeze(browser.context, sleeper, "frozen");
+    const outcome = await worker.evaluate(() =>
+      globalThis.attempt(async () => {
+        for (let n = 0; n < 20; n++) await globalThis.db.collection("notes").insert({ n });
+        return globalThis.db.collection("notes").count();
+      }),
+    );
+    assert.deepEqual(outcome, { value: 20 });
+    await freeze(browser.context, sleeper, "active");
+    const commits = await sleeper.evaluate(() => {
+      globalThis.stopped = true;
+      return globalThis.writing;
+    });
+    for (const tab of [sleeper, worker]) await sees(tab, (db) => db.kv().get("n"), commits);
+  });
+
+  test("a foreign transaction that never ends makes writes TIMEOUT, and they succeed once it does", async (t) => {
+    const name = storeName();
+    const [holder, writer] = [await browser.tab(), await browser.tab()];
+    await writer.clock.install();
+    await openIn(writer, name);
+    await writer.evaluate(() => globalThis.db.kv().set("a", 1));
+    await holder.evaluate(async (name) => {
+      const database = await new Promise((opened) => {
+        indexedDB.open(`offshoot/${name}`).onsuccess = (event) => opened(event.target.result);
+      });
+      const transaction = database.transaction([...database.objectStoreNames], "readwrite");
+      globalThis.held = true;
+      const spin = () => {
+        if (globalThis.held) transaction.objectStore("meta").get("none").onsuccess = spin;
+      };
+      spin();
+      globalThis.ended = new Promise((ended) => (transaction.oncomplete = ended)).then(() => database.close());
+    }, name);
+    await writer.evaluate(() => {
+      globalThis.waiting = globalThis.attempt(() => globalThis.db.kv().set("b", 2));
+      globalThis.waiting.then(() => (globalThis.answered = true));
+    });
+    // Its clock is the test's. Each wait that follows another begins only when that one has failed.
+    let waits = 0;
+    while (!(await writer.evaluate(() => globalThis.answered === true))) {
+      assert.ok(waits++ < 100, "the write is answered after a bounded number of time limits");
+      await writer.clock.fastForward(20_000);
+    }
+    const outcome = await writer.evaluate(() => globalThis.waiting);
+    assert.equal(outcome.code, "TIMEOUT", outcome.message ?? `it wrote ${outcome.value}`);
+    assert.equal(outcome.retryable, true);
+    t.diagnostic(`${waits} waits of 20 s on the tab's clock`);
+    await holder.evaluate(() => {
+      globalThis.held = false;
+      return globalThis.ended;
+    });
+    assert.equal(await writer.evaluate(() => globalThis.db.kv().get("b")), undefined, "the write that was aborted");
+    await writer.evaluate(() => globalThis.db.kv().set("b", 3));
+    await sees(writer, (db) => db.kv().list().toArray(), [["a", 1], ["b", 3]]);
+  });
+});

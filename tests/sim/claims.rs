@@ -1,0 +1,176 @@
+//! What callers were told: that it is done, that it was refused, that there was nothing to do. Each must have been so
+//! at
+//! some LSN between the call and its answer.
+
+use offshoot::engine::Existing;
+use offshoot::error::ErrorCode;
+use offshoot::types::limits;
+
+use crate::call::{Call, Observed};
+use crate::history::{Act, Check, Event, Identity, Outcome, Violation, violation};
+use crate::journal::{CatalogChange, Logged};
+use crate::model::{State, difference};
+use crate::oracle::{Oracle, check_of};
+
+pub fn check_all(oracle: &Oracle<'_>) -> Result<(), Violation> {
+    for (index, event) in oracle.history.events.iter().enumerate() {
+        let about = |mut found: Violation| {
+            found.what = format!("event {index}: {}", found.what);
+            found
+        };
+        if let Act::Transaction { database, attempts, .. } = &event.act {
+            for attempt in attempts {
+                oracle.check_attempt(database, attempt).map_err(about)?;
+            }
+        }
+        match &event.outcome {
+            Outcome::Done { observed, .. } if oracle.commits[index].is_none() => {
+                check_done(oracle, event, observed).map_err(about)?;
+            }
+            Outcome::Refused(code) => check_refused(oracle, event, *code).map_err(about)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn somewhere(oracle: &Oracle<'_>, event: &Event, holds: impl FnMut(u64) -> bool) -> bool {
+    (event.from..=event.to.min(oracle.last())).any(holds)
+}
+
+/// Told as done, and no commit is there: then there was nothing to write.
+fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Result<(), Violation> {
+    match &event.act {
+        _ if matches!(event.outcome, Outcome::Done { lsn: Some(_), .. }) => {
+            Err(violation(Check::Durability, format!("it was told as a commit and is not there: {event:?}")))
+        }
+        Act::Call { database, call } => {
+            if somewhere(oracle, event, |lsn| answers_without_writing(oracle, database, call, observed, lsn)) {
+                return Ok(());
+            }
+            let found = oracle.find(database, event.from);
+            let check = found.map_or(Check::Catalog, |found| check_of(found, Check::Serializability));
+            Err(violation(check, format!("nowhere does it answer this and write nothing: {event:?}")))
+        }
+        Act::Transaction { database, attempts, .. } => {
+            let attempt = attempts.last().expect("BUG: it was committed, so it ran");
+            let found = oracle.find(database, attempt.snapshot).expect("BUG: checked before");
+            let after = found.after(&found.rows, attempt, attempt.snapshot);
+            if difference(&found.rows, &after).is_empty() {
+                return Ok(());
+            }
+            Err(violation(Check::Durability, format!("it wrote, and was told that it did not: {event:?}")))
+        }
+        Act::Clone { origin, name, existing, .. } => {
+            let is_there = |lsn: u64| {
+                let made = oracle.states[lsn as usize].databases.get(name);
+                made.and_then(|made| made.origin.as_ref()).is_some_and(|(of, _)| *of == origin.name)
+            };
+            if *existing == Existing::Open && somewhere(oracle, event, is_there) {
+                return Ok(());
+            }
+            Err(violation(Check::Durability, format!("the clone was told as made and is not there: {event:?}")))
+        }
+        Act::Drop { .. } => {
+            Err(violation(Check::Durability, format!("the drop was told as done and is not there: {event:?}")))
+        }
+    }
+}
+
+fn answers_without_writing(
+    oracle: &Oracle<'_>,
+    database: &Identity,
+    call: &Call,
+    observed: &Observed,
+    lsn: u64,
+) -> bool {
+    let Some(found) = oracle.find(database, lsn) else { return false };
+    let mut rows = (*found.rows).clone();
+    found.perform(&mut rows, call, lsn) == *observed && rows == *found.rows
+}
+
+/// A call that fails has a reason to.
+fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<(), Violation> {
+    if matches!(code, ErrorCode::QuotaExceeded) {
+        return Ok(());
+    }
+    let state = |lsn: u64| &oracle.states[lsn as usize];
+    let is_right = match (&event.act, code) {
+        (Act::Transaction { .. }, ErrorCode::Conflict | ErrorCode::Aborted) => true,
+        (
+            Act::Call { database, .. }
+            | Act::Transaction { database, .. }
+            | Act::Clone { origin: database, .. }
+            | Act::Drop { database },
+            ErrorCode::Closed,
+        ) => somewhere(oracle, event, |lsn| oracle.find(database, lsn).is_none()),
+        (Act::Call { database, call }, ErrorCode::KeyExists) => {
+            let observed = Observed::Failed(code);
+            somewhere(oracle, event, |lsn| answers_without_writing(oracle, database, call, &observed, lsn))
+        }
+        (Act::Clone { name, .. }, ErrorCode::DatabaseExists) => {
+            somewhere(oracle, event, |lsn| state(lsn).databases.contains_key(name))
+        }
+        (Act::Clone { origin, at: Some(at), .. }, ErrorCode::InvalidOption) => oracle.find(origin, *at).is_none(),
+        (Act::Clone { origin, .. }, ErrorCode::CloneDepthExceeded) => somewhere(oracle, event, |lsn| {
+            oracle.find(origin, lsn).is_some_and(|found| found.depth >= limits::CLONE_DEPTH)
+        }),
+        // A tab learns of the floor with the manifest, and may refuse before a reader here would.
+        (Act::Clone { at: Some(at), .. }, ErrorCode::HistoryPruned) => *at < oracle.journal.floor,
+        (Act::Drop { database }, ErrorCode::NotAClone) => database.name == "main",
+        (Act::Drop { database }, ErrorCode::CloneDependency) => {
+            somewhere(oracle, event, |lsn| has_dependents(state(lsn), &database.name))
+        }
+        _ => false,
+    };
+    if is_right {
+        return Ok(());
+    }
+    Err(violation(Check::Refusals, format!("there was no reason to fail with {}: {event:?}", code.as_str())))
+}
+
+pub fn has_dependents(state: &State, name: &str) -> bool {
+    state.databases.values().any(|other| other.origin.as_ref().is_some_and(|(origin, _)| origin == name))
+}
+
+/// The state after a clone was made as `lsn`: a whole copy of its origin as it was.
+pub fn clone_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<State, Violation> {
+    let Act::Clone { origin, name, at, .. } = &event.act else { unreachable!("BUG: only clones come here") };
+    oracle.alive(origin, lsn)?;
+    let as_of = at.unwrap_or(lsn - 1);
+    let Some(then) = oracle.find(origin, as_of) else {
+        let what = format!("commit {lsn} makes a clone of {origin:?}, which was not there at {as_of}");
+        return Err(violation(Check::Catalog, what));
+    };
+    let mut state = oracle.states[lsn as usize - 1].clone();
+    let logged = &oracle.journal.commits[&lsn];
+    let layer = logged.catalog_changes().iter().find_map(|change| match change {
+        CatalogChange::Made { layer, .. } => Some(*layer),
+        CatalogChange::Dropped { .. } => None,
+    });
+    let Some(layer) = layer else {
+        return Err(violation(Check::Atomicity, format!("commit {lsn} makes no database")));
+    };
+    let replaced = state.databases.insert(name.clone(), then.copy(&origin.name, as_of, lsn, layer));
+    if replaced.is_some() {
+        return Err(violation(Check::Catalog, format!("commit {lsn} makes {name}, which is there")));
+    }
+    Ok(state)
+}
+
+/// Whether the catalog's change on the disk is the one that the event makes.
+pub fn check_catalog(lsn: u64, logged: &Logged, state: &State, event: &Event) -> Result<(), Violation> {
+    let expected = match &event.act {
+        Act::Clone { name, .. } => {
+            let made = &state.databases[name];
+            CatalogChange::Made { name: name.clone(), layer: made.layer, origin: made.origin.clone() }
+        }
+        Act::Drop { database } => CatalogChange::Dropped { name: database.name.clone() },
+        Act::Call { .. } | Act::Transaction { .. } => unreachable!("BUG: these leave the catalog alone"),
+    };
+    let changes = logged.catalog_changes();
+    if changes == [expected.clone()] && logged.rows().is_empty() {
+        return Ok(());
+    }
+    Err(violation(Check::Atomicity, format!("commit {lsn} changed {changes:?} in the catalog, not {expected:?}")))
+}

@@ -1,0 +1,286 @@
+//! The judge: replays the commits that reached the disk, in the order of their LSNs, on the plain model, and holds
+//! every
+//! call, every transaction and every reading against it.
+
+use std::rc::Rc;
+
+use offshoot::engine::Isolation;
+
+use crate::claims;
+use crate::history::{Act, Attempt, Check, Event, History, Identity, Outcome, Violation, violation};
+use crate::journal::{CatalogChange, Journal, Logged};
+use crate::model::{ModelDatabase, Rows, State};
+use crate::readings;
+use crate::report::Report;
+
+pub struct Oracle<'a> {
+    pub history: &'a History,
+    pub journal: &'a Journal,
+    /// The store as the model has it after each LSN; the first is before any commit.
+    pub states: Vec<State>,
+    /// The commit that each event turned out to be.
+    pub commits: Vec<Option<u64>>,
+    pub report: &'a Report,
+}
+
+type Verdict<T> = Result<T, Violation>;
+
+/// Everything that was broken, the replay's first finding only: what comes after it stands on a wrong state.
+pub fn judge(history: &History, journal: &Journal, report: &Report) -> Vec<Violation> {
+    let mut found = history.violations.clone();
+    for lsn in &journal.rewritten {
+        found.push(violation(Check::Durability, format!("another commit was written over {lsn}")));
+    }
+    let commits = vec![None; history.events.len()];
+    let mut oracle = Oracle { history, journal, states: vec![State::default()], commits, report };
+    let replayed =
+        oracle.replay().and_then(|()| claims::check_all(&oracle)).and_then(|()| readings::check_all(&oracle));
+    found.extend(replayed.err());
+    found
+}
+
+/// The check that a read or a write of this database belongs to.
+pub fn check_of(database: &ModelDatabase, otherwise: Check) -> Check {
+    if database.is_clone() { Check::CloneIsolation } else { otherwise }
+}
+
+impl Oracle<'_> {
+    pub fn last(&self) -> u64 {
+        self.states.len() as u64 - 1
+    }
+
+    pub fn find(&self, identity: &Identity, lsn: u64) -> Option<&ModelDatabase> {
+        let found = self.states.get(lsn as usize)?.databases.get(&identity.name)?;
+        (found.created == identity.created).then_some(found)
+    }
+
+    fn replay(&mut self) -> Verdict<()> {
+        let last = self.journal.commits.keys().last().copied().unwrap_or(0);
+        for lsn in 1..=last {
+            let Some(logged) = self.journal.commits.get(&lsn) else {
+                return Err(violation(Check::Durability, format!("there is no commit {lsn}, and later ones are")));
+            };
+            let state = if lsn == 1 { genesis(logged)? } else { self.commit(lsn, logged)? };
+            self.states.push(state);
+        }
+        Ok(())
+    }
+
+    /// The state after `lsn`, once the commit there is what exactly one event did.
+    fn commit(&mut self, lsn: u64, logged: &Logged) -> Verdict<State> {
+        let events = self.history.events.iter().enumerate();
+        let told: Vec<usize> = events
+            .filter(|(_, event)| matches!(event.outcome, Outcome::Done { lsn: Some(told), .. } if told == lsn))
+            .map(|(index, _)| index)
+            .collect();
+        match told[..] {
+            [] if logged.is_setting() => Ok(self.states[lsn as usize - 1].clone()),
+            [] => self.attribute(lsn, logged),
+            [index] => {
+                let event = &self.history.events[index];
+                if event.tab != logged.tab {
+                    let what = format!("event {index} was told that it is commit {lsn}, which another tab wrote");
+                    return Err(violation(Check::Durability, what));
+                }
+                let state = self.effect(event, lsn)?;
+                self.check_written(lsn, logged, &state, event)?;
+                self.commits[index] = Some(lsn);
+                Ok(state)
+            }
+            _ => Err(violation(Check::Durability, format!("events {told:?} were all told that they are commit {lsn}"))),
+        }
+    }
+
+    /// Finds whose commit it is that nobody was told of: a clone's or a drop's, whose callers learn no LSN, or one of
+    /// those whose answer was lost. The oldest that fits is as good as any other that fits.
+    fn attribute(&mut self, lsn: u64, logged: &Logged) -> Verdict<State> {
+        let mut unfit = Vec::new();
+        let (mut certain, mut possible) = (Vec::new(), Vec::new());
+        for (index, event) in self.history.events.iter().enumerate() {
+            if event.tab != logged.tab || self.commits[index].is_some() {
+                continue;
+            }
+            match event.outcome {
+                Outcome::Done { lsn: None, .. } if is_catalog(&event.act) && event.from < lsn && lsn <= event.to => {
+                    certain.push(index);
+                }
+                Outcome::Pending | Outcome::Unknown(_) if event.from < lsn => possible.push(index),
+                _ => {}
+            }
+        }
+        for index in certain.into_iter().chain(possible) {
+            let event = &self.history.events[index];
+            let fits = self.effect(event, lsn).and_then(|state| {
+                self.check_written(lsn, logged, &state, event)?;
+                Ok(state)
+            });
+            match fits {
+                Ok(state) => {
+                    if !matches!(event.outcome, Outcome::Done { .. }) {
+                        self.report.count("unknown outcomes that were commits");
+                    }
+                    self.commits[index] = Some(lsn);
+                    return Ok(state);
+                }
+                Err(reason) => unfit.push((index, reason)),
+            }
+        }
+        let wrote: Vec<String> = logged.rows().iter().map(|row| format!("{:?} {}", row.shelf, row.id)).collect();
+        let catalog = logged.catalog_changes();
+        let what = format!(
+            "commit {lsn} of tab {} is no call's whole work: it wrote {wrote:?} {catalog:?}; candidates: {unfit:?}",
+            logged.tab
+        );
+        Err(violation(Check::Atomicity, what))
+    }
+
+    /// What the model makes of an event that commits as `lsn`; what the event saw must be what the model sees there.
+    fn effect(&self, event: &Event, lsn: u64) -> Verdict<State> {
+        let before = &self.states[lsn as usize - 1];
+        match &event.act {
+            Act::Call { database, call } => {
+                let found = self.alive(database, lsn)?;
+                let mut rows = (*found.rows).clone();
+                let answer = found.perform(&mut rows, call, lsn);
+                if let Outcome::Done { observed, .. } = &event.outcome
+                    && *observed != answer
+                {
+                    let what = format!("commit {lsn}: {call:?} answered {observed:?}, the model {answer:?}");
+                    return Err(violation(check_of(found, Check::Serializability), what));
+                }
+                Ok(with_rows(before, &database.name, rows))
+            }
+            Act::Transaction { database, isolation, attempts } => {
+                let found = self.alive(database, lsn)?;
+                let Some(attempt) = attempts.last() else {
+                    return Err(violation(Check::Atomicity, "a transaction that never ran is there"));
+                };
+                self.check_attempt(database, attempt)?;
+                let rows = perform_at_commit(found, attempt, *isolation, lsn)?;
+                Ok(with_rows(before, &database.name, rows))
+            }
+            Act::Clone { .. } => claims::clone_effect(self, event, lsn),
+            Act::Drop { database } => {
+                self.alive(database, lsn)?;
+                let mut state = before.clone();
+                if claims::has_dependents(&state, &database.name) {
+                    let what = format!("commit {lsn} drops {} under its clones", database.name);
+                    return Err(violation(Check::Catalog, what));
+                }
+                state.databases.remove(&database.name);
+                Ok(state)
+            }
+        }
+    }
+
+    pub fn alive(&self, identity: &Identity, lsn: u64) -> Verdict<&ModelDatabase> {
+        self.find(identity, lsn - 1).ok_or_else(|| {
+            let what = format!("commit {lsn} is on {identity:?}, which is not there before it");
+            violation(Check::Catalog, what)
+        })
+    }
+
+    /// A body reads its snapshot, and over it what it wrote itself.
+    pub fn check_attempt(&self, identity: &Identity, attempt: &Attempt) -> Verdict<()> {
+        let at = attempt.snapshot;
+        let Some(found) = self.find(identity, at) else {
+            let what = format!("a transaction ran at {at} on {identity:?}, which is not there then");
+            return Err(violation(Check::Catalog, what));
+        };
+        let mut rows = (*found.rows).clone();
+        for (call, observed) in &attempt.steps {
+            let answer = found.perform(&mut rows, call, at);
+            if answer != *observed {
+                let what =
+                    format!("at {at} of {}: {call:?} answered {observed:?}, the model {answer:?}", identity.name);
+                return Err(violation(check_of(found, Check::Snapshots), what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what is on the disk under `lsn` is what leads to `state`: all of it, and nothing else.
+    fn check_written(&self, lsn: u64, logged: &Logged, state: &State, event: &Event) -> Verdict<()> {
+        let before = &self.states[lsn as usize - 1];
+        let name = match &event.act {
+            Act::Call { database, .. } | Act::Transaction { database, .. } => &database.name,
+            Act::Clone { .. } | Act::Drop { .. } => return claims::check_catalog(lsn, logged, state, event),
+        };
+        if !logged.catalog_changes().is_empty() {
+            return Err(violation(Check::Atomicity, format!("commit {lsn} moved the catalog")));
+        }
+        let (old, new) = (&before.databases[name], &state.databases[name]);
+        let expected: Rows =
+            new.rows.iter().filter(|(_, row)| row.own && row.lsn == lsn).map(|(p, r)| (*p, *r)).collect();
+        if logged.is_big() {
+            // Its rows lie in a run: they are looked at by all readings that come after.
+            let padding: usize = expected.values().filter_map(|row| row.value).map(|value| value.padding).sum();
+            let fits = padding > 900_000;
+            let what = || violation(Check::Atomicity, format!("commit {lsn} is large, and its call is not"));
+            return if fits { Ok(()) } else { Err(what()) };
+        }
+        let written = logged.rows();
+        if written.iter().any(|row| row.layer != old.layer) {
+            let what = format!("commit {lsn} on {name} wrote another database's layer");
+            return Err(violation(Check::CloneIsolation, what));
+        }
+        let same = |row: &&crate::journal::Written| {
+            expected.get(&(row.shelf, row.id)).is_some_and(|other| other.value == row.value)
+        };
+        let matching = written.iter().filter(same).count();
+        if matching == written.len() && matching == expected.len() {
+            let lost = written.iter().find(|row| expected[&(row.shelf, row.id)].base != row.base);
+            let what = |row: &crate::journal::Written| {
+                let base = expected[&(row.shelf, row.id)].base;
+                format!("commit {lsn}: the base of {:?} {} is {:?}, the model's {base:?}", row.shelf, row.id, row.base)
+            };
+            return lost.map_or(Ok(()), |row| Err(violation(Check::Bases, what(row))));
+        }
+        let check = match matching {
+            0 if !written.is_empty() && !expected.is_empty() => check_of(old, Check::Serializability),
+            all if all == written.len() => Check::Atomicity,
+            _ => check_of(old, Check::Serializability),
+        };
+        let what = format!("commit {lsn} on {name} wrote {} rows, of {} as expected", written.len(), expected.len());
+        Err(violation(check, format!("{what}, {matching} of them right")))
+    }
+}
+
+fn is_catalog(act: &Act) -> bool {
+    matches!(act, Act::Clone { .. } | Act::Drop { .. })
+}
+
+fn with_rows(before: &State, name: &str, rows: Rows) -> State {
+    let mut state = before.clone();
+    state.databases.get_mut(name).expect("BUG: it was found before").rows = Rc::new(rows);
+    state
+}
+
+/// A transaction as if all of it had happened at its commit: what it saw then must be what it saw.
+fn perform_at_commit(found: &ModelDatabase, attempt: &Attempt, isolation: Isolation, lsn: u64) -> Verdict<Rows> {
+    let mut rows = (*found.rows).clone();
+    for (call, observed) in &attempt.steps {
+        let answer = found.perform(&mut rows, call, lsn);
+        // Under the weaker isolation only what the engine read for its writes is checked.
+        let is_checked = isolation == Isolation::Serializable || call.is_write();
+        if is_checked && answer != *observed {
+            let what = format!("commit {lsn}: {call:?} saw {observed:?}; at its commit it would see {answer:?}");
+            return Err(violation(Check::Serializability, what));
+        }
+    }
+    Ok(rows)
+}
+
+fn genesis(logged: &Logged) -> Verdict<State> {
+    let mut state = State::default();
+    match &logged.catalog_changes()[..] {
+        [CatalogChange::Made { name, layer, origin: None }] if name == "main" => {
+            let empty = Rc::new(Rows::new());
+            let (copied, rows) = (empty.clone(), empty);
+            let main = ModelDatabase { created: 1, layer: *layer, origin: None, depth: 0, copied, rows };
+            state.databases.insert(name.clone(), main);
+            Ok(state)
+        }
+        other => Err(violation(Check::Atomicity, format!("the first commit does not make main: {other:?}"))),
+    }
+}

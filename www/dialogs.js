@@ -1,0 +1,93 @@
+/** Questions to the person. The dialog element keeps the focus inside, closes at Escape, and gives the focus back. */
+import { button, element, field } from "./dom.js";
+import { problem } from "./words.js";
+
+/**
+ * Shows a dialog with a form. `submit` does the work while the dialog is still there, and what it throws is shown in
+ * it;
+ * when it succeeds, the dialog closes.
+ * @returns what `submit` returned, or undefined when the person left the dialog
+ */
+export function ask({ title, content, action, isDangerous, submit, extra = [], wide }) {
+  return new Promise((resolve) => {
+    const alert = element("div", { role: "alert", class: "problem", hidden: true });
+    const cancel = button(submit === undefined ? "Close" : "Cancel", () => dialog.close());
+    const confirm = element("button", { type: "submit", class: isDangerous ? "danger" : "primary" }, action ?? "");
+    let answer;
+    /** Runs one of the dialog's actions; `work` is called once at a time. */
+    const attempt = async (work) => {
+      const buttons = [...dialog.querySelectorAll("button")];
+      alert.hidden = true;
+      for (const each of buttons) each.disabled = true;
+      try {
+        answer = await work();
+        dialog.close();
+      } catch (error) {
+        showProblem(alert, error);
+      } finally {
+        for (const each of buttons) each.disabled = false;
+      }
+    };
+    const onsubmit = (event) => {
+      event.preventDefault();
+      if (!confirm.disabled) attempt(submit);
+    };
+    const others = extra.map(({ text, work, properties }) => button(text, () => attempt(work), properties));
+    const buttons = element("div", { class: "buttons" }, others, cancel, submit === undefined ? undefined : confirm);
+    const form = element(
+      "form",
+      { method: "dialog", onsubmit },
+      element("h2", { id: "dialog-title" }, title),
+      content,
+      alert,
+      buttons,
+    );
+    const dialog = element("dialog", { "aria-labelledby": "dialog-title", class: wide ? "wide" : undefined }, form);
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(answer);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+export function showProblem(alert, error) {
+  const { code, message } = problem(error);
+  alert.replaceChildren(element("strong", {}, code), ` ${message}`);
+  alert.hidden = false;
+}
+
+/** @returns true when the person agreed and `work` is done */
+export async function confirm(title, text, action, work) {
+  const content = element("p", {}, text);
+  const done = await ask({ title, content, action, isDangerous: true, submit: async () => (await work(), true) });
+  return done === true;
+}
+
+/** Asks for the name of a new clone. `create` makes it. */
+export function askForClone({ origin, at, taken, create }) {
+  let proposal = "draft";
+  for (let next = 2; taken.includes(proposal); next++) proposal = `draft-${next}`;
+  const name = element("input", {
+    value: proposal,
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 64,
+    required: true,
+  });
+  const moment = at === undefined ? "as it is now" : `as it was at ${at}`;
+  const content = element(
+    "div",
+    {},
+    element("p", {}, `The clone begins as ${origin} ${moment}. No row is copied until it changes.`),
+    field("Name of the clone", name, "Letters, digits, - _ and ."),
+  );
+  const submit = async () => {
+    const took = await create(name.value);
+    return { name: name.value, took };
+  };
+  const answer = ask({ title: `Clone ${origin}`, content, action: "Clone", submit });
+  name.select();
+  return answer;
+}

@@ -1,0 +1,39 @@
+/** Figures, times and names as a person reads them. */
+
+const whole = new Intl.NumberFormat("en");
+const clock = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
+
+export const number = (value) => whole.format(value);
+export const time = (date) => clock.format(date);
+
+/** "1 row", "2 rows" */
+export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+export function size(bytes) {
+  let value = bytes;
+  for (const unit of ["bytes", "KB", "MB"]) {
+    if (value < 1000) return `${unit === "bytes" || value >= 100 ? Math.round(value) : value.toFixed(1)} ${unit}`;
+    value /= 1000;
+  }
+  return `${value.toFixed(1)} GB`;
+}
+
+export function duration(milliseconds) {
+  if (milliseconds < 10) return `${milliseconds.toFixed(1)} ms`;
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+/** A version is opaque; without its leading zeros it is still the same name, and fits beside a line. */
+export const point = (version) => `@${version.replace(/^0+(?=.)/, "")}`;
+
+export function shortened(text, length) {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
+/** What went wrong, with the code by which a program would tell it from others. */
+export function problem(error) {
+  return {
+    code: typeof error?.code === "string" ? error.code : (error?.name ?? "Error"),
+    message: error?.message ?? String(error),
+  };
+}
