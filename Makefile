@@ -15,6 +15,7 @@ TYPE_PROJECTS := pkg/tsconfig.json $(wildcard tests/types/tsconfig*.json)
 
 .PHONY: help
 help:
+	@echo 'make demo        the page, at an address that is printed'
 	@echo 'make build       pkg/ ready for npm pack'
 	@echo 'make test        every check'
 	@echo 'make test-quick  the checks that take under three minutes'
@@ -33,6 +34,11 @@ build: setup-build
 # For the seconds between two edits: the same package, compiled fast and several times as large.
 build-quick: setup-build
 	cargo xtask package --quick
+
+.PHONY: demo
+# `make demo PORT=9000` serves it there. Nothing is compiled again unless a source has changed.
+demo: build
+	@node tests/tools/page.mjs $(PORT)
 
 # ── Checks ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

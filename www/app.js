@@ -23,9 +23,15 @@ class Page {
   #route = readRoute(location.hash);
   #leaving = [];
   #turn = 0;
+  /** What to say once the address has changed. */
+  #newsOfNext = "";
 
   async start() {
-    addEventListener("hashchange", () => this.refresh());
+    addEventListener("hashchange", () => {
+      this.say(this.#newsOfNext);
+      this.#newsOfNext = "";
+      this.refresh();
+    });
     document.addEventListener("visibilitychange", () => {
       // Another tab may have written meanwhile.
       if (!document.hidden && !this.importer.isBusy) this.changed();
@@ -102,7 +108,7 @@ class Page {
   #drawLineage() {
     const width = Math.floor(place("picture").clientWidth);
     if (this.#databases.length === 0 || width === 0) return;
-    keepingFocus(() => place("picture").replaceChildren(picture(this.#databases, this.#route.database, width)));
+    keepingFocus(() => place("picture").replaceChildren(picture(this.#databases, this.#route, width)));
   }
 
   async #show() {
@@ -127,11 +133,13 @@ class Page {
     if (isLate()) return;
     const info = this.#databases.find(({ name }) => name === route.database);
     const shown = chooseView(route, collections, info.origin);
+    this.#route = { ...route, view: shown.view, collection: shown.collection };
     this.isPast = snapshot !== undefined;
     const view = await this.#makeView(shown, { database, snapshot, origin: info.origin });
     if (isLate()) return;
     document.title = `${route.database} · Offshoot`;
-    const onclone = () => this.attempt(() => this.#clone(route));
+    this.#drawLineage();
+    const onclone = () => this.attempt(() => this.#clone(this.#route));
     const ondrop = () => this.attempt(() => this.#drop(info));
     const head = [heading(info, { onclone, ondrop }), momentChooser(route, snapshot)];
     keepingFocus(() => place("database").replaceChildren(...head, tabs(route, shown, collections, info.origin), view));
@@ -152,22 +160,26 @@ class Page {
     return changesView(this, { name: database.name, origin, diff });
   }
 
-  async #clone({ database, at }) {
+  async #clone({ database, at, view, collection }) {
     const taken = this.#databases.map(({ name }) => name);
     const create = (name) => this.#store.clone(database, name, at);
     const moment = at === undefined ? undefined : time(new Date(at));
     const made = await askForClone({ origin: database, at: moment, taken, create });
     if (made === undefined) return;
-    this.say(`${made.name} was cloned from ${database} in ${duration(made.took)}.`);
-    location.hash = routeTo({ database: made.name });
+    const news = `${made.name} was cloned from ${database} in ${duration(made.took)}.`;
+    this.#go({ database: made.name, view, collection }, news);
   }
 
   async #drop({ name, origin }) {
     const text = `What it changed itself goes. ${origin} is not touched.`;
     const isDone = await confirm(`Drop ${name}?`, text, "Drop", () => this.#store.drop(name));
     if (!isDone) return;
-    this.say(`${name} was dropped.`);
-    location.hash = routeTo({ database: origin });
+    this.#go({ database: origin }, `${name} was dropped.`);
+  }
+
+  #go(route, news) {
+    this.#newsOfNext = news;
+    location.hash = routeTo(route);
   }
 }
 

@@ -3,10 +3,9 @@ import { button, element, field } from "./dom.js";
 import { problem } from "./words.js";
 
 /**
- * Shows a dialog with a form. `submit` does the work while the dialog is still there, and what it throws is shown in
- * it;
- * when it succeeds, the dialog closes.
- * @returns what `submit` returned, or undefined when the person left the dialog
+ * Shows a dialog with a form. `submit` does the work while the dialog is there: what it throws is shown in it, and when
+ * it succeeds, the dialog closes. `extra` are further actions of the same kind.
+ * @returns what the action returned, or undefined when the person left the dialog
  */
 export function ask({ title, content, action, isDangerous, submit, extra = [], wide }) {
   return new Promise((resolve) => {
@@ -14,8 +13,10 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
     const cancel = button(submit === undefined ? "Close" : "Cancel", () => dialog.close());
     const confirm = element("button", { type: "submit", class: isDangerous ? "danger" : "primary" }, action ?? "");
     let answer;
-    /** Runs one of the dialog's actions; `work` is called once at a time. */
+    let working = Promise.resolve();
+    /** One action at a time. The focus would be lost with the button that is disabled meanwhile. */
     const attempt = async (work) => {
+      const focused = document.activeElement;
       const buttons = [...dialog.querySelectorAll("button")];
       alert.hidden = true;
       for (const each of buttons) each.disabled = true;
@@ -26,13 +27,15 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
         showProblem(alert, error);
       } finally {
         for (const each of buttons) each.disabled = false;
+        if (dialog.open) focused?.focus();
       }
     };
+    const act = (work) => (working = attempt(work));
     const onsubmit = (event) => {
       event.preventDefault();
-      if (!confirm.disabled) attempt(submit);
+      if (submit !== undefined && !confirm.disabled) act(submit);
     };
-    const others = extra.map(({ text, work, properties }) => button(text, () => attempt(work), properties));
+    const others = extra.map(({ text, work, properties }) => button(text, () => act(work), properties));
     const buttons = element("div", { class: "buttons" }, others, cancel, submit === undefined ? undefined : confirm);
     const form = element(
       "form",
@@ -43,8 +46,10 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
       buttons,
     );
     const dialog = element("dialog", { "aria-labelledby": "dialog-title", class: wide ? "wide" : undefined }, form);
-    dialog.addEventListener("close", () => {
+    dialog.addEventListener("close", async () => {
       dialog.remove();
+      // Escape closes the dialog also while an action is under way, which then still ends.
+      await working;
       resolve(answer);
     });
     document.body.append(dialog);

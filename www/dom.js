@@ -34,8 +34,9 @@ export function field(name, control, hint) {
 }
 
 /** Redraws without losing the person's place: what had the focus has it again if it is there again, under its id. */
-export function keepingFocus(redraw) {
-  const id = document.activeElement?.id;
+export function keepingFocus(redraw, fallback) {
+  const before = document.activeElement;
   redraw();
-  if (id && document.activeElement === document.body) document.getElementById(id)?.focus({ preventScroll: true });
+  if (before === null || before === document.body || document.activeElement === before) return;
+  (document.getElementById(before.id) ?? fallback)?.focus({ preventScroll: true });
 }

@@ -1,7 +1,7 @@
 /** A row as text that can be edited. Types are kept: see text.js. */
 import { ask } from "./dialogs.js";
 import { element, field } from "./dom.js";
-import { format, formatFlat, parse } from "./text.js";
+import { format, formatFlat, isObject, parse } from "./text.js";
 
 /** The text of a KV key: a bare word means text, anything else stands as it would in a value. */
 export function keyOf(text) {
@@ -22,20 +22,21 @@ function rowText(kind, value) {
 function rowValue(kind, text) {
   const value = parse(text);
   if (kind === "kv") return value;
-  if (!/^\s*\{/.test(text)) throw new Error("a document is an object: its text is in braces");
+  if (!isObject(value)) throw new Error("a document is an object: its text is in braces");
   if (Object.hasOwn(value, "id")) throw new Error("the id is not among the fields: it can't be changed");
   return value;
 }
 
 function editing(text, readOnly) {
   const area = element("textarea", {
-    rows: 14,
+    rows: Math.min(24, Math.max(6, text.split("\n").length + 1)),
     spellcheck: "false",
     autocapitalize: "off",
     readonly: readOnly,
     class: "code",
   });
   area.value = text;
+  area.setSelectionRange(0, 0);
   area.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();

@@ -1,7 +1,7 @@
 /** The picture of a store: one line for each database, each clone's line leaving its origin's at the point it reads. */
 import { svg } from "./dom.js";
 import { routeTo } from "./route.js";
-import { point, size } from "./words.js";
+import { point, shortened, size } from "./words.js";
 
 const LANE = 46;
 const EDGE = 12;
@@ -13,7 +13,8 @@ const BEND = 14;
  */
 export function arrange(databases, width) {
   const points = [...new Set(databases.flatMap(({ asOf }) => asOf ?? []))].sort();
-  const right = Math.max(EDGE + 60, Math.min(width * 0.55, width - 150, EDGE + 90 + points.length * 56));
+  // Names stand right of the lines, and need room on narrow screens too.
+  const right = EDGE + Math.max(60, Math.min(90 + points.length * 56, width * 0.36));
   const across = (asOf) => EDGE + ((points.indexOf(asOf) + 1) * (right - EDGE - BEND)) / (points.length + 1);
   const names = new Set(databases.map(({ name }) => name));
   const clonesOf = grouped(databases, originOf);
@@ -39,13 +40,17 @@ function grouped(items, keyOf) {
   return groups;
 }
 
-/** @returns the drawing; each database in it is a link to its rows */
-export function picture(databases, current, width) {
+/** @returns the drawing; each database in it is a link, which shows of it what is shown of the current one */
+export function picture(databases, route, width) {
+  const current = route.database;
   const { lanes, height } = arrange(databases, width);
   const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, class: "lineage" });
   // Lines first, so that every point lies upon them.
   for (const lane of lanes) drawing.append(svg("path", { d: trace(lane), class: laneClass(lane, current) }));
-  for (const lane of lanes) drawing.append(label(lane, current, width));
+  for (const { origin, left } of lanes) {
+    if (origin !== undefined) drawing.append(svg("circle", { cx: left, cy: origin.y, r: 4, class: "point" }));
+  }
+  for (const lane of lanes) drawing.append(label(lane, route, width));
   return drawing;
 }
 
@@ -58,17 +63,15 @@ function trace({ left, right, y, origin }) {
   return `M${left} ${origin.y}V${y - BEND}q0 ${BEND} ${Math.min(BEND, right - left)} ${BEND}H${right}`;
 }
 
-function label(lane, current, width) {
-  const { database, left, right, y, origin } = lane;
-  const isCurrent = database.name === current;
+function label({ database, right, y }, route, width) {
+  const isCurrent = database.name === route.database;
   const from = database.origin === undefined ? "root" : `of ${database.origin} ${point(database.asOf)}`;
   const own = `${size(database.ownBytes)} of its own`;
   const target = svg("rect", { x: 0, y: y - LANE / 2 + 1, width, height: LANE - 2, rx: 8, class: "target" });
-  const branching = origin === undefined ? undefined : svg("circle", { cx: left, cy: origin.y, r: 4, class: "point" });
   return svg(
     "a",
     {
-      href: routeTo({ database: database.name }),
+      href: routeTo({ database: database.name, view: route.view, collection: route.collection }),
       id: `database-${database.name}`,
       class: isCurrent ? "database current" : "database",
       "aria-current": isCurrent ? "true" : undefined,
@@ -76,19 +79,17 @@ function label(lane, current, width) {
     },
     svg("title", {}, `${database.name}: ${from}, ${own}`),
     target,
-    branching,
     svg("circle", { cx: right, cy: y, r: 6.5, class: "head" }),
-    svg("text", { x: right + 16, y: y - 2, class: "name" }, fitting(database.name, width - right - 20)),
+    svg("text", { x: right + 16, y: y - 2, class: "name" }, fitting(database.name, width - right - 16, 8.6)),
     svg(
       "text",
       { x: right + 16, y: y + 14, class: "note" },
-      fitting(`${from} · ${size(database.ownBytes)}`, width - right - 20),
+      fitting(`${from} · ${size(database.ownBytes)}`, width - right - 16, 6.6),
     ),
   );
 }
 
-/** SVG text does not end with dots by itself. About 7 pixels a character. */
-function fitting(text, width) {
-  const room = Math.max(8, Math.floor(width / 6.6));
-  return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
+/** SVG text does not end with dots by itself. */
+function fitting(text, width, characterWidth) {
+  return shortened(text, Math.max(8, Math.floor(width / characterWidth)));
 }

@@ -35,6 +35,11 @@ function isContainer(value) {
   return typeof value === "object" && value !== null && !(value instanceof Date) && !(value instanceof Uint8Array);
 }
 
+/** Neither a list nor any other value: something with fields. */
+export function isObject(value) {
+  return isContainer(value) && !Array.isArray(value);
+}
+
 function toHex(bytes) {
   let hex = "";
   for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");

@@ -4,7 +4,9 @@
 
 mod call;
 mod claims;
+mod draw;
 mod executor;
+mod found;
 mod history;
 mod journal;
 mod model;

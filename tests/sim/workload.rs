@@ -2,23 +2,16 @@
 
 use std::rc::Rc;
 
-use offshoot::engine::op::Condition;
 use offshoot::engine::{CloneOptions, Ended, Existing, Isolation, Side, Snapshot, TransactionOptions, When};
 use offshoot::error::{Error, ErrorCode};
 use offshoot::types::{DatabaseName, Kind, Lsn, Suffix, key};
 
-use crate::call::{Call, Content, IDS, Id, Observed, Shelf, observe};
+use crate::call::{Call, Content, Observed, Shelf, observe};
+use crate::draw::{draw_read, draw_write};
 use crate::history::{Act, Check, Difference, Identity, Outcome, Seen};
 use crate::world::{Handle, Tab, World, is_storage_trouble};
 
-/// Two or three of these fill a block.
-const BLOCK_PADDING: usize = 13_000;
 const CLONES: [&str; 4] = ["one", "two", "three", "four"];
-/// Three of these are over what one stored record holds.
-const SPLIT_PADDING: usize = 25_000;
-/// Five of these are over what one log record holds.
-const BIG_PADDING: usize = 220_000;
-
 pub async fn actor(world: Rc<World>, tab: Rc<Tab>) {
     for _ in 0..world.plan.actions {
         world.executor.sleep(world.random.below(8_000)).await;
@@ -57,7 +50,7 @@ fn unexpected(world: &World, tab: &Tab, error: &Error) {
 async fn any_handle(world: &World, tab: &Tab) -> Option<Handle> {
     if !world.random.chance(350) {
         for _ in 0..3 {
-            if let Some(found) = handle(world, tab, *world.random.pick(&CLONES)).await {
+            if let Some(found) = handle(world, tab, world.random.pick::<&str>(&CLONES)).await {
                 return Some(found);
             }
         }
@@ -379,59 +372,5 @@ pub async fn lineage(world: &World, tab: &Tab, handle: &Handle) {
             world.reading(tab, &handle.identity, Seen::Lineage(names), from, tab.head());
         }
         Err(error) => drop(failed(world, tab, handle, &error)),
-    }
-}
-
-fn draw_ids(world: &World) -> Vec<Id> {
-    let first = world.random.below(IDS.len() as u64) as usize;
-    IDS.into_iter().cycle().skip(first).take(world.random.between(1, 3) as usize).collect()
-}
-
-fn draw_shelf(world: &World) -> Shelf {
-    if world.random.chance(600) { Shelf::Documents } else { Shelf::Entries }
-}
-
-fn draw_read(world: &World) -> Call {
-    let (random, shelf) = (&world.random, draw_shelf(world));
-    match random.below(10) {
-        0..4 => Call::Get(shelf, *random.pick(&IDS)),
-        4 => Call::GetMany(shelf, draw_ids(world)),
-        5 => Call::Count(shelf),
-        6 | 7 => Call::List(shelf),
-        8 => Call::First(shelf, random.between(1, 3) as usize),
-        _ => Call::Last(random.between(1, 3) as usize),
-    }
-}
-
-fn draw_rows(world: &World, ids: Vec<Id>) -> Vec<(Id, Content)> {
-    let (n, by) = (world.random.below(100) as i64, world.mark());
-    ids.into_iter().map(|id| (id, Content { n: Some(n), by: Some(by), padding: 0 })).collect()
-}
-
-fn draw_large(world: &World) -> Call {
-    let (count, padding) = if world.plan.big && world.random.chance(300) {
-        (5, BIG_PADDING)
-    } else {
-        (3, *world.random.pick(&[BLOCK_PADDING, SPLIT_PADDING]))
-    };
-    let mut rows = draw_rows(world, IDS[..count].to_vec());
-    rows.iter_mut().for_each(|(_, content)| content.padding = padding);
-    Call::Put(draw_shelf(world), rows)
-}
-
-fn draw_write(world: &World) -> Call {
-    let (random, shelf) = (&world.random, draw_shelf(world));
-    let id = *random.pick(&IDS);
-    match random.below(100) {
-        0..6 => draw_large(world),
-        6..24 => Call::Put(shelf, draw_rows(world, draw_ids(world))),
-        24..40 => Call::Insert(draw_rows(world, draw_ids(world))),
-        40..68 => Call::Change(shelf, id, random.between(1, 9) as i64, world.mark()),
-        68..74 => Call::Unset(shelf, id),
-        74..82 => {
-            let (_, content) = draw_rows(world, vec![id])[0];
-            Call::SetIf(id, content, *random.pick(&[Condition::IfAbsent, Condition::IfPresent]))
-        }
-        _ => Call::Delete(shelf, draw_ids(world)),
     }
 }

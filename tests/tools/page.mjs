@@ -20,7 +20,7 @@ async function servePageAt(port) {
     return await servePage({ port });
   } catch (error) {
     if (error.code !== "EADDRINUSE") throw error;
-    console.log(`Port ${port} is taken by another program.`);
+    console.log(`Port ${port} is taken. A browser keeps its databases by address: those made there are not seen here.`);
     return servePage();
   }
 }

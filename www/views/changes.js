@@ -1,6 +1,6 @@
 /** What a clone changed since it left its origin, row by row. */
 import { button, element } from "../dom.js";
-import { formatFlat } from "../text.js";
+import { formatFlat, isObject } from "../text.js";
 import { counted, number, shortened } from "../words.js";
 
 const STEP = 50;
@@ -53,23 +53,42 @@ function drawChange(change) {
   return element("li", {}, title, change.op === "update" ? drawUpdate(change) : drawWhole(change));
 }
 
-function drawWhole({ op, before, after }) {
+function drawWhole({ kind, op, before, after }) {
   const tag = op === "insert" ? "ins" : "del";
   return element(
     "p",
     { class: "whole" },
-    element(tag, {}, shortened(formatFlat(op === "insert" ? after : before), 400)),
+    element(tag, {}, shortened(wholeText(kind, op === "insert" ? after : before), 400)),
   );
 }
 
-/** Where both sides are objects, only the fields that differ are shown; their number says what else there is. */
+/** A document's id stands above it already. */
+function wholeText(kind, value) {
+  if (kind === "kv") return formatFlat(value);
+  const { id, ...fields } = value;
+  return formatFlat(fields);
+}
+
+/** Where both sides are objects, only what differs is shown, by its path; how much does not is said. */
 function drawUpdate({ before, after, fields }) {
   if (fields.length === 0) return element("dl", { class: "fields" }, drawField("value", before, after));
   const same = Object.keys(after).filter((name) => name !== "id" && !fields.includes(name)).length;
-  const rows = fields.map((name) => drawField(name, before[name], after[name]));
+  const rows = fields.flatMap((name) => differences(name, before[name], after[name]));
   const rest = same === 0 ? undefined : element("p", { class: "rest" }, `${counted(same, "field")} as before`);
   return element("div", {}, element("dl", { class: "fields" }, rows), rest);
 }
+
+/** Looks into objects for the fields in them that differ. Lists are shown whole: their places mean nothing. */
+function differences(path, before, after) {
+  if (!isObject(before) || !isObject(after)) return [drawField(path, before, after)];
+  const names = new Set([...Object.keys(after), ...Object.keys(before)]);
+  const inner = [...names].filter((name) => textOf(before[name]) !== textOf(after[name]));
+  // Only their order differs.
+  if (inner.length === 0) return [drawField(path, before, after)];
+  return inner.flatMap((name) => differences(`${path}.${name}`, before[name], after[name]));
+}
+
+const textOf = (value) => (value === undefined ? undefined : formatFlat(value));
 
 function drawField(name, before, after) {
   const sides = [];

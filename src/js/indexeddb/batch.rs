@@ -9,7 +9,7 @@ use indexed_db_futures::transaction::{TransactionDurability, TransactionMode, Tr
 use indexed_db_futures::typed_array::Uint8ArraySlice;
 
 use super::connection::Connection;
-use super::deadline::Deadline;
+use super::deadline::{self, Deadline};
 use super::failure::Failure;
 use crate::storage::{Batch, Durability, Space};
 
@@ -47,7 +47,11 @@ pub async fn write(connection: &Connection, batch: &Batch) -> Result<bool, Failu
     }
     send(batch, store)?;
     let system = transaction.as_sys().clone();
-    match transaction.commit().await {
+    // Once `commit()` was called nobody can abort any more. The host goes on by itself, and nobody waits for ever.
+    let Some(committed) = deadline::within(deadline::WAIT, transaction.commit()).await else {
+        return Err(Failure::late("the write may still be done; waiting for it"));
+    };
+    match committed {
         Ok(()) => Ok(true),
         Err(error) => {
             let failure = Failure::of_commit(error, system.error(), deadline.is_over());

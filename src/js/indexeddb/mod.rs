@@ -10,15 +10,16 @@ mod deadline;
 mod failure;
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
 
 use indexed_db_futures::KeyRange;
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::prelude::*;
+use indexed_db_futures::transaction::Transaction;
 use indexed_db_futures::typed_array::Uint8Array;
 
 use connection::{Connection, Purpose};
-use deadline::Deadline;
 use failure::Failure;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -83,19 +84,20 @@ async fn read_records(
     names: &[String],
 ) -> std::result::Result<Vec<Option<Vec<u8>>>, Failure> {
     let transaction = connection.database().transaction(space.as_str()).build()?;
-    let _deadline = Deadline::of(transaction.as_sys());
     let store = transaction.object_store(space.as_str())?;
     // All requests go out at once; their answers come in the order in which they were asked.
     let mut requests = Vec::with_capacity(names.len());
     for name in names {
         requests.push(store.get::<Uint8Array, _, _>(name.as_str()).primitive()?);
     }
-    let mut records = Vec::with_capacity(names.len());
-    for request in requests {
-        records.push(request.await?.map(Vec::from));
-    }
-    transaction.commit().await?;
-    Ok(records)
+    finish(&transaction, async {
+        let mut records = Vec::with_capacity(names.len());
+        for request in requests {
+            records.push(request.await?.map(Vec::from));
+        }
+        Ok(records)
+    })
+    .await
 }
 
 async fn list_records(
@@ -110,15 +112,28 @@ async fn list_records(
         None => KeyRange::LowerBound(from, false),
     };
     let transaction = connection.database().transaction(space.as_str()).build()?;
-    let _deadline = Deadline::of(transaction.as_sys());
     let store = transaction.object_store(space.as_str())?;
     let limit = range.limit as u32;
     let names = store.get_all_keys::<String>().with_query::<String, _>(query.clone()).with_limit(limit).primitive()?;
     let values = store.get_all::<Uint8Array>().with_query::<String, _>(query).with_limit(limit).primitive()?;
-    let names: Vec<String> = names.await?.collect::<std::result::Result<_, _>>()?;
-    let values: Vec<Uint8Array> = values.await?.collect::<std::result::Result<_, _>>()?;
-    transaction.commit().await?;
-    Ok(names.into_iter().zip(values.into_iter().map(Vec::from)).collect())
+    finish(&transaction, async {
+        let names: Vec<String> = names.await?.collect::<std::result::Result<_, _>>()?;
+        let values: Vec<Uint8Array> = values.await?.collect::<std::result::Result<_, _>>()?;
+        Ok(names.into_iter().zip(values.into_iter().map(Vec::from)).collect())
+    })
+    .await
+}
+
+/// Waits for the answers of a reading transaction that has sent all its requests. It commits at once, so that a tab
+/// which is frozen before the answers come holds up nobody: a reader that stays open stops every writer.
+#[expect(deprecated, reason = "web-sys marks `commit`, and names nothing to take its place")]
+async fn finish<T>(
+    transaction: &Transaction<'_>,
+    answers: impl Future<Output = std::result::Result<T, Failure>>,
+) -> std::result::Result<T, Failure> {
+    // Refused only if the transaction has ended already, which the answers tell.
+    let _ = transaction.as_sys().commit();
+    deadline::within(deadline::WAIT, answers).await.unwrap_or_else(|| Err(Failure::late("the read")))
 }
 
 impl Storage for IndexedDb {

@@ -1,0 +1,221 @@
+//! What seeds have found, each as a small test of its own: one tab is held where another must not come between, and
+//! does.
+//! does.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+
+use offshoot::engine::{CloneOptions, Database, OpenOptions, Store, When};
+use offshoot::error::Result;
+use offshoot::storage::{Batch, ListRange, Listed, LocalFuture, MemoryDisk, MemoryStorage, Space, Storage};
+use offshoot::types::{DatabaseName, Lsn};
+
+use crate::call::{Call, Content, Observed, Shelf, observe};
+use crate::executor::{Owner, WORLD};
+use crate::platform::SimulatedPlatform;
+use crate::world::World;
+
+/// Where a tab is held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Read(Space),
+    List(Space),
+    Write,
+}
+
+type Intrusion = (Moment, LocalFuture<'static, ()>);
+
+/// A connection before whose next request of one kind something else is done.
+struct HeldStorage {
+    inner: MemoryStorage,
+    intrusion: Rc<RefCell<Option<Intrusion>>>,
+}
+
+impl HeldStorage {
+    async fn hold(&self, moment: Moment) {
+        let is_now = self.intrusion.borrow().as_ref().is_some_and(|(when, _)| *when == moment);
+        let intrusion = if is_now { self.intrusion.take() } else { None };
+        if let Some((_, intrusion)) = intrusion {
+            intrusion.await;
+        }
+    }
+}
+
+impl Storage for HeldStorage {
+    fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
+        Box::pin(async move {
+            self.hold(Moment::Read(space)).await;
+            self.inner.read(space, names).await
+        })
+    }
+
+    fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
+        Box::pin(async move {
+            self.hold(Moment::List(space)).await;
+            self.inner.list(space, range).await
+        })
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            self.hold(Moment::Write).await;
+            self.inner.write(batch).await
+        })
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.inner.close()
+    }
+}
+
+/// A disk on which tabs are opened, each with the means to hold it.
+#[derive(Clone)]
+struct Scene {
+    world: Rc<World>,
+    disk: MemoryDisk,
+    tabs: Rc<Cell<u32>>,
+    /// Milliseconds of history to keep.
+    retain: Rc<Cell<u64>>,
+}
+
+impl Scene {
+    async fn open_held(&self, intrusion: Rc<RefCell<Option<Intrusion>>>) -> Rc<Store> {
+        self.tabs.set(self.tabs.get() + 1);
+        let (tab, skew) = (self.tabs.get(), Rc::default());
+        let platform = Rc::new(SimulatedPlatform { world: Rc::downgrade(&self.world), tab, skew });
+        let storage = Rc::new(HeldStorage { inner: MemoryStorage::open(&self.disk), intrusion });
+        let options = OpenOptions { retain: Some(self.retain.get()), cache_bytes: 0, ..OpenOptions::default() };
+        Store::open(platform, storage, options).await.expect("the store opens")
+    }
+
+    async fn open(&self) -> Rc<Store> {
+        self.open_held(Rc::default()).await
+    }
+}
+
+fn run<F: Future<Output = ()> + 'static>(body: impl FnOnce(Scene) -> F) {
+    let world = World::new(0, false);
+    let ended = Rc::new(Cell::new(false));
+    let scene = Scene { world: world.clone(), disk: MemoryDisk::new(), tabs: Rc::default(), retain: Rc::default() };
+    let (body, end) = (body(scene), ended.clone());
+    let task = async move {
+        body.await;
+        end.set(true);
+    };
+    world.executor.spawn(WORLD, Box::pin(task));
+    assert!(world.executor.run() && ended.get(), "the test comes to its end");
+    world.clear();
+}
+
+async fn database(store: &Rc<Store>, name: &str) -> Rc<Database> {
+    store.database(&DatabaseName::new(name).expect("a good name")).await.expect("it is there")
+}
+
+/// Puts the document `a`, too large for one block, and returns the commit.
+async fn put(database: &Rc<Database>, n: i64) -> Lsn {
+    let call = Call::Put(Shelf::Documents, vec![("a", Content { n: Some(n), by: None, padding: 25_000 })]);
+    database.write(call.op(None), None).await.expect("it is written").1.expect("it is a commit")
+}
+
+async fn get(database: &Rc<Database>) -> Option<i64> {
+    let answer = database.run(Call::Get(Shelf::Documents, "a").op(None), None).await.expect("it is read");
+    match observe(answer).0 {
+        Observed::Value(value) => value.and_then(|content| content.n),
+        other => panic!("a document is a value, not {other:?}"),
+    }
+}
+
+/// Nothing of the store's beginning is left after the first checkpoint, so a tab that slept must find the closed epoch.
+#[test]
+fn a_tab_that_slept_through_the_first_checkpoint_does_not_make_the_store_anew() {
+    run(async |scene| {
+        let (intrusion, other) = (Rc::new(RefCell::default()), scene.clone());
+        let meanwhile = async move {
+            let store = other.open().await;
+            put(&database(&store, "main").await, 7).await;
+            store.maintain().await.expect("a checkpoint");
+        };
+        intrusion.replace(Some((Moment::Write, Box::pin(meanwhile) as LocalFuture<'static, ()>)));
+        let late = scene.open_held(intrusion).await;
+        assert_eq!(get(&database(&late, "main").await).await, Some(7));
+        let manifests = ListRange { from: Some("manifest/".into()), before: Some("manifest0".into()), limit: 9 };
+        assert_eq!(scene.disk.list(Space::Meta, &manifests).len(), 1, "one manifest names everything");
+        assert_eq!(scene.disk.read(Space::Log, "00000000000001-0000"), None, "what was trimmed stays away");
+    });
+}
+
+/// SEMANTICS R4: between a tab's last look and its raising of the floor another tab may pin what lies below it.
+#[test]
+fn a_vacuum_knows_a_clone_that_another_tab_made_just_before() {
+    run(async |scene| {
+        let (cleaner, cloner) = (scene.open().await, scene.open().await);
+        let main = database(&cleaner, "main").await;
+        let old = put(&main, 1).await;
+        put(&main, 2).await;
+        cloner.refresh().await.expect("it is told");
+        let (at, name) = (Some(When::Version(old)), Some(DatabaseName::new("past").expect("a good name")));
+        let options = CloneOptions { at, ..CloneOptions::default() };
+        database(&cloner, "main").await.create_clone(name, options).await.expect("a clone");
+        cleaner.compact_all().await.expect("a vacuum");
+        assert_eq!(get(&database(&scene.open().await, "past").await).await, Some(1));
+    });
+}
+
+/// What one compaction chose, another may have merged before it begins: the same versions must not stand in two runs.
+#[test]
+fn runs_that_another_tab_has_merged_are_not_merged_again() {
+    const OTHER: Owner = 2;
+    run(async |scene| {
+        scene.retain.set(u64::MAX);
+        let (intrusion, frozen) = (Rc::new(RefCell::default()), Rc::new(RefCell::default()));
+        let (one, other) = (scene.open_held(intrusion.clone()).await, scene.open_held(frozen.clone()).await);
+        for n in 0..3 {
+            put(&database(&one, "main").await, n).await;
+            one.maintain().await.expect("a checkpoint");
+        }
+        let world = scene.world.clone();
+        let meanwhile = async move {
+            other.refresh().await.expect("it is told");
+            put(&database(&other, "main").await, 3).await;
+            // Its fourth run makes it merge all of them; then it freezes, before it deletes their blocks.
+            let executor = world.executor.clone();
+            let freeze = async move {
+                executor.freeze(OTHER);
+                executor.sleep(1).await;
+            };
+            frozen.replace(Some((Moment::List(Space::Jobs), Box::pin(freeze) as LocalFuture<'static, ()>)));
+            let merge = async move { other.maintain().await.expect("it never ends") };
+            world.executor.spawn(OTHER, Box::pin(merge));
+            world.executor.sleep(1_000_000).await;
+            assert!(frozen.borrow().is_none(), "it has merged");
+        };
+        intrusion.replace(Some((Moment::List(Space::Meta), Box::pin(meanwhile) as LocalFuture<'static, ()>)));
+        one.compact_all().await.expect("a compaction that comes too late is no error");
+        assert!(intrusion.borrow().is_none(), "the other tab came between");
+        let fresh = scene.open().await;
+        fresh.compact_all().await.expect("a compaction, in which each version is met once");
+        assert_eq!(get(&database(&fresh, "main").await).await, Some(3));
+    });
+}
+
+/// A plain read has no LSN to keep to: overtaken by another tab's vacuum, it reads what is there now.
+#[test]
+fn a_read_that_a_vacuum_overtakes_reads_the_present() {
+    run(async |scene| {
+        let intrusion = Rc::new(RefCell::default());
+        let (reader, other) = (scene.open_held(intrusion.clone()).await, scene.open().await);
+        let main = database(&reader, "main").await;
+        put(&main, 1).await;
+        reader.compact_all().await.expect("a compaction");
+        assert_eq!(get(&main).await, Some(1), "from here on it knows where to look");
+        let meanwhile = async move {
+            other.refresh().await.expect("it is told");
+            put(&database(&other, "main").await, 2).await;
+            other.compact_all().await.expect("a vacuum");
+        };
+        intrusion.replace(Some((Moment::Read(Space::Blocks), Box::pin(meanwhile) as LocalFuture<'static, ()>)));
+        assert_eq!(get(&main).await, Some(2));
+        assert!(intrusion.borrow().is_none(), "the other tab came between");
+    });
+}
