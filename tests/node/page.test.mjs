@@ -94,7 +94,7 @@ test("an address that nobody made shows main, or what can be made out", () => {
   assert.deepEqual(readRoute("#/main/rows/a?at=yesterday"), { database: "main", view: "rows", collection: "a" });
 });
 
-test("in the picture clones stand below their origin, those of later points nearer, and no line crosses another", () => {
+test("in the picture clones stand below their origin, later points nearer, and no lines cross", () => {
   const databases = [
     { name: "late", origin: "main", asOf: "09" },
     { name: "early", origin: "main", asOf: "02" },
