@@ -28,6 +28,8 @@ class Page {
 
   async start() {
     addEventListener("hashchange", () => {
+      // Back and Forward work while a dialog is open; it belongs to what was shown before.
+      for (const dialog of document.querySelectorAll("dialog")) dialog.close();
       this.say(this.#newsOfNext);
       this.#newsOfNext = "";
       this.refresh();

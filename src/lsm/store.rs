@@ -181,11 +181,13 @@ impl Lsm {
     /// Opens the store on `storage`; makes it, with `genesis` as its first commit, if there is none.
     pub async fn open(storage: Rc<dyn Storage>, store_id: u64, genesis: Commit, cache_bytes: usize) -> Result<Lsm> {
         // Between not finding a store and making it another tab can make it: then it is there the next time.
+        let mut is_lost = false;
         for _ in 0..8 {
             let Some(manifest) = tail::read_manifest(&*storage).await? else {
-                create(&*storage, Manifest::first(store_id), genesis.clone()).await?;
+                is_lost = !create(&*storage, Manifest::first(store_id), genesis.clone()).await?;
                 continue;
             };
+            is_lost = false;
             let state = State::new(manifest, cache_bytes);
             let lsm = Lsm { storage: storage.clone(), state: RefCell::new(state) };
             match lsm.read_tail().await? {
@@ -195,6 +197,9 @@ impl Lsm {
                 }
                 tail::Tail::Trimmed => continue,
             }
+        }
+        if is_lost {
+            return Err(Error::new(ErrorCode::StorageCorrupt, "the store is there and its manifest is not"));
         }
         Err(Error::new(ErrorCode::StorageUnavailable, "the store changes faster than it can be opened"))
     }

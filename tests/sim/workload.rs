@@ -12,6 +12,7 @@ use crate::history::{Act, Check, Difference, Identity, Outcome, Seen};
 use crate::world::{Handle, Tab, World, is_storage_trouble};
 
 const CLONES: [&str; 4] = ["one", "two", "three", "four"];
+
 pub async fn actor(world: Rc<World>, tab: Rc<Tab>) {
     for _ in 0..world.plan.actions {
         world.executor.sleep(world.random.below(8_000)).await;
