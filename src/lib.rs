@@ -1,16 +1,13 @@
 //! Offshoot: a database for browsers and the edge. Documents and key-value data, serializable transactions, and clones
-//! of
-//! whole databases in constant time.
+//! of whole databases in constant time.
 //!
 //! # Bird's eye view
 //! A clone is a database whose bottom level is another database at an LSN. Each database owns a *layer* of versions. A
 //! snapshot is a *path* of levels, newest first, fixed when it is taken: `draft@57 > main@42`. A point read asks each
-//! level
-//! in turn (`engine/read.rs`): a value answers, a tombstone answers "absent", nothing found asks the next.
+//! level in turn (`engine/read.rs`): a value answers, a tombstone answers "absent", nothing found asks the next.
 //!
 //! Reading is synchronous over what is in memory. What is not there is named (`lsm::Fault::Need`), fetched, and the
-//! reading
-//! done again; so a hot read is one call into the module and no promise.
+//! reading done again; so a hot read is one call into the module and no promise.
 //!
 //! Writing goes through one task, the pipeline (`engine/pipeline.rs`). A call is evaluated right where its commit will
 //! stand, on what stands before it, so a single call never conflicts; a transaction's reads are validated there
@@ -55,10 +52,8 @@
 //! # What stands, and what does not yet
 //! Stages (a) to (f): toolchain, types, storage, log, transactions, clones, the JavaScript API in Node and workerd on
 //! memory, IndexedDB, runs, compaction, history floor and vacuum. Not yet: the witness outside the store and `repair`,
-//! the
-//! head mark, closing connections on `pagehide`, the fixture of format 1, tests in Firefox and WebKit, benchmarks, and
-//! the
-//! cross-tab queue for transactions that lose often (in one tab it is there).
+//! the head mark, closing connections on `pagehide`, the fixture of format 1, tests in Firefox and WebKit, benchmarks,
+//! and the cross-tab queue for transactions that lose often (in one tab it is there).
 
 pub mod engine;
 pub mod error;

@@ -1,10 +1,8 @@
 //! The catalog: databases as rows of the store's own layer, versioned like all rows.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode};
 use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeView};
+use crate::types::fields::Field;
 use crate::types::row::{prefix, prefix_end, row, split_name};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
 
@@ -12,14 +10,20 @@ pub const DATABASES: &str = "databases";
 const SETTINGS: &str = "settings";
 
 /// Where a clone began: a database's name, resolved as the catalog was at that LSN.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Origin {
     pub name: String,
     pub as_of: u64,
 }
 
+impl Origin {
+    fn to_field(&self) -> Field<'_> {
+        Field::List(vec![Field::Text(&self.name), Field::Number(self.as_of)])
+    }
+}
+
 /// A database's row, under its name. New fields come last, with a default.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DatabaseRow {
     /// Tells a database from one made later under its name.
     pub id: u64,
@@ -29,19 +33,51 @@ pub struct DatabaseRow {
     pub created: Option<u64>,
     pub created_at: u64,
     /// All rows of its origin were copied, and the link was cut.
-    #[serde(default)]
     pub materialized: bool,
     /// When a clone drops itself, in milliseconds since 1970.
-    #[serde(default)]
     pub expires_at: Option<u64>,
     /// A clone without a name of its own: it goes when its handle closes.
-    #[serde(default)]
     pub temporary: bool,
 }
 
 impl DatabaseRow {
     pub fn layer(&self) -> LayerId {
         LayerId(self.layer)
+    }
+
+    pub fn encode(&self) -> Version {
+        let fields = Field::List(vec![
+            Field::Number(self.id),
+            Field::Number(self.layer),
+            self.origin.as_ref().map_or(Field::Nil, Origin::to_field),
+            Field::optional(self.created),
+            Field::Number(self.created_at),
+            Field::Flag(self.materialized),
+            Field::optional(self.expires_at),
+            Field::Flag(self.temporary),
+        ]);
+        Version::value(fields.encode())
+    }
+
+    pub fn decode(found: &Found) -> Attempt<DatabaseRow> {
+        DatabaseRow::read(found.value()).ok_or_else(|| unreadable(found))
+    }
+
+    fn read(value: &[u8]) -> Option<DatabaseRow> {
+        let mut fields = Field::decode(value)?;
+        Some(DatabaseRow {
+            id: fields.number()?,
+            layer: fields.number()?,
+            origin: match fields.optional_list()? {
+                Some(mut link) => Some(Origin { name: link.text()?.to_string(), as_of: link.number()? }),
+                None => None,
+            },
+            created: fields.optional()?,
+            created_at: fields.number()?,
+            materialized: fields.flag()?,
+            expires_at: fields.optional()?,
+            temporary: fields.flag()?,
+        })
     }
 }
 
@@ -73,24 +109,15 @@ pub fn setting_row(name: &str) -> Vec<u8> {
     row(LayerId::CATALOG, Suffix::named(SETTINGS, Kind::Catalog, name).as_bytes())
 }
 
-pub fn encode<T: Serialize>(value: &T) -> Result<Version> {
-    rmp_serde::to_vec(value)
-        .map(Version::value)
-        .map_err(|error| Error::new(ErrorCode::Internal, format!("a catalog row cannot be encoded: {error}")))
-}
-
-pub fn decode<T: DeserializeOwned>(found: &Found) -> Attempt<T> {
-    let value = found.version.here().expect("BUG: a row was read whole");
-    rmp_serde::from_slice(value).map_err(|error| {
-        Fault::Error(Error::corrupt(format!("a catalog row cannot be decoded: {error}. lsn={}", found.lsn)))
-    })
+fn unreadable(found: &Found) -> Fault {
+    Error::corrupt(format!("a catalog row cannot be decoded. lsn={}", found.lsn)).into()
 }
 
 /// The database `name` as it was at `at`.
 pub fn find(view: TreeView<'_>, name: &DatabaseName, at: Lsn) -> Attempt<Option<Entry>> {
     match view.get(&database_row(name), at)? {
         Some(found) if !found.version.is_tombstone() => {
-            Ok(Some(Entry { name: name.clone(), row: decode(&found)?, lsn: found.lsn }))
+            Ok(Some(Entry { name: name.clone(), row: DatabaseRow::decode(&found)?, lsn: found.lsn }))
         }
         _ => Ok(None),
     }
@@ -121,7 +148,7 @@ pub fn list(view: TreeView<'_>, at: Lsn) -> Attempt<Vec<Entry>> {
         }
         let (_, suffix) = crate::types::row::split_row(&next.row);
         let name = split_name(suffix).ok_or_else(|| Error::corrupt("a catalog row has no name"))?;
-        all.push(Entry { name: DatabaseName::new(name)?, row: decode(&found)?, lsn: found.lsn });
+        all.push(Entry { name: DatabaseName::new(name)?, row: DatabaseRow::decode(&found)?, lsn: found.lsn });
     }
     Ok(all)
 }
@@ -132,10 +159,18 @@ pub fn dependents(all: &[Entry], name: &DatabaseName) -> Vec<String> {
     all.iter().filter(reads_it).map(|entry| entry.name.to_string()).collect()
 }
 
+/// A setting of the store, as a row's version.
+pub fn encode_setting(number: u64) -> Version {
+    Version::value(Field::List(vec![Field::Number(number)]).encode())
+}
+
 /// The store's setting `name` at `at`.
-pub fn setting<T: DeserializeOwned>(view: TreeView<'_>, name: &str, at: Lsn) -> Attempt<Option<T>> {
+pub fn setting(view: TreeView<'_>, name: &str, at: Lsn) -> Attempt<Option<u64>> {
     match view.get(&setting_row(name), at)? {
-        Some(found) if !found.version.is_tombstone() => decode(&found).map(Some),
+        Some(found) if !found.version.is_tombstone() => {
+            let number = Field::decode(found.value()).and_then(|mut fields| fields.number());
+            number.ok_or_else(|| unreadable(&found)).map(Some)
+        }
         _ => Ok(None),
     }
 }

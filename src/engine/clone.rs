@@ -99,7 +99,7 @@ impl Database {
             let (created, materialized, expires_at) = (None, false, None);
             let row =
                 DatabaseRow { id, layer: layer.0, origin, created, created_at, materialized, expires_at, temporary };
-            let change = Change(catalog::database_row(&made), catalog::encode(&row)?.encode());
+            let change = Change(catalog::database_row(&made), row.encode().encode());
             Ok(((), vec![change]))
         };
         self.store.commit(self.store.durability, evaluate).await?;

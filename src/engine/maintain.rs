@@ -1,8 +1,7 @@
 //! The work that nobody waits for: moving the log into runs, merging runs, dropping what nobody can read.
 //!
 //! It runs beside commits and reads, in slices, and touches what they see only by swapping the manifest, in the
-//! pipeline's
-//! turn. Two tabs that do it at once lose only work: the manifest's version guards every swap.
+//! pipeline's turn. Two tabs that do it at once lose only work: the manifest's version guards every swap.
 
 use std::rc::Rc;
 
@@ -120,7 +119,7 @@ impl Store {
                 oldest_kept(state, view, agreed.saturating_sub(retain))
             })
             .await?;
-        let reading = self.reading.borrow().keys().next().copied().unwrap_or(Lsn::MAX);
+        let reading = self.reading.borrow().iter().min().copied().unwrap_or(Lsn::MAX);
         Ok(floor.min(checkpoint).min(reading))
     }
 }

@@ -1,6 +1,6 @@
 //! The one task of an engine that commits. Calls and transactions queue here; those that wait together are written as
-//! one
-//! record. Each is evaluated right where its commit stands, on what stands before it, so a single call never conflicts.
+//! one record. Each is evaluated right where its commit stands, on what stands before it, so a single call never
+//! conflicts.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::lsm::{
     Written, job_place,
 };
 use crate::planted::{self, Bug};
-use crate::storage::{Batch, Durability};
+use crate::storage::{Batch, Durability, LocalFuture};
 use crate::types::row::{push_lsn, row};
 use crate::types::{Bytes, LayerId, Lsn, Suffix, Version, limits};
 
@@ -107,15 +107,18 @@ impl Store {
         Ok(answer.is_some())
     }
 
-    async fn submit(self: &Rc<Store>, work: Work, durability: Durability) -> Result<Option<Lsn>> {
-        self.check_open()?;
-        let (reply, answer) = oneshot::channel();
-        self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None });
-        if !self.pumping.replace(true) {
-            let store = self.clone();
-            self.platform.spawn(Box::pin(async move { store.pump().await }));
-        }
-        answer.await.unwrap_or_else(|_| Err(Error::new(ErrorCode::Closed, "the store was closed")))
+    /// Boxed, so that callers of every type share its code.
+    fn submit(self: &Rc<Store>, work: Work, durability: Durability) -> LocalFuture<'_, Result<Option<Lsn>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let (reply, answer) = oneshot::channel();
+            self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None });
+            if !self.pumping.replace(true) {
+                let store = self.clone();
+                self.platform.spawn(Box::pin(async move { store.pump().await }));
+            }
+            answer.await.unwrap_or_else(|_| Err(Error::new(ErrorCode::Closed, "the store was closed")))
+        })
     }
 
     async fn pump(self: Rc<Store>) {
@@ -189,11 +192,7 @@ impl Store {
     /// A named block was not found: takes in the present manifest, or says that the block is lost.
     pub(super) async fn look_again(self: &Rc<Store>, gone: crate::lsm::BlockReference) -> Result<()> {
         self.lsm.refresh().await?;
-        if self.lsm.is_lost(gone).await? {
-            let name = gone.address.name();
-            return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));
-        }
-        Ok(())
+        self.lsm.check_lost(gone).await
     }
 
     fn requeue(&self, jobs: Vec<Job>) {

@@ -68,8 +68,7 @@ struct Lane<'a> {
 }
 
 /// Walks the visible rows of `range` in order: each key once, the topmost version wins, tombstones hide (SEMANTICS R2,
-/// R3).
-/// `own` are a transaction's writes, above all levels.
+/// R3). `own` are a transaction's writes, above all levels.
 pub fn scan(
     view: TreeView<'_>,
     levels: &[Level],

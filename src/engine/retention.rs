@@ -2,7 +2,7 @@
 
 use super::catalog::{self, DatabaseRow};
 use crate::error::Error;
-use crate::lsm::{Attempt, LayerPins, Retention, RowRange, TreeView, VersionCursor};
+use crate::lsm::{Attempt, Retention, RowRange, TreeView, VersionCursor};
 use crate::planted::{self, Bug};
 use crate::types::row::{prefix, prefix_end, row, split_internal};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, Version};
@@ -10,8 +10,8 @@ use crate::types::{DatabaseName, Kind, LayerId, Lsn, Version};
 /// The pins of all catalog versions that can still be read. Whoever would pin more must first find the floor as it is:
 /// raising it closed the epoch, so no commit that did not see it can follow.
 pub fn retention(view: TreeView<'_>, floor: Lsn) -> Attempt<Retention> {
-    let mut retention = Retention { floor, ..Retention::default() };
-    retention.layers.insert(LayerId::CATALOG, LayerPins::new(true));
+    let mut retention = Retention::new(floor);
+    retention.layer(LayerId::CATALOG);
     let range = RowRange {
         from: row(LayerId::CATALOG, &prefix(catalog::DATABASES, Kind::Catalog)),
         before: row(LayerId::CATALOG, &prefix_end(catalog::DATABASES, Kind::Catalog)),
@@ -30,7 +30,7 @@ pub fn retention(view: TreeView<'_>, floor: Lsn) -> Attempt<Retention> {
             if Version::is_encoded_tombstone(&encoded) {
                 continue;
             }
-            let row = catalog::decode(&view.whole(lsn, &encoded)?)?;
+            let row = DatabaseRow::decode(&view.whole(lsn, &encoded)?)?;
             pin(view, &mut retention, row)?;
         }
     }
@@ -38,20 +38,19 @@ pub fn retention(view: TreeView<'_>, floor: Lsn) -> Attempt<Retention> {
 }
 
 /// Pins what a database reads: its layer from the floor on, and each layer below at the link's LSN, with the catalog
-/// that
-/// resolves the link.
+/// that resolves the link.
 fn pin(view: TreeView<'_>, retention: &mut Retention, database: DatabaseRow) -> Attempt<()> {
     let mut at = None;
     let mut row = database;
     loop {
-        let pins = retention.layers.entry(row.layer()).or_insert_with(|| LayerPins::new(true));
+        let pins = retention.layer(row.layer());
         pins.is_root &= row.origin.is_none();
         if let Some(at) = at.filter(|_| !planted::is(Bug::PinnedVersionVacuumed)) {
             pins.pin(at);
         }
         let Some(origin) = row.origin else { return Ok(()) };
         let as_of = Lsn(origin.as_of);
-        retention.layers.entry(LayerId::CATALOG).or_insert_with(|| LayerPins::new(true)).pin(as_of);
+        retention.layer(LayerId::CATALOG).pin(as_of);
         let name = DatabaseName::new(&origin.name)?;
         let lost = || Error::corrupt(format!("a clone's origin is gone. origin={name}, version={as_of}"));
         row = catalog::find(view, &name, as_of)?.ok_or_else(lost)?.row;

@@ -1,7 +1,7 @@
 //! One opened store: its engine's state, how it is read, and how it closes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use super::catalog::{self, DatabaseRow};
@@ -10,9 +10,9 @@ use super::id::IdMaker;
 use super::pipeline::Job;
 use super::turn::Turns;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change, Commit, Fault, Loaded, Lsm, State, TreeView};
+use crate::lsm::{Attempt, BlockReference, Change, Commit, Fault, Loaded, Lsm, State, TreeView};
 use crate::platform::Platform;
-use crate::storage::{Durability, Storage};
+use crate::storage::{Durability, LocalFuture, Storage};
 use crate::types::{DatabaseName, Lsn};
 
 /// How far back `at()` reaches, beyond what clones pin, unless the store says otherwise.
@@ -63,8 +63,8 @@ pub struct Store {
     /// Handles to close when their database is dropped, here or in another tab.
     handles: RefCell<Vec<Weak<Database>>>,
     seen_catalog: Cell<Lsn>,
-    /// LSNs that open snapshots and transactions of this engine read at: its own vacuum spares them.
-    pub(super) reading: RefCell<BTreeMap<Lsn, u32>>,
+    /// LSNs that open snapshots and transactions of this engine read at, in no order: its own vacuum spares them.
+    pub(super) reading: RefCell<Vec<Lsn>>,
     pub(super) maintaining: Cell<bool>,
     /// The clock when this engine opened, and what an earlier opening wrote down.
     pub(super) opened_at: u64,
@@ -104,7 +104,7 @@ impl Store {
             if now == retain {
                 return Ok(((), Vec::new()));
             }
-            let version = catalog::encode(&retain)?.encode();
+            let version = catalog::encode_setting(retain).encode();
             Ok(((), vec![Change(catalog::setting_row(RETAIN_SETTING), version)]))
         };
         self.commit(self.durability, set).await.map(drop)
@@ -157,15 +157,18 @@ impl Store {
                 Err(Fault::Error(error)) => return Err(error),
                 Err(Fault::Need(needed)) => needed,
             };
-            if let Some(gone) = self.lsm.load(&needed, &loaded).await? {
-                // Taking in another manifest is the pipeline's turn; whether the block is lost is asked after it.
-                self.refresh().await?;
-                if self.lsm.is_lost(gone).await? {
-                    let name = gone.address.name();
-                    return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));
-                }
-            }
+            self.fetch(&needed, &loaded).await?;
         }
+    }
+
+    /// Brings blocks into memory. Boxed: `read` is in the module once for each type that it gives, and this is not.
+    fn fetch<'a>(self: &'a Rc<Store>, needed: &'a [BlockReference], loaded: &'a Loaded) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let Some(gone) = self.lsm.load(needed, loaded).await? else { return Ok(()) };
+            // Taking in another manifest is the pipeline's turn; whether the block is lost is asked after it.
+            self.refresh().await?;
+            self.lsm.check_lost(gone).await
+        })
     }
 
     pub fn stats(&self) -> Stats {
@@ -207,7 +210,7 @@ impl Store {
 
     /// Notes that something reads at `lsn`, for as long as the hold is kept.
     pub(super) fn hold(self: &Rc<Store>, lsn: Lsn) -> Hold {
-        *self.reading.borrow_mut().entry(lsn).or_default() += 1;
+        self.reading.borrow_mut().push(lsn);
         Hold { store: self.clone(), lsn }
     }
 
@@ -250,11 +253,8 @@ pub(super) struct Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut reading = self.store.reading.borrow_mut();
-        let count = reading.get_mut(&self.lsn).expect("BUG: what is held is noted");
-        *count -= 1;
-        if *count == 0 {
-            reading.remove(&self.lsn);
-        }
+        let held = reading.iter().rposition(|lsn| *lsn == self.lsn).expect("BUG: what is held is noted");
+        reading.swap_remove(held);
     }
 }
 
@@ -271,7 +271,7 @@ fn genesis(platform: &dyn Platform) -> Result<Commit> {
         expires_at: None,
         temporary: false,
     };
-    let change = Change(catalog::database_row(&DatabaseName::main()), catalog::encode(&main)?.encode());
+    let change = Change(catalog::database_row(&DatabaseName::main()), main.encode().encode());
     Ok(Commit { id: platform.random(), time: now, changes: vec![change], run: None, unsent: false })
 }
 

@@ -1,7 +1,8 @@
-//! Blocks in memory, up to a budget: the least recently used go first, at the latest when the next one comes.
+//! Blocks in memory, up to a budget. The oldest go first, but for those used since they were last looked at: they get a
+//! second chance, so that a hit costs no bookkeeping.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::block::Block;
@@ -9,15 +10,15 @@ use super::fault::BlockAddress;
 
 struct Slot {
     block: Rc<Block>,
-    used: u64,
+    is_used: bool,
 }
 
 #[derive(Default)]
 struct State {
     slots: HashMap<BlockAddress, Slot>,
-    by_use: BTreeMap<u64, BlockAddress>,
+    /// The addresses of all slots, the next to be looked at first.
+    queue: VecDeque<BlockAddress>,
     bytes: usize,
-    clock: u64,
     hits: u64,
     misses: u64,
 }
@@ -47,13 +48,7 @@ impl BlockCache {
             return None;
         };
         state.hits += 1;
-        state.clock += 1;
-        // Within the newest few the order does not matter, and a hot block is spared the bookkeeping.
-        if state.clock - slot.used > 64 {
-            state.by_use.remove(&slot.used);
-            slot.used = state.clock;
-            state.by_use.insert(slot.used, address);
-        }
+        slot.is_used = true;
         Some(slot.block.clone())
     }
 
@@ -62,29 +57,32 @@ impl BlockCache {
         if state.slots.contains_key(&address) {
             return;
         }
-        state.clock += 1;
-        let used = state.clock;
         state.bytes += block.size();
-        state.by_use.insert(used, address);
-        state.slots.insert(address, Slot { block, used });
-        while state.bytes > self.budget && state.slots.len() > 1 {
-            let (_, oldest) = state.by_use.pop_first().expect("BUG: every slot has its use");
-            let slot = state.slots.remove(&oldest).expect("BUG: every use has its slot");
-            state.bytes -= slot.block.size();
+        while state.bytes > self.budget {
+            let Some(oldest) = state.queue.pop_front() else { break };
+            let slot = state.slots.get_mut(&oldest).expect("BUG: what is queued has its slot");
+            if std::mem::take(&mut slot.is_used) {
+                state.queue.push_back(oldest);
+            } else {
+                state.bytes -= slot.block.size();
+                state.slots.remove(&oldest);
+            }
         }
+        state.queue.push_back(address);
+        state.slots.insert(address, Slot { block, is_used: false });
     }
 
     /// Forgets the blocks of runs that are gone.
     pub fn retain_runs(&self, keep: impl Fn(u64) -> bool) {
         let state = &mut *self.state.borrow_mut();
-        let State { slots, by_use, bytes, .. } = state;
-        slots.retain(|address, slot| {
-            let kept = keep(address.run);
-            if !kept {
-                by_use.remove(&slot.used);
+        let State { slots, queue, bytes, .. } = state;
+        queue.retain(|address| {
+            let is_kept = keep(address.run);
+            if !is_kept {
+                let slot = slots.remove(address).expect("BUG: what is queued has its slot");
                 *bytes -= slot.block.size();
             }
-            kept
+            is_kept
         });
     }
 
@@ -114,9 +112,7 @@ mod tests {
         for number in 0..1000 {
             let address = BlockAddress { run: 1, number };
             cache.insert(address, block(address));
-            for _ in 0..70 {
-                assert!(cache.get(hot).is_some(), "the hot block stays");
-            }
+            assert!(cache.get(hot).is_some(), "the hot block stays");
             assert!(cache.figures().bytes <= size * 10);
         }
         assert!(cache.get(BlockAddress { run: 1, number: 500 }).is_none());

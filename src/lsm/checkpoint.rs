@@ -12,7 +12,7 @@ use super::store::Lsm;
 use crate::error::Result;
 use crate::storage::{Batch, Place, Space};
 use crate::types::row::split_internal;
-use crate::types::{Bytes, Lsn};
+use crate::types::{Lsn, SortedBytes};
 
 /// Blocks are written in transactions of about this size, so that nobody waits long.
 pub const SLICE_BYTES: usize = 512 * 1024;
@@ -62,7 +62,7 @@ struct Moved {
     up_to: Lsn,
     hash: u64,
     time: u64,
-    versions: Vec<(Vec<u8>, Bytes)>,
+    versions: SortedBytes,
     ahead: Vec<Rc<RunDescription>>,
     ids: Vec<(u64, u64)>,
     names: Vec<String>,
@@ -104,10 +104,13 @@ impl Lsm {
         self.with(|state| {
             let last = state.records.last()?;
             let logged = state.tree.memtable.iter().filter(|(internal, _)| split_internal(internal).1 <= state.head);
-            let mut versions: Vec<(Vec<u8>, Bytes)> =
-                logged.map(|(key, version)| (key.clone(), version.clone())).collect();
-            versions.extend(feed::rows_of(&state.notes).into_iter().map(|row| (row.internal, row.version)));
-            versions.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            let mut versions = SortedBytes::default();
+            for (internal, version) in logged {
+                versions.insert(internal.clone(), version.clone());
+            }
+            for row in feed::rows_of(&state.notes) {
+                versions.insert(row.internal, row.version);
+            }
             Some(Moved {
                 manifest: state.manifest.clone(),
                 up_to: state.head,

@@ -15,7 +15,7 @@ use super::vacuum::{Retention, Vacuum};
 use crate::error::Result;
 use crate::planted::{self, Bug};
 use crate::types::row::{split_internal, split_row};
-use crate::types::{Bytes, LayerId, Version};
+use crate::types::{Bytes, LayerId, SortedBytes, Version};
 
 /// So many runs of about one size are merged.
 const FAN_IN: usize = 4;
@@ -118,19 +118,20 @@ impl Lsm {
         id: u64,
         now: u64,
     ) -> Result<Option<Rc<RunDescription>>> {
-        let mut rows = Vec::new();
+        let mut rows = SortedBytes::default();
         for run in inputs.iter().filter(|run| run.fixed().is_some_and(|lsn| lsn >= retention.floor)) {
             let mut listing = Listing { run: run.clone(), resume: Vec::new(), chunks: Vec::new() };
             while self.list_slice(&mut listing).await? {}
-            rows.extend(listing.chunks.into_iter().flat_map(Chunks::finish));
+            for row in listing.chunks.into_iter().flat_map(Chunks::finish) {
+                rows.insert(row.internal, row.version);
+            }
         }
         if rows.is_empty() {
             return Ok(None);
         }
-        rows.sort_unstable_by(|a, b| a.internal.cmp(&b.internal));
         let mut writer = RunWriter::new(id);
-        for row in rows {
-            writer.push(&row.internal, &row.version)?;
+        for (internal, version) in rows {
+            writer.push(&internal, &version)?;
         }
         let (description, blocks) = writer.finish();
         BlockSink::new(self, id, now).write(blocks).await?;

@@ -3,14 +3,10 @@
 //!
 //! The catalog's layer has a row for every commit, whatever it wrote: that is how a time finds its LSN.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
-
 use super::cursor::RowRange;
 use super::store::Note;
 use crate::error::{Error, Result};
+use crate::types::fields::Field;
 use crate::types::row::{prefix, push_lsn, row, split_row};
 use crate::types::{Bytes, Kind, LayerId, Lsn, Suffix, Version};
 
@@ -18,10 +14,10 @@ use crate::types::{Bytes, Kind, LayerId, Lsn, Suffix, Version};
 const CHUNK_BYTES: usize = 8 * 1024;
 
 /// What a row of the feed holds.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Written {
     pub time: u64,
-    pub suffixes: Vec<ByteBuf>,
+    pub suffixes: Vec<Vec<u8>>,
 }
 
 /// A row of the feed, as a version to be stored.
@@ -37,7 +33,8 @@ fn suffix(lsn: Lsn, chunk: u32) -> Suffix {
 }
 
 fn feed_row(layer: LayerId, lsn: Lsn, chunk: u32, written: &Written) -> FeedRow {
-    let value = rmp_serde::to_vec(written).expect("BUG: numbers and bytes always encode");
+    let suffixes = Field::list(&written.suffixes, |suffix| Field::Bytes(suffix));
+    let value = Field::List(vec![Field::Number(written.time), suffixes]).encode();
     let mut internal = row(layer, suffix(lsn, chunk).as_bytes());
     push_lsn(&mut internal, lsn);
     FeedRow { internal, version: Version::value(value).encode().into() }
@@ -48,7 +45,7 @@ pub struct Chunks {
     layer: LayerId,
     lsn: Lsn,
     time: u64,
-    suffixes: Vec<ByteBuf>,
+    suffixes: Vec<Vec<u8>>,
     bytes: usize,
     rows: Vec<FeedRow>,
 }
@@ -64,7 +61,7 @@ impl Chunks {
 
     pub fn push(&mut self, suffix: &[u8]) {
         self.bytes += suffix.len() + 3;
-        self.suffixes.push(ByteBuf::from(suffix));
+        self.suffixes.push(suffix.to_vec());
         if self.bytes >= CHUNK_BYTES {
             self.cut();
         }
@@ -89,13 +86,18 @@ impl Chunks {
 pub fn rows_of(notes: &[Note]) -> Vec<FeedRow> {
     let mut rows = Vec::new();
     for note in notes {
-        let mut layers: BTreeMap<LayerId, Chunks> = BTreeMap::new();
-        layers.insert(LayerId::CATALOG, Chunks::new(LayerId::CATALOG, note.lsn, note.time));
+        // A commit writes few layers: its database's, and sometimes the catalog's.
+        let mut layers = vec![Chunks::new(LayerId::CATALOG, note.lsn, note.time)];
         for written in note.rows.iter() {
             let (layer, suffix) = split_row(written);
-            layers.entry(layer).or_insert_with(|| Chunks::new(layer, note.lsn, note.time)).push(suffix);
+            let known = layers.iter().position(|chunks| chunks.layer == layer);
+            let at = known.unwrap_or_else(|| {
+                layers.push(Chunks::new(layer, note.lsn, note.time));
+                layers.len() - 1
+            });
+            layers[at].push(suffix);
         }
-        rows.extend(layers.into_values().flat_map(Chunks::finish));
+        rows.extend(layers.into_iter().flat_map(Chunks::finish));
     }
     rows
 }
@@ -112,5 +114,16 @@ pub fn decode(found: &[u8], version: &Version) -> Result<(Lsn, Written)> {
     let key = suffix.strip_prefix(&prefix("", Kind::Feed)[..]).ok_or_else(unreadable)?;
     let lsn = key.get(..8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes).ok_or_else(unreadable)?;
     let value = version.here().ok_or_else(unreadable)?;
-    Ok((Lsn(lsn), rmp_serde::from_slice(value).map_err(|_| unreadable())?))
+    Ok((Lsn(lsn), read(value).ok_or_else(unreadable)?))
+}
+
+fn read(value: &[u8]) -> Option<Written> {
+    let mut fields = Field::decode(value)?;
+    let time = fields.number()?;
+    let mut list = fields.list()?;
+    let mut suffixes = Vec::new();
+    while !list.is_empty() {
+        suffixes.push(list.bytes()?.to_vec());
+    }
+    Some(Written { time, suffixes })
 }

@@ -72,7 +72,7 @@ impl Lsm {
             return Ok(false);
         }
         let (space, name) = manifest.place();
-        batch.put.push((space, name, manifest.encode()?));
+        batch.put.push((space, name, manifest.encode()));
         if !self.storage().write(batch).await? {
             return Ok(false);
         }

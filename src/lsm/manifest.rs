@@ -4,13 +4,13 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh64::xxh64;
 
 use super::run::RunDescription;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{ListRange, Place, Space};
 use crate::types::Lsn;
+use crate::types::fields::{Field, Fields};
 
 /// The format of the whole store. A newer one is left untouched.
 pub const FORMAT: u8 = 1;
@@ -20,7 +20,7 @@ const PREFIX: &str = "manifest/";
 /// The commits whose ids are kept after their records were trimmed: those that a caller may still ask about.
 const REMEMBERED: usize = 512;
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manifest {
     /// Drawn once, so that a store is told from one made anew under its name.
     pub store: u64,
@@ -33,7 +33,6 @@ pub struct Manifest {
     /// The wall time of the newest commit up to the checkpoint.
     pub time: u64,
     /// The wall time at the opening whose engine wrote this. Retention trusts it once a later opening has agreed.
-    #[serde(default)]
     pub clock: u64,
     /// Below it history is gone, but for what links pin.
     pub floor: u64,
@@ -87,15 +86,26 @@ impl Manifest {
         ListRange { from: Some(PREFIX.into()), before: Some("manifest0".into()), limit: 2 }
     }
 
-    pub fn encode(&self) -> Result<Vec<u8>> {
-        let body = rmp_serde::to_vec(self)
-            .map_err(|error| Error::new(ErrorCode::Internal, format!("the manifest cannot be encoded: {error}")))?;
+    pub fn encode(&self) -> Vec<u8> {
+        let body = Field::List(vec![
+            Field::Number(self.store),
+            Field::Number(self.version),
+            Field::Number(self.epoch),
+            Field::Number(self.checkpoint),
+            Field::Number(self.hash),
+            Field::Number(self.time),
+            Field::Number(self.clock),
+            Field::Number(self.floor),
+            Field::list(&self.runs, |run| run.to_field()),
+            Field::list(&self.trimmed, |(id, lsn)| Field::List(vec![Field::Number(*id), Field::Number(*lsn)])),
+        ])
+        .encode();
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.push(FORMAT);
         bytes.extend_from_slice(&xxh64(&body, 0).to_be_bytes());
         bytes.extend_from_slice(&body);
-        Ok(bytes)
+        bytes
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Manifest> {
@@ -112,7 +122,22 @@ impl Manifest {
         if xxh64(body, 0).to_be_bytes() != bytes[3..HEADER_BYTES] {
             return Err(lost("its checksum differs"));
         }
-        rmp_serde::from_slice(body).map_err(|error| lost(&error.to_string()))
+        Field::decode(body).and_then(Manifest::from_fields).ok_or_else(|| lost("its fields are not those of one"))
+    }
+
+    fn from_fields(mut fields: Fields<'_>) -> Option<Manifest> {
+        Some(Manifest {
+            store: fields.number()?,
+            version: fields.number()?,
+            epoch: fields.number()?,
+            checkpoint: fields.number()?,
+            hash: fields.number()?,
+            time: fields.number()?,
+            clock: fields.number()?,
+            floor: fields.number()?,
+            runs: fields.list()?.lists(|run| RunDescription::from_fields(run).map(Rc::new))?,
+            trimmed: fields.list()?.lists(|mut commit| Some((commit.number()?, commit.number()?)))?,
+        })
     }
 }
 
@@ -126,7 +151,7 @@ mod tests {
         manifest.remember((0..2000).map(|n| (n, n)));
         assert_eq!(manifest.trimmed.len(), REMEMBERED);
         assert_eq!(manifest.trimmed.last(), Some(&(1999, 1999)));
-        let bytes = manifest.encode().unwrap();
+        let bytes = manifest.encode();
         assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
@@ -137,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_named_as_such() {
-        let mut bytes = Manifest::first(1).encode().unwrap();
+        let mut bytes = Manifest::first(1).encode();
         bytes[2] = FORMAT + 1;
         assert_eq!(Manifest::decode(&bytes).unwrap_err().code(), ErrorCode::FormatTooNew);
     }

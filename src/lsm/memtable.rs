@@ -1,16 +1,15 @@
 //! The versions of the log's commits, in memory and in order.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
 use std::ops::Bound;
 
 use crate::types::row::{push_lsn, split_internal};
-use crate::types::{Bytes, Lsn};
+use crate::types::{Bytes, Lsn, SortedBytes};
 
 /// Internal key to encoded version.
 #[derive(Default)]
 pub struct Memtable {
-    versions: BTreeMap<Vec<u8>, Bytes>,
+    versions: SortedBytes,
     bytes: usize,
 }
 

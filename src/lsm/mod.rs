@@ -1,9 +1,8 @@
 //! The ordered, versioned map on storage: a log of commits, a memtable over it, and runs of blocks below.
 //!
 //! It promises: what `write_staged` acknowledged is there after any crash, all of a commit or none of it; commits of
-//! all
-//! tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it.
-//! It does not know: databases, layers (a row is bytes), transactions, conflicts.
+//! all tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it. It does not
+//! know: databases, layers (a row is bytes), transactions, conflicts.
 
 mod block;
 mod cache;

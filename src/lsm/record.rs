@@ -8,11 +8,11 @@
 //! body
 //! ```
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh64::xxh64;
 
 use super::run::RunDescription;
 use crate::error::{Error, ErrorCode, Result};
+use crate::types::fields::{Field, Fields};
 use crate::types::{Lsn, limits};
 
 pub const FORMAT: u8 = 1;
@@ -20,11 +20,11 @@ const MAGIC: [u8; 2] = *b"OL";
 const HEADER_BYTES: usize = 2 + 1 + 2 + 2 + 4 + 8;
 
 /// One put or delete: the row and its encoded version.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Change(#[serde(with = "serde_bytes")] pub Vec<u8>, #[serde(with = "serde_bytes")] pub Vec<u8>);
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change(pub Vec<u8>, pub Vec<u8>);
 
 /// What a transaction did under one LSN.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Commit {
     /// Drawn at random: after a lost connection it tells whether the commit is there.
     pub id: u64,
@@ -32,15 +32,42 @@ pub struct Commit {
     pub time: u64,
     pub changes: Vec<Change>,
     /// Rows too many for the log, written before as a run.
-    #[serde(default)]
     pub run: Option<RunDescription>,
     /// Whether the cloud must still hear of it.
-    #[serde(default)]
     pub unsent: bool,
 }
 
+impl Commit {
+    fn to_field(&self) -> Field<'_> {
+        Field::List(vec![
+            Field::Number(self.id),
+            Field::Number(self.time),
+            Field::list(&self.changes, |Change(row, version)| {
+                Field::List(vec![Field::Bytes(row), Field::Bytes(version)])
+            }),
+            self.run.as_ref().map_or(Field::Nil, RunDescription::to_field),
+            Field::Flag(self.unsent),
+        ])
+    }
+
+    fn from_fields(mut fields: Fields<'_>) -> Option<Commit> {
+        Some(Commit {
+            id: fields.number()?,
+            time: fields.number()?,
+            changes: fields
+                .list()?
+                .lists(|mut change| Some(Change(change.bytes()?.to_vec(), change.bytes()?.to_vec())))?,
+            run: match fields.optional_list()? {
+                Some(run) => Some(RunDescription::from_fields(run)?),
+                None => None,
+            },
+            unsent: fields.flag()?,
+        })
+    }
+}
+
 /// Consecutive commits written together.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
     pub first: u64,
     /// The hash of the record before.
@@ -58,11 +85,17 @@ impl Record {
     }
 
     /// The record's bytes and their hash.
-    pub fn encode(&self) -> Result<(Vec<u8>, u64)> {
-        let body = rmp_serde::to_vec(self)
-            .map_err(|error| Error::new(ErrorCode::Internal, format!("a log record cannot be encoded: {error}")))?;
+    pub fn encode(&self) -> (Vec<u8>, u64) {
+        let commits = Field::list(&self.commits, Commit::to_field);
+        let body = Field::List(vec![Field::Number(self.first), Field::Number(self.previous), commits]).encode();
         let hash = xxh64(&body, 0);
-        Ok((body, hash))
+        (body, hash)
+    }
+
+    fn decode(body: &[u8]) -> Option<Record> {
+        let mut fields = Field::decode(body)?;
+        let (first, previous) = (fields.number()?, fields.number()?);
+        Some(Record { first, previous, commits: fields.list()?.lists(Commit::from_fields)? })
     }
 }
 
@@ -161,8 +194,8 @@ pub fn join(first: Lsn, parts: &[(String, Vec<u8>)], is_last_page: bool) -> Resu
     if body.len() != head.bytes || xxh64(&body, 0) != head.hash {
         return Err(Error::corrupt(format!("a log record's hash differs. record={name}")).with_text("record", name));
     }
-    let record: Record = rmp_serde::from_slice(&body)
-        .map_err(|error| Error::corrupt(format!("a log record cannot be decoded: {error}. record={name}")))?;
+    let record = Record::decode(&body)
+        .ok_or_else(|| Error::corrupt(format!("a log record cannot be decoded. record={name}")))?;
     if record.first != first.0 || record.commits.is_empty() {
         return Err(lost(name));
     }
@@ -182,7 +215,7 @@ mod tests {
     fn a_record_of_any_size_comes_back_from_its_parts() {
         for bytes in [0, 10, 59_000, 60_000, 1_000_000] {
             let record = record(bytes);
-            let (body, hash) = record.encode().unwrap();
+            let (body, hash) = record.encode();
             let parts = split(Lsn(5), &body, hash);
             assert!(parts.iter().all(|(_, part)| part.len() <= limits::RECORD_BYTES));
             let joined = Joined { record, hash, bytes: body.len(), parts: parts.len() };
@@ -193,7 +226,7 @@ mod tests {
     #[test]
     fn half_of_a_record_is_not_taken_for_whole() {
         let record = record(200_000);
-        let (body, hash) = record.encode().unwrap();
+        let (body, hash) = record.encode();
         let parts = split(Lsn(5), &body, hash);
         for gone in 0..parts.len() {
             let mut left = parts.clone();
@@ -205,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_flipped_byte_is_damage() {
-        let (body, hash) = record(100).encode().unwrap();
+        let (body, hash) = record(100).encode();
         let parts = split(Lsn(5), &body, hash);
         for at in 0..parts[0].1.len() {
             let mut flipped = parts.clone();
@@ -216,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_told_apart_from_damage() {
-        let (body, hash) = record(1).encode().unwrap();
+        let (body, hash) = record(1).encode();
         let mut parts = split(Lsn(5), &body, hash);
         parts[0].1[2] = FORMAT + 1;
         assert_eq!(join(Lsn(5), &parts, true).unwrap_err().code(), ErrorCode::FormatTooNew);

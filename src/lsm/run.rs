@@ -1,12 +1,12 @@
 //! A sorted set of blocks: what the manifest says of it, and how it is written.
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh64::xxh64;
 
 use super::block::BlockBuilder;
 use super::fault::{BlockAddress, BlockReference};
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
+use crate::types::fields::{Field, Fields};
 use crate::types::row::split_internal;
 use crate::types::{Bytes, Lsn, Overflow, Version, limits, read_varint, write_varint};
 
@@ -19,7 +19,7 @@ const OVERFLOW_BYTES: usize = 16 * 1024;
 const PIECE_BYTES: usize = limits::RECORD_BYTES - 64;
 
 /// What the manifest, or the log, says of a run.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunDescription {
     pub id: u64,
     /// The topmost block: data (height 0), or an index of the blocks below it.
@@ -30,21 +30,53 @@ pub struct RunDescription {
     pub bytes: u64,
     pub entries: u64,
     /// The first and the last row.
-    #[serde(with = "serde_bytes")]
     pub first: Vec<u8>,
-    #[serde(with = "serde_bytes")]
     pub last: Vec<u8>,
     pub oldest: u64,
     pub newest: u64,
     /// A run that one commit wrote ahead of its log record: all its versions are of this LSN, whatever its blocks say.
-    #[serde(default)]
     pub fixed: Option<u64>,
     /// Bytes of versions that a newer one in this run replaces.
-    #[serde(default)]
     pub superseded: u64,
 }
 
 impl RunDescription {
+    pub fn to_field(&self) -> Field<'_> {
+        Field::List(vec![
+            Field::Number(self.id),
+            Field::Number(self.root.into()),
+            Field::Number(self.root_checksum),
+            Field::Number(self.height.into()),
+            Field::Number(self.blocks.into()),
+            Field::Number(self.bytes),
+            Field::Number(self.entries),
+            Field::Bytes(&self.first),
+            Field::Bytes(&self.last),
+            Field::Number(self.oldest),
+            Field::Number(self.newest),
+            Field::optional(self.fixed),
+            Field::Number(self.superseded),
+        ])
+    }
+
+    pub fn from_fields(mut fields: Fields<'_>) -> Option<RunDescription> {
+        Some(RunDescription {
+            id: fields.number()?,
+            root: fields.number()?.try_into().ok()?,
+            root_checksum: fields.number()?,
+            height: fields.number()?.try_into().ok()?,
+            blocks: fields.number()?.try_into().ok()?,
+            bytes: fields.number()?,
+            entries: fields.number()?,
+            first: fields.bytes()?.to_vec(),
+            last: fields.bytes()?.to_vec(),
+            oldest: fields.number()?,
+            newest: fields.number()?,
+            fixed: fields.optional()?,
+            superseded: fields.number()?,
+        })
+    }
+
     pub fn root(&self) -> BlockReference {
         let address = BlockAddress { run: self.id, number: self.root };
         BlockReference { address, checksum: Some(self.root_checksum) }

@@ -79,7 +79,7 @@ pub struct Lsm {
 impl State {
     fn new(manifest: Manifest, cache_bytes: usize) -> State {
         let mut tree = Tree::new(cache_bytes);
-        tree.set_runs(manifest.runs.clone());
+        tree.set_runs(manifest.runs.iter().cloned());
         let (head, head_hash) = (manifest.checkpoint(), manifest.hash);
         State {
             tree,
@@ -230,7 +230,7 @@ impl Lsm {
             let record = Record { first, previous: state.head_hash, commits: state.staged.clone() };
             (record, state.manifest.fence())
         };
-        let (body, hash) = record.encode()?;
+        let (body, hash) = record.encode();
         let parts = record::split(record.first(), &body, hash);
         batch.absent.push((Space::Log, parts[0].0.clone()));
         if !planted::is(Bug::TrimmedLsnReused) {
@@ -261,7 +261,7 @@ impl Lsm {
         for commit in &mut half.commits {
             commit.changes.truncate(commit.changes.len().div_ceil(2));
         }
-        let (body, hash) = half.encode()?;
+        let (body, hash) = half.encode();
         let parts = record::split(half.first(), &body, hash);
         let put = parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)).collect();
         let written = self.storage.write(Batch { put, ..batch.clone() }).await?;
@@ -308,8 +308,8 @@ impl Lsm {
             state.catalog_changed = checkpoint;
         }
         let from_log = state.notes.iter().filter(|note| note.lsn > checkpoint).filter_map(|note| note.run.clone());
-        let runs = manifest.runs.iter().cloned().chain(from_log).collect();
-        state.tree.set_runs(runs);
+        let runs: Vec<_> = manifest.runs.iter().cloned().chain(from_log).collect();
+        state.tree.set_runs(runs.into_iter());
         state.tree.memtable.forget_up_to(checkpoint);
         state.notes.retain(|note| note.lsn > checkpoint);
         state.records.retain(|record| record.first > checkpoint);
@@ -344,16 +344,20 @@ impl Lsm {
         Ok(gone)
     }
 
-    /// Whether a block that was not found is lost: its run is named, and the manifest that names it is the present one.
-    /// Manifest and block are looked at in one transaction.
-    pub async fn is_lost(&self, reference: BlockReference) -> Result<bool> {
+    /// Fails with STORAGE_CORRUPT if a block that was not found is lost: its run is named, and the manifest that names it
+    /// is the present one. Manifest and block are looked at in one transaction.
+    pub async fn check_lost(&self, reference: BlockReference) -> Result<()> {
         let (named, manifest) = self.with(|state| {
             let named = state.tree.runs.iter().any(|run| run.id == reference.address.run);
             (named, state.manifest.place())
         });
         let absent = vec![(Space::Blocks, reference.address.name())];
         let check = Batch { present: vec![manifest], absent, ..Batch::default() };
-        Ok(named && self.storage.write(check).await?)
+        if named && self.storage.write(check).await? {
+            let name = reference.address.name();
+            return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));
+        }
+        Ok(())
     }
 
     /// The LSN of the commit with this id, among the log's and those trimmed lately. Refresh first.
@@ -379,7 +383,7 @@ pub fn gone(reference: BlockReference) -> Error {
 /// False: another tab made the store first.
 async fn create(storage: &dyn Storage, manifest: Manifest, genesis: Commit) -> Result<bool> {
     let record = Record { first: 1, previous: manifest.hash, commits: vec![genesis] };
-    let (body, hash) = record.encode()?;
+    let (body, hash) = record.encode();
     let parts = record::split(record.first(), &body, hash);
     let (space, name) = manifest.place();
     let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
@@ -387,7 +391,7 @@ async fn create(storage: &dyn Storage, manifest: Manifest, genesis: Commit) -> R
     batch.absent.push((Space::Log, parts[0].0.clone()));
     // Both are gone again after the first checkpoint, which a slow tab may have slept through; this mark stays.
     batch.absent.push(manifest.fence());
-    batch.put.push((space, name, manifest.encode()?));
+    batch.put.push((space, name, manifest.encode()));
     batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
     storage.write(batch).await
 }

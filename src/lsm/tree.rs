@@ -40,6 +40,13 @@ pub struct Found {
     pub version: Version,
 }
 
+impl Found {
+    /// The value of a version that was found whole and is no tombstone.
+    pub fn value(&self) -> &Bytes {
+        self.version.here().expect("BUG: a visible row was read whole")
+    }
+}
+
 /// The versions of a store: those of the log in the memtable, all others in runs.
 pub struct Tree {
     pub memtable: Memtable,
@@ -60,15 +67,14 @@ impl Tree {
         Tree { memtable: Memtable::default(), runs: Vec::new(), cache: BlockCache::new(cache_bytes) }
     }
 
-    pub fn set_runs(&mut self, mut runs: Vec<Rc<RunDescription>>) {
-        runs.sort_by_key(|run| std::cmp::Reverse(run.newest));
-        self.runs = runs;
+    pub fn set_runs(&mut self, runs: impl Iterator<Item = Rc<RunDescription>>) {
+        self.runs = Vec::new();
+        runs.for_each(|run| self.add_run(run));
     }
 
     pub fn add_run(&mut self, run: Rc<RunDescription>) {
-        let mut runs = std::mem::take(&mut self.runs);
-        runs.push(run);
-        self.set_runs(runs);
+        let at = self.runs.partition_point(|other| other.newest >= run.newest);
+        self.runs.insert(at, run);
     }
 }
 

@@ -1,6 +1,5 @@
 //! Which versions of a row somebody can still read, and dropping the others.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::run::RunDescription;
@@ -18,14 +17,11 @@ pub struct LayerPins {
 }
 
 impl LayerPins {
-    pub fn new(is_root: bool) -> LayerPins {
-        LayerPins { below_floor: Vec::new(), is_root }
-    }
-
     pub fn pin(&mut self, lsn: Lsn) {
-        self.below_floor.push(lsn);
-        self.below_floor.sort_unstable_by(|a, b| b.cmp(a));
-        self.below_floor.dedup();
+        let at = self.below_floor.partition_point(|other| *other > lsn);
+        if self.below_floor.get(at) != Some(&lsn) {
+            self.below_floor.insert(at, lsn);
+        }
     }
 }
 
@@ -33,10 +29,29 @@ impl LayerPins {
 #[derive(Clone, Default, Debug)]
 pub struct Retention {
     pub floor: Lsn,
-    pub layers: BTreeMap<LayerId, LayerPins>,
+    /// By rising number.
+    layers: Vec<(LayerId, LayerPins)>,
 }
 
 impl Retention {
+    pub fn new(floor: Lsn) -> Retention {
+        Retention { floor, layers: Vec::new() }
+    }
+
+    /// The pins of a layer, which is read from here on.
+    pub fn layer(&mut self, layer: LayerId) -> &mut LayerPins {
+        let at = self.layers.partition_point(|(other, _)| *other < layer);
+        if self.layers.get(at).is_none_or(|(other, _)| *other != layer) {
+            self.layers.insert(at, (layer, LayerPins { below_floor: Vec::new(), is_root: true }));
+        }
+        &mut self.layers[at].1
+    }
+
+    fn pins(&self, layer: LayerId) -> Option<&LayerPins> {
+        let found = self.layers.binary_search_by_key(&layer, |(layer, _)| *layer).ok()?;
+        Some(&self.layers[found].1)
+    }
+
     /// Whether anybody reads the version of `lsn` where the next newer one, if there is one, is of `newer`.
     fn is_read(&self, pins: &LayerPins, lsn: Lsn, newer: Option<Lsn>) -> bool {
         let is_newest_at = |at: Lsn| lsn <= at && newer.is_none_or(|newer| newer > at);
@@ -82,7 +97,7 @@ impl<'a> Vacuum<'a> {
         }
         let newer = self.newer.replace(lsn);
         let (layer, suffix) = split_row(row);
-        let Some(pins) = self.retention.layers.get(&layer) else {
+        let Some(pins) = self.retention.pins(layer) else {
             self.dropped += 1;
             return Ok(());
         };
@@ -109,7 +124,7 @@ impl<'a> Vacuum<'a> {
         let Some(held) = self.held.take() else { return Ok(()) };
         let (row, lsn) = split_internal(&held.internal);
         let hides_older = self.others.iter().any(|run| Lsn(run.oldest) < lsn && run.may_hold(row));
-        let pins = self.retention.layers.get(&split_row(row).0);
+        let pins = self.retention.pins(split_row(row).0);
         let is_root = pins.is_some_and(|pins| pins.is_root);
         let hides_below = !is_root && Version::decode(&held.version).is_none_or(|version| version.base.is_some());
         if hides_older || hides_below {
@@ -133,9 +148,9 @@ mod tests {
     const LAYER: LayerId = LayerId(5);
 
     fn left(is_root: bool, pins: &[u64], floor: u64, versions: &[(u64, Version)]) -> Vec<u64> {
-        let mut layer = LayerPins::new(is_root);
-        pins.iter().for_each(|pin| layer.pin(Lsn(*pin)));
-        let retention = Retention { floor: Lsn(floor), layers: [(LAYER, layer)].into() };
+        let mut retention = Retention::new(Lsn(floor));
+        retention.layer(LAYER).is_root = is_root;
+        pins.iter().for_each(|pin| retention.layer(LAYER).pin(Lsn(*pin)));
         let mut vacuum = Vacuum::new(&retention, &[]);
         let mut kept = Vec::new();
         let mut keep = |internal: &[u8], _: &Bytes| {
@@ -182,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_layer_that_nobody_names_goes() {
-        let retention = Retention { floor: Lsn(1), layers: BTreeMap::new() };
+        let retention = Retention::new(Lsn(1));
         let mut vacuum = Vacuum::new(&retention, &[]);
         let mut internal = row(LAYER, Suffix::new("todos", Kind::Document, b"k").as_bytes());
         push_lsn(&mut internal, Lsn(9));

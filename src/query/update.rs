@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::types::limits;
 use crate::types::number::Number;
 use crate::types::pack::Reader;
+use crate::types::{Bytes, SortedBytes};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Operator {
@@ -79,12 +80,18 @@ fn check_path(path: &str) -> Result<()> {
 
 /// Two changes of one place, or of a place inside another, have no order: neither is done.
 fn check_crossing(steps: &[Step]) -> Result<()> {
-    let mut paths: Vec<String> = steps.iter().map(|step| format!("{}.", step.path)).collect();
-    paths.sort();
-    match paths.windows(2).find(|pair| pair[1].starts_with(&pair[0])) {
-        Some(pair) => Err(invalid(pair[1].trim_end_matches('.'), "two changes of the update meet here")),
-        None => Ok(()),
+    let mut paths = SortedBytes::new();
+    for step in steps {
+        let path = format!("{}.", step.path).into_bytes();
+        // What a path lies in sorts before it, and all between the two lies in it too.
+        let before = paths.range(..=path.clone()).next_back().is_some_and(|(outer, _)| path.starts_with(outer));
+        let after = paths.range(path.clone()..).next().is_some_and(|(inner, _)| inner.starts_with(&path));
+        if before || after {
+            return Err(invalid(&step.path, "two changes of the update meet here"));
+        }
+        paths.insert(path, Bytes::from(Vec::new()));
     }
+    Ok(())
 }
 
 /// `document` as the update leaves it.

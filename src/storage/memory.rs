@@ -1,17 +1,23 @@
 //! Records in memory: for Node, workerd and tests. Two storages on one disk are two tabs on one store.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::rc::Rc;
 
 use super::{Batch, ListRange, Listed, LocalFuture, Place, Space, Storage};
 use crate::error::{Error, ErrorCode, Result};
+use crate::types::{Bytes, SortedBytes};
 
 /// The records themselves, shared by the storages opened on them.
 #[derive(Clone, Default)]
 pub struct MemoryDisk {
-    records: Rc<RefCell<BTreeMap<Place, Rc<[u8]>>>>,
+    /// By place: the space's number, then the name's bytes.
+    records: Rc<RefCell<SortedBytes>>,
+}
+
+fn place(space: Space, name: &str) -> Vec<u8> {
+    let mut place = vec![space as u8];
+    place.extend_from_slice(name.as_bytes());
+    place
 }
 
 impl MemoryDisk {
@@ -20,32 +26,35 @@ impl MemoryDisk {
     }
 
     pub fn read(&self, space: Space, name: &str) -> Option<Vec<u8>> {
-        self.records.borrow().get(&(space, name.to_string())).map(|bytes| bytes.to_vec())
+        self.records.borrow().get(&place(space, name)).map(|bytes| bytes.to_vec())
     }
 
     pub fn list(&self, space: Space, range: &ListRange) -> Listed {
         let records = self.records.borrow();
-        let from = Bound::Included((space, range.from.clone().unwrap_or_default()));
-        let in_range = |name: &str| range.before.as_deref().is_none_or(|before| name < before);
-        records
-            .range((from, Bound::Unbounded))
-            .take_while(|((s, name), _)| *s == space && in_range(name))
-            .take(range.limit)
-            .map(|((_, name), bytes)| (name.clone(), bytes.to_vec()))
-            .collect()
+        let from = place(space, range.from.as_deref().unwrap_or_default());
+        let before = match &range.before {
+            Some(before) => place(space, before),
+            None => vec![space as u8 + 1],
+        };
+        let in_range = records.range(from..).take_while(|(place, _)| **place < before);
+        let named = |(place, bytes): (&Vec<u8>, &Bytes)| {
+            let name = String::from_utf8(place[1..].to_vec()).expect("BUG: a place ends in a name");
+            (name, bytes.to_vec())
+        };
+        in_range.take(range.limit).map(named).collect()
     }
 
     /// Contract 3 to 5. False: a check failed, nothing is written.
     pub fn write(&self, batch: Batch) -> bool {
         let mut records = self.records.borrow_mut();
-        let holds = !batch.absent.iter().any(|place| records.contains_key(place))
-            && batch.present.iter().all(|place| records.contains_key(place));
+        let is_there = |(space, name): &Place| records.contains_key(&place(*space, name));
+        let holds = !batch.absent.iter().any(is_there) && batch.present.iter().all(is_there);
         if holds {
-            for place in &batch.delete {
-                records.remove(place);
+            for (space, name) in &batch.delete {
+                records.remove(&place(*space, name));
             }
             for (space, name, bytes) in batch.put {
-                records.insert((space, name), bytes.into());
+                records.insert(place(space, &name), bytes.into());
             }
         }
         holds

@@ -1,5 +1,6 @@
 //! Shared, immutable bytes: a value handed out of a block keeps the block alive instead of being copied.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
@@ -10,6 +11,10 @@ pub struct Bytes {
     start: usize,
     end: usize,
 }
+
+/// Bytes under names, in the order of the names: one type for all that must be sorted, so that the code of a sorted map
+/// is in the module once.
+pub type SortedBytes = BTreeMap<Vec<u8>, Bytes>;
 
 impl Bytes {
     /// The part `range` of these bytes, sharing their memory.

@@ -1,6 +1,7 @@
 //! The nouns that every layer shares. Pure data: no I/O, no async, no clock.
 
 mod bytes;
+pub mod fields;
 pub mod key;
 pub mod limits;
 mod lsn;
@@ -11,7 +12,7 @@ pub mod row;
 mod varint;
 mod version;
 
-pub use bytes::Bytes;
+pub use bytes::{Bytes, SortedBytes};
 pub use key::{Key, KeyPart};
 pub use lsn::Lsn;
 pub use name::{CollectionName, DatabaseName};

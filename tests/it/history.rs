@@ -102,7 +102,7 @@ fn raise_floor(world: &World, floor: u64) {
     manifest.version += 1;
     let mut batch = Batch { delete: vec![(Space::Meta, name)], ..Batch::default() };
     let (space, name) = manifest.place();
-    batch.put.push((space, name, manifest.encode().unwrap()));
+    batch.put.push((space, name, manifest.encode()));
     assert!(world.disk.write(batch));
 }
 

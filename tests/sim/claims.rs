@@ -1,6 +1,5 @@
 //! What callers were told: that it is done, that it was refused, that there was nothing to do. Each must have been so
-//! at
-//! some LSN between the call and its answer.
+//! at some LSN between the call and its answer.
 
 use offshoot::engine::Existing;
 use offshoot::error::ErrorCode;

@@ -1,6 +1,5 @@
 //! What seeds have found, each as a small test of its own: one tab is held where another must not come between, and
-//! does.
-//! does.
+//! does. does.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,6 +1,5 @@
 //! The judge: replays the commits that reached the disk, in the order of their LSNs, on the plain model, and holds
-//! every
-//! call, every transaction and every reading against it.
+//! every call, every transaction and every reading against it.
 
 use std::rc::Rc;
 

@@ -98,15 +98,12 @@ fn write(
     let mut written = Vec::with_capacity(documents.len());
     let mut given = BTreeSet::new();
     for new in documents {
-        if let Some(id) = &new.id
-            && documents.len() > 1
-            && !given.insert(&id[..])
-        {
-            return Err(taken(id, "two documents of one call have the same id").into());
-        }
-        check_document(&new.fields)?;
         let id = new.id.clone().unwrap_or_else(|| ids.make_id());
         let suffix = document(collection, &id)?;
+        if new.id.is_some() && documents.len() > 1 && !given.insert(suffix.clone()) {
+            return Err(taken(&id, "two documents of one call have the same id").into());
+        }
+        check_document(&new.fields)?;
         // An id that was just drawn is nobody's: there is nothing to look up.
         if insert && new.id.is_some() && context.get(&suffix, Reader::Engine)?.is_some() {
             return Err(taken(&id, "a document with this id is there already").into());

@@ -1,7 +1,5 @@
 //! An atomic, guarded write as one IndexedDB transaction.
 
-use std::collections::BTreeSet;
-
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::object_store::ObjectStore;
 use indexed_db_futures::prelude::*;
@@ -60,16 +58,18 @@ pub async fn write(connection: &Connection, batch: &Batch) -> Result<bool, Failu
     }
 }
 
-fn spaces(batch: &Batch) -> BTreeSet<Space> {
-    let guarded = batch.delete.iter().chain(&batch.absent).chain(&batch.present).map(|(space, _)| *space);
-    let spaces: BTreeSet<Space> = batch.put.iter().map(|(space, _, _)| *space).chain(guarded).collect();
+fn spaces(batch: &Batch) -> Vec<Space> {
+    let names_it = |wanted: Space| {
+        let mut guarded = batch.delete.iter().chain(&batch.absent).chain(&batch.present);
+        batch.put.iter().any(|(space, _, _)| *space == wanted) || guarded.any(|(space, _)| *space == wanted)
+    };
+    let spaces: Vec<Space> = Space::ALL.into_iter().filter(|space| names_it(*space)).collect();
     // A transaction has at least one store; an empty batch asks only whether the host still answers.
-    if spaces.is_empty() { BTreeSet::from([Space::Meta]) } else { spaces }
+    if spaces.is_empty() { vec![Space::Meta] } else { spaces }
 }
 
 /// Sends all requests without waiting for any: what fails aborts the transaction. An absent name is checked by an
-/// `add`,
-/// which collides; that costs less than reading first, and nothing can come between.
+/// `add`, which collides; that costs less than reading first, and nothing can come between.
 fn send<'a>(batch: &Batch, store: impl Fn(Space) -> &'a ObjectStore<'a>) -> Result<(), Failure> {
     for (space, name) in &batch.absent {
         let empty = Uint8ArraySlice::new(&[]);
