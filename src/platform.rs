@@ -22,6 +22,20 @@ pub trait Platform {
         let _ = name;
         Box::pin(async { Some(Lease(Box::new(()))) })
     }
+    /// Waits for the lease `name`, first come first served, but not for ever: whoever has it may be frozen. `None`: it
+    /// took too long. As with every lease, nothing may rest on it.
+    fn queue(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
+        self.try_lease(name)
+    }
+    /// What is written down of the store outside of it, where every tab sees it; `None`: the host has no such place.
+    fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
+        Box::pin(async { None })
+    }
+    /// Writes down texts there, then strikes out old ones. What fails is made up for by the next time.
+    fn testify(&self, add: Vec<String>, strike: Vec<String>) -> LocalFuture<'static, ()> {
+        let _ = (add, strike);
+        Box::pin(async {})
+    }
     /// Tells the store's other tabs that there are commits up to `head`. A hint: it may be lost.
     fn announce(&self, head: Lsn);
 }

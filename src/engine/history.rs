@@ -50,6 +50,7 @@ impl Database {
         let path = self
             .store
             .read(|state, view| {
+                self.entry(view, state.head)?;
                 if lsn < state.manifest.floor() {
                     return Err(pruned(state).into());
                 }

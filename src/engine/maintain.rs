@@ -58,10 +58,12 @@ impl Store {
             Some(installation) => installation,
             None => Installation::new(self.lsm.with(|state| state.manifest.clone())),
         };
-        let floor = self.next_floor(installation.checkpoint()).await?;
-        installation.raise_floor(floor);
+        if !self.is_damaged.get() {
+            let floor = self.next_floor(installation.checkpoint()).await?;
+            installation.raise_floor(floor);
+        }
         installation.set_clock(self.opened_at);
-        if !self.install(installation).await? {
+        if !self.install(installation).await? || self.is_damaged.get() {
             return Ok(());
         }
         loop {
@@ -83,8 +85,8 @@ impl Store {
 
     /// False: another tab was first.
     async fn merge(self: &Rc<Store>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
-        if inputs.is_empty() {
-            return Ok(true);
+        if inputs.is_empty() || self.is_damaged.get() {
+            return Ok(!self.is_damaged.get());
         }
         // Whatever was committed before the floor was raised must be known: another tab may have made a clone below it.
         self.refresh().await?;
@@ -96,12 +98,19 @@ impl Store {
                 self.install(installation).await
             }
             Err(error) if error.code() == ErrorCode::Conflict => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => self.note_damage(Err(error)),
         }
     }
 
+    /// Swaps the manifest, which the host flushes: all up to its checkpoint is durable from then on.
     async fn install(self: &Rc<Store>, installation: Installation) -> Result<bool> {
-        self.exclusively(Exclusive::Install(Box::new(installation))).await
+        let checkpoint = installation.checkpoint();
+        let installed = self.exclusively(Exclusive::Install(Box::new(installation))).await?;
+        if installed {
+            self.witness.flushed(checkpoint);
+            self.witness_now().await;
+        }
+        Ok(installed)
     }
 
     /// Where history may end: what the retention says, by times that two openings agree on, and never above what this

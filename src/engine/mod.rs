@@ -22,6 +22,7 @@ mod store;
 mod transact;
 mod transaction;
 mod turn;
+mod witness;
 
 pub use clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
 pub use database::{CollectionInfo, Database};
@@ -33,3 +34,4 @@ pub use snapshot::Snapshot;
 pub use store::{OpenOptions, Stats, Store};
 pub use transact::{Ended, OpenTransaction, TransactionOptions};
 pub use transaction::Isolation;
+pub use witness::Testimony;

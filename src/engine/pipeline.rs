@@ -143,6 +143,7 @@ impl Store {
             queue.drain(..count).collect()
         };
         let mut collisions = 0;
+        let mut has_looked = false;
         loop {
             let mut stage = self.stage(&mut jobs).await;
             self.requeue(jobs.split_off(stage.results.len()));
@@ -155,6 +156,15 @@ impl Store {
                 continue;
             }
             if stage.staged == 0 {
+                // What writes nothing meets no other tab's commit by itself, and is answered from the present all the same.
+                if !has_looked && jobs.iter().any(|job| matches!(job.work, Work::Commit(_))) {
+                    has_looked = true;
+                    match self.lsm.refresh().await {
+                        Ok(true) => continue,
+                        Ok(false) => {}
+                        Err(error) => return answer_all(jobs, |_| Err(error.clone())),
+                    }
+                }
                 return answer(jobs, stage.results);
             }
             let first = self.lsm.with(|state| (state.head, state.staged()[0].id));
@@ -165,6 +175,7 @@ impl Store {
             match self.lsm.write_staged(stage.durability, batch).await {
                 Ok(Written::Complete(head)) => {
                     self.announce(head);
+                    self.witness_soon(stage.durability, head);
                     return answer(jobs, stage.results);
                 }
                 Ok(Written::Collided) => {
@@ -192,7 +203,8 @@ impl Store {
     /// A named block was not found: takes in the present manifest, or says that the block is lost.
     pub(super) async fn look_again(self: &Rc<Store>, gone: crate::lsm::BlockReference) -> Result<()> {
         self.lsm.refresh().await?;
-        self.lsm.check_lost(gone).await
+        let lost = self.lsm.check_lost(gone).await;
+        self.note_damage(lost)
     }
 
     fn requeue(&self, jobs: Vec<Job>) {
@@ -255,7 +267,8 @@ impl Store {
         for job in jobs {
             let evaluate = match &mut job.work {
                 Work::Commit(evaluate) => evaluate,
-                Work::Exclusive(_) if stage.staged > 0 => return stage,
+                // It comes alone: what is before it is answered first.
+                Work::Exclusive(_) if !stage.results.is_empty() => return stage,
                 Work::Exclusive(work) => {
                     let work = work.take().expect("BUG: such a job is done once");
                     let answer = self.exclude(work).await;
@@ -318,7 +331,8 @@ impl Store {
                 Err(Fault::Error(error)) => return Evaluated::Failed(error),
                 Err(Fault::Need(needed)) => needed,
             };
-            match self.lsm.load(&needed, &loaded).await {
+            let found = self.lsm.load(&needed, &loaded).await;
+            match self.note_damage(found) {
                 Ok(None) => {}
                 Ok(Some(gone)) => return Evaluated::Stale(gone),
                 Err(error) => return Evaluated::Failed(error),

@@ -9,8 +9,9 @@ use super::database::Database;
 use super::id::IdMaker;
 use super::pipeline::Job;
 use super::turn::Turns;
+use super::witness::{Testimony, Witness};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, BlockReference, Change, Commit, Fault, Loaded, Lsm, State, TreeView};
+use crate::lsm::{Attempt, BlockReference, Change, Commit, Fault, Loaded, Lsm, Opening, State, TreeView};
 use crate::platform::Platform;
 use crate::storage::{Durability, LocalFuture, Storage};
 use crate::types::{DatabaseName, Lsn};
@@ -26,11 +27,13 @@ pub struct OpenOptions {
     /// Milliseconds of history to keep; `None`: what the store has, `u64::MAX`: for ever.
     pub retain: Option<u64>,
     pub cache_bytes: usize,
+    /// Open a damaged or wiped store all the same, with what is left.
+    pub repair: bool,
 }
 
 impl Default for OpenOptions {
     fn default() -> OpenOptions {
-        OpenOptions { durability: Durability::Relaxed, retain: None, cache_bytes: CACHE_BYTES }
+        OpenOptions { durability: Durability::Relaxed, retain: None, cache_bytes: CACHE_BYTES, repair: false }
     }
 }
 
@@ -49,6 +52,10 @@ pub struct Stats {
     pub cache_hits: u64,
     pub cache_misses: u64,
     pub cached_bytes: u64,
+    /// Whether something outside of the store would tell that it was wiped.
+    pub witness: bool,
+    /// Commits that the host lost, unpromised, before the store was opened: `relaxed` ones, at a power cut.
+    pub lost_commits: u64,
 }
 
 pub struct Store {
@@ -68,16 +75,20 @@ pub struct Store {
     pub(super) maintaining: Cell<bool>,
     /// The clock when this engine opened, and what an earlier opening wrote down.
     pub(super) opened_at: u64,
+    pub(super) witness: Witness,
+    /// Damage was met: nothing is merged or dropped any more, so that nothing is built on it.
+    pub(super) is_damaged: Cell<bool>,
     closed: RefCell<Option<Error>>,
 }
 
 impl Store {
     /// Opens the store that is on `storage`, or makes one with its root database `main`.
     pub async fn open(platform: Rc<dyn Platform>, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {
-        let genesis = genesis(&*platform)?;
         let opened_at = platform.now();
-        let lsm = Lsm::open(storage, platform.random(), genesis, options.cache_bytes).await?;
+        let (lsm, testimony) = open_witnessed(&*platform, storage, &options).await?;
         let store = Rc::new(Store {
+            witness: Witness::default(),
+            is_damaged: Cell::new(false),
             ids: IdMaker::new(platform.clone()),
             platform,
             lsm,
@@ -92,10 +103,31 @@ impl Store {
             opened_at,
             closed: RefCell::default(),
         });
+        if let Some(testimony) = testimony {
+            store.meet_witness(&testimony, options.repair).await?;
+        }
         if let Some(retain) = options.retain {
             store.set_retain(retain).await?;
         }
         Ok(store)
+    }
+
+    /// Compares the store with what was written down of it. A store that is new is written down at once.
+    async fn meet_witness(self: &Rc<Store>, testimony: &Testimony, repair: bool) -> Result<()> {
+        let (store, checkpoint) = self.lsm.with(|state| (state.manifest.store, state.manifest.checkpoint()));
+        self.witness.is_there.set(true);
+        self.witness.flushed(checkpoint);
+        let known = testimony.known().into_iter().find(|known| known.store == store);
+        match self.lsm.with(|state| testimony.check(state)) {
+            Err(_) if repair => self.witness_afresh(testimony).await,
+            Err(error) => return Err(error),
+            Ok(lost) => self.witness.lost.set(lost),
+        }
+        match known {
+            Some(known) if !repair => self.witness.flushed(known.durable.min(self.head())),
+            _ => self.witness_now().await,
+        }
+        Ok(())
     }
 
     async fn set_retain(self: &Rc<Store>, retain: u64) -> Result<()> {
@@ -164,11 +196,21 @@ impl Store {
     /// Brings blocks into memory. Boxed: `read` is in the module once for each type that it gives, and this is not.
     fn fetch<'a>(self: &'a Rc<Store>, needed: &'a [BlockReference], loaded: &'a Loaded) -> LocalFuture<'a, Result<()>> {
         Box::pin(async move {
-            let Some(gone) = self.lsm.load(needed, loaded).await? else { return Ok(()) };
+            let found = self.lsm.load(needed, loaded).await;
+            let Some(gone) = self.note_damage(found)? else { return Ok(()) };
             // Taking in another manifest is the pipeline's turn; whether the block is lost is asked after it.
             self.refresh().await?;
-            self.lsm.check_lost(gone).await
+            let lost = self.lsm.check_lost(gone).await;
+            self.note_damage(lost)
         })
+    }
+
+    /// Passes a result on; damage that it tells of is remembered.
+    pub(super) fn note_damage<T>(&self, result: Result<T>) -> Result<T> {
+        if result.as_ref().is_err_and(|error| error.code() == ErrorCode::StorageCorrupt) {
+            self.is_damaged.set(true);
+        }
+        result
     }
 
     pub fn stats(&self) -> Stats {
@@ -189,6 +231,8 @@ impl Store {
                 cache_hits: cache.hits,
                 cache_misses: cache.misses,
                 cached_bytes: cache.bytes as u64,
+                witness: self.witness.is_there.get(),
+                lost_commits: self.witness.lost.get(),
             }
         })
     }
@@ -255,6 +299,41 @@ impl Drop for Hold {
         let mut reading = self.store.reading.borrow_mut();
         let held = reading.iter().rposition(|lsn| *lsn == self.lsn).expect("BUG: what is held is noted");
         reading.swap_remove(held);
+    }
+}
+
+/// Opens the store, or makes it where nothing says that there was one.
+async fn open_witnessed(
+    platform: &dyn Platform,
+    storage: Rc<dyn Storage>,
+    options: &OpenOptions,
+) -> Result<(Lsm, Option<Testimony>)> {
+    let mut opening = Opening {
+        store: platform.random(),
+        genesis: genesis(platform)?,
+        cache_bytes: options.cache_bytes,
+        may_create: true,
+        repair: options.repair.then_some(Lsn::ZERO),
+    };
+    let mut looked_again = false;
+    loop {
+        let testimony = platform.testimony().await.map(Testimony::new);
+        let known = testimony.as_ref().map(Testimony::known).unwrap_or_default();
+        opening.may_create = known.is_empty();
+        if options.repair {
+            opening.repair = Some(known.iter().map(|known| known.head).max().unwrap_or(Lsn::ZERO));
+        }
+        let opened = Lsm::open(storage.clone(), &opening).await;
+        let is_told = match (&opened, &testimony) {
+            (Ok(lsm), Some(testimony)) => lsm.with(|state| testimony.check(state)).is_err(),
+            (Ok(_), None) => false,
+            (Err(error), _) => error.code() == ErrorCode::StorageCorrupt && !known.is_empty(),
+        };
+        // The store may have been destroyed between the two looks: what is written down says so by now.
+        if is_told && !std::mem::replace(&mut looked_again, true) {
+            continue;
+        }
+        return Ok((opened?, testimony));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Transactions that a body runs in: begin, let it read and write, commit, and begin again after a conflict.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
@@ -37,8 +37,13 @@ pub struct OpenTransaction {
     store: Rc<Store>,
     version: Lsn,
     transaction: RefCell<Option<Transaction>>,
+    /// A call found that it can't commit any more: whatever its body makes of that, it runs again.
+    is_doomed: Cell<bool>,
     _hold: Hold,
 }
+
+/// Where transactions of all tabs that lost twice wait for each other.
+const QUEUE: &str = "queue";
 
 impl OpenTransaction {
     pub fn version(&self) -> Lsn {
@@ -53,7 +58,7 @@ impl OpenTransaction {
         loop {
             let step = self.store.read_now(|state, view| attempt(state, view, transaction, &op, &self.store))?;
             match step {
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Some(Err(self.note(error))),
                 Ok(Step::Done(answer)) => return Some(Ok(answer)),
                 Ok(Step::More(next)) => op = next,
             }
@@ -66,11 +71,19 @@ impl OpenTransaction {
                 Some(transaction) => attempt(state, view, transaction, &op, &self.store),
                 None => Err(closed("the transaction").into()),
             });
-            match step.await? {
+            match step.await.map_err(|error| self.note(error))? {
                 Step::Done(answer) => return Ok(answer),
                 Step::More(next) => op = next,
             }
         }
+    }
+
+    /// A call inside fails with CONFLICT only if the commit must fail too.
+    fn note(&self, error: Error) -> Error {
+        if error.code() == ErrorCode::Conflict {
+            self.is_doomed.set(true);
+        }
+        error
     }
 
     fn end(&self) -> Option<Transaction> {
@@ -112,8 +125,8 @@ impl Database {
         let mut turn = None;
         for tries in 0.. {
             if tries == 2 {
-                // Whoever lost twice takes its turn: the others of this engine that lost twice wait for it.
-                turn = Some(self.store.turns.take().await);
+                // Whoever lost twice takes its turn: first among those of this engine that did, then among the tabs'.
+                turn = Some((self.store.turns.take().await, self.store.platform.queue(QUEUE).await));
             }
             if tries > 0 {
                 self.store.refresh().await?;
@@ -124,10 +137,17 @@ impl Database {
                 version: transaction.snapshot_lsn(),
                 _hold: self.store.hold(transaction.snapshot_lsn()),
                 transaction: RefCell::new(Some(transaction)),
+                is_doomed: Cell::new(false),
             });
             let outcome = body(open.clone()).await;
             let Some(transaction) = open.end() else { return Err(closed("the transaction")) };
             let value = match outcome {
+                _ if open.is_doomed.get() => {
+                    if tries < options.retries {
+                        continue;
+                    }
+                    break;
+                }
                 Ok(value) => value,
                 Err(error) => return Ok(Ended::Failed(error)),
             };

@@ -1,31 +1,53 @@
 //! The host as a `Platform`: its clock, its randomness, its timers, and the channel to the store's other tabs.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use js_sys::{Date, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{BroadcastChannel, MessageEvent};
 
+use super::globals::{field, function, global};
+use super::witness;
 use crate::platform::{Lease, Platform};
 use crate::storage::LocalFuture;
 use crate::types::Lsn;
 
 /// Random numbers are drawn from the host this many at a time: a call costs more than the numbers.
 const DRAW: usize = 32;
+/// Milliseconds to wait in line for a lock that a frozen tab may hold.
+const QUEUE: u64 = 5000;
+
+/// Called with the head that another tab tells of.
+type Told = Rc<dyn Fn(Lsn)>;
 
 pub struct Host {
     now: Option<Function>,
     drawn: RefCell<Vec<u64>>,
-    channel: Option<Channel>,
-    /// The name of the store, where it has other tabs.
-    store: Option<String>,
+    /// The name of the store and who hears of its other tabs, where it has any.
+    shared: Option<(String, Told)>,
+    channel: RefCell<Option<Channel>>,
 }
 
 /// A channel to the other tabs; closed with its engine.
 struct Channel {
     channel: BroadcastChannel,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
+}
+
+impl Channel {
+    fn open(store: &str, told: Told) -> Option<Channel> {
+        global("BroadcastChannel")?;
+        let channel = BroadcastChannel::new(&format!("offshoot:{store}")).ok()?;
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Some(head) = event.data().as_string().as_deref().and_then(Lsn::from_text) {
+                told(head);
+            }
+        });
+        channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        Some(Channel { channel, _on_message: on_message })
+    }
 }
 
 impl Drop for Channel {
@@ -38,23 +60,30 @@ impl Drop for Channel {
 impl Host {
     /// `now`: a clock of the user's own.
     pub fn new(now: Option<Function>) -> Host {
-        Host { now, drawn: RefCell::default(), channel: None, store: None }
+        Host { now, drawn: RefCell::default(), shared: None, channel: RefCell::default() }
     }
 
-    /// Listens to the other tabs of the store, where the host has channels: `told` hears of each new head.
-    pub fn listening(mut self, store: &str, mut told: impl FnMut(Lsn) + 'static) -> Host {
-        self.store = Some(store.to_string());
-        let is_there = Reflect::has(&js_sys::global(), &"BroadcastChannel".into()).unwrap_or(false);
-        if let Some(channel) = is_there.then(|| BroadcastChannel::new(&format!("offshoot:{store}")).ok()).flatten() {
-            let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-                if let Some(head) = event.data().as_string().as_deref().and_then(Lsn::from_text) {
-                    told(head);
-                }
-            });
-            channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-            self.channel = Some(Channel { channel, _on_message: on_message });
+    /// A host whose store has other tabs, where the host has channels: `told` hears of each new head.
+    pub fn shared(self, store: &str, told: impl Fn(Lsn) + 'static) -> Host {
+        let host = Host { shared: Some((store.to_string(), Rc::new(told))), ..self };
+        host.resume();
+        host
+    }
+
+    /// Closes the channel: a page that keeps one open is not kept to be shown again.
+    pub fn pause(&self) {
+        self.channel.take();
+    }
+
+    pub fn resume(&self) {
+        if let (Some((store, told)), true) = (&self.shared, self.channel.borrow().is_none()) {
+            self.channel.replace(Channel::open(store, told.clone()));
         }
-        self
+    }
+
+    /// The name of a lock of this store. A store that only this engine can see is shared with nobody.
+    fn lock(&self, name: &str) -> Option<String> {
+        self.shared.as_ref().map(|(store, _)| format!("offshoot:{store}:{name}"))
     }
 }
 
@@ -67,41 +96,42 @@ impl Drop for Release {
     }
 }
 
-/// A Web Lock, if nobody has it. Where there are none, everybody has the lease.
-async fn lease(name: String) -> Option<Lease> {
-    let field =
-        |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok().filter(|value| !value.is_falsy());
+/// A Web Lock: at once or not at all, or in line until `signal` ends the wait. Where there are none, everybody has it.
+async fn lease(name: String, signal: Option<JsValue>) -> Option<Lease> {
     let free = || Some(Lease(Box::new(())));
-    let Some(locks) = field(&js_sys::global(), "navigator").and_then(|navigator| field(&navigator, "locks")) else {
-        return free();
-    };
-    let Some(request) = field(&locks, "request").and_then(|request| request.dyn_into::<Function>().ok()) else {
-        return free();
-    };
+    let Some(locks) = global("navigator").and_then(|navigator| field(&navigator, "locks")) else { return free() };
+    let Some(request) = function(&locks, "request") else { return free() };
     let (sender, receiver) = futures_channel::oneshot::channel();
+    let sender = Rc::new(Cell::new(Some(sender)));
+    let waiting = sender.clone();
     let granted = Closure::once_into_js(move |lock: JsValue| -> JsValue {
-        if lock.is_falsy() {
-            let _ = sender.send(None);
-            return JsValue::UNDEFINED;
-        }
         let mut release = None;
         let held = Promise::new(&mut |resolve, _| release = Some(Release(resolve)));
-        let _ = sender.send(release);
+        // Nobody has it, or nobody waits for it any more: then it is given back as it goes.
+        if let Some(sender) = sender.take().filter(|_| !lock.is_falsy()) {
+            let _ = sender.send(release);
+        }
         held.into()
     });
     let options = js_sys::Object::new();
-    let _ = Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE);
-    match request.call3(&locks, &name.into(), &options, &granted) {
-        // The lock's own promise ends with the lease; its failure is that of a page going away.
-        Ok(promise) => {
-            let ended = Promise::resolve(&promise);
-            spawn_local(async move {
-                let _ = JsFuture::from(ended).await;
-            });
-        }
-        Err(_) => return free(),
-    }
+    let _ = match signal {
+        Some(signal) => Reflect::set(&options, &"signal".into(), &signal),
+        None => Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE),
+    };
+    let Ok(promise) = request.call3(&locks, &name.into(), &options, &granted) else { return free() };
+    let promise = Promise::resolve(&promise);
+    spawn_local(async move {
+        // The lock's own promise ends with the lease, or without one when the wait was too long.
+        let _ = JsFuture::from(promise).await;
+        drop(waiting.take());
+    });
     receiver.await.ok().flatten().map(|release| Lease(Box::new(release)))
+}
+
+/// A signal that aborts after so many milliseconds.
+fn deadline(milliseconds: u64) -> Option<JsValue> {
+    let signals = global("AbortSignal")?;
+    function(&signals, "timeout")?.call1(&signals, &JsValue::from_f64(milliseconds as f64)).ok()
 }
 
 impl Platform for Host {
@@ -138,18 +168,41 @@ impl Platform for Host {
     }
 
     fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
-        // A store that only this engine can see is shared with nobody.
-        let lock = self.store.as_ref().map(|store| format!("offshoot:{store}:{name}"));
+        let lock = self.lock(name);
         Box::pin(async move {
             match lock {
-                Some(lock) => lease(lock).await,
+                Some(lock) => lease(lock, None).await,
                 None => Some(Lease(Box::new(()))),
             }
         })
     }
 
+    fn queue(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
+        let lock = self.lock(name).zip(deadline(QUEUE));
+        Box::pin(async move {
+            match lock {
+                Some((lock, deadline)) => lease(lock, Some(deadline)).await,
+                None => Some(Lease(Box::new(()))),
+            }
+        })
+    }
+
+    fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
+        let store = self.shared.as_ref().map(|(store, _)| store.clone());
+        Box::pin(async move { witness::read(&store?).await })
+    }
+
+    fn testify(&self, add: Vec<String>, strike: Vec<String>) -> LocalFuture<'static, ()> {
+        let store = self.shared.as_ref().map(|(store, _)| store.clone());
+        Box::pin(async move {
+            if let Some(store) = store {
+                let _ = witness::write(&store, &add, &strike).await;
+            }
+        })
+    }
+
     fn announce(&self, head: Lsn) {
-        if let Some(Channel { channel, .. }) = &self.channel {
+        if let Some(Channel { channel, .. }) = &*self.channel.borrow() {
             // A hint: a tab that misses it learns at its next commit.
             let _ = channel.post_message(&head.to_text().into());
         }

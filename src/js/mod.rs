@@ -7,13 +7,16 @@ mod backend;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod error;
+mod globals;
 mod host;
 mod indexeddb;
 mod options;
+mod page;
 mod report;
 mod result;
 mod scope;
 mod store;
+mod witness;
 
 use std::cell::RefCell;
 

@@ -86,6 +86,7 @@ struct OpenFields {
     durability: Option<DurabilityName>,
     retain: Option<f64>,
     cache_bytes: Option<f64>,
+    repair: bool,
 }
 
 pub fn open(options: JsValue) -> JsResult<Open> {
@@ -100,6 +101,7 @@ pub fn open(options: JsValue) -> JsResult<Open> {
     if let Some(bytes) = fields.cache_bytes {
         engine.cache_bytes = bytes as usize;
     }
+    engine.repair = fields.repair;
     Ok(Open { engine, now })
 }
 

@@ -60,6 +60,8 @@ struct Figures {
     cache_hits: f64,
     cache_misses: f64,
     cached_bytes: f64,
+    witness: bool,
+    lost_commits: f64,
 }
 
 fn to_js<T: Serialize>(report: &T) -> JsValue {
@@ -132,6 +134,8 @@ pub fn stats(stats: &Stats) -> JsValue {
         cache_hits: stats.cache_hits as f64,
         cache_misses: stats.cache_misses as f64,
         cached_bytes: stats.cached_bytes as f64,
+        witness: stats.witness,
+        lost_commits: stats.lost_commits as f64,
     })
 }
 

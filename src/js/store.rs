@@ -12,8 +12,10 @@ use super::error::to_js;
 use super::host::Host;
 use super::indexeddb::{self, IndexedDb};
 use super::options::{self, JsResult, Where};
+use super::page::{PageEvent, PageEvents};
 use super::report;
 use super::scope::{Scope, boxed};
+use super::witness;
 use crate::engine;
 use crate::error::{Error, ErrorCode};
 use crate::storage::{MemoryDisk, MemoryStorage, Storage};
@@ -23,6 +25,7 @@ use crate::types::DatabaseName;
 pub struct Store {
     engine: Rc<engine::Store>,
     mode: &'static str,
+    page: RefCell<Option<PageEvents>>,
 }
 
 /// Where those who listen for other tabs and for lost connections find the engine, once it is there.
@@ -36,21 +39,25 @@ impl Store {
         Ok(boxed(async move {
             let later: Later = Rc::default();
             let mut host = Host::new(open.now);
+            let mut indexed = None;
             let (storage, mode): (Rc<dyn Storage>, _) = match place {
                 Where::Memory => (Rc::new(MemoryStorage::open(&MemoryDisk::new())), "memory"),
                 Where::Custom(backend) => (Rc::new(Backend::new(backend)?), "custom"),
                 Where::IndexedDb => {
                     let lost = close_later(later.clone());
-                    let storage = IndexedDb::open(&name, lost).await.map_err(|error| to_js(&error))?;
+                    let storage = Rc::new(IndexedDb::open(&name, lost).await.map_err(|error| to_js(&error))?);
                     host = listen(host, &name, later.clone());
-                    (Rc::new(storage), "indexeddb")
+                    indexed = Some(storage.clone());
+                    (storage, "indexeddb")
                 }
             };
-            let opened = engine::Store::open(Rc::new(host), storage.clone(), open.engine).await;
+            let host = Rc::new(host);
+            let opened = engine::Store::open(host.clone(), storage.clone(), open.engine).await;
             match opened {
                 Ok(engine) => {
                     later.replace(Rc::downgrade(&engine));
-                    Ok(Store { engine, mode }.into())
+                    let page = indexed.and_then(|storage| follow_page(host, storage, later));
+                    Ok(Store { engine, mode, page: RefCell::new(page) }.into())
                 }
                 Err(error) => {
                     let _ = storage.close().await;
@@ -67,7 +74,12 @@ impl Store {
                 // A store in memory goes with its last handle, which its owner has closed.
                 Where::Memory => {}
                 Where::Custom(backend) => Backend::new(backend)?.erase().await.map_err(|error| to_js(&error))?,
-                Where::IndexedDb => indexeddb::delete(&name).await.map_err(|error| to_js(&error))?,
+                Where::IndexedDb => {
+                    // Marked first: whoever finds nothing from here on knows why.
+                    let old = witness::destroying(&name).await;
+                    indexeddb::delete(&name).await.map_err(|error| to_js(&error))?;
+                    let _ = witness::write(&name, &[], &old).await;
+                }
             }
             Ok(JsValue::UNDEFINED)
         }))
@@ -102,7 +114,9 @@ impl Store {
     /// The last handle was closed.
     pub fn close(&self) -> Promise {
         let engine = self.engine.clone();
+        self.page.take();
         boxed(async move {
+            engine.witness_now().await;
             let why = Error::new(ErrorCode::Closed, "the store is closed");
             engine.close(why).await.map_err(|error| to_js(&error))?;
             Ok(JsValue::UNDEFINED)
@@ -123,13 +137,35 @@ fn close_later(later: Later) -> Box<dyn Fn(Error)> {
 
 /// Takes in what other tabs say they wrote.
 fn listen(host: Host, name: &str, later: Later) -> Host {
-    host.listening(name, move |head| {
+    host.shared(name, move |head| {
         let engine = later.borrow().upgrade();
         if let Some(engine) = engine.filter(|engine| engine.head() < head) {
             spawn_local(async move {
                 // A hint that fails is no harm: the next commit or read of storage finds the same.
                 let _ = engine.refresh().await;
             });
+        }
+    })
+}
+
+/// A page that goes holds nothing open, and one that comes back looks at what others wrote.
+fn follow_page(host: Rc<Host>, storage: Rc<IndexedDb>, later: Later) -> Option<PageEvents> {
+    PageEvents::listen(move |event| {
+        let Some(engine) = later.borrow().upgrade() else { return };
+        match event {
+            PageEvent::Away => {
+                host.pause();
+                storage.pause();
+                spawn_local(async move { engine.witness_now().await });
+            }
+            PageEvent::Hidden => spawn_local(async move { engine.witness_now().await }),
+            PageEvent::Back => {
+                host.resume();
+                spawn_local(async move {
+                    // What fails here is told to whoever reads next.
+                    let _ = engine.refresh().await;
+                });
+            }
         }
     })
 }

@@ -1,6 +1,7 @@
 //! Swapping the manifest: one small transaction, guarded by the version of the one that it replaces.
 
 use super::checkpoint::{drop_place, job_place};
+use super::head_mark::HeadMark;
 use super::manifest::Manifest;
 use super::store::Lsm;
 use crate::error::Result;
@@ -21,10 +22,11 @@ impl Installation {
     /// `manifest` is made from the present one; it gets the next version and a new epoch, so that whoever stands on the
     /// old one must look again before it commits.
     pub fn new(mut manifest: Manifest) -> Installation {
-        let mut batch = Batch { durability: Durability::Relaxed, ..Batch::default() };
+        let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
         let (space, name) = manifest.fence();
         batch.put.push((space, name, Vec::new()));
         batch.delete.push(manifest.place());
+        batch.delete.push(manifest.copy_place());
         batch.present.push(manifest.place());
         let base = manifest.version;
         manifest.version += 1;
@@ -36,6 +38,16 @@ impl Installation {
     /// History below `floor` is gone from here on; whoever would pin it must look again first.
     pub fn raise_floor(&mut self, floor: Lsn) {
         self.manifest.floor = self.manifest.floor.max(floor.0);
+    }
+
+    /// Numbers up to `used` were given to commits, of which some are lost: the next one gets a number above.
+    pub fn skip_to(&mut self, used: Lsn, hash: u64) {
+        if used.0 > self.manifest.checkpoint {
+            self.manifest.checkpoint = used.0;
+            self.manifest.hash = hash;
+            let (space, name) = HeadMark::place();
+            self.batch.put.push((space, name, HeadMark { head: used, hash }.encode()));
+        }
     }
 
     /// The checkpoint that this installation makes.
@@ -72,7 +84,10 @@ impl Lsm {
             return Ok(false);
         }
         let (space, name) = manifest.place();
-        batch.put.push((space, name, manifest.encode()));
+        let bytes = manifest.encode();
+        let (_, copy) = manifest.copy_place();
+        batch.put.push((space, copy, bytes.clone()));
+        batch.put.push((space, name, bytes));
         if !self.storage().write(batch).await? {
             return Ok(false);
         }

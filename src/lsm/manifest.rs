@@ -17,6 +17,7 @@ pub const FORMAT: u8 = 1;
 const MAGIC: [u8; 2] = *b"OM";
 const HEADER_BYTES: usize = 2 + 1 + 8;
 const PREFIX: &str = "manifest/";
+const COPIES: &str = "copy/";
 /// The commits whose ids are kept after their records were trimmed: those that a caller may still ask about.
 const REMEMBERED: usize = 512;
 
@@ -69,9 +70,17 @@ impl Manifest {
         (Space::Meta, format!("{PREFIX}{:014x}", self.version))
     }
 
+    /// Where the same bytes are kept once more, for a repair.
+    pub fn copy_place(&self) -> Place {
+        (Space::Meta, format!("{COPIES}{:014x}", self.version))
+    }
+
+    /// How the marks of closed epochs begin.
+    pub const CLOSED: &str = "closed/";
+
     /// What a commit of this epoch must find absent.
     pub fn fence(&self) -> Place {
-        (Space::Meta, format!("closed/{:014x}", self.epoch))
+        (Space::Meta, format!("{}{:014x}", Manifest::CLOSED, self.epoch))
     }
 
     /// Adds to the remembered commits, and forgets the oldest of them.
@@ -84,6 +93,11 @@ impl Manifest {
     /// Where every version of the manifest is found; more than one is never there.
     pub fn listing() -> ListRange {
         ListRange { from: Some(PREFIX.into()), before: Some("manifest0".into()), limit: 2 }
+    }
+
+    /// Where every copy is found.
+    pub fn copies() -> ListRange {
+        ListRange { from: Some(COPIES.into()), before: Some("copy0".into()), limit: 2 }
     }
 
     pub fn encode(&self) -> Vec<u8> {

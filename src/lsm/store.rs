@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::fault::BlockReference;
+use super::head_mark::HeadMark;
 use super::manifest::Manifest;
 use super::record::{self, Change, Commit, Record};
 use super::run::RunDescription;
@@ -15,7 +16,7 @@ use super::tail;
 use super::tree::{Loaded, Tree};
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
-use crate::storage::{Batch, Durability, Listed, Space, Storage};
+use crate::storage::{Batch, Durability, Space, Storage};
 use crate::types::{Bytes, Lsn};
 
 /// What is kept in memory of a commit that the log still holds.
@@ -77,7 +78,7 @@ pub struct Lsm {
 }
 
 impl State {
-    fn new(manifest: Manifest, cache_bytes: usize) -> State {
+    pub(super) fn new(manifest: Manifest, cache_bytes: usize) -> State {
         let mut tree = Tree::new(cache_bytes);
         tree.set_runs(manifest.runs.iter().cloned());
         let (head, head_hash) = (manifest.checkpoint(), manifest.hash);
@@ -156,8 +157,21 @@ impl State {
         self.records.push(Logged { first, last: self.head, bytes, hash });
     }
 
-    /// Takes in records that other tabs wrote.
-    fn take_in(&mut self, records: Vec<tail::TailRecord>) -> Result<()> {
+    /// The hash of the last record.
+    pub fn head_hash(&self) -> u64 {
+        self.head_hash
+    }
+
+    /// The hash of the record that ends at `lsn`, if it is still known.
+    pub fn hash_of(&self, lsn: Lsn) -> Option<u64> {
+        if lsn == self.manifest.checkpoint() {
+            return Some(self.manifest.hash);
+        }
+        self.records.iter().find(|record| record.last == lsn).map(|record| record.hash)
+    }
+
+    /// Takes in records that other tabs wrote, up to the first that does not follow.
+    pub(super) fn take_in(&mut self, records: Vec<tail::TailRecord>) -> Result<()> {
         assert!(self.staged.is_empty(), "BUG: others' commits are taken in while none is staged");
         for tail::TailRecord { record, hash, bytes } in records {
             if record.previous != self.head_hash {
@@ -178,30 +192,8 @@ impl State {
 }
 
 impl Lsm {
-    /// Opens the store on `storage`; makes it, with `genesis` as its first commit, if there is none.
-    pub async fn open(storage: Rc<dyn Storage>, store_id: u64, genesis: Commit, cache_bytes: usize) -> Result<Lsm> {
-        // Between not finding a store and making it another tab can make it: then it is there the next time.
-        let mut is_lost = false;
-        for _ in 0..8 {
-            let Some(manifest) = tail::read_manifest(&*storage).await? else {
-                is_lost = !create(&*storage, Manifest::first(store_id), genesis.clone()).await?;
-                continue;
-            };
-            is_lost = false;
-            let state = State::new(manifest, cache_bytes);
-            let lsm = Lsm { storage: storage.clone(), state: RefCell::new(state) };
-            match lsm.read_tail().await? {
-                tail::Tail::Records(records) => {
-                    lsm.state.borrow_mut().take_in(records)?;
-                    return Ok(lsm);
-                }
-                tail::Tail::Trimmed => continue,
-            }
-        }
-        if is_lost {
-            return Err(Error::new(ErrorCode::StorageCorrupt, "the store is there and its manifest is not"));
-        }
-        Err(Error::new(ErrorCode::StorageUnavailable, "the store changes faster than it can be opened"))
+    pub(super) fn on(storage: Rc<dyn Storage>, state: State) -> Lsm {
+        Lsm { storage, state: RefCell::new(state) }
     }
 
     pub fn storage(&self) -> &Rc<dyn Storage> {
@@ -237,6 +229,8 @@ impl Lsm {
             batch.absent.push(fence);
         }
         batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
+        let (space, name) = HeadMark::place();
+        batch.put.push((space, name, HeadMark { head: record.last(), hash }.encode()));
         batch.durability = durability;
         if planted::is(Bug::HalfRecordTakenForWhole) && !self.write_half(&record, &mut batch).await? {
             return Ok(Written::Collided);
@@ -281,9 +275,9 @@ impl Lsm {
             };
             self.adopt(manifest)?;
             match self.read_tail().await? {
-                tail::Tail::Records(records) => {
+                tail::Tail::Records { records, gap } => {
                     self.state.borrow_mut().take_in(records)?;
-                    return Ok(self.head() > before);
+                    return gap.map_or_else(|| Ok(self.head() > before), Err);
                 }
                 tail::Tail::Trimmed => continue,
             }
@@ -319,7 +313,7 @@ impl Lsm {
         Ok(())
     }
 
-    async fn read_tail(&self) -> Result<tail::Tail> {
+    pub(super) async fn read_tail(&self) -> Result<tail::Tail> {
         let (head, version) = self.with(|state| (state.head, state.manifest.version));
         tail::read(&*self.storage, head, version).await
     }
@@ -367,31 +361,10 @@ impl Lsm {
             noted.or_else(|| state.manifest.trimmed.iter().find(|(other, _)| *other == id).map(|(_, lsn)| Lsn(*lsn)))
         })
     }
-
-    /// All records of `space` whose names begin at `from`, for sweeping.
-    pub async fn list(&self, space: Space, from: Option<String>, limit: usize) -> Result<Listed> {
-        self.storage.list(space, crate::storage::ListRange { from, before: None, limit }).await
-    }
 }
 
 /// A named block that was not found while blocks were read for a compaction: another tab has compacted its run.
 pub fn gone(reference: BlockReference) -> Error {
     let name = reference.address.name();
     Error::new(ErrorCode::Conflict, format!("a run was compacted meanwhile. block={name}"))
-}
-
-/// False: another tab made the store first.
-async fn create(storage: &dyn Storage, manifest: Manifest, genesis: Commit) -> Result<bool> {
-    let record = Record { first: 1, previous: manifest.hash, commits: vec![genesis] };
-    let (body, hash) = record.encode();
-    let parts = record::split(record.first(), &body, hash);
-    let (space, name) = manifest.place();
-    let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
-    batch.absent.push((space, name.clone()));
-    batch.absent.push((Space::Log, parts[0].0.clone()));
-    // Both are gone again after the first checkpoint, which a slow tab may have slept through; this mark stays.
-    batch.absent.push(manifest.fence());
-    batch.put.push((space, name, manifest.encode()));
-    batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
-    storage.write(batch).await
 }

@@ -16,7 +16,8 @@ pub struct TailRecord {
 }
 
 pub enum Tail {
-    Records(Vec<TailRecord>),
+    /// Those that can be read, in order, and what is wrong with what follows them, if anything is.
+    Records { records: Vec<TailRecord>, gap: Option<Error> },
     /// The log was trimmed past what was asked for: the manifest must be read again.
     Trimmed,
 }
@@ -49,20 +50,20 @@ pub async fn read(storage: &dyn Storage, head: Lsn, version: u64) -> Result<Tail
                     taken += count;
                 }
                 Ok(None) => break,
-                Err(error) => return gap(storage, version, error).await,
+                Err(error) => return gap(storage, version, records, error).await,
             }
         }
         parts.drain(..taken);
         if is_last_page {
-            return Ok(Tail::Records(records));
+            return Ok(Tail::Records { records, gap: None });
         }
     }
 }
 
 /// A gap is damage only under the present manifest; otherwise another tab trimmed the log meanwhile.
-async fn gap(storage: &dyn Storage, version: u64, error: Error) -> Result<Tail> {
+async fn gap(storage: &dyn Storage, version: u64, records: Vec<TailRecord>, error: Error) -> Result<Tail> {
     match read_manifest(storage).await? {
-        Some(manifest) if manifest.version == version => Err(error),
+        Some(manifest) if manifest.version == version => Ok(Tail::Records { records, gap: Some(error) }),
         _ => Ok(Tail::Trimmed),
     }
 }

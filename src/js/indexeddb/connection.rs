@@ -12,6 +12,7 @@ use wasm_bindgen::prelude::*;
 
 use super::deadline::{self, WAIT};
 use super::failure::Failure;
+use crate::js::witness;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::Space;
 
@@ -80,7 +81,11 @@ pub async fn open(name: &str, purpose: Purpose, lost: Rc<dyn Fn(Error)>) -> Resu
         match open_once(name, purpose).await {
             Ok(database) => return Ok(Connection::new(database, lost)),
             Err(failure) if failure.is_deleted() => {
-                let error = failure.into_error();
+                // Nobody destroyed it, so the host has wiped it.
+                let error = match witness::knows(name).await {
+                    true => Error::corrupt("the store is gone: the host has lost or removed it"),
+                    false => failure.into_error(),
+                };
                 lost(error.clone());
                 return Err(error);
             }

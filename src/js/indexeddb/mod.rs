@@ -47,6 +47,13 @@ impl IndexedDb {
         Ok(IndexedDb { name: name.to_string(), connection, lost, closed: Cell::new(false) })
     }
 
+    /// Closes the connection until it is needed again. What runs on it comes to its own end.
+    pub fn pause(&self) {
+        if let Some(connection) = self.connection.take() {
+            connection.bury();
+        }
+    }
+
     /// The connection, opened again if it died.
     async fn connection(&self) -> Result<Rc<Connection>> {
         if self.closed.get() {
@@ -190,9 +197,7 @@ impl Storage for IndexedDb {
 
     fn close(&self) -> LocalFuture<'_, Result<()>> {
         self.closed.set(true);
-        if let Some(connection) = self.connection.take() {
-            connection.bury();
-        }
+        self.pause();
         Box::pin(async { Ok(()) })
     }
 }

@@ -1,0 +1,187 @@
+//! Opening what is there, making what is not, and going on with what damage has left.
+
+use std::rc::Rc;
+
+use super::head_mark::HeadMark;
+use super::install::Installation;
+use super::manifest::Manifest;
+use super::record::{self, Commit, Record};
+use super::store::{Lsm, State};
+use super::tail::{self, Tail};
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::{Batch, Durability, ListRange, Space, Storage};
+use crate::types::Lsn;
+
+/// How often what another tab does meanwhile is a reason to look again.
+const TRIES: usize = 8;
+/// Records to list at a time when all names of a space are wanted.
+const PAGE: usize = 256;
+
+/// How a store is opened.
+pub struct Opening {
+    /// The number of a store that is made.
+    pub store: u64,
+    pub genesis: Commit,
+    pub cache_bytes: usize,
+    /// Whether a store that is not there may be made. Where it was before, that would hide its loss.
+    pub may_create: bool,
+    /// Go on with what damage has left. Numbers up to the one given were used, and are not used again.
+    pub repair: Option<Lsn>,
+}
+
+impl Lsm {
+    /// Opens the store on `storage`; makes it, with its first commit, if there is none.
+    pub async fn open(storage: Rc<dyn Storage>, opening: &Opening) -> Result<Lsm> {
+        // Between not finding a store and making it another tab can make it: then it is there the next time.
+        let mut is_lost = false;
+        for _ in 0..TRIES {
+            let mark = read_mark(&*storage).await?;
+            let Some(manifest) = present_manifest(&*storage, opening).await? else {
+                if !opening.may_create && opening.repair.is_none() {
+                    return Err(Error::corrupt("the store was here before, and is gone"));
+                }
+                is_lost = !create(&*storage, opening).await?;
+                continue;
+            };
+            is_lost = false;
+            let lsm = Lsm::on(storage.clone(), State::new(manifest, opening.cache_bytes));
+            let error = match lsm.read_tail().await? {
+                Tail::Trimmed => continue,
+                Tail::Records { records, gap } => lsm.with_mut(|state| state.take_in(records)).err().or(gap),
+            };
+            match error.or_else(|| check_mark(mark, &lsm)) {
+                None if opening.repair.is_none_or(|used| used <= lsm.head()) => return Ok(lsm),
+                Some(error) if opening.repair.is_none() => return Err(error),
+                _ => {}
+            }
+            if lsm.close_gap(mark, opening).await? {
+                return Ok(lsm);
+            }
+        }
+        if is_lost {
+            return Err(Error::new(ErrorCode::StorageCorrupt, "the store is there and its manifest is not"));
+        }
+        Err(Error::new(ErrorCode::StorageUnavailable, "the store changes faster than it can be opened"))
+    }
+
+    /// Moves what the log still holds into a run, and trims the log with what cannot be read of it. The numbers of what
+    /// is lost are not used again: others may have heard of them. False: another tab was first.
+    async fn close_gap(&self, mark: Option<HeadMark>, opening: &Opening) -> Result<bool> {
+        let log = names(&**self.storage(), Space::Log).await?;
+        let used = used(&log, mark, opening);
+        let installation = self.checkpoint(opening.genesis.id, opening.genesis.time).await?;
+        let mut installation =
+            installation.unwrap_or_else(|| Installation::new(self.with(|state| state.manifest.clone())));
+        installation.skip_to(used, opening.store);
+        installation.trim(log);
+        self.install(installation).await
+    }
+}
+
+/// The mark is read before the log, which only grows: a log that ends below the mark has lost its end.
+fn check_mark(mark: Option<HeadMark>, lsm: &Lsm) -> Option<Error> {
+    let mark = mark?;
+    let is_other = lsm.with(|state| state.hash_of(mark.head).is_some_and(|hash| hash != mark.hash));
+    if mark.head <= lsm.head() && !is_other {
+        return None;
+    }
+    let message = format!("the log has lost its end. last={}, found={}", mark.head, lsm.head());
+    Some(Error::corrupt(message).with_text("record", mark.head.to_text()))
+}
+
+async fn read_mark(storage: &dyn Storage) -> Result<Option<HeadMark>> {
+    let (space, name) = HeadMark::place();
+    let found = storage.read(space, &[name]).await?;
+    Ok(found.into_iter().next().flatten().and_then(|bytes| HeadMark::decode(&bytes)))
+}
+
+/// The manifest, or `None` where there is no store. A repair takes its copy for one that cannot be read.
+async fn present_manifest(storage: &dyn Storage, opening: &Opening) -> Result<Option<Manifest>> {
+    match tail::read_manifest(storage).await {
+        Ok(None) if opening.repair.is_some() => restore_manifest(storage).await,
+        Err(error) if opening.repair.is_some() && error.code() == ErrorCode::StorageCorrupt => {
+            restore_manifest(storage).await
+        }
+        found => found,
+    }
+}
+
+async fn restore_manifest(storage: &dyn Storage) -> Result<Option<Manifest>> {
+    let copies = storage.list(Space::Meta, Manifest::copies()).await?;
+    let Some(manifest) = copies.iter().rev().find_map(|(_, bytes)| Manifest::decode(bytes).ok()) else {
+        return Ok(None);
+    };
+    let (space, name) = manifest.place();
+    storage.write(Batch { put: vec![(space, name, manifest.encode())], ..Batch::default() }).await?;
+    Ok(Some(manifest))
+}
+
+/// False: another tab made the store first.
+async fn create(storage: &dyn Storage, opening: &Opening) -> Result<bool> {
+    let mut manifest = Manifest::first(opening.store);
+    let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
+    if opening.repair.is_some() {
+        clear_away(storage, opening, &mut manifest, &mut batch).await?;
+    }
+    let record =
+        Record { first: manifest.checkpoint + 1, previous: manifest.hash, commits: vec![opening.genesis.clone()] };
+    let (body, hash) = record.encode();
+    let parts = record::split(record.first(), &body, hash);
+    let (space, name) = manifest.place();
+    batch.absent.push((Space::Log, parts[0].0.clone()));
+    // Both are gone again after the first checkpoint, which a slow tab may have slept through; this mark stays.
+    batch.absent.push(manifest.fence());
+    if opening.repair.is_none() {
+        batch.absent.push((space, name.clone()));
+    }
+    let (_, copy) = manifest.copy_place();
+    batch.put.push((space, copy, manifest.encode()));
+    batch.put.push((space, name, manifest.encode()));
+    batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
+    let (space, name) = HeadMark::place();
+    batch.put.push((space, name, HeadMark { head: record.last(), hash }.encode()));
+    storage.write(batch).await
+}
+
+/// Of a store whose manifest and its copy are lost the blocks stay where they are, read by nobody; the rest makes room.
+async fn clear_away(
+    storage: &dyn Storage,
+    opening: &Opening,
+    manifest: &mut Manifest,
+    batch: &mut Batch,
+) -> Result<()> {
+    let log = names(storage, Space::Log).await?;
+    manifest.checkpoint = used(&log, read_mark(storage).await?, opening).0;
+    manifest.hash = opening.store;
+    for name in names(storage, Space::Meta).await? {
+        match name.strip_prefix(Manifest::CLOSED) {
+            Some(epoch) => {
+                let epoch = u64::from_str_radix(epoch, 16).unwrap_or(0);
+                manifest.epoch = manifest.epoch.max(epoch + 1);
+            }
+            None => batch.delete.push((Space::Meta, name)),
+        }
+    }
+    batch.delete.extend(log.into_iter().map(|name| (Space::Log, name)));
+    Ok(())
+}
+
+/// The greatest number that was given to a commit, as far as anything still tells.
+fn used(log: &[String], mark: Option<HeadMark>, opening: &Opening) -> Lsn {
+    let named = log.iter().filter_map(|name| Lsn::from_text(name.split('-').next()?)).max();
+    let known = [named, mark.map(|mark| mark.head), opening.repair];
+    known.into_iter().flatten().max().unwrap_or(Lsn::ZERO)
+}
+
+async fn names(storage: &dyn Storage, space: Space) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let from = names.last().map(|name| format!("{name}\0"));
+        let page = storage.list(space, ListRange { from, before: None, limit: PAGE }).await?;
+        let is_last = page.len() < PAGE;
+        names.extend(page.into_iter().map(|(name, _)| name));
+        if is_last {
+            return Ok(names);
+        }
+    }
+}
