@@ -1,42 +1,56 @@
 /** The page: shows what the address asks for, and does what people ask. */
-import { askForClone, confirm, showProblem } from "./dialogs.js";
+import { askForClone, askToDestroy, confirm, showProblem } from "./dialogs.js";
 import { button, element, keepingFocus } from "./dom.js";
 import { chooseView, heading, momentChooser, tabs } from "./heading.js";
 import { Importer } from "./importer.js";
 import { picture } from "./lineage.js";
 import { readRoute, routeTo } from "./route.js";
 import { Store } from "./store.js";
+import { coalesced, OtherTabs } from "./tabs.js";
 import { changesView } from "./views/changes.js";
 import { figuresView } from "./views/figures.js";
 import { importView } from "./views/import.js";
 import { rowsView } from "./views/rows.js";
-import { duration, time } from "./words.js";
+import { counted, duration, size, time } from "./words.js";
 
 const place = (id) => document.getElementById(id);
+
+/** Each makes { element, reload }, the second reading anew in place; a view without it does not change by itself. */
+const VIEWS = { rows: rowsView, changes: changesView, figures: figuresView, import: importView };
 
 class Page {
   importer = new Importer();
   /** An earlier moment is shown, which can't be written. */
   isPast = false;
+  #tabs = new OtherTabs("offshoot-page");
   #store;
   #databases = [];
   #route = readRoute(location.hash);
+  /** The view that is shown, and what it was made from. */
+  #shown;
   #leaving = [];
   #turn = 0;
   /** What to say once the address has changed. */
   #newsOfNext = "";
+  #update = coalesced(() => this.#trying(() => this.#readAgain()));
 
   async start() {
     addEventListener("hashchange", () => {
       // Back and Forward work while a dialog is open; it belongs to what was shown before.
       for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+      place("problem").hidden = true;
       this.say(this.#newsOfNext);
       this.#newsOfNext = "";
-      this.refresh();
+      this.#trying(() => this.#show());
+    });
+    this.#tabs.listen(async (version) => {
+      // The version may be of a store that is gone by now; what is wrong with this one, the reading itself tells.
+      await this.#store?.catchUp(version).catch(() => undefined);
+      await this.#update();
     });
     document.addEventListener("visibilitychange", () => {
-      // Another tab may have written meanwhile.
-      if (!document.hidden && !this.importer.isBusy) this.changed();
+      // What is no page like this one tells nobody what it wrote.
+      if (!document.hidden && !this.importer.isBusy) this.#update();
     });
     new ResizeObserver(() => this.#drawLineage()).observe(place("picture"));
     await this.#open();
@@ -45,11 +59,8 @@ class Page {
   /** Does what the person asked for; what goes wrong is told. */
   async attempt(work) {
     place("problem").hidden = true;
-    try {
-      await work();
-    } catch (error) {
-      showProblem(place("problem"), error);
-    }
+    this.say("");
+    await this.#trying(work);
   }
 
   say(news) {
@@ -66,9 +77,11 @@ class Page {
     return this.attempt(() => this.#show());
   }
 
-  /** Something was written: the view has seen to itself, but the figures in the picture are old. */
-  changed() {
-    return this.attempt(() => this.#readDatabases());
+  /** Something was written here: this page reads it again, and so do those in other tabs. */
+  async wrote(news) {
+    this.#tellTabs();
+    await this.#update();
+    this.say(news);
   }
 
   async destroy() {
@@ -76,9 +89,26 @@ class Page {
     this.say("The store was deleted.");
   }
 
+  #tellTabs() {
+    if (this.#store !== undefined) this.#tabs.tell(this.#store.version);
+  }
+
+  async #trying(work) {
+    try {
+      await work();
+    } catch (error) {
+      showProblem(place("problem"), error);
+    }
+  }
+
   async #open() {
     await this.attempt(async () => {
-      this.#store = await Store.open();
+      try {
+        this.#store = await Store.open();
+      } catch (error) {
+        this.#showUnopened();
+        throw error;
+      }
       this.#store.closed.then((reason) => this.#showClosed(reason));
       place("mode").textContent = this.#store.isKept ? "kept in IndexedDB" : "in memory, gone after a reload";
       await this.#show();
@@ -86,41 +116,66 @@ class Page {
     document.documentElement.dataset.ready = "true";
   }
 
+  #showUnopened() {
+    const again = button("Try again", () => this.#open(), { class: "primary" });
+    const remove = async () => {
+      if (await askToDestroy(() => this.destroy())) await this.#open();
+    };
+    const clear = button("Delete the store", () => this.attempt(remove), { class: "danger" });
+    const buttons = element("div", { class: "buttons start" }, again, clear);
+    place("database").replaceChildren(element("h2", {}, "The store could not be opened"), buttons);
+  }
+
   /** Deleted, here or in another tab. What is opened next is a new, empty store. */
   #showClosed(reason) {
     this.#store = undefined;
     this.#databases = [];
+    this.#shown = undefined;
     this.#turn++;
+    for (const dialog of document.querySelectorAll("dialog")) dialog.close();
     const again = button("Open a new one", () => {
       history.replaceState(null, "", location.pathname);
       this.#open();
     });
     const words = element("p", {}, reason === undefined ? "It was closed." : `${reason.code}: ${reason.message}`);
-    place("database").replaceChildren(element("h2", {}, "The store is closed"), words, again);
+    const buttons = element("div", { class: "buttons start" }, again);
+    place("database").replaceChildren(element("h2", {}, "The store is closed"), words, buttons);
     place("picture").replaceChildren();
     again.focus();
   }
 
   async #readDatabases() {
-    if (this.#store === undefined) return;
     this.#databases = await this.#store.databases();
     this.#drawLineage();
   }
 
   #drawLineage() {
-    const width = Math.floor(place("picture").clientWidth);
+    const frame = place("picture");
+    const width = Math.floor(frame.clientWidth);
     if (this.#databases.length === 0 || width === 0) return;
-    keepingFocus(() => place("picture").replaceChildren(picture(this.#databases, this.#route, width)));
+    place("lineage-title").textContent = counted(this.#databases.length, "database");
+    keepingFocus(() => frame.replaceChildren(picture(this.#databases, this.#route, width)));
+    const current = frame.querySelector(".current.database");
+    if (current === null || frame.dataset.current === this.#route.database) return;
+    // Where there are many, the picture is a window on them: on the one that is shown below, until it is scrolled.
+    frame.dataset.current = this.#route.database;
+    const [outer, inner] = [frame.getBoundingClientRect(), current.getBoundingClientRect()];
+    if (inner.top < outer.top || inner.bottom > outer.bottom) {
+      frame.scrollTop += (inner.top + inner.bottom - outer.top - outer.bottom) / 2;
+    }
   }
 
   async #show() {
     if (this.#store === undefined) return;
     const turn = ++this.#turn;
+    const route = readRoute(location.hash);
     try {
-      await this.#showRoute(readRoute(location.hash), () => turn !== this.#turn);
+      await this.#showRoute(route, () => turn !== this.#turn);
     } catch (error) {
       // What was left in the middle may fail in any way.
-      if (turn === this.#turn) throw error;
+      if (turn !== this.#turn) return;
+      this.#showFailed(route);
+      throw error;
     }
   }
 
@@ -128,7 +183,7 @@ class Page {
     this.#route = route;
     runAll(this.#leaving.splice(0));
     await this.#readDatabases();
-    const database = await this.#store.database(route.database).catch((error) => this.#showMissing(route, error));
+    const database = await this.#store.database(route.database);
     const collections = await database.collections();
     const snapshot = route.at === undefined ? undefined : await database.at(new Date(route.at));
     if (snapshot !== undefined) this.onLeave(() => snapshot.close());
@@ -137,29 +192,51 @@ class Page {
     const shown = chooseView(route, collections, info.origin);
     this.#route = { ...route, view: shown.view, collection: shown.collection };
     this.isPast = snapshot !== undefined;
-    const view = await this.#makeView(shown, { database, snapshot, origin: info.origin });
+    const { origin, asOf } = info;
+    const given = { ...shown, database, reader: snapshot ?? database, snapshot, origin, asOf, collections };
+    const view = await VIEWS[shown.view](this, given);
     if (isLate()) return;
     document.title = `${route.database} · Offshoot`;
     this.#drawLineage();
     const onclone = () => this.attempt(() => this.#clone(this.#route));
     const ondrop = () => this.attempt(() => this.#drop(info));
     const head = [heading(info, { onclone, ondrop }), momentChooser(route, snapshot)];
-    keepingFocus(() => place("database").replaceChildren(...head, tabs(route, shown, collections, info.origin), view));
+    const choice = tabs(route, shown, collections, info.origin);
+    this.#shown = { ...viewMark(shown, info, collections), reload: view.reload, choice };
+    const draw = () => place("database").replaceChildren(...head, choice, view.element);
+    keepingFocus(draw, choice.querySelector("[aria-current]"));
   }
 
-  #showMissing({ database }, error) {
-    const back = element("a", { href: routeTo({ database: "main" }) }, "Go to main");
-    place("database").replaceChildren(element("h2", {}, database), back);
-    throw error;
+  /** Something was written, here or in another tab: the person's place stays, unless what is shown has gone. */
+  async #readAgain() {
+    if (this.#store === undefined) return;
+    const turn = this.#turn;
+    await this.#readDatabases();
+    const route = readRoute(location.hash);
+    const info = this.#databases.find(({ name }) => name === route.database);
+    if (info === undefined || this.#shown === undefined) return this.#show();
+    const collections = await (await this.#store.database(route.database)).collections();
+    if (turn !== this.#turn) return;
+    const shown = chooseView(route, collections, info.origin);
+    const mark = viewMark(shown, info, collections);
+    if (mark.view !== this.#shown.view) return this.#show();
+    if (mark.tabs !== this.#shown.tabs) {
+      const choice = tabs(route, shown, collections, info.origin);
+      keepingFocus(() => this.#shown.choice.replaceWith(choice));
+      Object.assign(this.#shown, { choice, tabs: mark.tabs });
+    }
+    if (!this.isPast) await this.#shown.reload?.();
   }
 
-  #makeView(shown, { database, snapshot, origin }) {
-    const given = { database, reader: snapshot ?? database, origin };
-    if (shown.view === "figures") return figuresView(this, given);
-    if (shown.view === "import") return importView(this, given);
-    if (shown.view === "rows") return rowsView(this, { ...given, ...shown });
-    const diff = () => database.diff(snapshot === undefined ? {} : { at: snapshot.version });
-    return changesView(this, { name: database.name, origin, diff });
+  /** What was asked for can't be shown; why not stands above. */
+  #showFailed({ at, ...now }) {
+    this.#shown = undefined;
+    const again = button("Try again", () => this.refresh());
+    const back = at === undefined ? undefined : element("a", { href: routeTo(now) }, "Back to now");
+    const home = { href: routeTo({ database: "main" }) };
+    const main = now.database === "main" ? undefined : element("a", home, "Go to main");
+    const ways = element("div", { class: "buttons start" }, again, back, main);
+    place("database").replaceChildren(element("h2", {}, now.database), ways);
   }
 
   async #clone({ database, at, view, collection }) {
@@ -168,21 +245,36 @@ class Page {
     const moment = at === undefined ? undefined : time(new Date(at));
     const made = await askForClone({ origin: database, at: moment, taken, create });
     if (made === undefined) return;
-    const news = `${made.name} was cloned from ${database} in ${duration(made.took)}.`;
-    this.#go({ database: made.name, view, collection }, news);
+    this.#tellTabs();
+    const all = await this.#store.databases();
+    const bytes = (wanted) => size(all.find(({ name }) => name === wanted)?.ownBytes ?? 0);
+    this.#go(
+      { database: made.name, view, collection },
+      `${made.name} was cloned from ${database} in ${duration(made.took)}. It takes ${bytes(made.name)} of its own, ` +
+        `${database} ${bytes(database)}. Change it as you like: ${database} stays as it is.`,
+    );
   }
 
   async #drop({ name, origin }) {
     const text = `What it changed itself goes. ${origin} is not touched.`;
     const isDone = await confirm(`Drop ${name}?`, text, "Drop", () => this.#store.drop(name));
     if (!isDone) return;
-    this.#go({ database: origin }, `${name} was dropped.`);
+    this.#tellTabs();
+    this.#go({ database: origin }, `${name} was dropped. ${origin} was not touched.`);
   }
 
   #go(route, news) {
     this.#newsOfNext = news;
     location.hash = routeTo(route);
   }
+}
+
+/** As long as these are the same, what is shown can stay where it is. */
+function viewMark({ view, collection, kind }, { createdAt }, collections) {
+  return {
+    view: JSON.stringify([view, collection, kind, createdAt]),
+    tabs: JSON.stringify(collections.map(({ name, kind }) => [name, kind])),
+  };
 }
 
 /** Closing what is not needed any more can fail only for reasons that closed it already. */

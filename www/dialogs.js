@@ -9,6 +9,7 @@ import { problem } from "./words.js";
  */
 export function ask({ title, content, action, isDangerous, submit, extra = [], wide }) {
   return new Promise((resolve) => {
+    const opener = document.activeElement?.id;
     const alert = element("div", { role: "alert", class: "problem", hidden: true });
     const cancel = button(submit === undefined ? "Close" : "Cancel", () => dialog.close());
     const confirm = element("button", { type: "submit", class: isDangerous ? "danger" : "primary" }, action ?? "");
@@ -48,6 +49,8 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
     const dialog = element("dialog", { "aria-labelledby": "dialog-title", class: wide ? "wide" : undefined }, form);
     dialog.addEventListener("close", async () => {
       dialog.remove();
+      // What had the focus before may have been drawn anew meanwhile.
+      if (document.activeElement === document.body && opener) document.getElementById(opener)?.focus();
       // Escape closes the dialog also while an action is under way, which then still ends.
       await working;
       resolve(answer);
@@ -59,7 +62,7 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
 
 export function showProblem(alert, error) {
   const { code, message } = problem(error);
-  alert.replaceChildren(element("strong", {}, code), ` ${message}`);
+  alert.replaceChildren(...(code === "" ? [] : [element("strong", {}, code), " "]), message);
   alert.hidden = false;
 }
 
@@ -68,6 +71,12 @@ export async function confirm(title, text, action, work) {
   const content = element("p", {}, text);
   const done = await ask({ title, content, action, isDangerous: true, submit: async () => (await work(), true) });
   return done === true;
+}
+
+/** @returns true when the person agreed and `destroy` is done */
+export function askToDestroy(destroy) {
+  const text = "Every database in it goes, in this tab and in all others. There is no way back.";
+  return confirm("Delete the store?", text, "Delete everything", destroy);
 }
 
 /** Asks for the name of a new clone. `create` makes it. */

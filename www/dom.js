@@ -33,10 +33,14 @@ export function field(name, control, hint) {
   return element("label", { class: "field" }, element("span", {}, name), control, note);
 }
 
-/** Redraws without losing the person's place: what had the focus has it again if it is there again, under its id. */
+/**
+ * Redraws without losing the person's place: what had the focus has it again if it is there again, under its id, and
+ * can take it; else `fallback` has it.
+ */
 export function keepingFocus(redraw, fallback) {
   const before = document.activeElement;
   redraw();
   if (before === null || before === document.body || document.activeElement === before) return;
-  (document.getElementById(before.id) ?? fallback)?.focus({ preventScroll: true });
+  document.getElementById(before.id)?.focus({ preventScroll: true });
+  if (document.activeElement === document.body) fallback?.focus({ preventScroll: true });
 }

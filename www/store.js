@@ -28,6 +28,18 @@ export class Store {
     return this.#main.closed;
   }
 
+  /** The newest version that is known here. */
+  get version() {
+    return this.#main.version;
+  }
+
+  /** Resolves when what another tab wrote is read here too: asking for a version that is not here yet brings it. */
+  async catchUp(version) {
+    if (version <= this.version) return;
+    const snapshot = await this.#main.at(version);
+    await snapshot.close();
+  }
+
   databases() {
     return this.#main.databases();
   }

@@ -1,7 +1,6 @@
 /**
  * Values as text that a person can edit: JSON, and beyond it what JSON has no words for: `NaN`, `Infinity`, `-0`,
- * `12n`,
- * `Date("2026-01-31T12:00:00.000Z")`, `Bytes("00ff")`. What `format` writes, `parse` reads back exactly.
+ * `12n`, `Date("2026-01-31T12:00:00.000Z")`, `Bytes("00ff")`. What `format` writes, `parse` reads back exactly.
  */
 
 const WIDTH = 88;
@@ -51,7 +50,6 @@ export class TextError extends Error {
   constructor(problem, text, at) {
     const before = text.slice(0, at).split("\n");
     super(`${problem}. line=${before.length}, column=${before.at(-1).length + 1}`);
-    this.name = "TextError";
   }
 }
 

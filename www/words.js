@@ -30,10 +30,8 @@ export function shortened(text, length) {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
-/** What went wrong, with the code by which a program would tell it from others. */
+/** What went wrong, with the code by which a program would tell it from others. The page's own words have none. */
 export function problem(error) {
-  return {
-    code: typeof error?.code === "string" ? error.code : (error?.name ?? "Error"),
-    message: error?.message ?? String(error),
-  };
+  const name = error?.name === "Error" ? "" : (error?.name ?? "");
+  return { code: typeof error?.code === "string" ? error.code : name, message: error?.message ?? String(error) };
 }

@@ -1,79 +1,13 @@
-// The page as a person uses it: by mouse, by keyboard alone, on a narrow screen, and when something goes wrong.
+// What a person does first: import, clone, change, delete, look at the origin, reload, and find everything still there.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backends, launch } from "../tools/chromium.mjs";
 import { servePage } from "../tools/page.mjs";
+import { confirmDialog, isReady, makeClone, openPage, rowText, says, total } from "./page.mjs";
 
+const CLONED =
+  /^draft was cloned from main in [\d.]+ m?s\. It takes [\d.]+ (bytes|KB) of its own, main \d\d\.\d MB\. Change it/;
 const FIRST = "AD/Aixirivall/42.46245/1.50209";
-const text = (page, selector) => page.locator(selector).innerText();
-
-/** The page in a tab of its own; whatever it complains about is collected in `complaints`. */
-async function openPage(context, url) {
-  const page = await context.newPage();
-  page.complaints = [];
-  page.on("pageerror", (error) => page.complaints.push(String(error)));
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) page.complaints.push(message.text());
-  });
-  await page.goto(url);
-  await isReady(page);
-  return page;
-}
-
-const isReady = (page) => page.locator("html[data-ready]").waitFor();
-
-async function show(page, url, hash) {
-  await page.goto(`${url}/${hash}`);
-  await isReady(page);
-}
-
-/** How many rows a collection of a database has, by way of its view. */
-async function total(page, database, collection) {
-  await page.locator(`[id="database-${database}"]`).click();
-  await page.getByRole("heading", { name: database, exact: true }).waitFor();
-  await page.locator(`#tab-rows-${collection}`).click();
-  await page.locator(`#tab-rows-${collection}[aria-current]`).waitFor();
-  return Number(await page.locator(".place[data-total]").getAttribute("data-total"));
-}
-
-const rowText = async (page, id) => {
-  await page.locator(`[id="row ${id}"]`).click();
-  const written = await page.locator("dialog textarea").inputValue();
-  await page.keyboard.press("Escape");
-  await page.locator("dialog").waitFor({ state: "detached" });
-  return written;
-};
-
-async function confirmDialog(page) {
-  await page.locator("dialog button[type=submit]").click();
-  await page.locator("dialog").waitFor({ state: "detached" });
-}
-
-async function makeClone(page, name) {
-  await page.locator("#clone").click();
-  await page.locator("dialog input").fill(name);
-  await confirmDialog(page);
-  await page.getByRole("heading", { name, exact: true }).waitFor();
-}
-
-/** A few documents and entries in the page's own store, without an import. */
-async function fill(page) {
-  await page.evaluate(async () => {
-    const { open } = await import("./offshoot/browser.js");
-    const db = await open("offshoot-demo");
-    const rows = Array.from({ length: 120 }, (_, n) => ({ id: `row-${1000 + n}`, name: `Name ${n}`, count: n }));
-    await db.collection("things").putMany(rows);
-    await db.kv("settings").setMany([
-      ["size", 12n],
-      ["since", new Date(0)],
-      [["a", 1], { deep: [null, -0] }],
-    ]);
-    await db.close();
-  });
-  await page.reload();
-  await page.locator("#tab-rows-things").click();
-  await page.locator('[id="row row-1000"]').waitFor();
-}
 
 for (const backend of backends) {
   test(`on ${backend}, what is imported, cloned, changed and deleted is all there after a reload`, async () => {
@@ -83,16 +17,19 @@ for (const backend of backends) {
       const page = await openPage(context, site.url);
       await page.locator("[data-set=cities] button.primary").click();
       // The bar moves while rows are written, and not from nothing to all.
-      const part = await page.waitForFunction(() => {
-        const value = document.querySelector("[data-set=cities] progress")?.getAttribute("value");
-        return Number(value) > 0 && Number(value) < 1 ? value : undefined;
+      const shown = await page.waitForFunction(() => {
+        const card = document.querySelector("[data-set=cities]");
+        const value = Number(card?.querySelector("progress").getAttribute("value"));
+        const rows = card?.querySelector(".note").textContent.match(/^([\d,]+) of 171,075 rows$/);
+        return value > 0 && value < 1 && rows?.[1];
       });
-      assert.ok(Number(await part.jsonValue()) > 0);
+      assert.match(await shown.jsonValue(), /^\d{1,3},\d{3}$/);
       await page.locator("#tab-rows-cities").waitFor({ timeout: 120_000 });
+      await says(page, /^Places of the world: 171,075 rows imported into main in [\d.]+ s\. Clone it now/);
       const all = await total(page, "main", "cities");
-      assert.match(await text(page, "#news"), /^$|imported into main/);
+      assert.equal(all, 171_075);
       await makeClone(page, "draft");
-      assert.match(await text(page, "#news"), /^draft was cloned from main in [\d.]+ ms\.$/);
+      await says(page, CLONED);
 
       // Change one row and delete two in the clone.
       await page.locator(`[id="row ${FIRST}"]`).click();
@@ -103,7 +40,7 @@ for (const backend of backends) {
       await page.getByRole("checkbox", { name: "Select AD/Ordino" }).check();
       await page.getByRole("button", { name: "Delete 2 selected" }).click();
       await confirmDialog(page);
-      assert.equal(await text(page, "#news"), "2 rows deleted from draft.");
+      await says(page, "2 rows deleted from draft. main was not touched.");
 
       const check = async () => {
         assert.equal(await total(page, "draft", "cities"), all - 2);
@@ -135,3 +72,31 @@ for (const backend of backends) {
     }
   });
 }
+
+test("features are imported as documents by their paths, browsers as KV entries; an import can be cancelled", async () => {
+  const site = await servePage();
+  const context = await launch();
+  try {
+    const page = await openPage(context, site.url);
+    await page.locator("[data-set=cities] button.primary").click();
+    await page.locator("[data-set=cities] .note").getByText("rows").waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await says(page, "Places of the world: cancelled. What was written before stays.");
+    await page.locator("#tab-import").click();
+    await page.locator("[data-set=compat] button.primary").click();
+    await says(page, /^Browser compatibility: [\d,]+ rows imported into main in [\d.]+ s\./);
+    const features = await total(page, "main", "features");
+    assert.ok(features > 10_000, `${features} features`);
+    await page.getByLabel("From id").fill("api.AbortController.abort");
+    await page.keyboard.press("Enter");
+    const place = new RegExp(`^(?!1 ).* of ${features.toLocaleString("en")} rows$`);
+    await page.locator(".place").getByText(place).waitFor();
+    assert.match(await rowText(page, "api.AbortController.abort"), /"support": \{/);
+    assert.ok((await total(page, "main", "browsers")) > 10);
+    assert.match(await rowText(page, '\\"firefox\\"'), /"name": "Firefox"/);
+    assert.deepEqual(page.complaints, []);
+  } finally {
+    await context.close();
+    await site.close();
+  }
+});

@@ -1,44 +1,60 @@
 /** What a clone changed since it left its origin, row by row. */
 import { button, element } from "../dom.js";
 import { formatFlat, isObject } from "../text.js";
-import { counted, number, shortened } from "../words.js";
+import { counted, number, point, shortened } from "../words.js";
 
 const STEP = 50;
+/** Of a value, as much is shown as a person still reads. */
+const LENGTH = 400;
+/** Of what both sides begin with, when they are longer than that. */
+const LEAD = 40;
 const WORDS = { insert: "inserted", update: "changed", delete: "deleted" };
 
-export async function changesView(page, { name, origin, diff }) {
-  const iterator = diff()[Symbol.asyncIterator]();
-  page.onLeave(() => iterator.return?.());
-  const counts = { insert: 0, update: 0, delete: 0 };
+/** A diff reads one snapshot, so after a write it is read anew, as far as it was shown. */
+export async function changesView(page, { database, snapshot, origin, asOf }) {
   const list = element("ol", { class: "changes" });
-  const summary = element("p", { class: "summary", role: "status" });
-  const more = button("Show more", () => page.attempt(load));
+  const summary = element("p", { class: "summary", role: "status", tabindex: -1 });
+  const more = button("Show more", () => page.attempt(() => load(reading, STEP)));
+  let reading;
+  const leave = () => reading?.iterator.return?.();
+  page.onLeave(leave);
 
-  async function load() {
-    let isDone = false;
-    for (let shown = 0; shown < STEP && !isDone; shown++) {
-      const step = await iterator.next();
-      isDone = step.done === true;
-      if (isDone) break;
-      counts[step.value.op]++;
-      list.append(drawChange(step.value));
+  async function load(from, count) {
+    for (let read = 0; read < count && !from.isDone; read++) {
+      const step = await from.iterator.next();
+      if (step.done === true) from.isDone = true;
+      else from.changes.push(step.value);
     }
-    more.hidden = isDone;
-    summary.textContent = summarize(counts, isDone, name, origin);
+    if (from !== reading) return;
+    if (from.drawn === 0) list.replaceChildren();
+    list.append(...from.changes.slice(from.drawn).map(drawChange));
+    from.drawn = from.changes.length;
+    if (from.isDone && document.activeElement === more) summary.focus({ preventScroll: true });
+    more.hidden = from.isDone;
+    summary.textContent = summarize(from, database.name, `${origin} ${point(asOf)}`, origin);
   }
 
-  await load();
-  return element("div", {}, summary, list, more);
+  async function reload() {
+    const shown = Math.max(STEP, list.children.length);
+    leave();
+    const diff = database.diff(snapshot === undefined ? {} : { at: snapshot.version });
+    reading = { iterator: diff[Symbol.asyncIterator](), changes: [], drawn: 0, isDone: false };
+    await load(reading, shown);
+  }
+
+  await reload();
+  return { element: element("div", {}, summary, list, more), reload };
 }
 
-function summarize(counts, isDone, name, origin) {
-  const total = counts.insert + counts.update + counts.delete;
-  if (total === 0) return `${name} has changed nothing: every row is read from ${origin}.`;
-  const kinds = Object.keys(counts).filter((op) => counts[op] > 0);
-  const text = kinds.map((op) => `${number(counts[op])} ${WORDS[op]}`).join(", ");
-  return isDone
-    ? `${counted(total, "row")} of its own: ${text}. ${origin} still has them as they were.`
-    : `The first ${text}.`;
+function summarize({ changes, isDone }, name, from, origin) {
+  if (changes.length === 0) return `${name} has changed nothing: every row is read from ${from}.`;
+  const kinds = Object.keys(WORDS)
+    .map((op) => [changes.filter((change) => change.op === op).length, WORDS[op]])
+    .filter(([count]) => count > 0);
+  const text = kinds.map(([count, word]) => `${number(count)} ${word}`).join(", ");
+  if (!isDone) return `The first ${text}, compared with ${from}.`;
+  const all = counted(changes.length, "row");
+  return `${all} of its own, compared with ${from}: ${text}. ${origin} itself has none of these changes.`;
 }
 
 function drawChange(change) {
@@ -54,12 +70,8 @@ function drawChange(change) {
 }
 
 function drawWhole({ kind, op, before, after }) {
-  const tag = op === "insert" ? "ins" : "del";
-  return element(
-    "p",
-    { class: "whole" },
-    element(tag, {}, shortened(wholeText(kind, op === "insert" ? after : before), 400)),
-  );
+  const text = wholeText(kind, op === "insert" ? after : before);
+  return element("p", { class: "whole" }, element(op === "insert" ? "ins" : "del", {}, shortened(text, LENGTH)));
 }
 
 /** A document's id stands above it already. */
@@ -71,15 +83,20 @@ function wholeText(kind, value) {
 
 /** Where both sides are objects, only what differs is shown, by its path; how much does not is said. */
 function drawUpdate({ before, after, fields }) {
-  if (fields.length === 0) return element("dl", { class: "fields" }, drawField("value", before, after));
+  if (fields.length === 0) return element("dl", { class: "fields" }, differences("value", before, after));
   const same = Object.keys(after).filter((name) => name !== "id" && !fields.includes(name)).length;
   const rows = fields.flatMap((name) => differences(name, before[name], after[name]));
   const rest = same === 0 ? undefined : element("p", { class: "rest" }, `${counted(same, "field")} as before`);
   return element("div", {}, element("dl", { class: "fields" }, rows), rest);
 }
 
-/** Looks into objects for the fields in them that differ. Lists are shown whole: their places mean nothing. */
+/** Looks into objects for the fields in them that differ, and into lists, unless places in them have moved. */
 function differences(path, before, after) {
+  if (Array.isArray(before) && Array.isArray(after) && before.length === after.length) {
+    const inner = [...after.keys()].filter((index) => textOf(before[index]) !== textOf(after[index]));
+    if (inner.length === 0) return [drawField(path, before, after)];
+    return inner.flatMap((index) => differences(`${path}[${index}]`, before[index], after[index]));
+  }
   if (!isObject(before) || !isObject(after)) return [drawField(path, before, after)];
   const names = new Set([...Object.keys(after), ...Object.keys(before)]);
   const inner = [...names].filter((name) => textOf(before[name]) !== textOf(after[name]));
@@ -91,8 +108,19 @@ function differences(path, before, after) {
 const textOf = (value) => (value === undefined ? undefined : formatFlat(value));
 
 function drawField(name, before, after) {
+  const [was, is] = [textOf(before), textOf(after)];
+  const from = begin(was, is);
+  const part = (text) => shortened(from === 0 ? text : `…${text.slice(from)}`, LENGTH);
   const sides = [];
-  if (before !== undefined) sides.push(element("del", {}, shortened(formatFlat(before), 400)));
-  if (after !== undefined) sides.push(element("ins", {}, shortened(formatFlat(after), 400)));
+  if (was !== undefined) sides.push(element("del", {}, part(was)));
+  if (is !== undefined) sides.push(element("ins", {}, part(is)));
   return element("div", {}, element("dt", {}, name), element("dd", {}, sides));
+}
+
+/** Where to begin, so that of two long texts the difference is seen. */
+function begin(was, is) {
+  if (was === undefined || is === undefined || Math.max(was.length, is.length) <= LENGTH) return 0;
+  let same = 0;
+  while (same < was.length && was[same] === is[same]) same++;
+  return Math.max(0, same - LEAD);
 }

@@ -3,9 +3,13 @@ import { dataSets } from "../data.js";
 import { button, element, link } from "../dom.js";
 import { counted, duration, number, size } from "../words.js";
 
-export async function importView(page, { database }) {
+export async function importView(page, { database, collections }) {
   const cards = dataSets.map((dataSet) => card(page, database, dataSet));
-  return element("div", { class: "cards" }, cards);
+  const text =
+    `${database.name} is empty. Import a data set, clone the database, then change and delete rows in the clone: ` +
+    `the origin stays as it is, and all of it is still there after a reload.`;
+  const guide = collections.length > 0 ? undefined : element("p", { class: "guide" }, text);
+  return { element: element("div", {}, guide, element("div", { class: "cards" }, cards)) };
 }
 
 function card(page, database, dataSet) {
@@ -17,17 +21,27 @@ function card(page, database, dataSet) {
   const show = () => {
     const current = importer.current?.dataSet === dataSet ? importer.current : undefined;
     const isRunning = importer.isBusy && current !== undefined;
+    const focused = document.activeElement;
     start.disabled = importer.isBusy;
     stop.hidden = !isRunning;
+    // The focus stays on this card's button, whichever can be used.
+    if (focused === start && isRunning) stop.focus();
+    if (focused === stop && !isRunning) start.focus();
     bar.hidden = !isRunning;
     note.textContent = current === undefined ? "" : progress(current);
     if (isRunning && current.total > 0) bar.value = Math.min(1, current.done / current.total);
     else bar.removeAttribute("value");
   };
   async function run() {
-    const result = await importer.run(dataSet, database);
-    page.say(progress(result));
-    await page.refresh();
+    try {
+      const result = await importer.run(dataSet, database);
+      const next = result.phase === "done" ? " Clone it now: that takes a moment, whatever the size." : "";
+      await page.wrote(progress(result) + next);
+    } catch (error) {
+      // What was written before it failed is there.
+      await page.wrote(progress(importer.current));
+      throw error;
+    }
   }
   page.onLeave(importer.watch(show));
   show();

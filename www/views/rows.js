@@ -9,7 +9,7 @@ import { drawTable, rowName } from "./table.js";
 export async function rowsView(page, given) {
   const view = new RowsView(page, given);
   await view.start();
-  return view.element;
+  return { element: view.element, reload: () => view.reload() };
 }
 
 class RowsView {
@@ -22,6 +22,7 @@ class RowsView {
   #earlier = [];
   #selected = [];
   #isTurning = false;
+  #turns = 0;
   #counts = 0;
   #table = element("div", { class: "table-frame", tabindex: -1 });
   #place = element("span", { class: "place" });
@@ -41,7 +42,15 @@ class RowsView {
       return this.#turn(earlier.pop() ?? this.#rows.before(this.#from), earlier);
     });
     this.#following = action("Next", () => this.#turn(this.#next, [...this.#earlier, this.#from]));
-    this.#delete = action("Delete selected", () => this.#deleteSelected(), { class: "danger" });
+    this.#delete = action("Delete selected", () => this.#deleteSelected(), {
+      class: "danger",
+      title: "Or press Delete in the table",
+      "aria-keyshortcuts": "Delete",
+    });
+    this.#table.addEventListener("keydown", (event) => {
+      // From the last row it is a long way back to the button.
+      if (event.key === "Delete" && this.#selected.length > 0) this.#delete.click();
+    });
     const writing = page.isPast ? [] : [action("New row", () => this.#add()), this.#delete];
     const pager = [this.#first, this.#previous, this.#following, this.#place];
     this.element = element(
@@ -57,17 +66,29 @@ class RowsView {
     return this.#load(this.#rows.start, []);
   }
 
-  async #load(from, earlier) {
+  /** What was written shows on the page that is shown; what is ticked stays so. */
+  reload() {
+    return this.#load(this.#from, this.#earlier, this.#selected);
+  }
+
+  async #load(from, earlier, selected = []) {
+    const turn = ++this.#turns;
     const { rows, next } = await this.#rows.page(from);
+    if (turn !== this.#turns) return;
+    const { kind } = this.#given;
     this.#from = from;
     this.#next = next;
     this.#earlier = earlier;
-    const content = rows.length === 0 ? element("p", { class: "empty" }, "No rows here.") : this.#draw(rows);
+    const content = rows.length === 0 ? element("p", { class: "empty" }, "No rows here.") : this.#draw(rows, selected);
     keepingFocus(() => this.#table.replaceChildren(content), this.#table);
-    this.#select([]);
+    const isHere = (key) => rows.some(([here]) => rowName(kind, here) === rowName(kind, key));
+    this.#select(selected.filter(isHere));
+    const focused = document.activeElement;
     this.#first.disabled = from.position === 0;
     this.#previous.disabled = earlier.length === 0 && this.#rows.before(from) === undefined;
     this.#following.disabled = next === undefined;
+    // A button that can't be used any more loses the focus.
+    if (focused?.disabled) this.#table.focus({ preventScroll: true });
     this.#showPlace(rows.length);
   }
 
@@ -83,11 +104,11 @@ class RowsView {
     }
   }
 
-  #draw(rows) {
+  #draw(rows, selected) {
     const { kind, collection } = this.#given;
     const onopen = (key) => this.#page.attempt(() => this.#open(key));
     const onselect = this.#page.isPast ? undefined : (keys) => this.#select(keys);
-    return drawTable({ rows, kind, collection, onopen, onselect });
+    return drawTable({ rows, kind, collection, selected, onopen, onselect });
   }
 
   #select(keys) {
@@ -133,13 +154,13 @@ class RowsView {
     const value = await this.#rows.get(key);
     if (value === undefined) throw new Error("the row was deleted since this page was shown");
     const outcome = await editRow({ database, kind, collection, key, value, readOnly: this.#page.isPast });
-    if (outcome !== undefined) await this.#changed(`${rowName(kind, key)} was ${outcome} in ${database.name}.`);
+    if (outcome !== undefined) await this.#wrote(`${rowName(kind, key)} was ${outcome} in ${database.name}.`);
   }
 
   async #add() {
     const { database, kind, collection } = this.#given;
     const key = await addRow({ database, kind, collection });
-    if (key !== undefined) await this.#changed(`${key} was added to ${database.name}.`);
+    if (key !== undefined) await this.#wrote(`${key} was added to ${database.name}.`);
   }
 
   async #deleteSelected() {
@@ -153,14 +174,13 @@ class RowsView {
       deleted = await rows.deleteMany(keys);
     });
     if (!isDone) return;
-    await this.#changed(`${counted(deleted, "row")} deleted from ${database.name}.`);
+    await this.#wrote(`${counted(deleted, "row")} deleted from ${database.name}.`);
     // The button that had the focus is disabled now, since nothing is selected.
     this.#table.focus({ preventScroll: true });
   }
 
-  async #changed(news) {
-    await this.#load(this.#from, this.#earlier);
-    this.#page.say(news);
-    await this.#page.changed();
+  #wrote(news) {
+    const { origin } = this.#given;
+    return this.#page.wrote(origin === undefined ? news : `${news} ${origin} was not touched.`);
   }
 }

@@ -11,13 +11,14 @@ const FLAT = 1000;
 export const rowName = (kind, key) => (kind === "kv" ? formatFlat(key) : key);
 
 /**
- * `onopen(key)` is called for the row that was chosen, `onselect(keys)` with all keys whose boxes are ticked; without
- * it
- * there are no boxes.
+ * `onopen(key)` is called for the row that was chosen, `onselect(keys)` with all keys whose boxes are ticked, at first
+ * those of `selected`; without it there are no boxes.
  */
-export function drawTable({ rows, kind, collection, onopen, onselect }) {
+export function drawTable({ rows, kind, collection, selected, onopen, onselect }) {
   const names = kind === "kv" ? ["value"] : columns(rows.map(([, value]) => value));
   const boxes = rows.map(([key]) => checkbox(`Select ${rowName(kind, key)}`, tell));
+  const ticked = new Set(selected.map((key) => rowName(kind, key)));
+  rows.forEach(([key], index) => (boxes[index].checked = ticked.has(rowName(kind, key))));
   const all = checkbox("Select all rows of this page", () => {
     for (const box of boxes) box.checked = all.checked;
     tell();
@@ -27,18 +28,21 @@ export function drawTable({ rows, kind, collection, onopen, onselect }) {
   }
   const pick = (tag, role, box) => (onselect === undefined ? [] : element(tag, { role, class: "pick" }, box));
   const heads = [kind === "kv" ? "key" : "id", ...names];
-  const head = heads.map((name) => element("th", { role: "columnheader", scope: "col" }, name));
+  const head = heads.map((name, at) =>
+    element("th", { role: "columnheader", scope: "col", class: at === 0 ? "key" : columnClass(at - 1) }, name),
+  );
   const body = rows.map(([key, value], index) => {
     const name = rowName(kind, key);
     const open = button(name, () => onopen(key), { class: "open", id: `row ${name}` });
-    const cells = kind === "kv" ? cell("value", value, 160) : names.map((field) => cell(field, value[field], 60));
+    const fields = () => names.map((field, at) => cell(field, value[field], 80, at));
+    const cells = kind === "kv" ? cell("value", value, 200) : fields();
     const title = element("th", { role: "rowheader", scope: "row" }, open);
     return element("tr", { role: "row" }, pick("td", "cell", boxes[index]), title, cells);
   });
   // Laid out as cards, the elements would be no table any more for a screen reader but for their roles.
   return element(
     "table",
-    { role: "table", "aria-label": `Rows of ${collection}` },
+    { role: "table", "aria-label": `Rows of ${collection}`, class: `of-${kind}` },
     element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, pick("th", "columnheader", all), head)),
     element("tbody", { role: "rowgroup" }, body),
   );
@@ -58,9 +62,12 @@ function columns(values) {
   return names.slice(0, COLUMNS);
 }
 
-function cell(name, value, length) {
+/** Those that a screen of middle size has no room for. */
+const columnClass = (at) => (at < 3 ? undefined : "late");
+
+function cell(name, value, length, at = 0) {
   const isText = typeof value === "string";
   const text = value === undefined ? "" : isText ? value : formatFlat(value);
-  const kind = isText ? undefined : `kind-${typeof value}`;
-  return element("td", { role: "cell", "data-name": name, class: kind }, shortened(text, length));
+  const classes = [isText ? undefined : `kind-${typeof value}`, columnClass(at)].filter(Boolean).join(" ");
+  return element("td", { role: "cell", "data-name": name, class: classes || undefined }, shortened(text, length));
 }
