@@ -228,7 +228,8 @@ export type ErrorCode =
   | "CONFLICT" | "MERGE_CONFLICT" | "NOT_A_CLONE" | "CLONE_DEPTH_EXCEEDED" | "CLONE_DEPENDENCY" | "HISTORY_PRUNED"
   | "CLOSED" | "ABORTED" | "TIMEOUT" | "QUOTA_EXCEEDED" | "STORAGE_UNAVAILABLE" | "STORAGE_CORRUPT" | "FORMAT_TOO_NEW" | "INVALID_IMPORT"
   | "NO_REMOTE" | "OFFLINE" | "UNAUTHORIZED" | "FORBIDDEN" | "REMOTE_REJECTED" | "PROTOCOL_MISMATCH" | "INTERNAL";   // ABORTED: `cause` is the signal's reason
-export interface Stats { rows: number; blocks: number; blockBytes: number; liveBytes: number; reclaimableBytes: number; logEntries: number; logBytes: number; cacheHits: number; cacheMisses: number; cachedBytes: number; quota?: number; usage?: number; persisted?: boolean }
+/** `witness`: a wiped store would be noticed. `lostCommits`: relaxed ones that a power cut took before this opening. */
+export interface Stats { rows: number; blocks: number; blockBytes: number; liveBytes: number; reclaimableBytes: number; logEntries: number; logBytes: number; cacheHits: number; cacheMisses: number; cachedBytes: number; witness: boolean; lostCommits: number; quota?: number; usage?: number; persisted?: boolean }
 
 /** A backend of the user's own: byte records by space and name, with a numbered contract and a suite to check it (src/storage). */
 export interface StorageBackend {

@@ -148,6 +148,9 @@ impl Database {
         if let Err(error) = self.check_open() {
             return Some(Err(error));
         }
+        if self.store.is_behind() {
+            return None;
+        }
         self.store.read_now(|state, view| {
             let (path, _) = self.path(state, view)?;
             step_now(&mut Context::reading(view, path), op, &self.store)
@@ -213,22 +216,25 @@ impl Database {
     /// What the database is at the head: fixed from now on.
     pub async fn snapshot(self: &Rc<Database>) -> Result<Snapshot> {
         self.check_open()?;
+        self.store.catch_up().await?;
         let (path, _) = self.store.read(|state, view| self.path(state, view)).await?;
         Ok(Snapshot::new(self.store.clone(), path, false))
     }
 
-    /// As `snapshot`, at once; what is not in memory is looked up when the snapshot is first read.
-    pub fn snapshot_now(self: &Rc<Database>) -> Result<Snapshot> {
+    /// As `snapshot`, at once; `None`: it needs storage.
+    pub fn snapshot_now(self: &Rc<Database>) -> Result<Option<Snapshot>> {
         self.check_open()?;
-        match self.store.read_now(|state, view| self.path(state, view)) {
-            Some(path) => Ok(Snapshot::new(self.store.clone(), path?.0, false)),
-            None => Ok(Snapshot::of(self.clone())),
+        if self.store.is_behind() {
+            return Ok(None);
         }
+        let path = self.store.read_now(|state, view| self.path(state, view)).transpose()?;
+        Ok(path.map(|(path, _)| Snapshot::new(self.store.clone(), path, false)))
     }
 
     /// A transaction's beginning: its snapshot and the catalog row that it stands on.
     pub(super) async fn begin(&self, isolation: super::transaction::Isolation) -> Result<Transaction> {
         self.check_open()?;
+        self.store.catch_up().await?;
         let (path, lsn) = self.store.read(|state, view| self.path(state, view)).await?;
         Ok(Transaction::new(path, Guard { name: self.name.clone(), lsn }, isolation))
     }

@@ -71,11 +71,11 @@ impl Snapshot {
         let limit = limit.clamp(1, PAGE);
         self.store
             .read(|state, view| {
-                let path = self.path(state, view)?;
+                let path = self.path(state)?;
                 let other = match against {
                     Side::Origin if path.levels().len() == 1 => return Err(not_a_clone(&path).into()),
                     Side::Origin => Path::of(path.below()),
-                    Side::Snapshot(snapshot) => snapshot.path(state, view)?,
+                    Side::Snapshot(snapshot) => snapshot.path(state)?,
                 };
                 page(state, view, &path, &other, &ranges, limit)
             })

@@ -156,7 +156,7 @@ impl Store {
                 continue;
             }
             if stage.staged == 0 {
-                // What writes nothing meets no other tab's commit by itself, and is answered from the present all the same.
+                // What writes nothing meets no other tab's commit by itself, and yet is answered from the present.
                 if !has_looked && jobs.iter().any(|job| matches!(job.work, Work::Commit(_))) {
                     has_looked = true;
                     match self.lsm.refresh().await {

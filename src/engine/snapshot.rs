@@ -4,42 +4,27 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::context::Context;
-use super::database::{Database, step_now};
+use super::database::step_now;
 use super::history::pruned;
 use super::op::{Answer, Op, Step};
 use super::path::Path;
 use super::store::{Hold, Store, closed};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, State, TreeView};
+use crate::lsm::State;
 use crate::types::Lsn;
 
 pub struct Snapshot {
     pub(super) store: Rc<Store>,
-    path: RefCell<Reading>,
+    path: Path,
     version: Lsn,
     predates_clone: bool,
     closed: Cell<bool>,
     hold: RefCell<Option<Hold>>,
 }
 
-/// What a snapshot reads. A path is looked up when it is first needed, if that takes storage.
-enum Reading {
-    Path(Path),
-    Database(Rc<Database>),
-}
-
 impl Snapshot {
-    /// The database at the head, whose path may yet have to be looked up.
-    pub(super) fn of(database: Rc<Database>) -> Snapshot {
-        let (store, version) = (database.store().clone(), database.version());
-        let path = RefCell::new(Reading::Database(database));
-        let hold = RefCell::new(Some(store.hold(version)));
-        Snapshot { store, path, version, predates_clone: false, closed: Cell::new(false), hold }
-    }
-
     pub(super) fn new(store: Rc<Store>, path: Path, predates_clone: bool) -> Snapshot {
         let version = path.top().map_or(Lsn::ZERO, |level| level.lsn);
-        let path = RefCell::new(Reading::Path(path));
         let hold = RefCell::new(Some(store.hold(version)));
         Snapshot { store, path, version, predates_clone, closed: Cell::new(false), hold }
     }
@@ -59,21 +44,16 @@ impl Snapshot {
     }
 
     /// What it reads, as long as history holds it (another tab's vacuum may not spare it).
-    pub(super) fn path(&self, state: &State, view: TreeView<'_>) -> Attempt<Path> {
+    pub(super) fn path(&self, state: &State) -> Result<Path> {
         if self.version < state.manifest.floor() && !self.predates_clone {
-            return Err(pruned(state).into());
+            return Err(pruned(state));
         }
-        let path = match &*self.path.borrow() {
-            Reading::Path(path) => return Ok(path.clone()),
-            Reading::Database(database) => database.path_at(view, self.version)?.0,
-        };
-        self.path.replace(Reading::Path(path.clone()));
-        Ok(path)
+        Ok(self.path.clone())
     }
 
     /// The levels that this snapshot reads, in one short line: `draft@57 > main@42`.
     pub async fn describe(&self) -> Result<String> {
-        self.store.read(|state, view| Ok(self.path(state, view)?.to_string())).await
+        self.store.read(|state, _| Ok(self.path(state)?.to_string())).await
     }
 
     pub fn close(&self) {
@@ -89,8 +69,7 @@ impl Snapshot {
         if let Err(error) = self.check_open().and_then(|()| check_reads(op)) {
             return Some(Err(error));
         }
-        self.store
-            .read_now(|state, view| step_now(&mut Context::reading(view, self.path(state, view)?), op, &self.store))
+        self.store.read_now(|state, view| step_now(&mut Context::reading(view, self.path(state)?), op, &self.store))
     }
 
     /// Runs a reading call, a long one in steps, each on blocks of its own.
@@ -100,7 +79,7 @@ impl Snapshot {
             self.check_open()?;
             let step = self
                 .store
-                .read(|state, view| op.apply(&mut Context::reading(view, self.path(state, view)?), &self.store.ids));
+                .read(|state, view| op.apply(&mut Context::reading(view, self.path(state)?), &self.store.ids));
             match step.await? {
                 Step::Done(answer) => return Ok(answer),
                 Step::More(next) => op = next,

@@ -70,6 +70,8 @@ pub struct Store {
     /// Handles to close when their database is dropped, here or in another tab.
     handles: RefCell<Vec<Weak<Database>>>,
     seen_catalog: Cell<Lsn>,
+    /// The newest head that another tab has told of.
+    told: Cell<Lsn>,
     /// LSNs that open snapshots and transactions of this engine read at, in no order: its own vacuum spares them.
     pub(super) reading: RefCell<Vec<Lsn>>,
     pub(super) maintaining: Cell<bool>,
@@ -98,6 +100,7 @@ impl Store {
             turns: Turns::default(),
             handles: RefCell::default(),
             seen_catalog: Cell::new(Lsn::ZERO),
+            told: Cell::new(Lsn::ZERO),
             reading: RefCell::default(),
             maintaining: Cell::new(false),
             opened_at,
@@ -161,6 +164,28 @@ impl Store {
 
     pub fn head(&self) -> Lsn {
         self.lsm.head()
+    }
+
+    /// Another tab says that there are commits up to `head`: whoever reads from here on sees them (SEMANTICS R10).
+    pub async fn hear(self: &Rc<Store>, head: Lsn) -> Result<()> {
+        self.told.set(self.told.get().max(head));
+        self.catch_up().await
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.told.get() > self.head()
+    }
+
+    /// Takes in what other tabs have told of. What they told may be wrong; then it is forgotten.
+    pub(super) async fn catch_up(self: &Rc<Store>) -> Result<()> {
+        if self.is_behind() {
+            let told = self.told.get();
+            self.refresh().await?;
+            if self.told.get() == told {
+                self.told.set(self.head());
+            }
+        }
+        Ok(())
     }
 
     /// Reads what is in memory now; `None`: blocks are needed first.

@@ -23,8 +23,16 @@ const MARKS: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Text {
     /// The store had these commits; up to `durable` the host had flushed them.
-    Head { store: u64, durable: Lsn, head: Lsn, hash: u64 },
-    Gone { store: u64, time: u64 },
+    Head {
+        store: u64,
+        durable: Lsn,
+        head: Lsn,
+        hash: u64,
+    },
+    Gone {
+        store: u64,
+        time: u64,
+    },
 }
 
 impl Text {

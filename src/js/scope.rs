@@ -127,10 +127,14 @@ impl Scope {
         }))
     }
 
-    /// What the database is now, fixed.
-    pub fn snapshot(&self) -> JsResult<Scope> {
-        let snapshot = self.database()?.snapshot_now().map_err(|error| to_js(&error))?;
-        Ok(self.with(Inner::Snapshot(Rc::new(snapshot))))
+    /// What the database is now, fixed; a promise of it where it needs storage.
+    pub fn snapshot(&self) -> JsResult<JsValue> {
+        let (database, scope) = (self.database()?, self.with(self.inner.clone()));
+        let fix = move |snapshot| scope.with(Inner::Snapshot(Rc::new(snapshot)));
+        match database.snapshot_now().map_err(|error| to_js(&error))? {
+            Some(snapshot) => Ok(fix(snapshot).into()),
+            None => Ok(promise(async move { Ok(fix(database.snapshot().await?)) }).into()),
+        }
     }
 
     pub fn at(&self, when: JsValue) -> JsResult<Promise> {

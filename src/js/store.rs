@@ -139,10 +139,10 @@ fn close_later(later: Later) -> Box<dyn Fn(Error)> {
 fn listen(host: Host, name: &str, later: Later) -> Host {
     host.shared(name, move |head| {
         let engine = later.borrow().upgrade();
-        if let Some(engine) = engine.filter(|engine| engine.head() < head) {
+        if let Some(engine) = engine {
             spawn_local(async move {
-                // A hint that fails is no harm: the next commit or read of storage finds the same.
-                let _ = engine.refresh().await;
+                // A hint that fails is no harm: the next read looks again.
+                let _ = engine.hear(head).await;
             });
         }
     })

@@ -1,5 +1,5 @@
-//! The head mark: which record was the last, written with each record in one transaction, apart from the log. A log that
-//! ends before it has lost its end.
+//! The head mark: which record was the last, written with each record in one transaction, apart from the log. A log
+//! that ends before it has lost its end.
 
 use xxhash_rust::xxh64::xxh64;
 

@@ -49,7 +49,13 @@ impl Lsm {
                 Tail::Trimmed => continue,
                 Tail::Records { records, gap } => lsm.with_mut(|state| state.take_in(records)).err().or(gap),
             };
-            match error.or_else(|| check_mark(mark, &lsm)) {
+            let error = error.or_else(|| check_mark(mark, &lsm));
+            // A log that another tab trimmed between the two looks is shorter, and not damaged.
+            let is_doubtful = error.is_some() || mark.is_none();
+            if is_doubtful && !lsm.is_current().await? {
+                continue;
+            }
+            match error {
                 None if opening.repair.is_none_or(|used| used <= lsm.head()) => return Ok(lsm),
                 Some(error) if opening.repair.is_none() => return Err(error),
                 _ => {}
@@ -62,6 +68,13 @@ impl Lsm {
             return Err(Error::new(ErrorCode::StorageCorrupt, "the store is there and its manifest is not"));
         }
         Err(Error::new(ErrorCode::StorageUnavailable, "the store changes faster than it can be opened"))
+    }
+
+    /// Whether the manifest that was read is still the one.
+    async fn is_current(&self) -> Result<bool> {
+        let place = self.with(|state| state.manifest.place());
+        let (space, name) = place;
+        Ok(self.storage().read(space, &[name]).await?.iter().all(Option::is_some))
     }
 
     /// Moves what the log still holds into a run, and trims the log with what cannot be read of it. The numbers of what

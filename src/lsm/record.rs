@@ -92,7 +92,8 @@ impl Record {
         (body, hash)
     }
 
-    fn decode(body: &[u8]) -> Option<Record> {
+    /// `None`: the bytes are those of no record.
+    pub fn decode(body: &[u8]) -> Option<Record> {
         let mut fields = Field::decode(body)?;
         let (first, previous) = (fields.number()?, fields.number()?);
         Some(Record { first, previous, commits: fields.list()?.lists(Commit::from_fields)? })

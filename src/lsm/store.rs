@@ -338,8 +338,8 @@ impl Lsm {
         Ok(gone)
     }
 
-    /// Fails with STORAGE_CORRUPT if a block that was not found is lost: its run is named, and the manifest that names it
-    /// is the present one. Manifest and block are looked at in one transaction.
+    /// Fails with STORAGE_CORRUPT if a block that was not found is lost: its run is named, and the manifest that names
+    /// it is the present one. Manifest and block are looked at in one transaction.
     pub async fn check_lost(&self, reference: BlockReference) -> Result<()> {
         let (named, manifest) = self.with(|state| {
             let named = state.tree.runs.iter().any(|run| run.id == reference.address.run);

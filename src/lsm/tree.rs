@@ -150,8 +150,22 @@ impl<'a> TreeView<'a> {
             if run.first[..] >= range.from[..] && run.last[..] < range.before[..] {
                 bytes += run.bytes;
             } else {
-                let touched = data_blocks(*self, run, range)?.len() as u64;
-                bytes += run.bytes * touched / u64::from(run.blocks);
+                bytes += self.bytes_in_part(run, range)?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The bytes of a run's entries in a range: those of its first and last block are counted, the rest is estimated.
+    fn bytes_in_part(&self, run: &RunDescription, range: &RowRange) -> Attempt<u64> {
+        let blocks = data_blocks(*self, run, range)?;
+        let last = blocks.len().saturating_sub(1);
+        let mut bytes = run.bytes / u64::from(run.blocks) * last.saturating_sub(1) as u64;
+        for reference in blocks.iter().take(1).chain(blocks.iter().skip(last.max(1))) {
+            let mut entries = BlockCursor::seek(self.block(*reference)?, &range.from)?;
+            while let Some(key) = entries.key().filter(|key| **key < range.before[..]) {
+                bytes += (key.len() + entries.value().len()) as u64;
+                entries.advance()?;
             }
         }
         Ok(bytes)

@@ -73,7 +73,7 @@ for (const backend of backends) {
   });
 }
 
-test("features are imported as documents by their paths, browsers as KV entries; an import can be cancelled", async () => {
+test("features become documents by their paths, browsers KV entries; an import can be cancelled", async () => {
   const site = await servePage();
   const context = await launch();
   try {

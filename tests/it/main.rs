@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod clones;
+mod damage;
 mod diff;
 mod documents;
 mod entries;

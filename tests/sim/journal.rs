@@ -2,26 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use offshoot::lsm::{Change, Commit, Manifest};
+use offshoot::lsm::{Change, Commit, Manifest, Record};
 use offshoot::storage::{Batch, Space};
 use offshoot::types::row::{split_name, split_row, split_suffix};
 use offshoot::types::{Bytes, Kind, LayerId, Version, key};
-use serde::Deserialize;
 
 use crate::call::{Content, IDS, Id, Shelf};
 use crate::executor::Owner;
 
 /// The bytes before a part's piece of the record.
 const HEADER_BYTES: usize = 19;
-
-/// A log record as it is stored.
-#[derive(Deserialize)]
-struct StoredRecord {
-    first: u64,
-    #[expect(dead_code, reason = "a field of the stored form")]
-    previous: u64,
-    commits: Vec<Commit>,
-}
 
 /// One commit on the disk.
 #[derive(Clone)]
@@ -104,7 +94,7 @@ impl Journal {
 
     /// Notes a record's commits, and says how many they are.
     fn append(&mut self, tab: Owner, body: &[u8]) -> usize {
-        let record: StoredRecord = rmp_serde::from_slice(body).expect("a record can be read");
+        let record = Record::decode(body).expect("a record can be read");
         let count = record.commits.len();
         for (commit, lsn) in record.commits.into_iter().zip(record.first..) {
             let id = commit.id;

@@ -67,7 +67,26 @@ impl Platform for SimulatedPlatform {
         })
     }
 
-    fn announce(&self, _: Lsn) {
+    fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
+        let world = self.world();
+        Box::pin(async move {
+            world.executor.sleep(world.random.below(5_000)).await;
+            let texts = world.witness.borrow().iter().cloned().collect();
+            Some(texts)
+        })
+    }
+
+    fn testify(&self, add: Vec<String>, strike: Vec<String>) -> LocalFuture<'static, ()> {
+        let world = self.world();
+        Box::pin(async move {
+            world.executor.sleep(world.random.below(5_000)).await;
+            world.witness.borrow_mut().extend(add);
+            world.executor.sleep(world.random.below(5_000)).await;
+            world.witness.borrow_mut().retain(|text| !strike.contains(text));
+        })
+    }
+
+    fn announce(&self, head: Lsn) {
         let world = self.world();
         for tab in world.others(self.tab) {
             if world.random.chance(world.plan.deafness) {
@@ -80,7 +99,7 @@ impl Platform for SimulatedPlatform {
                 delay.await;
                 let Some(store) = tab.store.borrow().clone() else { return };
                 // A refresh that fails is made up for by the next one.
-                let refresh = async move { drop(store.refresh().await) };
+                let refresh = async move { drop(store.hear(head).await) };
                 executor.spawn(tab.number, Box::pin(refresh));
             };
             world.executor.spawn(WORLD, Box::pin(deliver));

@@ -1,7 +1,7 @@
 //! One simulated store with its tabs, and what befalls them: crashes, freezes, clocks that jump.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::{Rc, Weak};
 
 use offshoot::engine::{Database, OpenOptions, Store};
@@ -96,6 +96,8 @@ pub struct World {
     marks: Cell<i64>,
     /// Who holds which lease.
     pub leases: Rc<RefCell<BTreeMap<String, Owner>>>,
+    /// What the tabs have written down outside of the store; it outlives them all.
+    pub witness: RefCell<BTreeSet<String>>,
     this: Weak<World>,
 }
 
@@ -119,6 +121,7 @@ impl World {
             numbers: Cell::new(WORLD),
             marks: Cell::new(0),
             leases: Rc::default(),
+            witness: RefCell::default(),
             this: this.clone(),
         })
     }

@@ -5,7 +5,7 @@ import type { OffshootError } from "../errors.js";
 import { checkName, checkOptions, invalidOption, oneOf, signal, text, when } from "./check.js";
 import { closesAtEndOfBlock } from "./dispose.js";
 import { Changes, type Side } from "./diff.js";
-import { asCollectionInfo, asDatabaseInfo, asLineageEntry, asMoment } from "./reports.js";
+import { asCollectionInfo, asDatabaseInfo, asLineageEntry, asMoment, originFigures } from "./reports.js";
 import { Scoped } from "./scoped.js";
 import { Session } from "./session.js";
 import { Snapshot, sessionOf } from "./snapshot.js";
@@ -138,7 +138,8 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
   }
 
   async stats(): Promise<contract.Stats> {
-    return this.#session.callAsync(() => this.#store.core.stats());
+    const figures = await this.#session.callAsync(() => this.#store.core.stats());
+    return this.#store.mode === "indexeddb" ? { ...figures, ...(await originFigures()) } : figures;
   }
 
   close(): Promise<void> {

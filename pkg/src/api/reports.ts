@@ -1,5 +1,5 @@
 /** The core's reports as the declarations have them: times, which cross as milliseconds, become Dates. */
-import type { CollectionInfo, DatabaseInfo, LineageEntry, When } from "../../types/offshoot.js";
+import type { CollectionInfo, DatabaseInfo, LineageEntry, Stats, When } from "../../types/offshoot.js";
 
 /** A point of history in the core's terms: a version's text or milliseconds. */
 export function asMoment(when: When): string | number {
@@ -27,4 +27,18 @@ function withDates(report: object, ...names: string[]): Record<string, unknown> 
     copy[name] = names.includes(name) ? new Date(value as number) : value;
   }
   return copy;
+}
+
+/** What the host says of all that this origin stores; a host may have nothing to say. */
+export async function originFigures(): Promise<Pick<Stats, "quota" | "usage" | "persisted">> {
+  const figures: Pick<Stats, "quota" | "usage" | "persisted"> = {};
+  try {
+    const { quota, usage } = await navigator.storage.estimate();
+    if (quota !== undefined) figures.quota = quota;
+    if (usage !== undefined) figures.usage = usage;
+    figures.persisted = await navigator.storage.persisted();
+  } catch {
+    // Private windows and insecure pages have no storage manager.
+  }
+  return figures;
 }

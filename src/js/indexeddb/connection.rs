@@ -12,8 +12,8 @@ use wasm_bindgen::prelude::*;
 
 use super::deadline::{self, WAIT};
 use super::failure::Failure;
-use crate::js::witness;
 use crate::error::{Error, ErrorCode, Result};
+use crate::js::witness;
 use crate::storage::Space;
 
 const VERSION: u8 = 1;

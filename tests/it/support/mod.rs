@@ -5,7 +5,7 @@ pub mod place;
 pub mod say;
 pub mod script;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
@@ -24,7 +24,11 @@ pub struct TestPlatform {
     spawner: LocalSpawner,
     now: Rc<Cell<u64>>,
     random: Rc<Cell<u64>>,
+    witness: Witness,
 }
+
+/// What is written down outside of the store; `None` inside: the host has no place for it.
+pub type Witness = Rc<RefCell<Option<Vec<String>>>>;
 
 impl Platform for TestPlatform {
     fn now(&self) -> u64 {
@@ -48,6 +52,19 @@ impl Platform for TestPlatform {
         Box::pin(async {})
     }
 
+    fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
+        let texts = self.witness.borrow().clone();
+        Box::pin(async move { texts })
+    }
+
+    fn testify(&self, add: Vec<String>, strike: Vec<String>) -> LocalFuture<'static, ()> {
+        if let Some(texts) = &mut *self.witness.borrow_mut() {
+            texts.extend(add);
+            texts.retain(|text| !strike.contains(text));
+        }
+        Box::pin(async {})
+    }
+
     fn announce(&self, _: Lsn) {}
 }
 
@@ -55,6 +72,7 @@ impl Platform for TestPlatform {
 pub struct World {
     pub disk: MemoryDisk,
     pub now: Rc<Cell<u64>>,
+    pub witness: Witness,
     random: Rc<Cell<u64>>,
     spawner: LocalSpawner,
 }
@@ -62,7 +80,7 @@ pub struct World {
 impl World {
     pub fn platform(&self) -> Rc<dyn Platform> {
         let (now, random) = (self.now.clone(), self.random.clone());
-        Rc::new(TestPlatform { spawner: self.spawner.clone(), now, random })
+        Rc::new(TestPlatform { spawner: self.spawner.clone(), now, random, witness: self.witness.clone() })
     }
 
     /// Opens the store as another tab would.
@@ -87,7 +105,7 @@ impl World {
     /// A world with an empty disk, run by the same pool.
     pub fn elsewhere(&self) -> World {
         let (now, random, spawner) = (self.now.clone(), self.random.clone(), self.spawner.clone());
-        World { disk: MemoryDisk::new(), now, random, spawner }
+        World { disk: MemoryDisk::new(), witness: Witness::default(), now, random, spawner }
     }
 
     /// As often as it is asked: a number that the next one does not tell.
@@ -108,7 +126,8 @@ impl World {
 pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Rc<World>) -> F) {
     let mut pool = LocalPool::new();
     let (now, random) = (Rc::new(Cell::new(1_700_000_000_000)), Rc::new(Cell::new(7)));
-    let world = Rc::new(World { disk: MemoryDisk::new(), now, random, spawner: pool.spawner() });
+    let world =
+        Rc::new(World { disk: MemoryDisk::new(), witness: Witness::default(), now, random, spawner: pool.spawner() });
     pool.run_until(body(world));
 }
 

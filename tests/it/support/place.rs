@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use offshoot::engine::Op;
 use offshoot::error::{ErrorCode, Result};
-use offshoot::lsm::{Attempt, Commit, Loaded, Lsm, RowCursor, RowRange, TreeView};
+use offshoot::lsm::{Attempt, Commit, Loaded, Lsm, Opening, RowCursor, RowRange, TreeView};
 use offshoot::storage::MemoryStorage;
 use offshoot::types::row::{prefix, prefix_end, row, split_row, split_suffix};
 use offshoot::types::{Kind, LayerId, Lsn, Suffix, Version};
@@ -116,8 +116,9 @@ impl Place {
 
 /// What the layer of `db` itself holds of a row, as it is stored. The store must be small enough to be in its log.
 pub async fn own_version(world: &World, db: &Db, suffix: &Suffix) -> Option<(Lsn, Version)> {
-    let nothing = Commit { id: 0, time: 0, changes: Vec::new(), run: None, unsent: false };
-    let lsm = Lsm::open(Rc::new(MemoryStorage::open(&world.disk)), 0, nothing, 0).await.expect("the store is there");
+    let genesis = Commit { id: 0, time: 0, changes: Vec::new(), run: None, unsent: false };
+    let opening = Opening { store: 0, genesis, cache_bytes: 0, may_create: false, repair: None };
+    let lsm = Lsm::open(Rc::new(MemoryStorage::open(&world.disk)), &opening).await.expect("the store is there");
     let loaded = Loaded::default();
     let found = lsm.with(|state| {
         let view = TreeView { tree: &state.tree, loaded: &loaded };

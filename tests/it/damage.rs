@@ -1,0 +1,265 @@
+//! Damage: told when it is met, never built on, and opened around by `repair`.
+
+use std::rc::Rc;
+
+use offshoot::engine::{OpenOptions, Store, Testimony};
+use offshoot::error::{Error, ErrorCode};
+use offshoot::storage::{Batch, Durability, ListRange, MemoryDisk, Space};
+use serde_json::json;
+
+use crate::support::{Db, World, open_in, pause, run, say};
+
+const EVERYTHING: ListRange = ListRange { from: None, before: None, limit: usize::MAX };
+
+/// Every record of the disk, to go back to.
+fn records(disk: &MemoryDisk) -> Batch {
+    let listed = |space| disk.list(space, &EVERYTHING).into_iter().map(move |(name, bytes)| (space, name, bytes));
+    Batch { put: Space::ALL.into_iter().flat_map(listed).collect(), ..Batch::default() }
+}
+
+/// Makes the disk hold these records and no others.
+fn go_back(disk: &MemoryDisk, records: Batch) {
+    let delete = self::records(disk).put.into_iter().map(|(space, name, _)| (space, name)).collect();
+    disk.write(Batch { delete, ..Batch::default() });
+    disk.write(records);
+}
+
+fn lose(disk: &MemoryDisk, space: Space, name: &str) {
+    disk.write(Batch { delete: vec![(space, name.to_string())], ..Batch::default() });
+}
+
+fn flip(disk: &MemoryDisk, space: Space, name: &str) {
+    let mut bytes = disk.read(space, name).expect("the record is there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    disk.write(Batch { put: vec![(space, name.to_string(), bytes)], ..Batch::default() });
+}
+
+fn names(disk: &MemoryDisk, space: Space) -> Vec<String> {
+    disk.list(space, &EVERYTHING).into_iter().map(|(name, _)| name).collect()
+}
+
+async fn refusal(world: &World) -> Error {
+    world.try_tab(OpenOptions::default()).await.err().expect("the store does not open")
+}
+
+async fn repaired(world: &World) -> Rc<Store> {
+    let options = OpenOptions { repair: true, ..OpenOptions::default() };
+    world.try_tab(options).await.expect("a repair opens what is left")
+}
+
+async fn put(db: &Db, id: &str) {
+    db.ok(say::put(&[(id, json!({"id was": id}))])).await;
+}
+
+async fn put_strictly(db: &Db, id: &str) {
+    db.0.run(say::put(&[(id, json!({}))]), Some(Durability::Strict)).await.expect("a commit");
+}
+
+/// Lets what was spawned write down what it knows.
+async fn settle() {
+    for _ in 0..20 {
+        pause().await;
+    }
+}
+
+fn watch(world: &World) {
+    world.witness.replace(Some(Vec::new()));
+}
+
+/// After a repair the store opens as any other, takes commits, and gives no number twice.
+async fn is_sound(world: &World, above: u64, left: &[&str]) {
+    let store = repaired(world).await;
+    let db = open_in(&store, "main").await;
+    assert_eq!(db.ok(say::count()).await, json!(left.len()));
+    for id in left {
+        assert!(db.ok(say::get(id)).await.is_array(), "{id} is left");
+    }
+    let (_, lsn) = db.0.write(say::put(&[("new", json!({}))]), None).await.expect("a commit");
+    assert!(lsn.expect("it wrote").0 > above, "{lsn:?} is above {above}");
+    settle().await;
+    let again = open_in(&world.tab().await, "main").await;
+    assert_eq!(again.ok(say::count()).await, json!(left.len() + 1));
+}
+
+#[test]
+fn a_wiped_store_is_told_and_not_made_anew() {
+    run(async |world| {
+        watch(&world);
+        let db = world.main().await;
+        put(&db, "a").await;
+        settle().await;
+        let head = db.0.version().0;
+        go_back(&world.disk, Batch::default());
+        let error = refusal(&world).await;
+        assert_eq!(error.code(), ErrorCode::StorageCorrupt, "{error}");
+        assert_eq!(names(&world.disk, Space::Meta), [""; 0], "nothing is written over it");
+        is_sound(&world, head, &[]).await;
+    });
+}
+
+#[test]
+fn a_store_that_is_older_than_what_was_flushed_is_told() {
+    run(async |world| {
+        watch(&world);
+        let db = world.main().await;
+        put(&db, "a").await;
+        let before = records(&world.disk);
+        put_strictly(&db, "b").await;
+        settle().await;
+        let head = db.0.version().0;
+        go_back(&world.disk, before);
+        let error = refusal(&world).await;
+        assert_eq!(error.code(), ErrorCode::StorageCorrupt, "{error}");
+        is_sound(&world, head, &["a"]).await;
+    });
+}
+
+#[test]
+fn relaxed_commits_that_a_power_cut_took_are_no_damage_and_are_counted() {
+    run(async |world| {
+        watch(&world);
+        let db = world.main().await;
+        put_strictly(&db, "a").await;
+        settle().await;
+        let before = records(&world.disk);
+        put(&db, "b").await;
+        put(&db, "c").await;
+        settle().await;
+        go_back(&world.disk, before);
+        let store = world.tab().await;
+        assert_eq!(store.stats().lost_commits, 2);
+        assert!(store.stats().witness);
+        let db = open_in(&store, "main").await;
+        assert_eq!(db.ok(say::count()).await, json!(1));
+    });
+}
+
+/// The same LSN with another hash: an old copy of the store was put back and written on.
+#[test]
+fn a_store_that_went_another_way_is_told() {
+    run(async |world| {
+        watch(&world);
+        let db = world.main().await;
+        let before = records(&world.disk);
+        put(&db, "a").await;
+        settle().await;
+        let known = world.witness.take();
+        go_back(&world.disk, before);
+        let other = world.main().await;
+        put(&other, "another").await;
+        world.witness.replace(known);
+        assert_eq!(refusal(&world).await.code(), ErrorCode::StorageCorrupt);
+    });
+}
+
+#[test]
+fn a_store_that_was_destroyed_may_be_made_anew() {
+    run(async |world| {
+        watch(&world);
+        put(&world.main().await, "a").await;
+        settle().await;
+        let texts = world.witness.borrow().clone().expect("a witness");
+        let (marks, old) = Testimony::new(texts).destroyed(5);
+        assert!(!old.is_empty());
+        // Its last words come late, after everything was struck out.
+        let late = world.witness.replace(Some(marks)).expect("a witness");
+        go_back(&world.disk, Batch::default());
+        world.witness.borrow_mut().as_mut().expect("a witness").extend(late);
+        let db = world.main().await;
+        assert_eq!(db.ok(say::count()).await, json!(0));
+    });
+}
+
+#[test]
+fn a_log_that_lost_its_last_record_is_told_without_any_witness() {
+    run(async |world| {
+        let db = world.main().await;
+        put(&db, "a").await;
+        put(&db, "b").await;
+        let head = db.0.version().0;
+        let log = names(&world.disk, Space::Log);
+        lose(&world.disk, Space::Log, log.last().expect("a record"));
+        assert_eq!(refusal(&world).await.code(), ErrorCode::StorageCorrupt);
+        is_sound(&world, head, &["a"]).await;
+    });
+}
+
+#[test]
+fn a_repair_keeps_the_log_up_to_the_first_damaged_record() {
+    for damage in [flip, lose] {
+        run(async |world| {
+            let db = world.main().await;
+            for id in ["a", "b", "c", "d"] {
+                put(&db, id).await;
+            }
+            let head = db.0.version().0;
+            let log = names(&world.disk, Space::Log);
+            damage(&world.disk, Space::Log, &log[log.len() - 2]);
+            let error = refusal(&world).await;
+            assert_eq!(error.code(), ErrorCode::StorageCorrupt, "{error}");
+            assert!(error.message().contains("record="), "it names the record: {error}");
+            is_sound(&world, head, &["a", "b"]).await;
+        });
+    }
+}
+
+#[test]
+fn a_repair_takes_the_copy_of_a_lost_manifest() {
+    for damage in [flip, lose] {
+        run(async |world| {
+            let db = world.main().await;
+            put(&db, "a").await;
+            db.0.store().maintain().await.expect("a checkpoint");
+            put(&db, "b").await;
+            let head = db.0.version().0;
+            let meta = names(&world.disk, Space::Meta);
+            let manifest = meta.iter().find(|name| name.starts_with("manifest/")).expect("a manifest");
+            damage(&world.disk, Space::Meta, manifest);
+            assert_eq!(refusal(&world).await.code(), ErrorCode::StorageCorrupt);
+            is_sound(&world, head, &["a", "b"]).await;
+        });
+    }
+}
+
+#[test]
+fn without_any_manifest_a_repair_begins_anew_above_what_was() {
+    run(async |world| {
+        let db = world.main().await;
+        put(&db, "a").await;
+        db.0.store().maintain().await.expect("a checkpoint");
+        put(&db, "b").await;
+        let head = db.0.version().0;
+        for name in names(&world.disk, Space::Meta).iter().filter(|name| !name.starts_with("closed/")) {
+            lose(&world.disk, Space::Meta, name);
+        }
+        assert_eq!(refusal(&world).await.code(), ErrorCode::StorageCorrupt);
+        is_sound(&world, head, &[]).await;
+    });
+}
+
+#[test]
+fn calls_that_touch_a_damaged_block_reject_and_all_others_go_on() {
+    for damage in [flip, lose] {
+        run(async |world| {
+            let db = world.main().await;
+            let rows: Vec<_> = (0..400).map(|n| (format!("{n:04}"), json!({"text": "x".repeat(500)}))).collect();
+            let rows: Vec<_> = rows.iter().map(|(id, row)| (&id[..], row.clone())).collect();
+            db.ok(say::put(&rows)).await;
+            db.0.store().maintain().await.expect("a checkpoint");
+            let blocks = names(&world.disk, Space::Blocks);
+            damage(&world.disk, Space::Blocks, &blocks[blocks.len() / 2]);
+            let store = world.tab().await;
+            let db = open_in(&store, "main").await;
+            let error = db.run(say::count()).await.expect_err("a scan meets the damage");
+            assert_eq!(error.code(), ErrorCode::StorageCorrupt);
+            assert!(error.message().contains("block="), "it names the block: {error}");
+            assert!(db.ok(say::get("0000")).await.is_array(), "a row elsewhere is readable");
+            put(&db, "new").await;
+            store.compact_all().await.expect("nothing is merged, and that is no error");
+            let left = names(&world.disk, Space::Blocks);
+            assert!(blocks.iter().filter(|name| !left.contains(name)).count() <= 1, "no block is compacted away");
+            assert!(db.ok(say::get("new")).await.is_array());
+        });
+    }
+}
