@@ -1,5 +1,6 @@
 //! An atomic, guarded write as one IndexedDB transaction.
 
+use indexed_db_futures::future::VoidRequest;
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::object_store::ObjectStore;
 use indexed_db_futures::prelude::*;
@@ -8,11 +9,13 @@ use indexed_db_futures::typed_array::Uint8ArraySlice;
 
 use super::connection::Connection;
 use super::deadline::{self, Deadline};
+use super::early;
 use super::failure::Failure;
 use crate::storage::{Batch, Durability, Space};
 
 /// False: a guard did not hold, and nothing is written. The promise of `true` rests on the `complete` event alone.
 pub async fn write(connection: &Connection, batch: &Batch) -> Result<bool, Failure> {
+    let commits_early = early::is_safe(connection).await.map_err(Failure::not_begun)?;
     let spaces = spaces(batch);
     let mut options = TransactionOptions::new();
     // Always named: browsers differ in their default, and have changed it.
@@ -43,7 +46,13 @@ pub async fn write(connection: &Connection, batch: &Batch) -> Result<bool, Failu
             return Ok(false);
         }
     }
-    send(batch, store)?;
+    let last = send(batch, store)?;
+    if let (false, Some(last)) = (commits_early, last) {
+        // Answers come in the order of the requests. What failed has aborted the transaction, which tells the reason;
+        // all behind it fail too, and the library's listener can hear of one failure only.
+        transaction.as_sys().set_onerror(None);
+        let _ = last.await;
+    }
     let system = transaction.as_sys().clone();
     // Once `commit()` was called nobody can abort any more. The host goes on by itself, and nobody waits for ever.
     let Some(committed) = deadline::within(deadline::WAIT, transaction.commit()).await else {
@@ -69,8 +78,9 @@ fn spaces(batch: &Batch) -> Vec<Space> {
 }
 
 /// Sends all requests without waiting for any: what fails aborts the transaction. An absent name is checked by an
-/// `add`, which collides; that costs less than reading first, and nothing can come between.
-fn send<'a>(batch: &Batch, store: impl Fn(Space) -> &'a ObjectStore<'a>) -> Result<(), Failure> {
+/// `add`, which collides; that costs less than reading first, and nothing can come between. The answer is the last
+/// request.
+fn send<'a>(batch: &Batch, store: impl Fn(Space) -> &'a ObjectStore<'a>) -> Result<Option<VoidRequest>, Failure> {
     for (space, name) in &batch.absent {
         let empty = Uint8ArraySlice::new(&[]);
         drop(store(*space).add(empty).with_key(name.as_str()).without_key_type().primitive()?);
@@ -78,12 +88,13 @@ fn send<'a>(batch: &Batch, store: impl Fn(Space) -> &'a ObjectStore<'a>) -> Resu
     let is_put =
         |place: &(Space, String)| batch.put.iter().any(|(space, name, _)| (*space, name) == (place.0, &place.1));
     let checked = batch.absent.iter().filter(|place| !is_put(place));
+    let mut last = None;
     for (space, name) in batch.delete.iter().chain(checked) {
-        drop(store(*space).delete(name.as_str()).primitive()?);
+        last = Some(store(*space).delete(name.as_str()).primitive()?);
     }
     for (space, name, bytes) in &batch.put {
         let bytes = Uint8ArraySlice::new(bytes);
-        drop(store(*space).put(bytes).with_key(name.as_str()).without_key_type().primitive()?);
+        last = Some(store(*space).put(bytes).with_key(name.as_str()).without_key_type().primitive()?);
     }
-    Ok(())
+    Ok(last)
 }

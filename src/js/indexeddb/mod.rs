@@ -7,6 +7,7 @@
 mod batch;
 mod connection;
 mod deadline;
+mod early;
 mod failure;
 
 use std::cell::{Cell, RefCell};
