@@ -1,9 +1,9 @@
 // Starts the Chromium of this machine for a test, on either of its two IndexedDB backends.
-import { accessSync, constants } from "node:fs";
 import { mkdtemp, readdir, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { findProgram } from "./find.mjs";
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -22,18 +22,9 @@ const steady = [
 
 /** The first Chromium on the PATH. */
 export function findChromium() {
-  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    for (const name of names) {
-      const path = join(folder, name);
-      try {
-        accessSync(path, constants.X_OK);
-        return path;
-      } catch {
-        // Not here: look on.
-      }
-    }
-  }
-  throw new Error(`no Chromium on the PATH, looked for ${names.join(", ")}: run 'make setup'`);
+  const path = findProgram(...names);
+  if (path === undefined) throw new Error(`no Chromium on the PATH, looked for ${names.join(", ")}: run 'make setup'`);
+  return path;
 }
 
 /**

@@ -23,12 +23,19 @@ const types = {
 export const strictPolicy = { "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'" };
 
 /**
+ * Answers a request by itself.
+ * @typedef {(request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse) =>
+ *   Promise<void>} Route
+ */
+
+/**
  * Serves a folder on an ephemeral port of loopback until `close()`; `await using` closes it too.
  * @param {string} folder what is served; nothing outside of it is, links included
- * @param {{ headers?: Record<string, string>, mounts?: Record<string, string>, port?: number }} [options] headers are
- *   added to every answer; mounts are further files and folders by the address under which they are served
+ * @param {{ headers?: Record<string, string>, mounts?: Record<string, string>, port?: number,
+ *   routes?: Record<string, Route> }} [options] headers are added to every file; mounts are further files and folders
+ *   by the address under which they are served; routes answer for all that begins with their address
  */
-export async function serve(folder, { headers = strictPolicy, mounts = {}, port = 0 } = {}) {
+export async function serve(folder, { headers = strictPolicy, mounts = {}, port = 0, routes = {} } = {}) {
   const places = await Promise.all(
     Object.entries({ ...mounts, "/": folder }).map(async ([address, path]) => ({
       address,
@@ -36,7 +43,9 @@ export async function serve(folder, { headers = strictPolicy, mounts = {}, port 
     })),
   );
   const server = createServer((request, response) => {
-    answer(places, headers, request, response).catch((error) => {
+    const route = Object.keys(routes).find((address) => request.url.startsWith(address));
+    const answering = routes[route] ?? ((...both) => answer(places, headers, ...both));
+    answering(request, response).catch((error) => {
       if (!response.headersSent) response.writeHead(500, { "content-type": types[".txt"] });
       response.end(String(error));
     });

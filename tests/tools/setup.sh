@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Adds what building or testing needs and this machine lacks. Usage: setup.sh (rust|npm|chromium)...
+# Adds what building or testing needs and this machine lacks. Usage: setup.sh (rust|npm|chromium|firefox|webkit)...
 # What it cannot add, it names in one sentence, and fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -31,15 +31,37 @@ add_npm_packages() {
   fi
 }
 
-add_chromium() {
-  local name
-  for name in chromium chromium-browser google-chrome google-chrome-stable; do
-    if command -v "$name" >/dev/null; then return; fi
+# add_debian_packages NAME PACKAGE... : NAME is what people call it.
+add_debian_packages() {
+  local name="$1"
+  shift
+  command -v apt-get >/dev/null || fail "no $name is installed, and there is no apt-get to install it with."
+  [ "$(id -u)" = 0 ] || fail "no $name is installed: run 'apt-get install $*' as root."
+  apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@" ||
+    fail "apt-get could not install $name."
+}
+
+has_one_of() {
+  local program
+  for program in "$@"; do
+    if command -v "$program" >/dev/null; then return 0; fi
   done
-  command -v apt-get >/dev/null || fail "no Chromium is installed, and there is no apt-get to install it with."
-  [ "$(id -u)" = 0 ] || fail "no Chromium is installed: run 'apt-get install chromium' as root."
-  apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium ||
-    fail "apt-get could not install Chromium."
+  return 1
+}
+
+add_chromium() {
+  has_one_of chromium chromium-browser google-chrome google-chrome-stable || add_debian_packages Chromium chromium
+}
+
+add_firefox() {
+  has_one_of firefox-esr firefox || add_debian_packages Firefox firefox-esr
+}
+
+# The library with its small browser, the driver, and a screen to draw on that nobody sees.
+add_webkit() {
+  local browser="/usr/lib/*/webkit2gtk-4.*/MiniBrowser"
+  if has_one_of WebKitWebDriver && has_one_of Xvfb && compgen -G "$browser" >/dev/null; then return; fi
+  add_debian_packages WebKitGTK webkit2gtk-driver xvfb
 }
 
 for part in "$@"; do
@@ -47,6 +69,8 @@ for part in "$@"; do
     rust) add_rust ;;
     npm) add_npm_packages ;;
     chromium) add_chromium ;;
+    firefox) add_firefox ;;
+    webkit) add_webkit ;;
     *) fail "there is no part of this name. part=$part" ;;
   esac
 done
