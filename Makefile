@@ -11,16 +11,19 @@ NODE_TESTS := $(wildcard tests/codec/*.test.mjs tests/node/*.test.mjs)
 QUICK_PACKAGE_TESTS := $(addprefix tests/package/,contents.test.mjs loader.test.mjs types.test.mjs workerd.test.mjs)
 PACKAGE_TESTS := $(wildcard tests/package/*.test.mjs)
 BROWSER_TESTS := $(wildcard tests/tools/*.test.mjs tests/browser/*.test.mjs)
+# In Firefox and WebKitGTK. Those that are not installed are skipped, counted, and named with what is missing.
+ENGINE_TESTS := $(wildcard tests/engines/*.test.mjs)
 TYPE_PROJECTS := pkg/tsconfig.json $(wildcard tests/types/tsconfig*.json)
 
 .PHONY: help
 help:
-	@echo 'make demo        the page, at an address that is printed'
-	@echo 'make build       pkg/ ready for npm pack'
-	@echo 'make test        every check'
-	@echo 'make test-quick  the checks that take under three minutes'
-	@echo 'make format      formats the Rust sources'
-	@echo 'make clean       removes everything that was built'
+	@echo 'make demo          the page, at an address that is printed'
+	@echo 'make build         pkg/ ready for npm pack'
+	@echo 'make test          every check'
+	@echo 'make test-quick    the checks that take under three minutes'
+	@echo 'make test-engines  tests in Firefox and WebKitGTK, which it installs'
+	@echo 'make format        formats the Rust sources'
+	@echo 'make clean         removes everything that was built'
 
 .PHONY: setup-build setup
 setup-build:
@@ -51,7 +54,7 @@ test: setup
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory check-types
 	$(MAKE) --no-print-directory test-node
-	$(MAKE) --no-print-directory test-package test-browser
+	$(MAKE) --no-print-directory test-package test-browser test-installed-engines
 test-quick: setup-build
 	$(MAKE) --no-print-directory check-format
 	cargo clippy --quiet --all-targets -- --deny warnings
@@ -70,7 +73,12 @@ check-lints:
 check-types:
 	for project in $(TYPE_PROJECTS); do $(TSC) --project "$$project"; done
 
-.PHONY: test-rust test-node test-package test-browser
+.PHONY: test-engines
+test-engines: setup-build
+	@tests/tools/setup.sh firefox webkit
+	$(MAKE) --no-print-directory build test-installed-engines
+
+.PHONY: test-rust test-node test-package test-browser test-installed-engines
 test-rust:
 	cargo test --quiet
 	# The simulator carries bugs planted on purpose, behind a feature that nothing else has.
@@ -81,6 +89,9 @@ test-package:
 	$(if $(PACKAGE_TESTS),$(RUN_TESTS) $(PACKAGE_TESTS))
 test-browser:
 	$(if $(BROWSER_TESTS),$(RUN_TESTS) $(BROWSER_TESTS))
+test-installed-engines:
+	cargo xtask conformance
+	$(if $(ENGINE_TESTS),$(RUN_TESTS) $(ENGINE_TESTS))
 
 # ── Housekeeping ─────────────────────────────────────────────────────────────────────────────────────────────────
 
