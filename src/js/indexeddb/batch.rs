@@ -15,7 +15,7 @@ use crate::storage::{Batch, Durability, Space};
 
 /// False: a guard did not hold, and nothing is written. The promise of `true` rests on the `complete` event alone.
 pub async fn write(connection: &Connection, batch: &Batch) -> Result<bool, Failure> {
-    let commits_early = early::is_safe(connection).await.map_err(Failure::not_begun)?;
+    let commits_early = early::is_safe(connection).await;
     let spaces = spaces(batch);
     let mut options = TransactionOptions::new();
     // Always named: browsers differ in their default, and have changed it.

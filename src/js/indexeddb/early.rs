@@ -24,17 +24,19 @@ thread_local! {
 /// A name that no record has.
 const PROBE: &str = "?";
 
-pub async fn is_safe(connection: &Connection) -> Result<bool, Failure> {
+/// False also where that could not be found out: to wait for the answers is right everywhere.
+pub async fn is_safe(connection: &Connection) -> bool {
     if let Some(safe) = SAFE.get() {
-        return Ok(safe);
+        return safe;
     }
-    let safe = !completes_despite_failure(connection).await?;
-    SAFE.set(Some(safe));
-    Ok(safe)
+    let found = probe(connection).await.unwrap_or_default();
+    SAFE.set(found);
+    found.unwrap_or_default()
 }
 
 /// Adds the same name twice and deletes it again: a transaction that must not complete, and leaves nothing if it does.
-async fn completes_despite_failure(connection: &Connection) -> Result<bool, Failure> {
+/// `None`: it ended for another reason, which teaches nothing.
+async fn probe(connection: &Connection) -> Result<Option<bool>, Failure> {
     let mut options = TransactionOptions::new();
     options.set_durability(TransactionDurability::Relaxed);
     let transaction = connection
@@ -46,12 +48,18 @@ async fn completes_despite_failure(connection: &Connection) -> Result<bool, Fail
     // The library takes a request's failure for the end of its transaction. Here the end itself is asked for.
     transaction.as_sys().set_onerror(None);
     let store = transaction.object_store(Space::Jobs.as_str())?;
-    for _ in 0..2 {
-        drop(store.add(Uint8ArraySlice::new(&[])).with_key(PROBE).without_key_type().primitive()?);
-    }
+    let add = || store.add(Uint8ArraySlice::new(&[])).with_key(PROBE).without_key_type().primitive();
+    drop(add()?);
+    let collides = add()?;
     drop(store.delete(PROBE).primitive()?);
-    match deadline::within(deadline::WAIT, transaction.commit()).await {
-        Some(completed) => Ok(completed.is_ok()),
-        None => Err(Failure::late("beginning to write")),
+    let system = transaction.as_sys().clone();
+    let Some(completed) = deadline::within(deadline::WAIT, transaction.commit()).await else { return Ok(None) };
+    if completed.is_ok() {
+        return Ok(Some(false));
     }
+    let is_collision = |failure: Failure| failure.is_taken();
+    // Some hosts give the failed request's reason to the transaction, some give it none.
+    let is_the_reason = system.error().is_none_or(|error| is_collision(Failure::of_exception(&error)));
+    let has_collided = collides.await.is_err_and(|error| is_collision(error.into()));
+    Ok((has_collided && is_the_reason && connection.is_alive()).then_some(true))
 }

@@ -21,7 +21,7 @@ impl Failure {
         Failure { name: name.to_string(), message: message.into(), begun: true }
     }
 
-    fn of_exception(exception: &System) -> Failure {
+    pub fn of_exception(exception: &System) -> Failure {
         Failure::new(&exception.name(), exception.message())
     }
 
