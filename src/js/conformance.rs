@@ -5,16 +5,16 @@ use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 use super::indexeddb::IndexedDb;
+use super::promise::boxed;
 use crate::storage::{LocalFuture, Storage, conformance};
 
 /// Runs every case on a database of its own, named `prefix` and a number; resolves to how many there were. A case that
 /// fails panics with the contract's number.
 #[wasm_bindgen]
 pub fn check_indexeddb(prefix: String) -> Promise {
-    future_to_promise(async move {
+    boxed(async move {
         let made = Rc::new(Cell::new(0u32));
         let make = || -> LocalFuture<'static, Rc<dyn Storage>> {
             let name = format!("{prefix}-{}", made.replace(made.get() + 1));
@@ -27,4 +27,16 @@ pub fn check_indexeddb(prefix: String) -> Promise {
         conformance::check_all(make).await;
         Ok(made.get().into())
     })
+}
+
+/// A promise that nothing resolves.
+#[wasm_bindgen]
+pub fn wait_for_ever() -> Promise {
+    boxed(std::future::pending())
+}
+
+/// Panics in a task that nobody awaits.
+#[wasm_bindgen]
+pub fn panic_beside() {
+    wasm_bindgen_futures::spawn_local(async { panic!("BUG: on purpose") });
 }

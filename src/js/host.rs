@@ -76,7 +76,9 @@ impl Host {
     }
 
     pub fn resume(&self) {
-        if let (Some((store, told)), true) = (&self.shared, self.channel.borrow().is_none()) {
+        let Some((store, told)) = &self.shared else { return };
+        let is_open = self.channel.borrow().is_some();
+        if !is_open {
             self.channel.replace(Channel::open(store, told.clone()));
         }
     }

@@ -12,32 +12,25 @@ mod host;
 mod indexeddb;
 mod options;
 mod page;
+mod promise;
 mod report;
 mod result;
 mod scope;
 mod store;
 mod witness;
 
-use std::cell::RefCell;
-
 use wasm_bindgen::prelude::*;
-
-thread_local! {
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
 
 /// Runs once, when the module is instantiated.
 #[wasm_bindgen(start)]
 fn start() {
-    std::panic::set_hook(Box::new(|info| {
-        PANIC.with(|panic| panic.replace(Some(info.to_string())));
-    }));
+    std::panic::set_hook(Box::new(|info| promise::panicked(&info.to_string())));
 }
 
 /// What the panic hook recorded: from then on the instance is dead, and every call is INTERNAL.
 #[wasm_bindgen]
 pub fn last_panic() -> Option<String> {
-    PANIC.with(|panic| panic.borrow().clone())
+    promise::last_panic()
 }
 
 /// The version of this build, as in `package.json`.

@@ -1,19 +1,18 @@
 //! Something that reads: a database as it is now, a snapshot, or a transaction. One class, one way through it.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 
 use super::error::to_js;
 use super::options::{self, JsResult};
+use super::promise::{boxed, check_alive, promise};
 use super::{report, result};
 use crate::engine::{Answer, Database, Ended, Op, OpenTransaction, Side, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
-use crate::storage::LocalFuture;
 use crate::types::{CollectionName, DatabaseName, Suffix};
 
 #[derive(Clone)]
@@ -31,17 +30,6 @@ pub struct Scope {
 
 fn wrong_scope() -> JsValue {
     to_js(&Error::new(ErrorCode::Internal, "BUG: this call is for a database as it is now"))
-}
-
-/// A promise of what `work` makes; the engine's errors become plain objects.
-pub(super) fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T>> + 'static) -> Promise {
-    boxed(async move { work.await.map(Into::into).map_err(|error| to_js(&error)) })
-}
-
-/// All promises are made of one type of future: the code that drives them is in the module once.
-pub(super) fn boxed(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
-    let work: LocalFuture<'static, JsResult<JsValue>> = Box::pin(work);
-    future_to_promise(work)
 }
 
 fn bytes(answer: &Answer) -> JsValue {
@@ -92,6 +80,7 @@ impl Scope {
 
     /// A document, from memory. -1: it needs storage, 0: absent, 1: found, its fields at `result_ptr()`.
     pub fn get(&self, collection: &str, id: &str) -> JsResult<i32> {
+        check_alive()?;
         let collection = CollectionName::new(collection).map_err(|error| to_js(&error))?;
         match self.inner.run_now(&Op::Get { collection, id: id.to_string() }) {
             None => Ok(-1),
@@ -106,6 +95,7 @@ impl Scope {
 
     /// A call, answered from memory; undefined: it needs storage or a commit.
     pub fn run(&self, op: &[u8]) -> JsResult<Option<Vec<u8>>> {
+        check_alive()?;
         let op = Op::decode(op).map_err(|error| to_js(&error))?;
         match self.inner.run_now(&op) {
             None => Ok(None),

@@ -16,15 +16,25 @@ onEachBackend((browser) => {
     const checked = await tab.evaluate(async (prefix) => {
       const core = await import("/build/wasm-conformance/offshoot_core.js");
       await core.default({ module_or_path: "/build/wasm-conformance/offshoot_core_bg.wasm" });
-      // A panic ends the module in the middle: its promise never answers, but the page hears of the trap.
-      const panic = new Promise((_, failed) => {
-        addEventListener("error", (event) => failed(new Error(core.last_panic() ?? event.message)));
-        addEventListener("unhandledrejection", (event) => failed(new Error(core.last_panic() ?? String(event.reason))));
+      return core.check_indexeddb(prefix).catch((error) => {
+        throw new Error(error.message);
       });
-      return Promise.race([core.check_indexeddb(prefix), panic]);
     }, storeName());
     const stores = await tab.evaluate(async () => (await indexedDB.databases()).length);
     assert.ok(checked > 0, "no case ran");
     assert.equal(stores, checked, "each case had a database of its own");
+  });
+
+  test("a panic rejects what is awaited, and every later call, as INTERNAL", async () => {
+    const tab = await browser.tab();
+    const codes = await tab.evaluate(async () => {
+      const core = await import("/build/wasm-conformance/offshoot_core.js");
+      await core.default({ module_or_path: "/build/wasm-conformance/offshoot_core_bg.wasm" });
+      const awaited = [core.wait_for_ever(), core.wait_for_ever()];
+      core.panic_beside();
+      const settled = await Promise.allSettled([...awaited, ...awaited.map((one) => one.catch(() => core.wait_for_ever()))]);
+      return settled.map(({ reason }) => `${reason.code}: ${reason.message.includes("BUG: on purpose")}`);
+    });
+    assert.deepEqual(codes, Array(4).fill("INTERNAL: true"));
   });
 });

@@ -109,6 +109,11 @@ fn path_flags() -> Vec<String> {
             flags.push(format!("--remap-path-prefix={}=crates", registry.path().display()));
         }
     }
+    // The standard library's own sources lie there, once somebody has asked rustup for them.
+    if let Ok(sysroot) = Command::new("rustc").args(["--print", "sysroot"]).output() {
+        let sysroot = String::from_utf8_lossy(&sysroot.stdout);
+        flags.push(format!("--remap-path-prefix={}/lib/rustlib/src/rust=rust", sysroot.trim()));
+    }
     flags
 }
 

@@ -1,0 +1,76 @@
+//! Promises of the engine's work, and what becomes of them when it panics: the instance is dead then, so whatever was
+//! still awaited is told INTERNAL, and so is every later call.
+
+use std::cell::RefCell;
+use std::future::Future;
+
+use js_sys::{Function, Promise, Set};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
+
+use super::error::to_js;
+use super::options::JsResult;
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::LocalFuture;
+
+thread_local! {
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// How to reject each promise that is under way.
+    static PENDING: Set = Set::new(&JsValue::UNDEFINED);
+}
+
+/// A promise of what `work` makes; the engine's errors become plain objects.
+pub fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T>> + 'static) -> Promise {
+    boxed(async move { work.await.map(Into::into).map_err(|error| to_js(&error)) })
+}
+
+/// All promises are made of one type of future: the code that drives them is in the module once.
+pub fn boxed(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
+    drive(Box::pin(work))
+}
+
+fn drive(work: LocalFuture<'static, JsResult<JsValue>>) -> Promise {
+    let mut work = Some(work);
+    Promise::new(&mut |resolve: Function, reject: Function| {
+        let Some(work) = work.take() else { return };
+        if let Err(error) = check_alive() {
+            let _ = reject.call1(&JsValue::UNDEFINED, &error);
+            return;
+        }
+        PENDING.with(|pending| pending.add(&reject));
+        spawn_local(async move {
+            let outcome = work.await;
+            PENDING.with(|pending| pending.delete(&reject));
+            let _ = match outcome {
+                Ok(value) => resolve.call1(&JsValue::UNDEFINED, &value),
+                Err(error) => reject.call1(&JsValue::UNDEFINED, &error),
+            };
+        });
+    })
+}
+
+/// Fails with INTERNAL after a panic: what the instance then holds is half done.
+pub fn check_alive() -> JsResult<()> {
+    match last_panic() {
+        Some(message) => Err(to_js(&Error::new(ErrorCode::Internal, message))),
+        None => Ok(()),
+    }
+}
+
+pub fn last_panic() -> Option<String> {
+    PANIC.with_borrow(Option::clone)
+}
+
+/// Records the first panic and rejects what is pending.
+pub fn panicked(message: &str) {
+    let is_first =
+        PANIC.with(|panic| panic.try_borrow_mut().is_ok_and(|mut slot| slot.replace(message.into()).is_none()));
+    if !is_first {
+        return;
+    }
+    let error = to_js(&Error::new(ErrorCode::Internal, message));
+    let pending = PENDING.with(|pending| js_sys::Array::from(pending));
+    for reject in pending.iter() {
+        let _ = Function::from(reject).call1(&JsValue::UNDEFINED, &error);
+    }
+}
