@@ -93,10 +93,11 @@ function label({ database, right, y }, route, width) {
   );
 }
 
-const ruler = document.createElement("canvas").getContext("2d");
+let ruler;
 
 /** The first text that fits, else what fits of the last: SVG text does not end with dots by itself. */
 function fitting(texts, width, font) {
+  ruler ??= document.createElement("canvas").getContext("2d");
   ruler.font = `${font} ${getComputedStyle(document.body).fontFamily}`;
   const fits = (text) => ruler.measureText(text).width <= width;
   const whole = texts.find(fits);

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::store::Store;
+use super::turn::Turns;
 use crate::error::Error;
 use crate::lsm::State;
 use crate::storage::Durability;
@@ -149,7 +150,10 @@ pub struct Witness {
     pub lost: Cell<u64>,
     durable: Cell<Lsn>,
     raised: Cell<(Lsn, Lsn)>,
-    is_raising: Cell<bool>,
+    /// One writes at a time; whoever waits for its turn sees what the one before has written.
+    turns: Turns,
+    /// A task is in line, or waits for the store to be idle: it will write what is new by then.
+    is_queued: Cell<bool>,
     waits: Cell<bool>,
 }
 
@@ -171,7 +175,9 @@ impl Store {
         }
         let store = self.clone();
         if durability == Durability::Strict {
-            self.platform.spawn(Box::pin(async move { store.witness_now().await }));
+            if !self.witness.is_queued.replace(true) {
+                self.platform.spawn(Box::pin(async move { store.witness_now().await }));
+            }
         } else if !self.witness.waits.replace(true) {
             self.platform.spawn(Box::pin(async move { store.witness_when_idle().await }));
         }
@@ -192,9 +198,11 @@ impl Store {
     /// Writes down what this engine knows to be complete. What fails is made up for by the next time.
     pub async fn witness_now(self: &Rc<Store>) {
         let witness = &self.witness;
-        if !witness.is_there.get() || witness.is_raising.replace(true) {
+        if !witness.is_there.get() {
             return;
         }
+        let turn = witness.turns.take().await;
+        witness.is_queued.set(false);
         loop {
             let (store, head, hash) = self.lsm.with(|state| (state.manifest.store, state.head, state.head_hash()));
             let durable = witness.durable.get();
@@ -220,7 +228,7 @@ impl Store {
                 self.platform.testify(Vec::new(), vec![text]).await;
             }
         }
-        witness.is_raising.set(false);
+        drop(turn);
     }
 
     async fn is_destroyed(&self, store: u64) -> bool {

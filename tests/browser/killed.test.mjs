@@ -40,12 +40,20 @@ async function writeUntilKilled(context, tab, acknowledged, commits) {
 
 /**
  * Whether Chromium itself removed the whole database: a kill can leave half a record at the end of LevelDB's log, and
- * the second start after it discards the origin. No page can prevent that, so such a round counts apart.
+ * the second start after it discards the origin. No page can prevent that, so such a round counts apart; but the store
+ * must say so, and open as an empty one only when it is told to.
  */
 async function isWiped(tab, backend) {
   const names = await tab.evaluate(async () => (await indexedDB.databases()).map((database) => database.name));
   if (names.includes(`offshoot/${name}`)) return false;
   assert.equal(backend, "leveldb", "only LevelDB is known to be discarded");
+  const outcome = await tab.evaluate((name) => globalThis.attempt(() => globalThis.open(name)), name);
+  assert.equal(outcome.code, "STORAGE_CORRUPT", `a wiped store is told. message=${outcome.message}`);
+  const repair = async (name) => {
+    globalThis.db = await globalThis.offshoot.open(name, { storage: "indexeddb", repair: true });
+    await globalThis.db.close();
+  };
+  await tab.evaluate(repair, name);
   return true;
 }
 

@@ -6,6 +6,7 @@ mod damage;
 mod diff;
 mod documents;
 mod entries;
+mod fixture;
 mod history;
 mod input;
 mod large;
