@@ -1,0 +1,135 @@
+// What Offshoot alone has: clones, a cache with a budget, a module to be shipped.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { serveApp } from "./site.mjs";
+
+const MIB = 1024 * 1024;
+const [SMALL, LARGE] = [1000, 100_000];
+
+/** Opening a store of many documents and one of few, before and after the log was moved into a run. */
+export async function measureOpening(bench, { rounds, tell }) {
+  const figures = {};
+  const page = await bench.page();
+  for (const checkpointed of [false, true]) {
+    const stores = [SMALL, LARGE].map((count) => ({ count, name: `opening-${count}-${checkpointed}` }));
+    for (const { count, name } of stores) {
+      await bench.call(page, "fillStore", { name, count, checkpointed });
+      figures[name] = [];
+    }
+    for (let round = 0; round < rounds; round++) {
+      tell(`opening, checkpointed: ${checkpointed}, round ${round + 1} of ${rounds}`);
+      for (const { count, name } of round % 2 === 0 ? stores : [...stores].reverse()) {
+        figures[name].push(...(await bench.call(page, "openings", { name, count, times: 5 })));
+      }
+    }
+    for (const { name } of stores) await bench.call(page, "destroy", name);
+  }
+  await page.close();
+  return figures;
+}
+
+/** Cloning a store of many documents and one of few: how long one takes, and what it adds. */
+export async function measureClones(bench, { rounds, tell }) {
+  const figures = {};
+  const page = await bench.page();
+  const stores = [SMALL, LARGE].map((count) => ({ count, name: `clones-${count}` }));
+  for (const store of stores) {
+    await bench.call(page, "fillStore", { ...store, checkpointed: true });
+    figures[store.name] = { times: [], bytes: [] };
+  }
+  for (let round = 0; round < rounds; round++) {
+    tell(`clones: round ${round + 1} of ${rounds}`);
+    for (const store of round % 2 === 0 ? stores : [...stores].reverse()) {
+      const { times, bytes } = await bench.call(page, "cloneCosts", { ...store, round });
+      figures[store.name].times.push(...times);
+      figures[store.name].bytes.push(bytes);
+    }
+  }
+  for (const { name } of stores) await bench.call(page, "destroy", name);
+  await page.close();
+  return figures;
+}
+
+/** Reading through a chain of clones and in the root, their rows in the log or in a run. */
+export async function measureDepth(bench, { rounds, tell }) {
+  const figures = {};
+  const page = await bench.page();
+  for (const checkpointed of [false, true]) {
+    tell(`reads through clones, checkpointed: ${checkpointed}`);
+    const costs = await bench.call(page, "depthCosts", { count: 10_000, checkpointed, rounds });
+    figures[checkpointed ? "run" : "log"] = costs;
+  }
+  await page.close();
+  return figures;
+}
+
+const LOOK = 50;
+
+/** Scans a store in pages, looking at both memories every so often; gives by how much they grew at most. */
+export async function measureMemory(bench, { documents, tell }) {
+  const given = { name: "large", count: documents, cacheBytes: 4 * MIB };
+  tell(`memory: filling a store with ${documents} documents`);
+  const filling = await bench.page();
+  const filled = await bench.call(filling, "fillLarge", given);
+  await filling.close();
+  const figures = { filled };
+  for (const how of ["readPages", "iterate"]) {
+    const page = await bench.page();
+    const heap = await heapOf(page);
+    const wasmBefore = await bench.call(page, "startModule");
+    const heapBefore = await heap();
+    await bench.call(page, "openLarge", given);
+    const grown = { wasm: 0, heap: 0, together: 0 };
+    for (let more = true, rows = 0; more; ) {
+      tell(`memory: ${how}, ${rows} of ${documents}`);
+      const seen = await bench.call(page, how, { pages: LOOK });
+      ({ more, rows } = seen);
+      const [wasm, used] = [seen.wasmBytes - wasmBefore, (await heap()) - heapBefore];
+      grown.wasm = Math.max(grown.wasm, wasm);
+      grown.heap = Math.max(grown.heap, used);
+      grown.together = Math.max(grown.together, wasm + used);
+      if (!more && rows !== documents) throw new Error(`${rows} documents were read, and ${documents} are stored`);
+    }
+    grown.stats = await bench.call(page, "closeLarge");
+    figures[how] = grown;
+    await page.close();
+  }
+  const page = await bench.page();
+  await bench.call(page, "destroy", given.name);
+  await page.close();
+  return figures;
+}
+
+/** A function that gives the bytes of a page's JavaScript heap that are in use once all garbage is collected. */
+async function heapOf(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("HeapProfiler.enable");
+  return async () => {
+    await session.send("HeapProfiler.collectGarbage");
+    return (await session.send("Runtime.getHeapUsage")).usedSize;
+  };
+}
+
+/** What an app loads that does nothing but import the package and open a store, after gzip. */
+export async function measureSize(bench) {
+  const app = await serveApp(`import { open } from "offshoot";
+open("app").then((db) => db.close()).then(() => { document.title = "ready"; });`);
+  const page = await bench.context.newPage();
+  try {
+    const requests = [];
+    page.on("request", (request) => requests.push(new URL(request.url()).pathname));
+    await page.goto(app.url);
+    await page.waitForFunction(() => document.title === "ready");
+    const figures = {};
+    for (const path of requests.filter((path) => /\.(js|wasm)$/.test(path))) {
+      const bytes = gzipSync(await readFile(join(app.folder, path)), { level: 9 }).length;
+      const kind = path.endsWith(".wasm") ? "wasm" : "js";
+      figures[kind] = (figures[kind] ?? 0) + bytes;
+    }
+    return figures;
+  } finally {
+    await page.close();
+    await app.close();
+  }
+}

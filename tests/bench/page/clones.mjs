@@ -1,0 +1,131 @@
+// What clones cost, in time and in bytes. Offshoot alone has them.
+import { timed } from "./compared.mjs";
+import { drawIds, makeDocuments, verify } from "./documents.mjs";
+import { destroy, open, prepare } from "./offshoot.mjs";
+
+const CLONES = 20;
+const DEPTH = 8;
+const READS = 20_000;
+/** A checkpoint comes when the log has more records than this. */
+const LOG_ENTRIES = 2000;
+const PATIENCE = 60_000;
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const storedBytes = ({ logBytes, blockBytes }) => logBytes + blockBytes;
+
+/** Writes small commits until the log has been moved into a run, and waits until that is done. */
+export async function checkpoint(db) {
+  const { blockBytes } = await db.stats();
+  for (let commit = 0; commit <= LOG_ENTRIES; commit++) await db.kv("ticks").set(commit % 10, commit);
+  const until = performance.now() + PATIENCE;
+  for (;;) {
+    const stats = await db.stats();
+    if (stats.blockBytes > blockBytes && stats.logEntries < LOG_ENTRIES) return;
+    if (performance.now() > until) throw new Error(`no checkpoint came. stats=${JSON.stringify(stats)}`);
+    await pause(50);
+  }
+}
+
+/** Fills a store, with its log moved into a run or as it is, and leaves it closed. */
+export async function fillStore({ name, count, checkpointed }) {
+  await prepare();
+  const store = await open(name, "relaxed");
+  await store.bulkInsert(makeDocuments(count));
+  if (checkpointed) await checkpoint(store.db);
+  const stats = await store.db.stats();
+  await store.close();
+  return stats;
+}
+
+/** Milliseconds from open() to the first read, of a store that fillStore() made. */
+export async function openings({ name, count, times }) {
+  await prepare();
+  const documents = makeDocuments(count);
+  const figures = [];
+  for (let opening = 0; opening < times; opening++) {
+    const document = documents[Math.floor((count / times) * (opening + 0.5))];
+    const { took, value } = await timed(async () => {
+      const store = await open(name, "relaxed");
+      return { store, found: await store.get(document.id) };
+    });
+    verify(name, [value.found], [document]);
+    await value.store.close();
+    figures.push(took);
+  }
+  return figures;
+}
+
+/** Milliseconds that one clone takes, each of its own, and the bytes that one adds. */
+export async function cloneCosts({ name, count, round }) {
+  await prepare();
+  const store = await open(name, "relaxed");
+  const [document] = makeDocuments(1);
+  const before = await store.db.stats();
+  const times = [];
+  for (let number = 0; number < CLONES; number++) {
+    const { took, value: clone } = await timed(() => store.db.clone(`clone-${round}-${number}`));
+    times.push(took);
+    verify(name, [await clone.collection("documents").get(document.id)], [document]);
+    if ((await clone.collection("documents").count()) !== count) throw new Error(`${name}: a clone is not whole`);
+    await clone.close();
+  }
+  const after = await store.db.stats();
+  for (let number = 0; number < CLONES; number++) {
+    const clone = await store.db.database(`clone-${round}-${number}`);
+    await clone.drop();
+  }
+  await store.close();
+  return { times, bytes: (storedBytes(after) - storedBytes(before)) / CLONES };
+}
+
+/** Each clone of the chain changes a few documents of its own, so that its layer is not empty. */
+async function makeChain(db, documents) {
+  const chain = [db];
+  for (let depth = 1; depth <= DEPTH; depth++) {
+    const clone = await chain[depth - 1].clone(`depth-${depth}`);
+    for (const { id } of documents.slice((depth - 1) * 20, depth * 20)) {
+      await clone.collection("documents").update(id, { done: true, person: `clone ${depth}` });
+    }
+    chain.push(clone);
+  }
+  return chain;
+}
+
+async function readRepeatedly(database, ids) {
+  const documents = database.collection("documents");
+  let found;
+  for (let read = 0; read < READS; read++) found = await documents.get(ids[read % ids.length]);
+  return found;
+}
+
+/** Microseconds of one hot read of a row that lies in the root: from the root, and through all clones. */
+export async function depthCosts({ count, checkpointed, rounds }) {
+  const name = `depth-${count}-${checkpointed}`;
+  await prepare();
+  const documents = makeDocuments(count);
+  const store = await open(name, "relaxed");
+  await store.bulkInsert(documents);
+  const chain = await makeChain(store.db, documents);
+  if (checkpointed) await checkpoint(store.db);
+  const ids = drawIds(documents.slice(DEPTH * 20), 1000, 1);
+  const byId = new Map(documents.map((document) => [document.id, document]));
+  const figures = { root: [], deep: [] };
+  for (const [who, database] of [["root", chain[0]], ["deep", chain[DEPTH]]]) {
+    const found = await database.collection("documents").getMany(ids);
+    verify(who, found, ids.map((id) => byId.get(id)));
+  }
+  for (let round = 0; round < rounds; round++) {
+    const order = [["root", chain[0]], ["deep", chain[DEPTH]]];
+    if (round % 2 === 1) order.reverse();
+    for (const [who, database] of order) {
+      const { took } = await timed(() => readRepeatedly(database, ids));
+      figures[who].push((took / READS) * 1000);
+    }
+  }
+  for (const clone of chain.slice(1).reverse()) await clone.close();
+  await store.close();
+  await destroy(name);
+  return figures;
+}
+
+export { destroy };

@@ -1,0 +1,5 @@
+// A page that does nothing but open a store and read one document.
+import { readAtOnce } from "./cold.mjs";
+import { open } from "./offshoot.mjs";
+
+await readAtOnce(open);

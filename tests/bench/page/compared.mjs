@@ -1,0 +1,115 @@
+// What all contenders do alike. Every answer is verified, outside of what is timed.
+import * as dexie from "./dexie.mjs";
+import { drawIds, makeDocuments, verify } from "./documents.mjs";
+import * as idb from "./idb.mjs";
+import * as offshoot from "./offshoot.mjs";
+
+const contenders = { offshoot, dexie, idb };
+const READS = 1000;
+const INSERTS = 1000;
+const OPENINGS = 5;
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+/** What a name left behind is no part of the next measurement: not its garbage, nor its work in the background. */
+async function settle(milliseconds = 100) {
+  await pause(milliseconds);
+  globalThis.gc();
+}
+
+/** Milliseconds that `work` takes, and what it gives. */
+export async function timed(work) {
+  await settle();
+  const began = performance.now();
+  const value = await work();
+  return { took: performance.now() - began, value };
+}
+
+async function readAll(store, ids) {
+  const found = [];
+  for (const id of ids) found.push(await store.get(id));
+  return found;
+}
+
+/** Opens a store that is there, works with it, and closes it. */
+async function reopened(contender, name, work) {
+  const store = await contender.open(name, "relaxed");
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+async function openAndRead(contender, name, document) {
+  const { took, value } = await timed(async () => {
+    const store = await contender.open(name, "relaxed");
+    return { store, found: await store.get(document.id) };
+  });
+  verify(name, [value.found], [document]);
+  await value.store.close();
+  return took;
+}
+
+/** Fills a fresh store with `count` documents, and reads it in all ways, each after opening it anew. */
+export async function life({ who, count, round }) {
+  const contender = contenders[who];
+  const name = `${who}-life-${count}-${round}`;
+  const documents = makeDocuments(count);
+  await contender.prepare();
+  const figures = {};
+
+  const filled = await contender.open(name, "relaxed");
+  figures["bulk-insert"] = [(await timed(() => filled.bulkInsert(documents))).took];
+  await filled.close();
+
+  await reopened(contender, name, async (store) => {
+    const ids = drawIds(documents, READS, round + 1);
+    const reads = await timed(() => readAll(store, ids));
+    const byId = new Map(documents.map((document) => [document.id, document]));
+    verify(name, reads.value, ids.map((id) => byId.get(id)));
+    figures.reads = [reads.took];
+  });
+
+  await reopened(contender, name, async (store) => {
+    const first = await timed(() => store.scan());
+    verify(name, first.value, documents);
+    first.value.length = 0;
+    const again = await timed(() => store.scan());
+    verify(name, again.value, documents);
+    figures.scan = [first.took];
+    figures["scan-again"] = [again.took];
+  });
+
+  figures.opening = [];
+  for (let opening = 0; opening < OPENINGS; opening++) {
+    const number = Math.floor((count / OPENINGS) * (opening + 0.5));
+    figures.opening.push(await openAndRead(contender, name, documents[number]));
+  }
+  await contender.destroy(name);
+  await settle(500);
+  return figures;
+}
+
+/** Inserts documents one by one into a fresh store, each awaited. */
+export async function singleInserts({ who, durability, round }) {
+  const contender = contenders[who];
+  const name = `${who}-single-${durability}-${round}`;
+  const documents = makeDocuments(INSERTS);
+  await contender.prepare();
+  const store = await contender.open(name, durability);
+  const { took } = await timed(async () => {
+    for (const document of documents) await store.insert(document);
+  });
+  verify(name, await store.scan(), documents);
+  await store.close();
+  await contender.destroy(name);
+  return { "single-inserts": [took] };
+}
+
+/** Fills a store and leaves it. */
+export async function fillFor({ who, name, count }) {
+  const store = await contenders[who].open(name, "relaxed");
+  await store.bulkInsert(makeDocuments(count));
+  await store.close();
+}

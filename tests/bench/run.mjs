@@ -1,0 +1,140 @@
+// Measures Offshoot beside Dexie and idb in Chromium, and its clones, memory and size by themselves.
+//   node run.mjs [--only NAME,…] [--rounds 5] [--backend leveldb|sqlite] [--documents 500000] [--markdown] [--samples]
+// `--only` takes names and their beginnings: `reads` is `reads-10000` and `reads-100000`. What is missed is told; the
+// exit code says only whether all could be measured.
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { launch } from "../tools/chromium.mjs";
+import * as alone from "./alone.mjs";
+import { compare, compareCold } from "./compared.mjs";
+import { median, shown } from "./figures.mjs";
+import { report } from "./report.mjs";
+import { serveBench, versionOf } from "./site.mjs";
+import * as targets from "./targets.mjs";
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: "string", default: "" },
+    rounds: { type: "string", default: "5" },
+    backend: { type: "string", default: "leveldb" },
+    documents: { type: "string", default: "500000" },
+    markdown: { type: "boolean", default: false },
+    samples: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(options.rounds);
+const documents = Number(options.documents);
+const wished = options.only.split(",").filter((name) => name !== "");
+const wants = (name) => wished.length === 0 || wished.some((wish) => name === wish || name.startsWith(`${wish}-`));
+const tell = (line) => process.stderr.write(`${line}\n`);
+
+const MIB = 1024 * 1024;
+const milliseconds = (samples) => shown(median(samples), "ms");
+const mebibytes = (bytes) => shown(bytes / MIB, "MiB");
+
+/** The pages in one browser, and how a task of them is called. */
+async function openBench() {
+  const site = await serveBench();
+  const context = await launch({ backend: options.backend, args: ["--js-flags=--expose-gc"] });
+  const page = async (path = "main.html") => {
+    const opened = await context.newPage();
+    const complaints = [];
+    opened.on("pageerror", (error) => complaints.push(String(error)));
+    await opened.goto(`${site.url}/${path}`);
+    await opened.waitForFunction(() => document.title === "ready").catch((error) => {
+      throw new Error(`a page did not come up. path=${path}, complaints=${complaints.join("; ")}`, { cause: error });
+    });
+    return opened;
+  };
+  const call = (page, task, given) =>
+    page.evaluate(([task, given]) => globalThis.bench[task](given), [task, given]);
+  const close = async () => {
+    await context.close();
+    await site.close();
+  };
+  return { context, page, call, close };
+}
+
+/** Each with what it is called by, what it measures, how it is judged, and what else it has to say. */
+const parts = [
+  {
+    name: "opening-after-checkpoint",
+    measure: (bench) => alone.measureOpening(bench, { rounds, tell }),
+    judge: targets.judgeOpening,
+    notes: (figures) =>
+      ["false", "true"].map((checkpointed) => {
+        const [small, large] = [1000, 100_000].map((count) => figures[`opening-${count}-${checkpointed}`]);
+        const when = checkpointed === "true" ? "after a checkpoint" : "as filled in bulk";
+        const took = `${milliseconds(small)} of 1,000, ${milliseconds(large)} of 100,000`;
+        return `open() to the first read, ${when}: ${took}`;
+      }),
+  },
+  {
+    name: "clone",
+    measure: (bench) => alone.measureClones(bench, { rounds, tell }),
+    judge: targets.judgeClones,
+    notes: (figures) => [
+      `a clone takes ${milliseconds(figures["clones-1000"].times)} of 1,000 documents, ` +
+        `${milliseconds(figures["clones-100000"].times)} of 100,000`,
+    ],
+  },
+  {
+    name: "depth-8-read",
+    measure: (bench) => alone.measureDepth(bench, { rounds, tell }),
+    judge: targets.judgeDepth,
+    notes: (figures) =>
+      Object.entries(figures).map(
+        ([where, { root, deep }]) =>
+          `a hot read takes ${shown(median(root), "µs")} in the root, ${shown(median(deep), "µs")} through 8 clones ` +
+          `whose own rows lie in the ${where}`,
+      ),
+  },
+  {
+    name: "memory",
+    measure: (bench) => alone.measureMemory(bench, { documents, tell }),
+    judge: targets.judgeMemory,
+    notes: ({ filled, readPages, iterate }) => [
+      `${documents.toLocaleString("en-US")} documents take ${mebibytes(filled.blockBytes)} in storage; ` +
+        `filling the store left ${mebibytes(filled.wasmBytes)} of wasm memory`,
+      ...Object.entries({ "in pages": readPages, "one by one": iterate }).map(
+        ([how, { wasm, heap }]) =>
+          `scanned ${how}: wasm memory grew by ${mebibytes(wasm)}, the JavaScript heap by ${mebibytes(heap)}`,
+      ),
+    ],
+  },
+  {
+    name: "shipped",
+    measure: (bench) => alone.measureSize(bench),
+    judge: targets.judgeSize,
+    notes: ({ js, wasm }) => [
+      `after gzip: ${shown(js / 1000, "KB")} of JavaScript, ${shown(wasm / 1000, "KB")} of wasm`,
+    ],
+  },
+];
+
+async function measureAll(bench) {
+  const rows = await compare(bench, { rounds, wants, tell });
+  rows.push(...(await compareCold(bench, { rounds, wants, tell })));
+  const [judged, notes, samples] = [targets.judgeCompared(rows), [], {}];
+  for (const row of rows) samples[row.name] = row.samples;
+  for (const part of parts.filter(({ name }) => wants(name))) {
+    const figures = await part.measure(bench);
+    samples[part.name] = figures;
+    judged.push(...part.judge(figures));
+    notes.push(...part.notes(figures));
+  }
+  return { rows, targets: judged, notes, samples };
+}
+
+const bench = await openBench();
+try {
+  const version = bench.context.browser()?.version() ?? "";
+  const { samples, ...measured } = await measureAll(bench);
+  const versions = Object.fromEntries(["offshoot", "dexie", "idb"].map((name) => [name, versionOf(name)]));
+  const place = `Chromium ${version} (${options.backend}), ${cpus().length} cores; medians of ${rounds} rounds`;
+  measured.notes.push(place);
+  console.log(report({ ...measured, versions, markdown: options.markdown }));
+  if (options.samples) console.log(`\n${JSON.stringify(samples)}`);
+} finally {
+  await bench.close();
+}

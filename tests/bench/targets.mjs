@@ -1,0 +1,67 @@
+// What is to be reached, and whether it was. A miss is told, and is no failure: timing is no test.
+import { median, shown } from "./figures.mjs";
+
+const MIB = 1024 * 1024;
+
+/** How many times Dexie's time a row's time goes into, at least. */
+const faster = [
+  ["bulk-insert-10000", 7],
+  ["single-inserts-relaxed", 2],
+  ["reads-10000", 10],
+  ["reads-100000", 10],
+  ["scan-10000", 1.5],
+  ["scan-100000", 1.5],
+  ["opening-100000", 4],
+];
+
+const atMost = (name, measured, bound, show) => ({
+  name,
+  measured: show(measured),
+  bound: `at most ${show(bound)}`,
+  ok: measured <= bound,
+});
+const times = (number) => `${shown(number)} times`;
+
+export function judgeCompared(rows) {
+  const judged = [];
+  for (const [name, bound] of faster) {
+    const row = rows.find((row) => row.name === name);
+    if (row === undefined) continue;
+    const ratio = median(row.samples.dexie) / median(row.samples.offshoot);
+    const target = { name, measured: `${times(ratio)} as fast as Dexie`, bound: `at least ${times(bound)}` };
+    judged.push({ ...target, ok: ratio >= bound });
+  }
+  return judged;
+}
+
+export function judgeOpening(figures) {
+  const [small, large] = [figures["opening-1000-true"], figures["opening-100000-true"]].map(median);
+  return [atMost("opening-after-checkpoint", large / small, 1.5, times)];
+}
+
+export function judgeClones(figures) {
+  const [small, large] = [figures["clones-1000"], figures["clones-100000"]];
+  const most = Math.max(...small.bytes, ...large.bytes);
+  return [
+    atMost("clone-time", median(large.times) / median(small.times), 1.5, times),
+    atMost("clone-size", most, 1024, (bytes) => shown(bytes, "bytes")),
+  ];
+}
+
+export function judgeDepth(figures) {
+  return Object.entries(figures).map(([where, { root, deep }]) =>
+    atMost(`depth-8-read-in-${where}`, median(deep) / median(root), 3, times),
+  );
+}
+
+export function judgeMemory(figures) {
+  const show = (bytes) => shown(bytes / MIB, "MiB");
+  return [
+    atMost("memory-of-pages", figures.readPages.together, 24 * MIB, show),
+    atMost("memory-of-an-iterator", figures.iterate.together, 24 * MIB, show),
+  ];
+}
+
+export function judgeSize({ js, wasm }) {
+  return [atMost("shipped", js + wasm, 150_000, (bytes) => shown(bytes / 1000, "KB"))];
+}
