@@ -142,7 +142,8 @@ export class Output {
     const body = this.position;
     this.position = at;
     this.mapHeader(count);
-    this.bytes.copyWithin(this.position, body, end);
+    // Mostly both headers are of one size, and the fields stay where they are.
+    if (this.position !== body) this.bytes.copyWithin(this.position, body, end);
     this.position += end - body;
   }
 
