@@ -24,6 +24,13 @@ help:
 	@echo 'make test-engines  tests in Firefox and WebKitGTK, which it installs'
 	@echo 'make format        formats the Rust sources'
 	@echo 'make clean         removes everything that was built'
+	@echo 'make demo        the page, at an address that is printed'
+	@echo 'make build       pkg/ ready for npm pack'
+	@echo 'make test        every check'
+	@echo 'make test-quick  the checks that take under three minutes'
+	@echo 'make bench       beside Dexie and idb, and what is to be reached; ARGUMENTS="--only reads" for a part'
+	@echo 'make format      formats the Rust sources'
+	@echo 'make clean       removes everything that was built'
 
 .PHONY: setup-build setup
 setup-build:
@@ -92,6 +99,14 @@ test-browser:
 test-installed-engines:
 	cargo xtask conformance
 	$(if $(ENGINE_TESTS),$(RUN_TESTS) $(ENGINE_TESTS))
+
+# ── Measuring ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: bench
+# Timing is no test: a target that is missed is told, and fails nothing.
+bench: setup
+	$(MAKE) --no-print-directory build
+	@node tests/bench/run.mjs $(ARGUMENTS)
 
 # ── Housekeeping ─────────────────────────────────────────────────────────────────────────────────────────────────
 

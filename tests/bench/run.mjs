@@ -2,7 +2,8 @@
 //   node run.mjs [--only NAME,…] [--rounds 5] [--backend leveldb|sqlite] [--documents 500000] [--markdown] [--samples]
 // `--only` takes names and their beginnings: `reads` is `reads-10000` and `reads-100000`. What is missed is told; the
 // exit code says only whether all could be measured.
-import { cpus } from "node:os";
+import { stat } from "node:fs/promises";
+import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { launch } from "../tools/chromium.mjs";
 import * as alone from "./alone.mjs";
@@ -22,11 +23,18 @@ const { values: options } = parseArgs({
     samples: { type: "boolean", default: false },
   },
 });
-const rounds = Number(options.rounds);
-const documents = Number(options.documents);
+const rounds = wholeNumber("rounds");
+const documents = wholeNumber("documents");
 const wished = options.only.split(",").filter((name) => name !== "");
 const wants = (name) => wished.length === 0 || wished.some((wish) => name === wish || name.startsWith(`${wish}-`));
 const tell = (line) => process.stderr.write(`${line}\n`);
+
+function wholeNumber(name) {
+  const number = Number(options[name]);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  console.error(`--${name} must be a whole number, 1 or more. value=${options[name]}`);
+  process.exit(1);
+}
 
 const MIB = 1024 * 1024;
 const milliseconds = (samples) => shown(median(samples), "ms");
@@ -131,8 +139,13 @@ try {
   const version = bench.context.browser()?.version() ?? "";
   const { samples, ...measured } = await measureAll(bench);
   const versions = Object.fromEntries(["offshoot", "dexie", "idb"].map((name) => [name, versionOf(name)]));
-  const place = `Chromium ${version} (${options.backend}), ${cpus().length} cores; medians of ${rounds} rounds`;
-  measured.notes.push(place);
+  const { size } = await stat(new URL("../../pkg/dist/offshoot_core_bg.wasm", import.meta.url));
+  measured.notes.push(
+    `Chromium ${version} (${options.backend}), ${cpus().length} cores; medians of ${rounds} rounds; ` +
+      `a module of ${size.toLocaleString("en-US")} bytes`,
+  );
+  // What else the machine did is no part of a table, and may well be a part of the figures.
+  tell(`load of the machine while this ran, in processes: ${loadavg().map((load) => load.toFixed(1)).join(", ")}`);
   console.log(report({ ...measured, versions, markdown: options.markdown }));
   if (options.samples) console.log(`\n${JSON.stringify(samples)}`);
 } finally {
