@@ -20,7 +20,7 @@ export async function measureOpening(bench, { rounds, tell }) {
     for (let round = 0; round < rounds; round++) {
       tell(`opening, checkpointed: ${checkpointed}, round ${round + 1} of ${rounds}`);
       for (const { count, name } of round % 2 === 0 ? stores : [...stores].reverse()) {
-        figures[name].push(...(await bench.call(page, "openings", { name, count, times: 5 })));
+        figures[name].push(...(await bench.call(page, "openings", { who: "offshoot", name, count, times: 5 })));
       }
     }
     for (const { name } of stores) await bench.call(page, "destroy", name);

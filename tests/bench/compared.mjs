@@ -1,5 +1,5 @@
 // Offshoot, Dexie and idb in the same page, in turn within each round.
-import { makeDocuments } from "./page/documents.mjs";
+import { makeDocument } from "./page/documents.mjs";
 import { orders } from "./figures.mjs";
 
 export const contenders = ["offshoot", "dexie", "idb"];
@@ -63,7 +63,6 @@ const COLD = 10_000;
 export async function compareCold(bench, { rounds, wants, tell }) {
   const [since, open] = ["cold-page", "cold-opening"];
   if (!wants(since) && !wants(open)) return [];
-  const documents = makeDocuments(COLD);
   const page = await bench.page();
   for (const who of contenders) await bench.call(page, "fillFor", { who, name: `${who}-cold`, count: COLD });
   await page.close();
@@ -72,7 +71,7 @@ export async function compareCold(bench, { rounds, wants, tell }) {
     const all = orders(contenders);
     for (const who of all[round % all.length]) {
       tell(`cold: round ${round + 1} of ${rounds}, ${who}`);
-      const { id } = documents[Math.floor((COLD / rounds) * (round + 0.5))];
+      const { id } = makeDocument(Math.floor((COLD / rounds) * (round + 0.5)));
       const visited = await bench.page(`cold-${who}.html#${encodeURIComponent(`${who}-cold ${id}`)}`);
       const { sinceNavigation, sinceOpen } = await visited.evaluate(() => globalThis.answer);
       await visited.close();

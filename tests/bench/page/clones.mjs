@@ -1,6 +1,6 @@
 // What clones cost, in time and in bytes. Offshoot alone has them.
 import { timed } from "./compared.mjs";
-import { drawIds, makeDocuments, verify } from "./documents.mjs";
+import { draw, makeDocument, makeDocuments, verify } from "./documents.mjs";
 import { destroy, open, prepare } from "./offshoot.mjs";
 
 const CLONES = 20;
@@ -37,29 +37,11 @@ export async function fillStore({ name, count, checkpointed }) {
   return stats;
 }
 
-/** Milliseconds from open() to the first read, of a store that fillStore() made. */
-export async function openings({ name, count, times }) {
-  await prepare();
-  const documents = makeDocuments(count);
-  const figures = [];
-  for (let opening = 0; opening < times; opening++) {
-    const document = documents[Math.floor((count / times) * (opening + 0.5))];
-    const { took, value } = await timed(async () => {
-      const store = await open(name, "relaxed");
-      return { store, found: await store.get(document.id) };
-    });
-    verify(name, [value.found], [document]);
-    await value.store.close();
-    figures.push(took);
-  }
-  return figures;
-}
-
 /** Milliseconds that one clone takes, each of its own, and the bytes that one adds. */
 export async function cloneCosts({ name, count, round }) {
   await prepare();
   const store = await open(name, "relaxed");
-  const [document] = makeDocuments(1);
+  const document = makeDocument(0);
   const before = await store.db.stats();
   const times = [];
   for (let number = 0; number < CLONES; number++) {
@@ -107,12 +89,12 @@ export async function depthCosts({ count, checkpointed, rounds }) {
   await store.bulkInsert(documents);
   const chain = await makeChain(store.db, documents);
   if (checkpointed) await checkpoint(store.db);
-  const ids = drawIds(documents.slice(DEPTH * 20), 1000, 1);
-  const byId = new Map(documents.map((document) => [document.id, document]));
+  const drawn = draw(documents.slice(DEPTH * 20), 1000, 1);
+  const ids = drawn.map(({ id }) => id);
   const figures = { root: [], deep: [] };
   for (const [who, database] of [["root", chain[0]], ["deep", chain[DEPTH]]]) {
     const found = await database.collection("documents").getMany(ids);
-    verify(who, found, ids.map((id) => byId.get(id)));
+    verify(who, found, drawn);
   }
   for (let round = 0; round < rounds; round++) {
     const order = [["root", chain[0]], ["deep", chain[DEPTH]]];

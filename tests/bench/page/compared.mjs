@@ -1,6 +1,6 @@
 // What all contenders do alike. Every answer is verified, outside of what is timed.
 import * as dexie from "./dexie.mjs";
-import { drawIds, makeDocuments, verify } from "./documents.mjs";
+import { draw, makeDocument, makeDocuments, verify } from "./documents.mjs";
 import * as idb from "./idb.mjs";
 import * as offshoot from "./offshoot.mjs";
 
@@ -11,10 +11,10 @@ const OPENINGS = 5;
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** What a name left behind is no part of the next measurement: not its garbage, nor its work in the background. */
+/** What came before is no part of the next measurement: not its garbage, nor its work in the background. */
 async function settle(milliseconds = 100) {
-  await pause(milliseconds);
   globalThis.gc();
+  await pause(milliseconds);
 }
 
 /** Milliseconds that `work` takes, and what it gives. */
@@ -41,33 +41,36 @@ async function reopened(contender, name, work) {
   }
 }
 
-async function openAndRead(contender, name, document) {
-  const { took, value } = await timed(async () => {
-    const store = await contender.open(name, "relaxed");
-    return { store, found: await store.get(document.id) };
-  });
-  verify(name, [value.found], [document]);
-  await value.store.close();
-  return took;
+/** Milliseconds from open() to the first read, some times over. Only what is read is in memory besides. */
+export async function openings({ who, name, count, times }) {
+  const contender = contenders[who];
+  await contender.prepare();
+  const figures = [];
+  for (let opening = 0; opening < times; opening++) {
+    const document = makeDocument(Math.floor((count / times) * (opening + 0.5)));
+    const { took, value } = await timed(async () => {
+      const store = await contender.open(name, "relaxed");
+      return { store, found: await store.get(document.id) };
+    });
+    verify(name, [value.found], [document]);
+    await value.store.close();
+    figures.push(took);
+  }
+  return figures;
 }
 
-/** Fills a fresh store with `count` documents, and reads it in all ways, each after opening it anew. */
-export async function life({ who, count, round }) {
-  const contender = contenders[who];
-  const name = `${who}-life-${count}-${round}`;
-  const documents = makeDocuments(count);
-  await contender.prepare();
+/** Fills a fresh store, and reads it in all ways, each after opening it anew. */
+async function fillAndRead(contender, name, documents, round) {
   const figures = {};
-
   const filled = await contender.open(name, "relaxed");
   figures["bulk-insert"] = [(await timed(() => filled.bulkInsert(documents))).took];
   await filled.close();
 
   await reopened(contender, name, async (store) => {
-    const ids = drawIds(documents, READS, round + 1);
+    const drawn = draw(documents, READS, round + 1);
+    const ids = drawn.map(({ id }) => id);
     const reads = await timed(() => readAll(store, ids));
-    const byId = new Map(documents.map((document) => [document.id, document]));
-    verify(name, reads.value, ids.map((id) => byId.get(id)));
+    verify(name, reads.value, drawn);
     figures.reads = [reads.took];
   });
 
@@ -80,12 +83,16 @@ export async function life({ who, count, round }) {
     figures.scan = [first.took];
     figures["scan-again"] = [again.took];
   });
+  return figures;
+}
 
-  figures.opening = [];
-  for (let opening = 0; opening < OPENINGS; opening++) {
-    const number = Math.floor((count / OPENINGS) * (opening + 0.5));
-    figures.opening.push(await openAndRead(contender, name, documents[number]));
-  }
+/** All that can be measured in the life of one store of `count` documents. */
+export async function life({ who, count, round }) {
+  const contender = contenders[who];
+  const name = `${who}-life-${count}-${round}`;
+  await contender.prepare();
+  const figures = await fillAndRead(contender, name, makeDocuments(count), round);
+  figures.opening = await openings({ who, name, count, times: OPENINGS });
   await contender.destroy(name);
   await settle(500);
   return figures;

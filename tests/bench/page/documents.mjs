@@ -26,33 +26,34 @@ function makeId(number, random) {
   return `${time.slice(0, 8)}-${time.slice(8)}-${part("7")}-${part("8")}-${hex(random() * 2 ** 48, 12)}`;
 }
 
-/** `count` documents, in the order of their ids, the first of them with the number `from`. */
-export function makeDocuments(count, from = 0) {
-  const random = randomNumbers(from + 1);
+/** The document of a number; the ids rise with the numbers. */
+export function makeDocument(number) {
+  const random = randomNumbers(number + 1);
   const one = (list) => list[Math.floor(random() * list.length)];
-  const documents = [];
-  for (let number = from; number < from + count; number++) {
-    documents.push({
-      id: makeId(number, random),
-      title: `${one(verbs)} the ${one(subjects)}`,
-      done: random() < 0.5,
-      priority: Math.floor(random() * 10),
-      created: 1_700_000_000_000 + number * 1000,
-      effort: Math.round(random() * 1000) / 8,
-      person: one(people),
-      tags: [one(tags), one(tags)],
-      note: one(notes),
-    });
-  }
-  return documents;
+  return {
+    id: makeId(number, random),
+    title: `${one(verbs)} the ${one(subjects)}`,
+    done: random() < 0.5,
+    priority: Math.floor(random() * 10),
+    created: 1_700_000_000_000 + number * 1000,
+    effort: Math.round(random() * 1000) / 8,
+    person: one(people),
+    tags: [one(tags), one(tags)],
+    note: one(notes),
+  };
 }
 
-/** `count` of the ids, drawn at random, each at most once. */
-export function drawIds(documents, count, seed) {
+/** `count` documents, in the order of their ids, the first of them with the number `from`. */
+export function makeDocuments(count, from = 0) {
+  return Array.from({ length: count }, (_, index) => makeDocument(from + index));
+}
+
+/** `count` of the documents, drawn at random, each at most once. */
+export function draw(documents, count, seed) {
   const random = randomNumbers(seed);
   const drawn = new Set();
   while (drawn.size < Math.min(count, documents.length)) {
-    drawn.add(documents[Math.floor(random() * documents.length)].id);
+    drawn.add(documents[Math.floor(random() * documents.length)]);
   }
   return [...drawn];
 }

@@ -1,9 +1,9 @@
 // The page in which everything is measured. The driver calls it by name.
 import { wasmBytes } from "./memory-watch.mjs";
 import * as clones from "./clones.mjs";
-import { fillFor, life, singleInserts } from "./compared.mjs";
+import { fillFor, life, openings, singleInserts } from "./compared.mjs";
 import * as scan from "./scan.mjs";
 
 if (!crossOriginIsolated) throw new Error("the page is not isolated, and its clock is too coarse");
-globalThis.bench = { ...clones, ...scan, fillFor, life, singleInserts, wasmBytes };
+globalThis.bench = { ...clones, ...scan, fillFor, life, openings, singleInserts, wasmBytes };
 document.title = "ready";
