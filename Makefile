@@ -21,16 +21,10 @@ help:
 	@echo 'make build         pkg/ ready for npm pack'
 	@echo 'make test          every check'
 	@echo 'make test-quick    the checks that take under three minutes'
+	@echo 'make bench         beside Dexie and idb, against the bounds; ARGUMENTS="--only reads" for a part'
 	@echo 'make test-engines  tests in Firefox and WebKitGTK, which it installs'
 	@echo 'make format        formats the Rust sources'
 	@echo 'make clean         removes everything that was built'
-	@echo 'make demo        the page, at an address that is printed'
-	@echo 'make build       pkg/ ready for npm pack'
-	@echo 'make test        every check'
-	@echo 'make test-quick  the checks that take under three minutes'
-	@echo 'make bench       beside Dexie and idb, and what is to be reached; ARGUMENTS="--only reads" for a part'
-	@echo 'make format      formats the Rust sources'
-	@echo 'make clean       removes everything that was built'
 
 .PHONY: setup-build setup
 setup-build:

@@ -19,8 +19,8 @@ pub fn function(object: &JsValue, name: &str) -> Option<Function> {
     field(object, name)?.dyn_into().ok()
 }
 
-/// Calls a method that gives a promise, and waits. `None`: there is no such method, or it failed. Boxed: it is awaited in
-/// many places.
+/// Calls a method that gives a promise, and waits. `None`: there is no such method, or it failed. Boxed, because it is
+/// awaited in many places.
 pub fn call<'a>(object: &'a JsValue, name: &'a str, arguments: &'a [JsValue]) -> LocalFuture<'a, Option<JsValue>> {
     Box::pin(async move {
         let arguments: Array = arguments.iter().collect();

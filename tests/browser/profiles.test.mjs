@@ -92,7 +92,8 @@ for (const backend of backends) {
           }
           if (found === right) counts.right++;
           else counts.told++;
-          assert.ok(found === right || found === "STORAGE_CORRUPT", `${where}: ${is.slice(0, 80)}. message=${message}`);
+          const told = `${where}: ${is.slice(0, 80)}. message=${message}`;
+          assert.ok(found === right || found === "STORAGE_CORRUPT", told);
           assert.equal(repaired, "repair", `${where}: repaired, it takes writes`);
           await rm(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
         }

@@ -32,7 +32,8 @@ onEachBackend((browser) => {
       await core.default({ module_or_path: "/build/wasm-conformance/offshoot_core_bg.wasm" });
       const awaited = [core.wait_for_ever(), core.wait_for_ever()];
       core.panic_beside();
-      const settled = await Promise.allSettled([...awaited, ...awaited.map((one) => one.catch(() => core.wait_for_ever()))]);
+      const later = awaited.map((one) => one.catch(() => core.wait_for_ever()));
+      const settled = await Promise.allSettled([...awaited, ...later]);
       return settled.map(({ reason }) => `${reason.code}: ${reason.message.includes("BUG: on purpose")}`);
     });
     assert.deepEqual(codes, Array(4).fill("INTERNAL: true"));
