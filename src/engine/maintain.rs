@@ -143,5 +143,5 @@ fn oldest_kept(state: &State, view: TreeView<'_>, time: u64) -> crate::lsm::Atte
 fn is_due(state: &State, times: u64) -> bool {
     state.log_bytes() > LOG_BYTES * times
         || state.log_entries() > LOG_ENTRIES * times
-        || times == 1 && !choose(&state.manifest.runs).is_empty()
+        || times == 1 && !choose(&state.tree.runs).is_empty()
 }

@@ -375,7 +375,7 @@ impl Store {
             sink.take(&mut writer).await?;
         }
         let (run, blocks) = writer.finish();
-        sink.write(blocks).await?;
+        sink.finish(blocks).await?;
         job.ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
         Ok(run)
     }

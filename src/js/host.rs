@@ -9,6 +9,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use super::globals::{field, function, global};
+use super::indexeddb::deadline;
 use super::witness;
 use crate::platform::{Lease, Platform};
 use crate::storage::LocalFuture;
@@ -18,6 +19,8 @@ use crate::types::Lsn;
 const DRAW: usize = 32;
 /// Milliseconds to wait in line for a lock that a frozen tab may hold.
 const QUEUE: u64 = 5000;
+/// Milliseconds between two messages to the other tabs.
+const PAUSE: u64 = 20;
 
 /// Called with the head that another tab tells of.
 type Told = Rc<dyn Fn(Lsn)>;
@@ -27,7 +30,9 @@ pub struct Host {
     drawn: RefCell<Vec<u64>>,
     /// The name of the store and who hears of its other tabs, where it has any.
     shared: Option<(String, Told)>,
-    channel: RefCell<Option<Channel>>,
+    channel: Rc<RefCell<Option<Channel>>>,
+    /// The newest head while it is being told, or was a moment ago.
+    to_tell: Rc<Cell<Option<Lsn>>>,
 }
 
 /// A channel to the other tabs; closed with its engine.
@@ -60,7 +65,7 @@ impl Drop for Channel {
 impl Host {
     /// `now`: a clock of the user's own.
     pub fn new(now: Option<Function>) -> Host {
-        Host { now, drawn: RefCell::default(), shared: None, channel: RefCell::default() }
+        Host { now, drawn: RefCell::default(), shared: None, channel: Rc::default(), to_tell: Rc::default() }
     }
 
     /// A host whose store has other tabs, where the host has channels: `told` hears of each new head.
@@ -158,15 +163,7 @@ impl Platform for Host {
     }
 
     fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()> {
-        Box::pin(async move {
-            let timer = Promise::new(&mut |resolve, _| {
-                let set = Reflect::get(&js_sys::global(), &"setTimeout".into()).unwrap_or_default();
-                if let Some(set) = set.dyn_ref::<Function>() {
-                    let _ = set.call2(&JsValue::UNDEFINED, &resolve, &JsValue::from_f64(milliseconds as f64));
-                }
-            });
-            let _ = JsFuture::from(timer).await;
-        })
+        Box::pin(deadline::sleep(milliseconds))
     }
 
     fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
@@ -204,9 +201,22 @@ impl Platform for Host {
     }
 
     fn announce(&self, head: Lsn) {
-        if let Some(Channel { channel, .. }) = &*self.channel.borrow() {
-            // A hint: a tab that misses it learns at its next commit.
-            let _ = channel.post_message(&head.to_text().into());
+        // The first is told at once; of those that follow closely the last is enough, for a message costs almost as much
+        // as a commit. A tab that misses one learns at its next commit.
+        if self.channel.borrow().is_none() || self.to_tell.replace(Some(head)).is_some() {
+            return;
         }
+        let (to_tell, channel) = (self.to_tell.clone(), self.channel.clone());
+        spawn_local(async move {
+            let mut told = None;
+            while to_tell.get() > told {
+                told = to_tell.get();
+                if let (Some(Channel { channel, .. }), Some(head)) = (&*channel.borrow(), told) {
+                    let _ = channel.post_message(&head.to_text().into());
+                }
+                deadline::sleep(PAUSE).await;
+            }
+            to_tell.set(None);
+        });
     }
 }

@@ -8,6 +8,9 @@ use std::rc::Rc;
 use super::block::Block;
 use super::fault::BlockAddress;
 
+/// The most blocks that a miss of a point read brings.
+const READ_AHEAD: usize = 16;
+
 struct Slot {
     block: Rc<Block>,
     is_used: bool,
@@ -21,6 +24,8 @@ struct State {
     bytes: usize,
     hits: u64,
     misses: u64,
+    /// How many blocks the last miss of a point read brought.
+    read_ahead: usize,
 }
 
 pub struct BlockCache {
@@ -70,6 +75,18 @@ impl BlockCache {
         }
         state.queue.push_back(address);
         state.slots.insert(address, Slot { block, is_used: false });
+    }
+
+    /// How many blocks a miss should bring, where so many bytes are stored in all: one, two, four and so on while there
+    /// is room for everything.
+    pub fn read_ahead(&self, stored: u64) -> usize {
+        let state = &mut *self.state.borrow_mut();
+        if stored > self.budget as u64 {
+            return 1;
+        }
+        let count = state.read_ahead.max(1);
+        state.read_ahead = (count * 2).min(READ_AHEAD);
+        count
     }
 
     /// Forgets the blocks of runs that are gone.

@@ -1,7 +1,10 @@
 //! Moving the log into a run. Blocks are written first, in small transactions under a job record; then the manifest is
 //! swapped in one small transaction that also trims the log and closes the epoch.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use super::fault::BlockAddress;
 use super::feed;
@@ -10,12 +13,14 @@ use super::manifest::Manifest;
 use super::run::{RunDescription, RunWriter};
 use super::store::Lsm;
 use crate::error::Result;
-use crate::storage::{Batch, Place, Space};
+use crate::storage::{Batch, LocalFuture, Place, Space};
 use crate::types::row::split_internal;
 use crate::types::{Lsn, SortedBytes};
 
 /// Blocks are written in transactions of about this size, so that nobody waits long.
 pub const SLICE_BYTES: usize = 512 * 1024;
+/// So many of them are written while the next one is made.
+const IN_FLIGHT: usize = 3;
 
 /// The record of a run being written: while it stands, the run's blocks are somebody's.
 pub fn job_place(run: u64) -> Place {
@@ -27,32 +32,65 @@ pub fn drop_place(run: u64) -> Place {
     (Space::Jobs, format!("drop-{run:016x}"))
 }
 
-/// Writes a run's blocks as they become ready, the first of them with the run's job record.
+/// Writes a run's blocks as they become ready, the first of them with the run's job record. Once that is there, the next
+/// ones are made while some are still on their way.
 pub struct BlockSink<'a> {
     lsm: &'a Lsm,
-    batch: Batch,
+    /// The job's record, until it is written.
+    job: Option<(Space, String, Vec<u8>)>,
+    on_their_way: VecDeque<LocalFuture<'a, Result<bool>>>,
 }
 
 impl<'a> BlockSink<'a> {
     pub fn new(lsm: &'a Lsm, run: u64, now: u64) -> BlockSink<'a> {
         let (space, name) = job_place(run);
-        let put = vec![(space, name, now.to_be_bytes().to_vec())];
-        BlockSink { lsm, batch: Batch { put, ..Batch::default() } }
+        let job = Some((space, name, now.to_be_bytes().to_vec()));
+        BlockSink { lsm, job, on_their_way: VecDeque::new() }
     }
 
     pub async fn take(&mut self, writer: &mut RunWriter) -> Result<()> {
         if writer.ready_bytes() >= SLICE_BYTES {
-            self.write(writer.take_ready()).await?;
+            self.send(writer.take_ready()).await?;
         }
         Ok(())
     }
 
-    pub async fn write(&mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> Result<()> {
-        let mut batch = std::mem::take(&mut self.batch);
-        batch.put.extend(blocks.into_iter().map(|(address, bytes)| (Space::Blocks, address.name(), bytes)));
-        let written = self.lsm.storage().write(batch).await?;
-        assert!(written, "BUG: a batch without guards is written");
-        Ok(())
+    /// Writes the last blocks, and waits until all are there.
+    pub async fn finish(mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> Result<()> {
+        let sent = self.send(blocks).await;
+        let waited = self.wait(0).await;
+        sent.and(waited)
+    }
+
+    async fn send(&mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> Result<()> {
+        let put = blocks.into_iter().map(|(address, bytes)| (Space::Blocks, address.name(), bytes));
+        let is_first = self.job.is_some();
+        let batch = Batch { put: self.job.take().into_iter().chain(put).collect(), ..Batch::default() };
+        self.on_their_way.push_back(self.lsm.storage().write(batch));
+        self.wait(if is_first { 0 } else { IN_FLIGHT }).await
+    }
+
+    /// Starts what is not started, and waits until no more than `left` are on their way. After a failure it waits for
+    /// all: what is still written must not come after the run was given up.
+    async fn wait(&mut self, left: usize) -> Result<()> {
+        let mut outcome = Ok(());
+        poll_fn(|context| {
+            self.on_their_way.retain_mut(|write| match write.as_mut().poll(context) {
+                Poll::Pending => true,
+                Poll::Ready(Ok(written)) => {
+                    assert!(written, "BUG: a batch without guards is written");
+                    false
+                }
+                Poll::Ready(Err(error)) => {
+                    outcome = Err(error);
+                    false
+                }
+            });
+            let left = if outcome.is_err() { 0 } else { left };
+            if self.on_their_way.len() <= left { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        outcome
     }
 }
 
@@ -82,7 +120,7 @@ impl Lsm {
             None
         } else {
             let (description, blocks) = writer.finish();
-            sink.write(blocks).await?;
+            sink.finish(blocks).await?;
             Some(Rc::new(description))
         };
         let mut manifest = moved.manifest;

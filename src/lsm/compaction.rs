@@ -80,7 +80,7 @@ impl Lsm {
             None
         } else {
             let (description, blocks) = merge.writer.finish();
-            sink.write(blocks).await?;
+            sink.finish(blocks).await?;
             Some(Rc::new(description))
         };
         manifest.runs = others;
@@ -134,7 +134,7 @@ impl Lsm {
             writer.push(&internal, &version)?;
         }
         let (description, blocks) = writer.finish();
-        BlockSink::new(self, id, now).write(blocks).await?;
+        BlockSink::new(self, id, now).finish(blocks).await?;
         Ok(Some(Rc::new(description)))
     }
 

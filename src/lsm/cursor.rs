@@ -1,6 +1,6 @@
 //! Walking rows in order, forward or backward: one merge of the memtable and the runs, each row once, at one LSN.
 
-use std::collections::btree_map;
+use std::collections::{VecDeque, btree_map};
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -13,6 +13,8 @@ use crate::types::{Bytes, Lsn};
 
 /// How many neighbours of a missing block are fetched with it.
 const READ_AHEAD: usize = 16;
+/// How many blocks of a run are listed at a time: a walk that ends early does not pay for the whole index.
+const LISTED: usize = 64;
 
 /// Rows from `from` (included) to `before` (not included).
 #[derive(Clone, Debug)]
@@ -40,16 +42,33 @@ enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn peek(&mut self) -> Attempt<Option<&[u8]>> {
+    /// Finds its current key, unless it has not been reached yet.
+    fn ready(&mut self) -> Attempt<()> {
         match self {
-            Source::Memory(source) => Ok(source.current.map(|(internal, _)| &internal[..])),
-            Source::Run(source) => source.peek(),
+            Source::Memory(_) => Ok(()),
+            Source::Run(source) => source.ready(),
+        }
+    }
+
+    /// Its current key, or a bound of all its keys where it has not been reached yet. `None`: it is at its end.
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Source::Memory(source) => source.current.map(|(internal, _)| &internal[..]),
+            Source::Run(source) => (!source.done).then_some(&source.key[..]),
+        }
+    }
+
+    /// Whether its key is a bound only: nothing has been read of it. It is reached now.
+    fn reach(&mut self) -> bool {
+        match self {
+            Source::Memory(_) => false,
+            Source::Run(source) => source.reach(),
         }
     }
 
     fn value(&self) -> Bytes {
         match self {
-            Source::Memory(source) => source.current.expect("BUG: a value after a peek").1.clone(),
+            Source::Memory(source) => source.current.expect("BUG: a value after a key").1.clone(),
             Source::Run(source) => source.value(),
         }
     }
@@ -77,77 +96,133 @@ impl MemorySource<'_> {
     }
 }
 
-/// The data blocks of a run that the range touches, in order, found in its index blocks.
-pub fn data_blocks(view: TreeView<'_>, run: &RunDescription, range: &RowRange) -> Attempt<Vec<BlockReference>> {
-    let mut level = vec![run.root()];
+/// Some of the data blocks of a run that a range touches, in order, and where the listing goes on.
+pub struct DataBlocks {
+    pub references: Vec<BlockReference>,
+    /// The range that is left, if there is more.
+    rest: Option<RowRange>,
+}
+
+/// The data blocks of a run that the range touches, found in its index blocks: at most so many, the first ones, or the
+/// last ones where the walk goes backward.
+pub fn data_blocks(
+    view: TreeView<'_>,
+    run: &RunDescription,
+    range: &RowRange,
+    limit: usize,
+    reverse: bool,
+) -> Attempt<DataBlocks> {
+    let mut level = vec![(Vec::new(), run.root())];
+    let mut rest = None;
     for _ in 0..run.height {
-        let mut below = Vec::new();
-        for reference in level {
+        let mut below: VecDeque<(Vec<u8>, BlockReference)> = VecDeque::new();
+        'level: for (_, reference) in level {
             let mut index = BlockCursor::seek(view.block(reference)?, &range.from)?;
             while let Some(last) = index.key() {
-                let is_last = last >= &range.before[..];
-                below.push(decode_reference(run.id, &index.value())?);
-                if is_last {
+                if below.len() == limit {
+                    // What is left out is named by its neighbour: a block is found by its last key.
+                    if !reverse {
+                        let from = [&below.back().expect("BUG: it is full").0[..], &[0]].concat();
+                        rest = Some(RowRange { from, before: range.before.clone() });
+                        break 'level;
+                    }
+                    let (before, _) = below.pop_front().expect("BUG: it is full");
+                    rest = Some(RowRange { from: range.from.clone(), before });
+                }
+                below.push_back((last.to_vec(), decode_reference(run.id, &index.value())?));
+                if last >= &range.before[..] {
                     break;
                 }
                 index.advance()?;
             }
         }
-        level = below;
+        level = below.into();
     }
-    Ok(level)
+    // Cut at a level above, the rest begins where the blocks that were found end.
+    if let (Some(rest), false, Some((last, _))) = (&mut rest, reverse, level.last()) {
+        rest.from = [&last[..], &[0]].concat();
+    }
+    Ok(DataBlocks { references: level.into_iter().map(|(_, reference)| reference).collect(), rest })
 }
 
-/// The entries of a run in a range, one block after the other.
+/// The entries of a run in a range, one block after the other. Nothing is read of it before the walk comes to it.
 struct RunSource<'a> {
     view: TreeView<'a>,
     run: Rc<RunDescription>,
     range: RowRange,
     reverse: bool,
+    is_reached: bool,
     /// The entries of the current block that are still to come, the next one last.
     entries: Vec<(Vec<u8>, Bytes)>,
-    /// The blocks still to come, the next one last; `None` before the first look.
-    blocks: Option<Vec<BlockReference>>,
+    /// Blocks still to come, the next one last.
+    blocks: Vec<BlockReference>,
+    /// Where blocks that are not listed yet lie.
+    rest: Option<RowRange>,
     forward: Option<BlockCursor>,
-    /// The current internal key, with the LSN of the commit where the run is a commit's own.
+    /// The current internal key, with the LSN of the commit where the run is a commit's own. Before the run is reached:
+    /// a bound of all its keys.
     key: Vec<u8>,
     done: bool,
 }
 
 impl<'a> RunSource<'a> {
     fn new(view: TreeView<'a>, run: Rc<RunDescription>, range: RowRange, reverse: bool) -> RunSource<'a> {
-        let (entries, blocks) = (Vec::new(), None);
-        RunSource { view, run, range, reverse, entries, blocks, forward: None, key: Vec::new(), done: false }
+        let key = match reverse {
+            false => (&run.first).max(&range.from).clone(),
+            true => [&run.last[..], &[0xff; LSN_BYTES + 1]].concat().min(range.before.clone()),
+        };
+        RunSource {
+            view,
+            run,
+            rest: Some(range.clone()),
+            range,
+            reverse,
+            is_reached: false,
+            entries: Vec::new(),
+            blocks: Vec::new(),
+            forward: None,
+            key,
+            done: false,
+        }
+    }
+
+    fn reach(&mut self) -> bool {
+        let is_first = !std::mem::replace(&mut self.is_reached, true);
+        if is_first {
+            self.key.clear();
+        }
+        is_first
     }
 
     fn next_block(&mut self) -> Attempt<Option<Rc<Block>>> {
-        if self.blocks.is_none() {
-            let mut blocks = data_blocks(self.view, &self.run, &self.range)?;
+        while self.blocks.is_empty() {
+            let Some(rest) = &self.rest else { return Ok(None) };
+            let listed = data_blocks(self.view, &self.run, rest, LISTED, self.reverse)?;
+            self.blocks = listed.references;
             if !self.reverse {
-                blocks.reverse();
+                self.blocks.reverse();
             }
-            self.blocks = Some(blocks);
+            self.rest = listed.rest;
         }
-        let blocks = self.blocks.as_mut().expect("BUG: just found");
-        let Some(next) = blocks.last() else { return Ok(None) };
+        let next = self.blocks.last().expect("BUG: just listed");
         match self.view.block(*next) {
             Ok(block) => {
-                blocks.pop();
+                self.blocks.pop();
                 Ok(Some(block))
             }
             Err(Fault::Need(_)) => {
-                let ahead = blocks.iter().rev().take(READ_AHEAD);
+                let ahead = self.blocks.iter().rev().take(READ_AHEAD);
                 Err(Fault::Need(ahead.filter(|r| self.view.block(**r).is_err()).copied().collect()))
             }
             Err(error) => Err(error),
         }
     }
 
-    fn peek(&mut self) -> Attempt<Option<&[u8]>> {
-        while !self.done && self.key.is_empty() {
+    fn ready(&mut self) -> Attempt<()> {
+        while self.is_reached && !self.done && self.key.is_empty() {
             if self.reverse { self.fill_backward()? } else { self.fill_forward()? }
         }
-        Ok((!self.done).then_some(&self.key[..]))
+        Ok(())
     }
 
     fn fill_forward(&mut self) -> Attempt<()> {
@@ -238,7 +313,7 @@ impl<'a> VersionCursor<'a> {
     pub fn next_version(&mut self) -> Attempt<Option<(Vec<u8>, Bytes)>> {
         let Some(least) = pick(&mut self.sources, |a, b| a < b)? else { return Ok(None) };
         let source = &mut self.sources[least];
-        let internal = source.peek()?.expect("BUG: picked").to_vec();
+        let internal = source.key().expect("BUG: picked").to_vec();
         let encoded = source.value();
         source.advance()?;
         Ok(Some((internal, encoded)))
@@ -263,21 +338,23 @@ fn sources<'a>(view: TreeView<'a>, range: &RowRange, at: Lsn, reverse: bool) -> 
     sources
 }
 
-/// The source whose current key is nearest.
+/// The source whose current key is nearest, once it is known that no other has a nearer one.
 fn pick(sources: &mut [Source<'_>], is_nearer: impl Fn(&[u8], &[u8]) -> bool) -> Attempt<Option<usize>> {
-    let mut nearest: Option<usize> = None;
-    for index in 0..sources.len() {
-        let (before, rest) = sources.split_at_mut(index);
-        let Some(key) = rest[0].peek()? else { continue };
-        let nearer = match nearest {
-            None => true,
-            Some(other) => is_nearer(key, before[other].peek()?.expect("BUG: peeked before")),
-        };
-        if nearer {
-            nearest = Some(index);
+    loop {
+        for source in &mut *sources {
+            source.ready()?;
+        }
+        let mut nearest: Option<(usize, &[u8])> = None;
+        for (index, source) in sources.iter().enumerate() {
+            if let Some(key) = source.key().filter(|key| nearest.is_none_or(|(_, other)| is_nearer(key, other))) {
+                nearest = Some((index, key));
+            }
+        }
+        let Some((index, _)) = nearest else { return Ok(None) };
+        if !sources[index].reach() {
+            return Ok(Some(index));
         }
     }
-    Ok(nearest)
 }
 
 /// The rows of a range at one LSN.
@@ -302,7 +379,7 @@ impl<'a> RowCursor<'a> {
         loop {
             let Some(least) = pick(&mut self.sources, |a, b| a < b)? else { return Ok(None) };
             let source = &mut self.sources[least];
-            let (row, lsn) = split_internal(source.peek()?.expect("BUG: picked"));
+            let (row, lsn) = split_internal(source.key().expect("BUG: picked"));
             let is_news = lsn <= self.at && row != &self.last[..];
             if is_news {
                 self.last.clear();
@@ -322,7 +399,7 @@ impl<'a> RowCursor<'a> {
             let greatest = pick(&mut self.sources, |a, b| a > b)?;
             let Some(greatest) = greatest else { return Ok(best) };
             let source = &mut self.sources[greatest];
-            let (row, lsn) = split_internal(source.peek()?.expect("BUG: picked"));
+            let (row, lsn) = split_internal(source.key().expect("BUG: picked"));
             if best.as_ref().is_some_and(|best| best.row != row) {
                 return Ok(best);
             }
@@ -331,5 +408,80 @@ impl<'a> RowCursor<'a> {
             }
             source.advance()?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lsm::run::RunWriter;
+    use crate::lsm::tree::{Loaded, Tree};
+    use crate::types::Version;
+
+    /// Keys so long that three levels of blocks are needed.
+    fn key(n: usize) -> Vec<u8> {
+        format!("{n:08}{}", "k".repeat(900)).into_bytes()
+    }
+
+    fn tree(rows: usize) -> (Tree, Rc<RunDescription>) {
+        let mut tree = Tree::new(usize::MAX);
+        let mut writer = RunWriter::new(1);
+        for n in 0..rows {
+            let mut internal = key(n);
+            push_lsn(&mut internal, Lsn(1));
+            writer.push(&internal, &Version::value(vec![0]).encode().into()).unwrap();
+        }
+        let (run, blocks) = writer.finish();
+        for (address, bytes) in blocks {
+            tree.cache.insert(address, Block::open(bytes, BlockReference { address, checksum: None }).unwrap());
+        }
+        let run = Rc::new(run);
+        tree.add_run(run.clone());
+        (tree, run)
+    }
+
+    #[test]
+    fn blocks_listed_a_few_at_a_time_are_all_of_them() {
+        let (tree, run) = tree(3000);
+        assert!(run.height >= 2, "there are indexes of indexes");
+        let loaded = Loaded::default();
+        let view = TreeView { tree: &tree, loaded: &loaded };
+        for (from, before) in [(0, 3000), (1234, 2345), (2999, 3000), (17, 18)] {
+            let range = RowRange { from: key(from), before: key(before) };
+            let all = data_blocks(view, &run, &range, usize::MAX, false).unwrap().references;
+            for (limit, reverse) in [(1, false), (1, true), (2, true), (7, false), (7, true), (50, false), (50, true)] {
+                let (mut found, mut rest) = (Vec::new(), Some(range.clone()));
+                while let Some(range) = rest {
+                    let listed = data_blocks(view, &run, &range, limit, reverse).unwrap();
+                    assert!(listed.references.len() <= limit);
+                    if reverse {
+                        found.splice(0..0, listed.references)
+                    } else {
+                        found.splice(found.len().., listed.references)
+                    };
+                    rest = listed.rest;
+                }
+                assert_eq!(found, all, "from {from} before {before}, {limit} at a time, reverse={reverse}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_is_not_read_before_the_walk_comes_to_it() {
+        let (mut tree, _) = tree(100);
+        let mut far = RunWriter::new(2);
+        let mut internal = key(500);
+        push_lsn(&mut internal, Lsn(2));
+        far.push(&internal, &Version::value(vec![0]).encode().into()).unwrap();
+        tree.add_run(Rc::new(far.finish().0));
+        let loaded = Loaded::default();
+        let view = TreeView { tree: &tree, loaded: &loaded };
+        let range = RowRange { from: key(0), before: key(1000) };
+        let mut cursor = RowCursor::new(view, &range, Lsn::MAX, false);
+        for n in 0..100 {
+            assert_eq!(cursor.next_row().unwrap().expect("a row").row, key(n));
+        }
+        let far = cursor.next_row().err().expect("the far run's block is not there");
+        assert!(matches!(far, Fault::Need(needed) if needed.len() == 1 && needed[0].address.run == 2));
     }
 }

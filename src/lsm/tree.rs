@@ -131,14 +131,34 @@ impl<'a> TreeView<'a> {
     /// The first entry of `run` at or after `target`: down from the root, one block a level.
     fn seek(&self, run: &RunDescription, target: &[u8]) -> Attempt<Option<BlockCursor>> {
         let mut reference = run.root();
+        let mut index = None;
         for _ in 0..run.height {
-            let index = BlockCursor::seek(self.block(reference)?, target)?;
-            if index.key().is_none() {
+            let cursor = BlockCursor::seek(self.block(reference)?, target)?;
+            if cursor.key().is_none() {
                 return Ok(None);
             }
-            reference = decode_reference(run.id, &index.value())?;
+            reference = decode_reference(run.id, &cursor.value())?;
+            index = Some(cursor);
         }
-        Ok(Some(BlockCursor::seek(self.block(reference)?, target)?))
+        match (self.block(reference), index) {
+            (Err(Fault::Need(_)), Some(index)) => Err(Fault::Need(self.with_neighbours(run, index)?)),
+            (block, _) => Ok(Some(BlockCursor::seek(block?, target)?)),
+        }
+    }
+
+    /// A missing data block and those behind it. A fetch costs more than the bytes, so where all that is stored has its
+    /// place in the cache, each miss brings more than the one before.
+    fn with_neighbours(&self, run: &RunDescription, mut index: BlockCursor) -> Attempt<Vec<BlockReference>> {
+        let mut needed = Vec::new();
+        let count = self.tree.cache.read_ahead(self.tree.runs.iter().map(|run| run.bytes).sum());
+        while needed.len() < count && index.key().is_some() {
+            let reference = decode_reference(run.id, &index.value())?;
+            if self.block(reference).is_err() {
+                needed.push(reference);
+            }
+            index.advance()?;
+        }
+        Ok(needed)
     }
 
     /// About how many bytes the versions of a range take: exactly in the log, by whole blocks in runs.
@@ -158,7 +178,7 @@ impl<'a> TreeView<'a> {
 
     /// The bytes of a run's entries in a range: those of its first and last block are counted, the rest is estimated.
     fn bytes_in_part(&self, run: &RunDescription, range: &RowRange) -> Attempt<u64> {
-        let blocks = data_blocks(*self, run, range)?;
+        let blocks = data_blocks(*self, run, range, usize::MAX, false)?.references;
         let last = blocks.len().saturating_sub(1);
         let mut bytes = run.bytes / u64::from(run.blocks) * last.saturating_sub(1) as u64;
         for reference in blocks.iter().take(1).chain(blocks.iter().skip(last.max(1))) {

@@ -11,7 +11,7 @@ use super::connection::Connection;
 use super::deadline::{self, Deadline};
 use super::early;
 use super::failure::Failure;
-use crate::storage::{Batch, Durability, Space};
+use crate::storage::{Batch, Durability, Place, Space};
 
 /// False: a guard did not hold, and nothing is written. The promise of `true` rests on the `complete` event alone.
 pub async fn write(connection: &Connection, batch: &Batch) -> Result<bool, Failure> {
@@ -81,18 +81,22 @@ fn spaces(batch: &Batch) -> Vec<Space> {
 /// `add`, which collides; that costs less than reading first, and nothing can come between. The answer is the last
 /// request.
 fn send<'a>(batch: &Batch, store: impl Fn(Space) -> &'a ObjectStore<'a>) -> Result<Option<VoidRequest>, Failure> {
-    for (space, name) in &batch.absent {
-        let empty = Uint8ArraySlice::new(&[]);
-        drop(store(*space).add(empty).with_key(name.as_str()).without_key_type().primitive()?);
-    }
-    let is_put =
-        |place: &(Space, String)| batch.put.iter().any(|(space, name, _)| (*space, name) == (place.0, &place.1));
-    let checked = batch.absent.iter().filter(|place| !is_put(place));
     let mut last = None;
-    for (space, name) in batch.delete.iter().chain(checked) {
+    let bytes_of = |place: &Place| batch.put.iter().find(|(space, name, _)| (*space, name) == (place.0, &place.1));
+    for place in &batch.absent {
+        let (space, name) = place;
+        let put = bytes_of(place);
+        let bytes = Uint8ArraySlice::new(put.map_or(&[], |(_, _, bytes)| &bytes[..]));
+        last = Some(store(*space).add(bytes).with_key(name.as_str()).without_key_type().primitive()?);
+        if put.is_none() {
+            last = Some(store(*space).delete(name.as_str()).primitive()?);
+        }
+    }
+    for (space, name) in &batch.delete {
         last = Some(store(*space).delete(name.as_str()).primitive()?);
     }
-    for (space, name, bytes) in &batch.put {
+    let is_added = |space: Space, name: &String| batch.absent.iter().any(|(s, n)| (*s, n) == (space, name));
+    for (space, name, bytes) in batch.put.iter().filter(|(space, name, _)| !is_added(*space, name)) {
         let bytes = Uint8ArraySlice::new(bytes);
         last = Some(store(*space).put(bytes).with_key(name.as_str()).without_key_type().primitive()?);
     }

@@ -21,6 +21,12 @@ fn global(name: &str) -> Option<Function> {
     Reflect::get(&js_sys::global(), &name.into()).ok()?.dyn_into().ok()
 }
 
+fn clear(timer: &JsValue) {
+    if let Some(clear) = global("clearTimeout") {
+        let _ = clear.call1(&JsValue::UNDEFINED, timer);
+    }
+}
+
 /// Aborts a transaction that has not ended in time. Then it is certain that nothing of it is written.
 pub struct Deadline {
     over: Rc<Cell<bool>>,
@@ -48,28 +54,46 @@ impl Deadline {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        if let Some(clear) = global("clearTimeout") {
-            let _ = clear.call1(&JsValue::UNDEFINED, &self.timer);
-        }
+        clear(&self.timer);
     }
 }
 
 pub async fn sleep(milliseconds: u64) {
-    let timer = Promise::new(&mut |resolve, _| {
-        if let Some(set) = global("setTimeout") {
-            let _ = set.call2(&JsValue::UNDEFINED, &resolve, &JsValue::from_f64(milliseconds as f64));
-        }
-    });
     // A promise that only ever resolves.
-    let _ = JsFuture::from(timer).await;
+    let _ = JsFuture::from(Timer::new(milliseconds).over.clone()).await;
 }
 
 /// What `work` gives, or `None` after so many milliseconds.
 pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
-    let (mut work, mut timer) = (pin!(work), pin!(sleep(milliseconds)));
+    let timer = Timer::new(milliseconds);
+    let (mut work, mut over) = (pin!(work), pin!(JsFuture::from(timer.over.clone())));
     poll_fn(|context| match work.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+        Poll::Pending => over.as_mut().poll(context).map(|_| None),
     })
     .await
+}
+
+/// A promise that resolves after a time; a timer that nobody waits for any more is taken back.
+struct Timer {
+    over: Promise,
+    timer: JsValue,
+}
+
+impl Timer {
+    fn new(milliseconds: u64) -> Timer {
+        let mut timer = JsValue::UNDEFINED;
+        let over = Promise::new(&mut |resolve, _| {
+            let wait = JsValue::from_f64(milliseconds as f64);
+            let set = global("setTimeout").and_then(|set| set.call2(&JsValue::UNDEFINED, &resolve, &wait).ok());
+            timer = set.unwrap_or_default();
+        });
+        Timer { over, timer }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        clear(&self.timer);
+    }
 }

@@ -6,7 +6,7 @@
 
 mod batch;
 mod connection;
-mod deadline;
+pub(super) mod deadline;
 mod early;
 mod failure;
 
