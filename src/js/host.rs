@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use futures_channel::oneshot;
 use js_sys::{Date, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -31,6 +32,8 @@ pub struct Host {
     /// The name of the store and who hears of its other tabs, where it has any.
     shared: Option<(String, Told)>,
     channel: Rc<RefCell<Option<Channel>>>,
+    /// What was written down of the store, asked for while its connection was still being opened.
+    early: RefCell<Option<oneshot::Receiver<Option<Vec<String>>>>>,
     /// The newest head while it is being told, or was a moment ago.
     to_tell: Rc<Cell<Option<Lsn>>>,
 }
@@ -65,12 +68,25 @@ impl Drop for Channel {
 impl Host {
     /// `now`: a clock of the user's own.
     pub fn new(now: Option<Function>) -> Host {
-        Host { now, drawn: RefCell::default(), shared: None, channel: Rc::default(), to_tell: Rc::default() }
+        Host {
+            now,
+            drawn: RefCell::default(),
+            shared: None,
+            channel: Rc::default(),
+            early: RefCell::default(),
+            to_tell: Rc::default(),
+        }
     }
 
     /// A host whose store has other tabs, where the host has channels: `told` hears of each new head.
     pub fn shared(self, store: &str, told: impl Fn(Lsn) + 'static) -> Host {
-        let host = Host { shared: Some((store.to_string(), Rc::new(told))), ..self };
+        let (sender, receiver) = oneshot::channel();
+        let name = store.to_string();
+        spawn_local(async move {
+            let _ = sender.send(witness::read(&name).await);
+        });
+        let shared = Some((store.to_string(), Rc::new(told) as Told));
+        let host = Host { shared, early: RefCell::new(Some(receiver)), ..self };
         host.resume();
         host
     }
@@ -108,7 +124,7 @@ async fn lease(name: String, signal: Option<JsValue>) -> Option<Lease> {
     let free = || Some(Lease(Box::new(())));
     let Some(locks) = global("navigator").and_then(|navigator| field(&navigator, "locks")) else { return free() };
     let Some(request) = function(&locks, "request") else { return free() };
-    let (sender, receiver) = futures_channel::oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let sender = Rc::new(Cell::new(Some(sender)));
     let waiting = sender.clone();
     let granted = Closure::once_into_js(move |lock: JsValue| -> JsValue {
@@ -188,7 +204,13 @@ impl Platform for Host {
 
     fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
         let store = self.shared.as_ref().map(|(store, _)| store.clone());
-        Box::pin(async move { witness::read(&store?).await })
+        let early = self.early.take();
+        Box::pin(async move {
+            match early {
+                Some(early) => early.await.ok().flatten(),
+                None => witness::read(&store?).await,
+            }
+        })
     }
 
     fn testify(&self, add: Vec<String>, strike: Vec<String>) -> LocalFuture<'static, ()> {
@@ -201,8 +223,8 @@ impl Platform for Host {
     }
 
     fn announce(&self, head: Lsn) {
-        // The first is told at once; of those that follow closely the last is enough, for a message costs almost as much
-        // as a commit. A tab that misses one learns at its next commit.
+        // The first is told at once; of those that follow closely the last is enough, for a message costs almost as
+        // much as a commit. A tab that misses one learns at its next commit.
         if self.channel.borrow().is_none() || self.to_tell.replace(Some(head)).is_some() {
             return;
         }

@@ -46,8 +46,8 @@ impl Store {
                 Where::Custom(backend) => (Rc::new(Backend::new(backend)?), "custom"),
                 Where::IndexedDb => {
                     let lost = close_later(later.clone());
-                    let storage = Rc::new(IndexedDb::open(&name, lost).await.map_err(|error| to_js(&error))?);
                     host = listen(host, &name, later.clone());
+                    let storage = Rc::new(IndexedDb::open(&name, lost).await.map_err(|error| to_js(&error))?);
                     indexed = Some(storage.clone());
                     (storage, "indexeddb")
                 }

@@ -32,8 +32,8 @@ pub fn drop_place(run: u64) -> Place {
     (Space::Jobs, format!("drop-{run:016x}"))
 }
 
-/// Writes a run's blocks as they become ready, the first of them with the run's job record. Once that is there, the next
-/// ones are made while some are still on their way.
+/// Writes a run's blocks as they become ready, the first of them with the run's job record. Once that is there, the
+/// next ones are made while some are still on their way.
 pub struct BlockSink<'a> {
     lsm: &'a Lsm,
     /// The job's record, until it is written.

@@ -35,8 +35,8 @@ impl Lsm {
         // Between not finding a store and making it another tab can make it: then it is there the next time.
         let mut is_lost = false;
         for _ in 0..TRIES {
-            let mark = read_mark(&*storage).await?;
-            let Some(manifest) = present_manifest(&*storage, opening).await? else {
+            let (found, mark) = tail::read_beginning(&*storage).await?;
+            let Some(manifest) = or_restored(&*storage, opening, found).await? else {
                 if !opening.may_create && opening.repair.is_none() {
                     return Err(Error::corrupt("the store was here before, and is gone"));
                 }
@@ -91,7 +91,7 @@ impl Lsm {
     }
 }
 
-/// The mark is read before the log, which only grows: a log that ends below the mark has lost its end.
+/// The mark is read before the log is, which only grows: a log that ends below the mark has lost its end.
 fn check_mark(mark: Option<HeadMark>, lsm: &Lsm) -> Option<Error> {
     let mark = mark?;
     let is_other = lsm.with(|state| state.hash_of(mark.head).is_some_and(|hash| hash != mark.hash));
@@ -102,15 +102,13 @@ fn check_mark(mark: Option<HeadMark>, lsm: &Lsm) -> Option<Error> {
     Some(Error::corrupt(message).with_text("record", mark.head.to_text()))
 }
 
-async fn read_mark(storage: &dyn Storage) -> Result<Option<HeadMark>> {
-    let (space, name) = HeadMark::place();
-    let found = storage.read(space, &[name]).await?;
-    Ok(found.into_iter().next().flatten().and_then(|bytes| HeadMark::decode(&bytes)))
-}
-
-/// The manifest, or `None` where there is no store. A repair takes its copy for one that cannot be read.
-async fn present_manifest(storage: &dyn Storage, opening: &Opening) -> Result<Option<Manifest>> {
-    match tail::read_manifest(storage).await {
+/// The manifest that was found, or `None` where there is no store. A repair takes its copy for one that cannot be read.
+async fn or_restored(
+    storage: &dyn Storage,
+    opening: &Opening,
+    found: Result<Option<Manifest>>,
+) -> Result<Option<Manifest>> {
+    match found {
         Ok(None) if opening.repair.is_some() => restore_manifest(storage).await,
         Err(error) if opening.repair.is_some() && error.code() == ErrorCode::StorageCorrupt => {
             restore_manifest(storage).await
@@ -164,7 +162,7 @@ async fn clear_away(
     batch: &mut Batch,
 ) -> Result<()> {
     let log = names(storage, Space::Log).await?;
-    manifest.checkpoint = used(&log, read_mark(storage).await?, opening).0;
+    manifest.checkpoint = used(&log, tail::read_beginning(storage).await?.1, opening).0;
     manifest.hash = opening.store;
     for name in names(storage, Space::Meta).await? {
         match name.strip_prefix(Manifest::CLOSED) {

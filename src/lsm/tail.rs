@@ -1,5 +1,6 @@
 //! Reading the manifest and the log's tail, as other tabs left them.
 
+use super::head_mark::HeadMark;
 use super::manifest::Manifest;
 use super::record::{self, Record};
 use crate::error::{Error, Result};
@@ -20,6 +21,16 @@ pub enum Tail {
     Records { records: Vec<TailRecord>, gap: Option<Error> },
     /// The log was trimmed past what was asked for: the manifest must be read again.
     Trimmed,
+}
+
+/// The manifest as far as it can be read, and the head mark if it is there and whole, as of one moment.
+pub async fn read_beginning(storage: &dyn Storage) -> Result<(Result<Option<Manifest>>, Option<HeadMark>)> {
+    let (space, name) = HeadMark::place();
+    let range = ListRange { from: Some(name.clone()), limit: 3, ..Manifest::listing() };
+    let mut listed = storage.list(space, range).await?;
+    let mark = listed.first().filter(|(found, _)| *found == name).and_then(|(_, bytes)| HeadMark::decode(bytes));
+    listed.retain(|(found, _)| *found != name);
+    Ok((listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose(), mark))
 }
 
 /// The manifest, or `None` where there is no store.

@@ -100,7 +100,8 @@ for (const backend of backends) {
       }
       assert.ok(counts.told > 0, "some damage was met");
       const { right: harmless, told, refused } = counts;
-      t.diagnostic(`${files.length} files: told ${told} times, harmless ${harmless}, refused by the browser ${refused}`);
+      const figures = `told ${told} times, harmless ${harmless}, refused by the browser ${refused}`;
+      t.diagnostic(`${files.length} files: ${figures}`);
     } finally {
       await site.close();
       await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
