@@ -23,7 +23,7 @@
 //! - `lsm/`: the ordered, versioned map: log, memtable, blocks, runs, manifest, checkpoint, compaction, vacuum.
 //! - `query/`: MongoDB's update language on MessagePack bytes.
 //! - `engine/`: databases: catalog, path, context, calls (`op/`), pipeline, conflicts, clones, history, diff,
-//!   maintenance.
+//!   maintenance, and the witness, which tells a wiped store from a new one.
 //! - `js/`: wasm32 only: exported classes, IndexedDB, errors. It translates and decides nothing.
 //! - `planted.rs`: bugs planted on purpose, for the tests that must catch them; never in the module that ships.
 //! - `pkg/`: the npm package in TypeScript; `tests/`: see each folder's first lines.
@@ -34,18 +34,22 @@
 //! - `lsm` does not know databases; `engine` does not know JavaScript; nothing awaited holds a borrow.
 //! - Trimming the log closes its epoch for ever: a tab that slept cannot take an LSN twice.
 //! - Versions are dropped only below the history floor, and raising that closes the epoch too, so no commit can pin
-//!   what
-//!   is about to go without having seen the new floor.
+//!   what is about to go without having seen the new floor.
+//! - Once damage was met, nothing is merged, dropped or swept. A store is made only where nothing says that it was
+//!   there.
+//! - After a panic the instance is dead: what was awaited is rejected, and every later call is INTERNAL.
 //!
 //! # Where the code differs from the design, and why
 //! - The history floor is a field of the manifest, not a row of the catalog. Swapping the manifest closes the epoch,
-//!   and
-//!   every commit checks its epoch, so it fences a clone or a write exactly as a commit would, without one.
+//!   and every commit checks its epoch, so it fences a clone or a write exactly as a commit would, without one.
 //! - The manifest's name carries its version, so a swap is guarded by "this is there, the next is not": the storage
 //!   contract needs no compare-and-swap. The format's version is checked by the same fence: a newer format closes the
 //!   epoch.
 //! - A commit too large for the log writes its rows as a run whose versions have no LSN of their own; the log record
 //!   that names the run dates them. A collision then costs no rewriting.
+//! - Records are turned into lists of fields and back by hand (`types/fields.rs`), on rmp-serde: code derived for each
+//!   was a fifth of the module.
+//! - The manifest is kept twice, for a repair: it is the one record without which nothing else can be found.
 //! - Layers are numbered at random, databases found by name in the versioned catalog: two tabs need not agree on
 //!   numbers.
 //!

@@ -151,3 +151,17 @@ fn a_snapshot_does_not_move() {
         }
     });
 }
+
+/// SEMANTICS R6, C9: what was dropped has no past to go back to, through its handle.
+#[test]
+fn going_back_on_the_handle_of_a_dropped_database_is_closed() {
+    run(async |world| {
+        let clone = world.main().await.clone_as("clone").await;
+        let version = clone.0.version();
+        let same = clone.reopened(&world).await;
+        clone.0.drop_database().await.expect("nothing depends on it");
+        assert_eq!(clone.0.at(When::Version(version)).await.err().expect("it fails").code(), ErrorCode::Closed);
+        same.0.store().refresh().await.expect("it hears of the drop");
+        assert_eq!(same.0.at(When::Version(version)).await.err().expect("it fails").code(), ErrorCode::Closed);
+    });
+}

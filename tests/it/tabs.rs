@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use offshoot::engine::{OpenTransaction, TransactionOptions};
+use offshoot::engine::{OpenOptions, OpenTransaction, TransactionOptions};
 use offshoot::error::{Error, ErrorCode};
 use serde_json::{Value, json};
 
@@ -221,5 +221,64 @@ fn a_closed_tab_says_so() {
         let again = world.main().await;
         assert_eq!(again.ok(say::find()).await, json!([["a", {}], ["c", {}]]));
         assert_eq!(again.ok(say::get("b")).await, Value::Null);
+    });
+}
+
+/// SEMANTICS R10: whoever reads after the tab was told waits for what it was told of.
+#[test]
+fn a_tab_that_was_told_of_a_commit_shows_it_at_its_next_read() {
+    run(async |world| {
+        let [writer, reader] = &tabs(&world, 2, "main").await[..] else { panic!("two tabs") };
+        writer.ok(say::put(&[("a", json!({"n": 1}))])).await;
+        assert!(reader.0.run_now(&say::get("a")).is_some(), "a tab that was told nothing answers from memory");
+        let (store, head) = (reader.0.store().clone(), writer.0.version());
+        let heard = start(&world, async move { store.hear(head).await });
+        pause().await;
+        assert!(reader.0.run_now(&say::get("a")).is_none(), "it knows that it is behind");
+        assert_eq!(reader.ok(say::get("a")).await, json!([{"n": 1}]));
+        heard.await.expect("it ends").expect("no error");
+        assert!(reader.0.run_now(&say::get("a")).is_some());
+    });
+}
+
+/// SEMANTICS W7, R10: a call that ends up writing nothing has looked at what the other tab wrote.
+#[test]
+fn a_call_that_writes_nothing_is_answered_from_the_present() {
+    run(async |world| {
+        let [one, other] = &tabs(&world, 2, "main").await[..] else { panic!("two tabs") };
+        one.ok(say::put(&[("a", json!({}))])).await;
+        assert_eq!(other.code(say::insert(&[("a", json!({}))])).await, ErrorCode::KeyExists);
+        other.ok(say::delete(&["a"])).await;
+        one.ok(say::insert(&[("a", json!({}))])).await;
+        assert_eq!(other.ok(say::delete(&["a"])).await, json!(1));
+        assert_eq!(one.ok(say::delete(&["a"])).await, json!(0));
+    });
+}
+
+/// SEMANTICS W12: the history that a transaction reads is dropped under it; whatever its body makes of the error, it
+/// runs again.
+#[test]
+fn a_transaction_whose_history_was_dropped_runs_again_even_if_its_body_hides_the_error() {
+    run(async |world| {
+        let options = OpenOptions { retain: Some(0), ..OpenOptions::default() };
+        let vacuuming = world.try_tab(options).await.expect("a tab");
+        let other = open_in(&vacuuming, "main").await;
+        other.ok(say::put(&[("a", json!({"n": 1}))])).await;
+        let db = world.main().await;
+        let tries = Cell::new(0);
+        let body = async |transaction: Rc<OpenTransaction>| {
+            tries.set(tries.get() + 1);
+            transaction.run(say::get("a")).await?;
+            if tries.get() == 1 {
+                other.ok(say::put(&[("a", json!({"n": 2}))])).await;
+                vacuuming.maintain().await?;
+                db.0.store().refresh().await?;
+            }
+            let found = transaction.run(say::get("a")).await.map(told).unwrap_or(Value::Null);
+            transaction.run(say::put(&[("copy", json!({"of": found}))])).await.map(drop).or(Ok::<(), Error>(()))
+        };
+        db.0.transact(TransactionOptions::default(), body).await.expect("it commits in the end");
+        assert_eq!(tries.get(), 2);
+        assert_eq!(db.ok(say::get("copy")).await, json!([{"of": [{"n": 2}]}]));
     });
 }

@@ -1,0 +1,37 @@
+// The programs in the README, run as they stand there.
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+
+const root = new URL("../../", import.meta.url);
+
+test("what the README shows runs, and gives what it says", async () => {
+  const readme = await readFile(new URL("README.md", root), "utf8");
+  const blocks = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+  assert.equal(blocks.length, 3);
+  const dist = new URL("pkg/dist/node.js", root).href;
+  const program = blocks.join("\n").replaceAll('from "offshoot"', `from ${JSON.stringify(dist)}`);
+  const folder = await mkdtemp(join(tmpdir(), "offshoot-readme-"));
+  const { fetch } = globalThis;
+  globalThis.fetch = async (address) => {
+    assert.equal(address, "/price");
+    return new Response("12");
+  };
+  try {
+    const file = join(folder, "readme.mjs");
+    await writeFile(file, `${program}\nexport { db, draft, id, sure, todos };\n`);
+    const { db, draft, id, sure, todos } = await import(pathToFileURL(file).href);
+    assert.deepEqual(await todos.get(id), { id, title: "water the plants", done: false, price: 12 });
+    assert.deepEqual(await draft.collection("todos").get(id), { id, title: "water the plants", done: true });
+    const [change] = await draft.diff().toArray();
+    assert.deepEqual([change.op, change.fields], ["update", ["done"]]);
+    assert.equal(sure.name, "main");
+    for (const handle of [sure, draft, db]) await handle.close();
+  } finally {
+    globalThis.fetch = fetch;
+    await rm(folder, { recursive: true });
+  }
+});
