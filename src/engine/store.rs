@@ -340,8 +340,20 @@ async fn open_witnessed(
         may_create: true,
         repair: options.repair.then_some(Lsn::ZERO),
     };
+    if !options.repair {
+        // The store is read while the witness is asked: both take their time, and they nearly always agree. What is new
+        // or in doubt is looked at once more below, in the order that makes it certain.
+        opening.may_create = false;
+        if let Ok(lsm) = Lsm::open(storage.clone(), &opening).await {
+            let testimony = platform.testimony().await.map(Testimony::new);
+            if testimony.as_ref().is_none_or(|testimony| lsm.with(|state| testimony.check(state)) == Ok(0)) {
+                return Ok((lsm, testimony));
+            }
+        }
+    }
     let mut looked_again = false;
     loop {
+        // First what was written down, then the store: what it has by then is no less.
         let testimony = platform.testimony().await.map(Testimony::new);
         let known = testimony.as_ref().map(Testimony::known).unwrap_or_default();
         opening.may_create = known.is_empty();

@@ -17,11 +17,7 @@ fn cache_name(store: &str) -> JsValue {
 /// All texts of a store; `None`: the host has no such place, or refuses it, as some do in private windows.
 pub async fn read(store: &str) -> Option<Vec<String>> {
     let caches = global("caches")?;
-    let name = cache_name(store);
-    if call(&caches, "has", std::slice::from_ref(&name)).await?.is_falsy() {
-        return Some(Vec::new());
-    }
-    let cache = call(&caches, "open", &[name]).await?;
+    let cache = call(&caches, "open", &[cache_name(store)]).await?;
     let requests: Array = call(&cache, "keys", &[]).await?.dyn_into().ok()?;
     let address = |request: JsValue| field(&request, "url")?.as_string();
     Some(requests.iter().filter_map(address).filter_map(|url| Some(url.strip_prefix(ADDRESS)?.to_string())).collect())

@@ -1,6 +1,9 @@
 //! Opening what is there, making what is not, and going on with what damage has left.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use super::head_mark::HeadMark;
 use super::install::Installation;
@@ -8,6 +11,7 @@ use super::manifest::Manifest;
 use super::record::{self, Commit, Record};
 use super::store::{Lsm, State};
 use super::tail::{self, Tail};
+use super::tree::Loaded;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{Batch, Durability, ListRange, Space, Storage};
 use crate::types::Lsn;
@@ -16,6 +20,8 @@ use crate::types::Lsn;
 const TRIES: usize = 8;
 /// Records to list at a time when all names of a space are wanted.
 const PAGE: usize = 256;
+/// Topmost blocks that are read while a store opens.
+const ROOTS: usize = 16;
 
 /// How a store is opened.
 pub struct Opening {
@@ -45,7 +51,7 @@ impl Lsm {
             };
             is_lost = false;
             let lsm = Lsm::on(storage.clone(), State::new(manifest, opening.cache_bytes));
-            let error = match lsm.read_tail().await? {
+            let error = match lsm.read_tail_and_roots().await? {
                 Tail::Trimmed => continue,
                 Tail::Records { records, gap } => lsm.with_mut(|state| state.take_in(records)).err().or(gap),
             };
@@ -68,6 +74,31 @@ impl Lsm {
             return Err(Error::new(ErrorCode::StorageCorrupt, "the store is there and its manifest is not"));
         }
         Err(Error::new(ErrorCode::StorageUnavailable, "the store changes faster than it can be opened"))
+    }
+
+    /// The log's tail; beside it come the topmost blocks of the runs, without which nothing is found in them.
+    async fn read_tail_and_roots(&self) -> Result<Tail> {
+        let roots: Vec<_> = self.with(|state| state.tree.runs.iter().take(ROOTS).map(|run| run.root()).collect());
+        let loaded = Loaded::default();
+        let mut tail = pin!(self.read_tail());
+        let mut roots = pin!(async {
+            if !roots.is_empty() {
+                // A block that is gone or damaged is told to whoever needs it.
+                let _ = self.load(&roots, &loaded).await;
+            }
+        });
+        let (mut read, mut are_loaded) = (None, false);
+        poll_fn(|context| {
+            if read.is_none()
+                && let Poll::Ready(tail) = tail.as_mut().poll(context)
+            {
+                read = Some(tail);
+            }
+            are_loaded = are_loaded || roots.as_mut().poll(context).is_ready();
+            if read.is_some() && are_loaded { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        read.expect("BUG: both have ended")
     }
 
     /// Whether the manifest that was read is still the one.
