@@ -17,6 +17,8 @@ use crate::types::Lsn;
 
 /// A pause after the last commit, in milliseconds, before what it wrote is written down.
 const IDLE: u64 = 1000;
+/// A pause before flushed commits are written down, so that many of them share one text.
+const PAUSE: u64 = 50;
 /// Marks of destroyed stores that are kept: a late text comes within seconds.
 const MARKS: usize = 8;
 
@@ -176,7 +178,10 @@ impl Store {
         let store = self.clone();
         if durability == Durability::Strict {
             if !self.witness.is_queued.replace(true) {
-                self.platform.spawn(Box::pin(async move { store.witness_now().await }));
+                self.platform.spawn(Box::pin(async move {
+                    store.platform.sleep(PAUSE).await;
+                    store.witness_now().await;
+                }));
             }
         } else if !self.witness.waits.replace(true) {
             self.platform.spawn(Box::pin(async move { store.witness_when_idle().await }));

