@@ -154,7 +154,15 @@ impl Store {
     /// A handle on the database `name`, which must exist.
     pub async fn database(self: &Rc<Store>, name: &DatabaseName) -> Result<Rc<Database>> {
         let name = name.clone();
-        let entry = self.read(|state, view| catalog::get(view, &name, state.head)).await?;
+        let find = || self.read(|state, view| catalog::get(view, &name, state.head));
+        let entry = match find().await {
+            // Another tab may have made it a moment ago, and its word may be on its way.
+            Err(error) if error.code() == ErrorCode::DatabaseNotFound => {
+                self.refresh().await?;
+                find().await?
+            }
+            found => found?,
+        };
         let database = Rc::new(Database::new(self.clone(), entry));
         let mut handles = self.handles.borrow_mut();
         handles.retain(|handle| handle.strong_count() > 0);
