@@ -84,7 +84,7 @@ test("features become documents by their paths, browsers KV entries; an import c
     await says(page, "Places of the world: cancelled. What was written before stays.");
     await page.locator("#tab-import").click();
     await page.locator("[data-set=compat] button.primary").click();
-    await says(page, /^Browser compatibility: [\d,]+ rows imported into main in [\d.]+ s\./);
+    await says(page, /^Browser compatibility: [\d,]+ rows imported into main in [\d.,]+ m?s\./);
     const features = await total(page, "main", "features");
     assert.ok(features > 10_000, `${features} features`);
     await page.getByLabel("From id").fill("api.AbortController.abort");
