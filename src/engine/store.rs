@@ -122,13 +122,15 @@ impl Store {
         self.witness.flushed(checkpoint);
         let known = testimony.known().into_iter().find(|known| known.store == store);
         match self.lsm.with(|state| testimony.check(state)) {
-            Err(_) if repair => self.witness_afresh(testimony).await,
-            Err(error) => return Err(error),
+            Err(error) if !repair => return Err(error),
             Ok(lost) => self.witness.lost.set(lost),
+            Err(_) => {}
         }
         match known {
-            Some(known) if !repair => self.witness.flushed(known.durable.min(self.head())),
-            _ => self.witness_now().await,
+            // The numbers of lost commits are given again, to others: what was written down of them must not stay.
+            _ if repair || self.witness.lost.get() > 0 => self.witness_afresh(testimony).await,
+            Some(known) => self.witness.is_known(known),
+            None => self.witness_now().await,
         }
         Ok(())
     }

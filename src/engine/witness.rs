@@ -160,6 +160,12 @@ pub struct Witness {
 }
 
 impl Witness {
+    /// What is written down already, so that a store which is only read writes nothing.
+    pub fn is_known(&self, known: Known) {
+        self.flushed(known.durable);
+        self.raised.set((known.durable, known.head));
+    }
+
     /// The host has flushed everything up to `lsn`.
     pub fn flushed(&self, lsn: Lsn) {
         self.durable.set(self.durable.get().max(lsn));
@@ -240,7 +246,7 @@ impl Store {
         self.platform.testimony().await.is_some_and(|texts| Testimony::new(texts).is_gone(store))
     }
 
-    /// After a repair: only this store, as it is now, is to be expected here.
+    /// After a repair or a loss: only this store, as it is now, is to be expected here.
     pub(super) async fn witness_afresh(self: &Rc<Store>, testimony: &Testimony) {
         let heads = testimony.texts.iter().filter(|text| text.starts_with("head-")).cloned().collect();
         self.platform.testify(Vec::new(), heads).await;

@@ -132,6 +132,27 @@ fn relaxed_commits_that_a_power_cut_took_are_no_damage_and_are_counted() {
         assert!(store.stats().witness);
         let db = open_in(&store, "main").await;
         assert_eq!(db.ok(say::count()).await, json!(1));
+        // Their numbers are given again: what was written down of them does not make the store another one.
+        for id in ["d", "e", "f"] {
+            put(&db, id).await;
+            settle().await;
+            let again = world.tab().await;
+            assert_eq!(again.stats().lost_commits, 0);
+        }
+    });
+}
+
+#[test]
+fn a_store_that_is_only_read_writes_nothing_down() {
+    run(async |world| {
+        watch(&world);
+        put_strictly(&world.main().await, "a").await;
+        settle().await;
+        let before = world.witness.borrow().clone();
+        let store = world.tab().await;
+        assert_eq!(open_in(&store, "main").await.ok(say::count()).await, json!(1));
+        store.witness_now().await;
+        assert_eq!(*world.witness.borrow(), before);
     });
 }
 

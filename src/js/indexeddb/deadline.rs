@@ -8,9 +8,11 @@ use std::task::Poll;
 
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::transaction::Transaction;
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+
+use crate::js::globals::function;
 
 /// Milliseconds after which a wait for the host ends in TIMEOUT.
 pub const WAIT: u64 = 20_000;
@@ -18,7 +20,7 @@ pub const WAIT: u64 = 20_000;
 type System = <Transaction<'static> as SystemRepr>::Repr;
 
 fn global(name: &str) -> Option<Function> {
-    Reflect::get(&js_sys::global(), &name.into()).ok()?.dyn_into().ok()
+    function(&js_sys::global(), name)
 }
 
 fn clear(timer: &JsValue) {
