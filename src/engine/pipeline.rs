@@ -193,10 +193,11 @@ impl Store {
     }
 
     async fn after_collision(self: &Rc<Store>, collisions: u32) -> Result<()> {
-        if collisions > 2 {
-            // Whoever lost twice steps back for a moment, so that tabs do not collide in step.
-            self.platform.sleep(self.platform.random() % u64::from(collisions.min(20)) + 1).await;
+        if collisions <= 2 {
+            return Ok(());
         }
+        // Whoever lost twice steps back for a moment, so that tabs do not collide in step.
+        self.platform.sleep(self.platform.random() % u64::from(collisions.min(20)) + 1).await;
         self.lsm.refresh().await.map(drop)
     }
 

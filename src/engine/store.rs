@@ -106,6 +106,7 @@ impl Store {
             opened_at,
             closed: RefCell::default(),
         });
+        store.witness.opened_at(store.head());
         if let Some(testimony) = testimony {
             store.meet_witness(&testimony, options.repair).await?;
         }

@@ -18,7 +18,7 @@ use crate::types::Lsn;
 /// A pause after the last commit, in milliseconds, before what it wrote is written down.
 const IDLE: u64 = 1000;
 /// A pause before flushed commits are written down, so that many of them share one text.
-const PAUSE: u64 = 50;
+const PAUSE: u64 = 250;
 /// Marks of destroyed stores that are kept: a late text comes within seconds.
 const MARKS: usize = 8;
 
@@ -152,6 +152,8 @@ pub struct Witness {
     pub lost: Cell<u64>,
     durable: Cell<Lsn>,
     raised: Cell<(Lsn, Lsn)>,
+    /// What the head mark says, as far as this engine wrote it.
+    marked: Cell<Lsn>,
     /// One writes at a time; whoever waits for its turn sees what the one before has written.
     turns: Turns,
     /// A task is in line, or waits for the store to be idle: it will write what is new by then.
@@ -166,6 +168,11 @@ impl Witness {
         self.raised.set((known.durable, known.head));
     }
 
+    /// The store was opened with these commits: the mark speaks of them, or its writer has died and they are checked.
+    pub fn opened_at(&self, head: Lsn) {
+        self.marked.set(head);
+    }
+
     /// The host has flushed everything up to `lsn`.
     pub fn flushed(&self, lsn: Lsn) {
         self.durable.set(self.durable.get().max(lsn));
@@ -178,7 +185,7 @@ impl Store {
         if durability == Durability::Strict {
             self.witness.flushed(head);
         }
-        if !self.witness.is_there.get() {
+        if !self.remembers() {
             return;
         }
         let store = self.clone();
@@ -206,15 +213,27 @@ impl Store {
         self.witness_now().await;
     }
 
+    /// Whether there is anything to write down: a store that goes with its process needs neither mark nor witness.
+    fn remembers(&self) -> bool {
+        self.lsm.storage().is_lasting() || self.witness.is_there.get()
+    }
+
+    /// The head mark, which stands in the store itself.
+    async fn mark_head(&self) {
+        let head = self.head();
+        let is_wanted = self.remembers() && self.check_open().is_ok() && self.witness.marked.get() < head;
+        if is_wanted && self.lsm.mark_head(self.durability).await.is_ok() {
+            self.witness.marked.set(head);
+        }
+    }
+
     /// Writes down what this engine knows to be complete. What fails is made up for by the next time.
     pub async fn witness_now(self: &Rc<Store>) {
         let witness = &self.witness;
-        if !witness.is_there.get() {
-            return;
-        }
         let turn = witness.turns.take().await;
         witness.is_queued.set(false);
-        loop {
+        self.mark_head().await;
+        while witness.is_there.get() {
             let (store, head, hash) = self.lsm.with(|state| (state.manifest.store, state.head, state.head_hash()));
             let durable = witness.durable.get();
             if self.check_open().is_err() || witness.raised.get() == (durable, head) {

@@ -1,4 +1,4 @@
-//! A backend of the user's own, as `Storage`: the contract is the same, in JavaScript's words.
+//! A backend of the user's own, as `Records`: the contract is the same, in JavaScript's words.
 
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -7,7 +7,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::error::{describe, from_storage, to_js};
 use super::options::JsResult;
 use crate::error::{Error, ErrorCode, Result};
-use crate::storage::{Batch, Durability, ListRange, Listed, LocalFuture, Place, Space, Storage};
+use crate::storage::{Batch, Durability, ListRange, Listed, LocalFuture, Place, Records, Space};
 
 /// The contract that this build speaks.
 const CONTRACT: f64 = 1.0;
@@ -70,7 +70,7 @@ fn places(places: &[Place]) -> Array {
     places.iter().map(|(space, name)| Array::of2(&space.as_str().into(), &name.into())).collect()
 }
 
-impl Storage for Backend {
+impl Records for Backend {
     fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
         Box::pin(async move {
             let asked: Array = names.iter().map(JsValue::from).collect();

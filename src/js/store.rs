@@ -19,7 +19,7 @@ use super::scope::Scope;
 use super::witness;
 use crate::engine;
 use crate::error::{Error, ErrorCode};
-use crate::storage::{MemoryDisk, MemoryStorage, Storage};
+use crate::storage::{MemoryDisk, MemoryStorage, Numbered, Storage};
 use crate::types::DatabaseName;
 
 #[wasm_bindgen]
@@ -43,7 +43,7 @@ impl Store {
             let mut indexed = None;
             let (storage, mode): (Rc<dyn Storage>, _) = match place {
                 Where::Memory => (Rc::new(MemoryStorage::open(&MemoryDisk::new())), "memory"),
-                Where::Custom(backend) => (Rc::new(Backend::new(backend)?), "custom"),
+                Where::Custom(backend) => (Rc::new(Numbered::new(Backend::new(backend)?)), "custom"),
                 Where::IndexedDb => {
                     let lost = close_later(later.clone());
                     host = listen(host, &name, later.clone());

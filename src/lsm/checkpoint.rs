@@ -1,5 +1,5 @@
 //! Moving the log into a run. Blocks are written first, in small transactions under a job record; then the manifest is
-//! swapped in one small transaction that also trims the log and closes the epoch.
+//! swapped in one small transaction that also trims the log.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -13,7 +13,7 @@ use super::manifest::Manifest;
 use super::run::{RunDescription, RunWriter};
 use super::store::Lsm;
 use crate::error::Result;
-use crate::storage::{Batch, LocalFuture, Place, Space};
+use crate::storage::{Batch, LocalFuture, Outcome, Place, Space};
 use crate::types::row::split_internal;
 use crate::types::{Lsn, SortedBytes};
 
@@ -38,7 +38,7 @@ pub struct BlockSink<'a> {
     lsm: &'a Lsm,
     /// The job's record, until it is written.
     job: Option<(Space, String, Vec<u8>)>,
-    on_their_way: VecDeque<LocalFuture<'a, Result<bool>>>,
+    on_their_way: VecDeque<LocalFuture<'a, Result<Outcome>>>,
 }
 
 impl<'a> BlockSink<'a> {
@@ -78,7 +78,7 @@ impl<'a> BlockSink<'a> {
             self.on_their_way.retain_mut(|write| match write.as_mut().poll(context) {
                 Poll::Pending => true,
                 Poll::Ready(Ok(written)) => {
-                    assert!(written, "BUG: a batch without guards is written");
+                    assert!(written.is_written(), "BUG: a batch without guards is written");
                     false
                 }
                 Poll::Ready(Err(error)) => {
@@ -103,7 +103,7 @@ struct Moved {
     versions: SortedBytes,
     ahead: Vec<Rc<RunDescription>>,
     ids: Vec<(u64, u64)>,
-    names: Vec<String>,
+    number: u64,
 }
 
 impl Lsm {
@@ -131,7 +131,7 @@ impl Lsm {
         manifest.time = moved.time;
         manifest.remember(moved.ids.into_iter());
         let mut installation = Installation::new(manifest);
-        installation.trim(moved.names);
+        installation.trim(moved.number);
         if written.is_some() {
             installation.finish_job(run);
         }
@@ -157,7 +157,7 @@ impl Lsm {
                 versions,
                 ahead: state.notes.iter().filter_map(|note| note.run.clone()).collect(),
                 ids: state.notes.iter().map(|note| (note.id, note.lsn.0)).collect(),
-                names: state.records.iter().flat_map(|record| record.names()).collect(),
+                number: last.number,
             })
         })
     }

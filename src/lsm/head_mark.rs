@@ -1,5 +1,5 @@
-//! The head mark: which record was the last, written with each record in one transaction, apart from the log. A log
-//! that ends before it has lost its end.
+//! The head mark: which record was the last some moments ago, written apart from the log once commits rest. A log that
+//! ends before it has lost its end.
 
 use xxhash_rust::xxh64::xxh64;
 
@@ -17,6 +17,12 @@ pub struct HeadMark {
 impl HeadMark {
     pub fn place() -> Place {
         (Space::Meta, "head".to_string())
+    }
+
+    /// The mark as a record to put.
+    pub fn record(&self) -> (Space, String, Vec<u8>) {
+        let (space, name) = HeadMark::place();
+        (space, name, self.encode())
     }
 
     pub fn encode(&self) -> Vec<u8> {

@@ -1,8 +1,12 @@
 //! Swapping the manifest: one small transaction, guarded by the version of the one that it replaces.
+//!
+//! A swap that raises the history floor appends a commit that changes nothing. A tab which has not read it appends what
+//! does not count, so no commit can rest on what lies below the floor without having seen the floor.
 
 use super::checkpoint::{drop_place, job_place};
 use super::head_mark::HeadMark;
 use super::manifest::Manifest;
+use super::record::{self, Commit, Head, Record};
 use super::store::Lsm;
 use crate::error::Result;
 use crate::storage::{Batch, Durability, ListRange, Space};
@@ -10,33 +14,34 @@ use crate::types::Lsn;
 
 /// Blocks deleted in one transaction.
 const DELETE: usize = 256;
+/// How often other tabs' commits may come between.
+const TRIES: usize = 8;
 
 /// The next manifest, and what goes with it in the same transaction.
 pub struct Installation {
     manifest: Manifest,
     base: u64,
     batch: Batch,
+    /// Whether no commit may follow that has not seen it.
+    closes: bool,
 }
 
 impl Installation {
-    /// `manifest` is made from the present one; it gets the next version and a new epoch, so that whoever stands on the
-    /// old one must look again before it commits.
+    /// `manifest` is made from the present one, and gets the next version.
     pub fn new(mut manifest: Manifest) -> Installation {
         let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
-        let (space, name) = manifest.fence();
-        batch.put.push((space, name, Vec::new()));
         batch.delete.push(manifest.place());
         batch.delete.push(manifest.copy_place());
         batch.present.push(manifest.place());
         let base = manifest.version;
         manifest.version += 1;
-        manifest.epoch += 1;
         batch.absent.push(manifest.place());
-        Installation { manifest, base, batch }
+        Installation { manifest, base, batch, closes: false }
     }
 
     /// History below `floor` is gone from here on; whoever would pin it must look again first.
     pub fn raise_floor(&mut self, floor: Lsn) {
+        self.closes |= floor > self.manifest.floor();
         self.manifest.floor = self.manifest.floor.max(floor.0);
     }
 
@@ -45,8 +50,6 @@ impl Installation {
         if used.0 > self.manifest.checkpoint {
             self.manifest.checkpoint = used.0;
             self.manifest.hash = hash;
-            let (space, name) = HeadMark::place();
-            self.batch.put.push((space, name, HeadMark { head: used, hash }.encode()));
         }
     }
 
@@ -59,8 +62,9 @@ impl Installation {
         self.manifest.clock = clock;
     }
 
-    pub fn trim(&mut self, names: Vec<String>) {
-        self.batch.delete.extend(names.into_iter().map(|name| (Space::Log, name)));
+    /// All of the log up to `number` stands in runs, or cannot be read.
+    pub fn trim(&mut self, number: u64) {
+        self.manifest.log = self.manifest.log.max(number);
     }
 
     /// The run is named by the manifest from here on; if its job was swept, nothing is installed.
@@ -79,20 +83,56 @@ impl Installation {
 impl Lsm {
     /// Swaps the manifest. False: another tab was first, and nothing is changed. Only with nothing staged.
     pub async fn install(&self, installation: Installation) -> Result<bool> {
-        let Installation { manifest, base, mut batch } = installation;
-        if self.with(|state| state.manifest.version) != base {
-            return Ok(false);
-        }
+        let Installation { manifest, base, mut batch, closes } = installation;
         let (space, name) = manifest.place();
         let bytes = manifest.encode();
         let (_, copy) = manifest.copy_place();
         batch.put.push((space, copy, bytes.clone()));
         batch.put.push((space, name, bytes));
-        if !self.storage().write(batch).await? {
-            return Ok(false);
+        batch.trim = manifest.log;
+        for _ in 0..TRIES {
+            if self.with(|state| state.manifest.version) != base {
+                return Ok(false);
+            }
+            let mut batch = batch.clone();
+            let mark = self.head_mark();
+            let is_behind = mark.head < manifest.checkpoint();
+            let of_manifest = || HeadMark { head: manifest.checkpoint(), hash: manifest.hash };
+            batch.put.push(if is_behind { of_manifest() } else { mark }.record());
+            if closes {
+                let head = self.with(|state| state.log_head());
+                batch.last = Some(head.number);
+                batch.append = self.closing_record(head);
+            }
+            if self.storage().write(batch).await?.is_written() {
+                self.adopt(manifest)?;
+                if closes {
+                    self.refresh().await?;
+                }
+                return Ok(true);
+            }
+            // Another tab has swapped it, or has only committed meanwhile.
+            self.refresh().await?;
         }
-        self.adopt(manifest)?;
-        Ok(true)
+        Ok(false)
+    }
+
+    fn head_mark(&self) -> HeadMark {
+        self.with(|state| HeadMark { head: state.head, hash: state.head_hash() })
+    }
+
+    /// Writes down which record is the last, apart from the log.
+    pub async fn mark_head(&self, durability: Durability) -> Result<()> {
+        let put = vec![self.head_mark().record()];
+        self.storage().write(Batch { put, durability, ..Batch::default() }).await.map(drop)
+    }
+
+    fn closing_record(&self, head: Head) -> Vec<Vec<u8>> {
+        let time = self.with(|state| state.notes.last().map_or(state.manifest.time, |note| note.time));
+        let commit = Commit { id: 0, time, changes: Vec::new(), run: None, unsent: false };
+        let record = Record { first: head.lsn.next().0, previous: head.hash, commits: vec![commit] };
+        let (body, hash) = record.encode();
+        record::split(&body, hash)
     }
 
     /// Deletes the blocks of runs that are named no more, and of runs whose writer is gone since before `abandoned`.
@@ -130,7 +170,8 @@ impl Lsm {
 
     async fn forget_job(&self, name: String) -> Result<bool> {
         let place = (Space::Jobs, name);
-        self.storage().write(Batch { present: vec![place.clone()], delete: vec![place], ..Batch::default() }).await
+        let batch = Batch { present: vec![place.clone()], delete: vec![place], ..Batch::default() };
+        Ok(self.storage().write(batch).await?.is_written())
     }
 
     /// Deletes all blocks of a run that nobody names.

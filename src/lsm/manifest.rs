@@ -1,4 +1,4 @@
-//! The record that names everything else: runs, the epoch, how far the log was trimmed.
+//! The record that names everything else: runs, the history floor, how far the log was trimmed.
 //!
 //! Its name carries its version, so that a swap is guarded by "this version is present, the next is absent".
 
@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use xxhash_rust::xxh64::xxh64;
 
+use super::record::Head;
 use super::run::RunDescription;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{ListRange, Place, Space};
@@ -26,11 +27,11 @@ pub struct Manifest {
     /// Drawn once, so that a store is told from one made anew under its name.
     pub store: u64,
     pub version: u64,
-    /// Raised whenever the log is trimmed: commits of a closed epoch fail.
-    pub epoch: u64,
-    /// All commits up to here stand in runs, and the hash of the last of their records.
+    /// All commits up to here stand in runs; the hash of the last of their records, and its number in the log, which
+    /// is trimmed up to it.
     pub checkpoint: u64,
     pub hash: u64,
+    pub log: u64,
     /// The wall time of the newest commit up to the checkpoint.
     pub time: u64,
     /// The wall time at the opening whose engine wrote this. Retention trusts it once a later opening has agreed.
@@ -47,9 +48,9 @@ impl Manifest {
         Manifest {
             store,
             version: 1,
-            epoch: 1,
             checkpoint: 0,
             hash: 0,
+            log: 0,
             time: 0,
             clock: 0,
             floor: 0,
@@ -60,6 +61,11 @@ impl Manifest {
 
     pub fn checkpoint(&self) -> Lsn {
         Lsn(self.checkpoint)
+    }
+
+    /// Where the log goes on.
+    pub fn head(&self) -> Head {
+        Head { lsn: self.checkpoint(), hash: self.hash, number: self.log }
     }
 
     pub fn floor(&self) -> Lsn {
@@ -73,14 +79,6 @@ impl Manifest {
     /// Where the same bytes are kept once more, for a repair.
     pub fn copy_place(&self) -> Place {
         (Space::Meta, format!("{COPIES}{:014x}", self.version))
-    }
-
-    /// How the marks of closed epochs begin.
-    pub const CLOSED: &str = "closed/";
-
-    /// What a commit of this epoch must find absent.
-    pub fn fence(&self) -> Place {
-        (Space::Meta, format!("{}{:014x}", Manifest::CLOSED, self.epoch))
     }
 
     /// Adds to the remembered commits, and forgets the oldest of them.
@@ -104,9 +102,9 @@ impl Manifest {
         let body = Field::List(vec![
             Field::Number(self.store),
             Field::Number(self.version),
-            Field::Number(self.epoch),
             Field::Number(self.checkpoint),
             Field::Number(self.hash),
+            Field::Number(self.log),
             Field::Number(self.time),
             Field::Number(self.clock),
             Field::Number(self.floor),
@@ -143,9 +141,9 @@ impl Manifest {
         Some(Manifest {
             store: fields.number()?,
             version: fields.number()?,
-            epoch: fields.number()?,
             checkpoint: fields.number()?,
             hash: fields.number()?,
+            log: fields.number()?,
             time: fields.number()?,
             clock: fields.number()?,
             floor: fields.number()?,

@@ -31,7 +31,7 @@ pub use feed::{Written as FeedWritten, decode as decode_feed, range as feed_rang
 pub use install::Installation;
 pub use manifest::Manifest;
 pub use opening::Opening;
-pub use record::{Change, Commit, Record};
+pub use record::{Change, Commit, Head, Joined, Judged, Record, join, split};
 pub use run::{RunDescription, RunWriter};
 pub use store::{Lsm, Note, State, Written};
 pub use tree::{Found, Loaded, Tree, TreeView};

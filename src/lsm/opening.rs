@@ -53,7 +53,10 @@ impl Lsm {
             let lsm = Lsm::on(storage.clone(), State::new(manifest, opening.cache_bytes));
             let error = match lsm.read_tail_and_roots().await? {
                 Tail::Trimmed => continue,
-                Tail::Records { records, gap } => lsm.with_mut(|state| state.take_in(records)).err().or(gap),
+                Tail::Records { records, head, gap } => {
+                    lsm.with_mut(|state| state.take_in(records, head.number));
+                    gap
+                }
             };
             let error = error.or_else(|| check_mark(mark, &lsm));
             // A log that another tab trimmed between the two looks is shorter, and not damaged.
@@ -111,13 +114,13 @@ impl Lsm {
     /// Moves what the log still holds into a run, and trims the log with what cannot be read of it. The numbers of what
     /// is lost are not used again: others may have heard of them. False: another tab was first.
     async fn close_gap(&self, mark: Option<HeadMark>, opening: &Opening) -> Result<bool> {
-        let log = names(&**self.storage(), Space::Log).await?;
-        let used = used(&log, mark, opening);
+        let log = Log::read(&**self.storage()).await?;
+        let used = log.used(mark, opening);
         let installation = self.checkpoint(opening.genesis.id, opening.genesis.time).await?;
         let mut installation =
             installation.unwrap_or_else(|| Installation::new(self.with(|state| state.manifest.clone())));
         installation.skip_to(used, opening.store);
-        installation.trim(log);
+        installation.trim(log.last);
         self.install(installation).await
     }
 }
@@ -158,31 +161,33 @@ async fn restore_manifest(storage: &dyn Storage) -> Result<Option<Manifest>> {
     Ok(Some(manifest))
 }
 
-/// False: another tab made the store first.
+/// False: another tab made the store first, or there is one without its manifest.
 async fn create(storage: &dyn Storage, opening: &Opening) -> Result<bool> {
     let mut manifest = Manifest::first(opening.store);
     let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
     if opening.repair.is_some() {
         clear_away(storage, opening, &mut manifest, &mut batch).await?;
+    } else if !storage.log(0, 1).await?.is_empty() {
+        return Ok(false);
     }
     let record =
         Record { first: manifest.checkpoint + 1, previous: manifest.hash, commits: vec![opening.genesis.clone()] };
     let (body, hash) = record.encode();
-    let parts = record::split(record.first(), &body, hash);
     let (space, name) = manifest.place();
-    batch.absent.push((Space::Log, parts[0].0.clone()));
-    // Both are gone again after the first checkpoint, which a slow tab may have slept through; this mark stays.
-    batch.absent.push(manifest.fence());
-    if opening.repair.is_none() {
+    batch.append = record::split(&body, hash);
+    if opening.repair.is_some() {
+        batch.last = Some(manifest.log);
+    } else {
+        // The log and this manifest are gone again after the first checkpoint, which a slow tab may have slept through;
+        // the mark stays.
+        batch.absent.push(HeadMark::place());
         batch.absent.push((space, name.clone()));
     }
     let (_, copy) = manifest.copy_place();
     batch.put.push((space, copy, manifest.encode()));
     batch.put.push((space, name, manifest.encode()));
-    batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
-    let (space, name) = HeadMark::place();
-    batch.put.push((space, name, HeadMark { head: record.last(), hash }.encode()));
-    storage.write(batch).await
+    batch.put.push(HeadMark { head: record.last(), hash }.record());
+    Ok(storage.write(batch).await?.is_written())
 }
 
 /// Of a store whose manifest and its copy are lost the blocks stay where they are, read by nobody; the rest makes room.
@@ -192,38 +197,62 @@ async fn clear_away(
     manifest: &mut Manifest,
     batch: &mut Batch,
 ) -> Result<()> {
-    let log = names(storage, Space::Log).await?;
-    manifest.checkpoint = used(&log, tail::read_beginning(storage).await?.1, opening).0;
+    let log = Log::read(storage).await?;
+    manifest.checkpoint = log.used(tail::read_beginning(storage).await?.1, opening).0;
     manifest.hash = opening.store;
-    for name in names(storage, Space::Meta).await? {
-        match name.strip_prefix(Manifest::CLOSED) {
-            Some(epoch) => {
-                let epoch = u64::from_str_radix(epoch, 16).unwrap_or(0);
-                manifest.epoch = manifest.epoch.max(epoch + 1);
-            }
-            None => batch.delete.push((Space::Meta, name)),
+    manifest.log = log.last;
+    batch.trim = log.last;
+    let mut from = None;
+    loop {
+        let page = storage.list(Space::Meta, ListRange { from, before: None, limit: PAGE }).await?;
+        // The least name behind the last one.
+        from = page.last().map(|(name, _)| format!("{name}\0"));
+        let is_last = page.len() < PAGE;
+        batch.delete.extend(page.into_iter().map(|(name, _)| (Space::Meta, name)));
+        if is_last {
+            return Ok(());
         }
     }
-    batch.delete.extend(log.into_iter().map(|name| (Space::Log, name)));
-    Ok(())
 }
 
-/// The greatest number that was given to a commit, as far as anything still tells.
-fn used(log: &[String], mark: Option<HeadMark>, opening: &Opening) -> Lsn {
-    let named = log.iter().filter_map(|name| Lsn::from_text(name.split('-').next()?)).max();
-    let known = [named, mark.map(|mark| mark.head), opening.repair];
-    known.into_iter().flatten().max().unwrap_or(Lsn::ZERO)
+/// What a log that has lost something still tells.
+struct Log {
+    /// The number of its last record.
+    last: u64,
+    /// The greatest LSN that is given to a commit in what can be read.
+    greatest: Option<Lsn>,
 }
 
-async fn names(storage: &dyn Storage, space: Space) -> Result<Vec<String>> {
-    let mut names: Vec<String> = Vec::new();
-    loop {
-        let from = names.last().map(|name| format!("{name}\0"));
-        let page = storage.list(space, ListRange { from, before: None, limit: PAGE }).await?;
-        let is_last = page.len() < PAGE;
-        names.extend(page.into_iter().map(|(name, _)| name));
-        if is_last {
-            return Ok(names);
+impl Log {
+    async fn read(storage: &dyn Storage) -> Result<Log> {
+        let mut log = Log { last: 0, greatest: None };
+        let mut parts = Vec::new();
+        loop {
+            let page = storage.log(log.last, PAGE).await?;
+            let is_last_page = page.len() < PAGE;
+            log.last = page.last().map_or(log.last, |(number, _)| *number);
+            parts.extend(page);
+            let mut taken = 0;
+            while taken < parts.len() {
+                taken += match record::join(&parts[taken..], is_last_page) {
+                    Ok(Some(joined)) => {
+                        log.greatest = log.greatest.max(Some(joined.record.last()));
+                        joined.parts
+                    }
+                    Ok(None) => break,
+                    Err(_) => 1,
+                };
+            }
+            parts.drain(..taken);
+            if is_last_page {
+                return Ok(log);
+            }
         }
+    }
+
+    /// The greatest number that was given to a commit, as far as anything still tells.
+    fn used(&self, mark: Option<HeadMark>, opening: &Opening) -> Lsn {
+        let known = [self.greatest, mark.map(|mark| mark.head), opening.repair];
+        known.into_iter().flatten().max().unwrap_or(Lsn::ZERO)
     }
 }

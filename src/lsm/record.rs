@@ -1,7 +1,11 @@
 //! The log's records: one or more consecutive commits, chained to the record before by its hash.
 //!
-//! A record over the size of one stored value is split over parts, all written in one transaction. A part begins with a
-//! header, so that a lost or foreign part is seen.
+//! A record over the size of one stored value is split over parts, all appended in one transaction. A part begins with
+//! a header, so that a lost or foreign part is seen.
+//!
+//! A tab appends without asking what others did meanwhile, so not every record counts. One whose first LSN is taken
+//! already is void: its writer did not know the record that took it. One that is chained to the last that counts is
+//! the next. Anything else is damage. All who read the log come to the same, and a writer asks them (`Judged`).
 //!
 //! ```text
 //! part = 'O' 'L', format (1 byte), part (u16), parts (u16), body bytes (u32), hash of the body (u64), piece of the
@@ -12,6 +16,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::run::RunDescription;
 use crate::error::{Error, ErrorCode, Result};
+use crate::planted::{self, Bug};
 use crate::types::fields::{Field, Fields};
 use crate::types::{Lsn, limits};
 
@@ -100,20 +105,10 @@ impl Record {
     }
 }
 
-/// The name of a part: parts of a record are neighbours, records are in the order of their LSNs.
-pub fn part_name(first: Lsn, part: usize) -> String {
-    format!("{}-{part:04x}", first.to_text())
-}
-
-/// How many parts a body of so many bytes takes.
-pub fn parts(bytes: usize) -> usize {
-    bytes.div_ceil(limits::RECORD_BYTES - HEADER_BYTES).max(1)
-}
-
 /// Cuts a record's bytes into parts, each small enough to be stored.
-pub fn split(first: Lsn, body: &[u8], hash: u64) -> Vec<(String, Vec<u8>)> {
+pub fn split(body: &[u8], hash: u64) -> Vec<Vec<u8>> {
     let room = limits::RECORD_BYTES - HEADER_BYTES;
-    let parts = parts(body.len());
+    let parts = body.len().div_ceil(room).max(1);
     (0..parts)
         .map(|part| {
             let piece = &body[part * room..body.len().min((part + 1) * room)];
@@ -125,7 +120,7 @@ pub fn split(first: Lsn, body: &[u8], hash: u64) -> Vec<(String, Vec<u8>)> {
             bytes.extend_from_slice(&(body.len() as u32).to_be_bytes());
             bytes.extend_from_slice(&hash.to_be_bytes());
             bytes.extend_from_slice(piece);
-            (part_name(first, part), bytes)
+            bytes
         })
         .collect()
 }
@@ -138,22 +133,22 @@ struct Header {
     hash: u64,
 }
 
-fn header(name: &str, part: &[u8]) -> Result<Header> {
-    let lost = || Error::corrupt(format!("a log record is unreadable. record={name}")).with_text("record", name);
+fn lost(number: u64, what: &str) -> Error {
+    let message = format!("a record of the log is unreadable: {what}. record={number}");
+    Error::corrupt(message).with_text("record", number.to_string())
+}
+
+fn header(number: u64, part: &[u8]) -> Result<Header> {
     if part.len() < HEADER_BYTES || part[..2] != MAGIC {
-        return Err(lost());
+        return Err(lost(number, "it does not begin as one"));
     }
     if part[2] != FORMAT {
-        let message = format!("the log was written by a newer Offshoot. record={name}, format={}", part[2]);
+        let message = format!("the log was written by a newer Offshoot. record={number}, format={}", part[2]);
         return Err(Error::new(ErrorCode::FormatTooNew, message));
     }
-    let number = |from: usize, to: usize| part[from..to].iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
-    Ok(Header {
-        part: number(3, 5) as usize,
-        parts: number(5, 7) as usize,
-        bytes: number(7, 11) as usize,
-        hash: number(11, 19),
-    })
+    let field = |from: usize, to: usize| part[from..to].iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+    let [part, parts, bytes] = [field(3, 5), field(5, 7), field(7, 11)].map(|field| field as usize);
+    Ok(Header { part, parts, bytes, hash: field(11, 19) })
 }
 
 /// A record put together, its hash, the bytes of its body, and how many parts it took.
@@ -165,42 +160,66 @@ pub struct Joined {
     pub parts: usize,
 }
 
-/// Puts together the record that begins at `first` from listed parts.
+/// Puts together the record that the listed parts begin with.
 /// `None`: its parts are not all among them, and more must be listed.
-pub fn join(first: Lsn, parts: &[(String, Vec<u8>)], is_last_page: bool) -> Result<Option<Joined>> {
-    let lost = |name: &str| {
-        let message = format!("the log has a gap. expected record={}, found={name}", part_name(first, 0));
-        Error::corrupt(message).with_text("record", first.to_text())
-    };
-    let Some((name, bytes)) = parts.first() else { return Ok(None) };
-    if *name != part_name(first, 0) {
-        return Err(lost(name));
-    }
-    let head = header(name, bytes)?;
+pub fn join(parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<Option<Joined>> {
+    let Some((number, bytes)) = parts.first() else { return Ok(None) };
+    let head = header(*number, bytes)?;
     if head.part != 0 || head.parts == 0 {
-        return Err(lost(name));
+        return Err(lost(*number, "its beginning is gone"));
     }
     if parts.len() < head.parts {
-        return if is_last_page { Err(lost("its end")) } else { Ok(None) };
+        return if is_last_page { Err(lost(*number, "its end is gone")) } else { Ok(None) };
     }
     let mut body = Vec::with_capacity(head.parts * limits::RECORD_BYTES);
-    for (part, (name, bytes)) in parts[..head.parts].iter().enumerate() {
-        let this = header(name, bytes)?;
-        let fits = this.part == part && this.parts == head.parts && this.hash == head.hash;
-        if !fits || *name != part_name(first, part) {
-            return Err(lost(name));
+    for (part, (number, bytes)) in parts[..head.parts].iter().enumerate() {
+        let this = header(*number, bytes)?;
+        if this.part != part || this.parts != head.parts || this.hash != head.hash {
+            return Err(lost(*number, "it is no part of the record before"));
         }
         body.extend_from_slice(&bytes[HEADER_BYTES..]);
     }
     if body.len() != head.bytes || xxh64(&body, 0) != head.hash {
-        return Err(Error::corrupt(format!("a log record's hash differs. record={name}")).with_text("record", name));
+        return Err(lost(*number, "its hash differs"));
     }
-    let record = Record::decode(&body)
-        .ok_or_else(|| Error::corrupt(format!("a log record cannot be decoded. record={name}")))?;
-    if record.first != first.0 || record.commits.is_empty() {
-        return Err(lost(name));
-    }
+    let record = Record::decode(&body).filter(|record| record.first > 0 && !record.commits.is_empty());
+    let record = record.ok_or_else(|| lost(*number, "it cannot be decoded"))?;
     Ok(Some(Joined { record, hash: head.hash, bytes: head.bytes, parts: head.parts }))
+}
+
+/// Where the log stands for whoever reads on from here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    pub lsn: Lsn,
+    /// Of the last record that counts.
+    pub hash: u64,
+    /// The number of the last part that was read, or that stands in runs.
+    pub number: u64,
+}
+
+/// What a record is to a log that stands at some head.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judged {
+    Next,
+    /// Somebody else's came first.
+    Void,
+    /// It follows something that is not there.
+    Broken,
+}
+
+impl Record {
+    pub fn judge(&self, head: Head) -> Judged {
+        if planted::is(Bug::HalfRecordTakenForWhole) && self.previous == head.hash {
+            return Judged::Next;
+        }
+        if self.first() <= head.lsn {
+            Judged::Void
+        } else if self.first() == head.lsn.next() && self.previous == head.hash {
+            Judged::Next
+        } else {
+            Judged::Broken
+        }
+    }
 }
 
 #[cfg(test)]
@@ -212,47 +231,62 @@ mod tests {
         Record { first: 5, previous: 1, commits: vec![Commit { id: 9, time: 1, changes, run: None, unsent: false }] }
     }
 
+    fn parts(record: &Record) -> Vec<(u64, Vec<u8>)> {
+        let (body, hash) = record.encode();
+        (8..).zip(split(&body, hash)).collect()
+    }
+
     #[test]
     fn a_record_of_any_size_comes_back_from_its_parts() {
         for bytes in [0, 10, 59_000, 60_000, 1_000_000] {
             let record = record(bytes);
             let (body, hash) = record.encode();
-            let parts = split(Lsn(5), &body, hash);
+            let parts = parts(&record);
             assert!(parts.iter().all(|(_, part)| part.len() <= limits::RECORD_BYTES));
             let joined = Joined { record, hash, bytes: body.len(), parts: parts.len() };
-            assert_eq!(join(Lsn(5), &parts, true).unwrap(), Some(joined));
+            assert_eq!(join(&parts, true).unwrap(), Some(joined));
         }
     }
 
     #[test]
     fn half_of_a_record_is_not_taken_for_whole() {
-        let record = record(200_000);
-        let (body, hash) = record.encode();
-        let parts = split(Lsn(5), &body, hash);
+        let parts = parts(&record(200_000));
         for gone in 0..parts.len() {
             let mut left = parts.clone();
             left.remove(gone);
-            assert_eq!(join(Lsn(5), &left, true).unwrap_err().code(), ErrorCode::StorageCorrupt);
+            assert_eq!(join(&left, true).unwrap_err().code(), ErrorCode::StorageCorrupt);
         }
-        assert_eq!(join(Lsn(5), &parts[..2], false).unwrap(), None, "the rest may be on the next page");
+        assert_eq!(join(&parts[..2], false).unwrap(), None, "the rest may be on the next page");
     }
 
     #[test]
     fn a_flipped_byte_is_damage() {
-        let (body, hash) = record(100).encode();
-        let parts = split(Lsn(5), &body, hash);
+        let parts = parts(&record(100));
         for at in 0..parts[0].1.len() {
             let mut flipped = parts.clone();
             flipped[0].1[at] ^= 1;
-            assert!(join(Lsn(5), &flipped, true).is_err(), "byte {at}");
+            assert!(join(&flipped, true).is_err(), "byte {at}");
         }
     }
 
     #[test]
     fn a_newer_format_is_told_apart_from_damage() {
-        let (body, hash) = record(1).encode();
-        let mut parts = split(Lsn(5), &body, hash);
+        let mut parts = parts(&record(1));
         parts[0].1[2] = FORMAT + 1;
-        assert_eq!(join(Lsn(5), &parts, true).unwrap_err().code(), ErrorCode::FormatTooNew);
+        assert_eq!(join(&parts, true).unwrap_err().code(), ErrorCode::FormatTooNew);
+    }
+
+    #[test]
+    fn a_record_counts_only_behind_the_one_that_it_is_chained_to() {
+        let head = |lsn: u64, hash: u64| Head { lsn: Lsn(lsn), hash, number: 0 };
+        for (head, judged) in [
+            (head(4, 1), Judged::Next),
+            (head(5, 1), Judged::Void),
+            (head(9, 7), Judged::Void),
+            (head(4, 7), Judged::Broken),
+            (head(3, 1), Judged::Broken),
+        ] {
+            assert_eq!(record(1).judge(head), judged, "{head:?}");
+        }
     }
 }

@@ -8,15 +8,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::fault::BlockReference;
-use super::head_mark::HeadMark;
 use super::manifest::Manifest;
-use super::record::{self, Change, Commit, Record};
+use super::record::{self, Change, Commit, Head, Record};
 use super::run::RunDescription;
 use super::tail;
 use super::tree::{Loaded, Tree};
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
-use crate::storage::{Batch, Durability, Space, Storage};
+use crate::storage::{Batch, Durability, Outcome, Space, Storage};
 use crate::types::{Bytes, Lsn};
 
 /// What is kept in memory of a commit that the log still holds.
@@ -36,14 +35,8 @@ pub struct Logged {
     /// Of its body.
     bytes: usize,
     pub hash: u64,
-}
-
-impl Logged {
-    /// The names of its parts.
-    pub fn names(&self) -> impl Iterator<Item = String> {
-        let first = self.first;
-        (0..record::parts(self.bytes)).map(move |part| record::part_name(first, part))
-    }
+    /// Of its last part.
+    pub number: u64,
 }
 
 pub struct State {
@@ -52,6 +45,8 @@ pub struct State {
     /// The last commit that this engine knows to be complete.
     pub head: Lsn,
     head_hash: u64,
+    /// The number up to which this engine has read the log.
+    read_up_to: u64,
     /// Commits of the log, oldest first.
     pub notes: Vec<Note>,
     /// Commits being written: their versions are in the memtable above the head, where no snapshot reads.
@@ -67,8 +62,8 @@ pub struct State {
 pub enum Written {
     /// All are complete, the last at this LSN.
     Complete(Lsn),
-    /// Another tab was first, or the epoch is closed: nothing is written, nothing is staged any more. Refresh, try
-    /// again.
+    /// Another tab was first: what was written does not count, nothing is staged any more, and what came before it is
+    /// taken in.
     Collided,
 }
 
@@ -81,16 +76,17 @@ impl State {
     pub(super) fn new(manifest: Manifest, cache_bytes: usize) -> State {
         let mut tree = Tree::new(cache_bytes);
         tree.set_runs(manifest.runs.iter().cloned());
-        let (head, head_hash) = (manifest.checkpoint(), manifest.hash);
+        let head = manifest.head();
         State {
             tree,
             manifest,
-            head,
-            head_hash,
+            head: head.lsn,
+            head_hash: head.hash,
+            read_up_to: head.number,
             notes: Vec::new(),
             staged: Vec::new(),
             records: Vec::new(),
-            catalog_changed: head,
+            catalog_changed: head.lsn,
         }
     }
 
@@ -141,7 +137,7 @@ impl State {
     }
 
     /// Takes complete commits into the head: what they wrote is visible from here on.
-    fn publish(&mut self, record: Record, hash: u64, bytes: usize) {
+    fn publish(&mut self, tail::TailRecord { record, hash, bytes, number }: tail::TailRecord) {
         let first = record.first();
         for (index, commit) in record.commits.into_iter().enumerate() {
             let lsn = Lsn(record.first + index as u64);
@@ -154,7 +150,13 @@ impl State {
             self.head = lsn;
         }
         self.head_hash = hash;
-        self.records.push(Logged { first, last: self.head, bytes, hash });
+        self.read_up_to = self.read_up_to.max(number);
+        self.records.push(Logged { first, last: self.head, bytes, hash, number });
+    }
+
+    /// Where the log goes on.
+    pub(super) fn log_head(&self) -> Head {
+        Head { lsn: self.head, hash: self.head_hash, number: self.read_up_to }
     }
 
     /// The hash of the last record.
@@ -170,20 +172,16 @@ impl State {
         self.records.iter().find(|record| record.last == lsn).map(|record| record.hash)
     }
 
-    /// Takes in records that other tabs wrote, up to the first that does not follow.
-    pub(super) fn take_in(&mut self, records: Vec<tail::TailRecord>) -> Result<()> {
+    /// Takes in records that count, and that the log was read up to `number`.
+    pub(super) fn take_in(&mut self, records: Vec<tail::TailRecord>, number: u64) {
         assert!(self.staged.is_empty(), "BUG: others' commits are taken in while none is staged");
-        for tail::TailRecord { record, hash, bytes } in records {
-            if record.previous != self.head_hash {
-                let message = format!("the log's chain is broken. record={}", record.first().to_text());
-                return Err(Error::corrupt(message).with_text("record", record.first().to_text()));
+        for tail in records {
+            for (index, commit) in tail.record.commits.iter().enumerate() {
+                self.insert(Lsn(tail.record.first + index as u64), commit);
             }
-            for (index, commit) in record.commits.iter().enumerate() {
-                self.insert(Lsn(record.first + index as u64), commit);
-            }
-            self.publish(record, hash, bytes);
+            self.publish(tail);
         }
-        Ok(())
+        self.read_up_to = self.read_up_to.max(number);
     }
 
     pub fn staged(&self) -> &[Commit] {
@@ -213,57 +211,64 @@ impl Lsm {
         self.state.borrow().head
     }
 
-    /// Writes what is staged as one record under the next LSN. On an error the outcome is unknown: see `find_commit`.
+    /// Appends what is staged as one record under the next LSN. It counts if nobody else appended since this engine
+    /// read the log; if somebody did, the log is read to see who was first. On an error the outcome is unknown: see
+    /// `find_commit`.
     pub async fn write_staged(&self, durability: Durability, mut batch: Batch) -> Result<Written> {
-        let (record, fence) = {
+        let (record, before) = {
             let state = self.state.borrow();
             assert!(!state.staged.is_empty(), "BUG: nothing is staged");
             let first = state.head.next().0;
             let record = Record { first, previous: state.head_hash, commits: state.staged.clone() };
-            (record, state.manifest.fence())
+            (record, state.read_up_to)
         };
         let (body, hash) = record.encode();
-        let parts = record::split(record.first(), &body, hash);
-        batch.absent.push((Space::Log, parts[0].0.clone()));
-        if !planted::is(Bug::TrimmedLsnReused) {
-            batch.absent.push(fence);
-        }
-        batch.put.extend(parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)));
-        let (space, name) = HeadMark::place();
-        batch.put.push((space, name, HeadMark { head: record.last(), hash }.encode()));
+        batch.append = record::split(&body, hash);
         batch.durability = durability;
-        if planted::is(Bug::HalfRecordTakenForWhole) && !self.write_half(&record, &mut batch).await? {
-            return Ok(Written::Collided);
+        if planted::is(Bug::HalfRecordTakenForWhole) && batch.append.len() > 1 {
+            return self.write_halves(record, batch).await;
         }
-        let written = self.storage.write(batch).await?;
-        let mut state = self.state.borrow_mut();
-        if !written {
-            state.unstage();
-            return Ok(Written::Collided);
+        // What goes with the record must go with one that counts.
+        if !(batch.put.is_empty() && batch.delete.is_empty()) {
+            batch.last = Some(before);
         }
-        state.staged.clear();
-        state.publish(record, hash, body.len());
-        Ok(Written::Complete(state.head))
+        let parts = batch.append.len() as u64;
+        let outcome = self.storage.write(batch).await?;
+        if outcome == Outcome::Written(before + parts) {
+            let mut state = self.state.borrow_mut();
+            state.staged.clear();
+            state.publish(tail::TailRecord { record, hash, bytes: body.len(), number: before + parts });
+            return Ok(Written::Complete(state.head));
+        }
+        let (id, last) = (record.commits[0].id, record.last());
+        self.state.borrow_mut().unstage();
+        if planted::is(Bug::TrimmedLsnReused) {
+            self.take_in_tail().await?;
+        } else {
+            self.refresh().await?;
+        }
+        Ok(if self.find_commit(id).is_some() { Written::Complete(last) } else { Written::Collided })
     }
 
-    /// The planted bug: of a record of several parts, half of the rows are written first, as a record of their own.
-    async fn write_half(&self, record: &Record, batch: &mut Batch) -> Result<bool> {
-        if batch.put.iter().filter(|(space, ..)| *space == Space::Log).count() < 2 {
-            return Ok(true);
+    /// The planted bug: a record of several parts is written as two, each with half of the rows.
+    async fn write_halves(&self, mut record: Record, batch: Batch) -> Result<Written> {
+        let mut rest = record.clone();
+        for (first, rest) in record.commits.iter_mut().zip(&mut rest.commits) {
+            let half = first.changes.len().div_ceil(2);
+            first.changes.truncate(half);
+            rest.changes.drain(..half);
         }
-        let mut half = record.clone();
-        for commit in &mut half.commits {
-            commit.changes.truncate(commit.changes.len().div_ceil(2));
+        self.state.borrow_mut().unstage();
+        let (body, hash) = record.encode();
+        let last = Some(self.with(|state| state.read_up_to));
+        if self.storage.write(Batch { append: record::split(&body, hash), last, ..batch }).await?.is_written() {
+            rest.previous = hash;
+            let (body, hash) = rest.encode();
+            self.storage.write(Batch { append: record::split(&body, hash), ..Batch::default() }).await?;
         }
-        let (body, hash) = half.encode();
-        let parts = record::split(half.first(), &body, hash);
-        let put = parts.into_iter().map(|(name, bytes)| (Space::Log, name, bytes)).collect();
-        let written = self.storage.write(Batch { put, ..batch.clone() }).await?;
-        batch.absent.clear();
-        if !written {
-            self.state.borrow_mut().unstage();
-        }
-        Ok(written)
+        self.refresh().await?;
+        let is_there = self.find_commit(record.commits[0].id).is_some();
+        Ok(if is_there { Written::Complete(self.head()) } else { Written::Collided })
     }
 
     /// Takes in what other tabs wrote since. True: there was something.
@@ -274,12 +279,8 @@ impl Lsm {
                 return Err(Error::new(ErrorCode::Closed, "the store was deleted"));
             };
             self.adopt(manifest)?;
-            match self.read_tail().await? {
-                tail::Tail::Records { records, gap } => {
-                    self.state.borrow_mut().take_in(records)?;
-                    return gap.map_or_else(|| Ok(self.head() > before), Err);
-                }
-                tail::Tail::Trimmed => continue,
+            if self.take_in_tail().await? {
+                return Ok(self.head() > before);
             }
         }
         Err(Error::new(ErrorCode::StorageUnavailable, "the log is trimmed faster than it can be read"))
@@ -301,6 +302,7 @@ impl Lsm {
             state.head_hash = manifest.hash;
             state.catalog_changed = checkpoint;
         }
+        state.read_up_to = state.read_up_to.max(manifest.log);
         let from_log = state.notes.iter().filter(|note| note.lsn > checkpoint).filter_map(|note| note.run.clone());
         let runs: Vec<_> = manifest.runs.iter().cloned().chain(from_log).collect();
         state.tree.set_runs(runs.into_iter());
@@ -313,8 +315,16 @@ impl Lsm {
         Ok(())
     }
 
+    /// Takes in what the log has behind what this engine has read of it. False: it was trimmed past that, and there is
+    /// a newer manifest.
+    async fn take_in_tail(&self) -> Result<bool> {
+        let tail::Tail::Records { records, head, gap } = self.read_tail().await? else { return Ok(false) };
+        self.state.borrow_mut().take_in(records, head.number);
+        gap.map_or(Ok(true), Err)
+    }
+
     pub(super) async fn read_tail(&self) -> Result<tail::Tail> {
-        let (head, version) = self.with(|state| (state.head, state.manifest.version));
+        let (head, version) = self.with(|state| (state.log_head(), state.manifest.version));
         tail::read(&*self.storage, head, version).await
     }
 
@@ -347,7 +357,7 @@ impl Lsm {
         });
         let absent = vec![(Space::Blocks, reference.address.name())];
         let check = Batch { present: vec![manifest], absent, ..Batch::default() };
-        if named && self.storage.write(check).await? {
+        if named && self.storage.write(check).await?.is_written() {
             let name = reference.address.name();
             return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));
         }

@@ -2,10 +2,10 @@
 
 use super::head_mark::HeadMark;
 use super::manifest::Manifest;
-use super::record::{self, Record};
-use crate::error::{Error, Result};
+use super::record::{self, Head, Joined, Judged, Record};
+use crate::error::{Error, ErrorCode, Result};
+use crate::planted::{self, Bug};
 use crate::storage::{ListRange, Space, Storage};
-use crate::types::Lsn;
 
 /// Parts of records to list at a time: at most some 4 MB.
 const PAGE: usize = 64;
@@ -14,11 +14,13 @@ pub struct TailRecord {
     pub record: Record,
     pub hash: u64,
     pub bytes: usize,
+    /// The number of its last part.
+    pub number: u64,
 }
 
 pub enum Tail {
-    /// Those that can be read, in order, and what is wrong with what follows them, if anything is.
-    Records { records: Vec<TailRecord>, gap: Option<Error> },
+    /// Those that count, in order, where the log ends, and what is wrong with what follows them, if anything is.
+    Records { records: Vec<TailRecord>, head: Head, gap: Option<Error> },
     /// The log was trimmed past what was asked for: the manifest must be read again.
     Trimmed,
 }
@@ -40,41 +42,87 @@ pub async fn read_manifest(storage: &dyn Storage) -> Result<Option<Manifest>> {
     listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose()
 }
 
-/// The records after `head`, under the manifest of `version`.
-pub async fn read(storage: &dyn Storage, head: Lsn, version: u64) -> Result<Tail> {
-    let mut records = Vec::new();
-    let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut next = head.next();
-    let mut from = Some(record::part_name(next, 0));
-    loop {
-        let page = storage.list(Space::Log, ListRange { from: from.take(), before: None, limit: PAGE }).await?;
-        let is_last_page = page.len() < PAGE;
-        // The least name after a part's own: a record has fewer parts than its four digits count.
-        from = page.last().map(|(name, _)| format!("{name}+"));
-        parts.extend(page);
+/// A walk over the log from some head on.
+struct Walk {
+    head: Head,
+    records: Vec<TailRecord>,
+    /// A part that cannot be read. It may have been of a void record: then what follows is chained past it.
+    damaged: Option<Error>,
+    /// The numbers have a hole: the log was trimmed meanwhile, or has lost something.
+    has_hole: bool,
+}
+
+impl Walk {
+    /// Takes in what is whole of `parts`, and says how many that were.
+    fn take(&mut self, parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<usize> {
         let mut taken = 0;
         while taken < parts.len() {
-            match record::join(next, &parts[taken..], is_last_page) {
-                Ok(Some(record::Joined { record, hash, bytes, parts: count })) => {
-                    next = record.last().next();
-                    records.push(TailRecord { record, hash, bytes });
-                    taken += count;
+            let count = match record::join(&parts[taken..], is_last_page) {
+                Ok(Some(joined)) => {
+                    let count = joined.parts;
+                    self.judge(joined, parts[taken + count - 1].0)?;
+                    count
                 }
                 Ok(None) => break,
-                Err(error) => return gap(storage, version, records, error).await,
+                Err(error) if error.code() == ErrorCode::StorageCorrupt => {
+                    self.damaged.get_or_insert(error);
+                    1
+                }
+                Err(error) => return Err(error),
+            };
+            for (number, _) in &parts[taken..taken + count] {
+                self.has_hole |= *number != self.head.number + 1;
+                self.head.number = *number;
             }
+            taken += count;
         }
-        parts.drain(..taken);
-        if is_last_page {
-            return Ok(Tail::Records { records, gap: None });
+        Ok(taken)
+    }
+
+    fn judge(&mut self, Joined { record, hash, bytes, .. }: Joined, number: u64) -> Result<()> {
+        match record.judge(self.head) {
+            Judged::Next => {
+                self.head = Head { lsn: record.last(), hash, ..self.head };
+                self.records.push(TailRecord { record, hash, bytes, number });
+                self.damaged = None;
+                Ok(())
+            }
+            Judged::Void => Ok(()),
+            Judged::Broken => Err(self.damaged.take().unwrap_or_else(|| {
+                let (expected, found) = (self.head.lsn.next(), record.first());
+                let message = format!("the log's chain is broken. expected record={expected}, found={found}");
+                Error::corrupt(message).with_text("record", expected.to_text())
+            })),
         }
     }
 }
 
-/// A gap is damage only under the present manifest; otherwise another tab trimmed the log meanwhile.
-async fn gap(storage: &dyn Storage, version: u64, records: Vec<TailRecord>, error: Error) -> Result<Tail> {
-    match read_manifest(storage).await? {
-        Some(manifest) if manifest.version == version => Ok(Tail::Records { records, gap: Some(error) }),
-        _ => Ok(Tail::Trimmed),
+/// The records behind `head`, under the manifest of `version`.
+pub async fn read(storage: &dyn Storage, head: Head, version: u64) -> Result<Tail> {
+    let mut walk = Walk { head, records: Vec::new(), damaged: None, has_hole: false };
+    let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut after = head.number;
+    let gap = loop {
+        let page = storage.log(after, PAGE).await?;
+        let is_last_page = page.len() < PAGE;
+        after = page.last().map_or(after, |(number, _)| *number);
+        parts.extend(page);
+        match walk.take(&parts, is_last_page) {
+            Ok(taken) => drop(parts.drain(..taken)),
+            Err(error) => break Some(error),
+        }
+        if is_last_page {
+            break walk.damaged.take();
+        }
+    };
+    // What was trimmed meanwhile is damage only under the present manifest, and a stale record could take its place.
+    let is_doubtful = gap.is_some() || walk.has_hole && !planted::is(Bug::TrimmedLsnReused);
+    if is_doubtful && !is_present(storage, version).await? {
+        return Ok(Tail::Trimmed);
     }
+    Ok(Tail::Records { records: walk.records, head: walk.head, gap })
+}
+
+async fn is_present(storage: &dyn Storage, version: u64) -> Result<bool> {
+    Ok(read_manifest(storage).await?.is_some_and(|manifest| manifest.version == version))
 }

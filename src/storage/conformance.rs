@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Batch, Durability, ListRange, LocalFuture, Place, Space, Storage};
+use super::{Batch, Durability, ListRange, LocalFuture, Outcome, Place, Space, Storage};
 use crate::error::ErrorCode;
 
 /// Runs every case on an empty storage of its own; panics with the contract's number where one is broken.
@@ -15,6 +15,9 @@ pub async fn check_all(make: impl Fn() -> LocalFuture<'static, Rc<dyn Storage>>)
     spaces_are_apart(make().await).await;
     bytes_come_back_as_they_were(make().await).await;
     strict_writes_are_there_too(make().await).await;
+    the_log_is_numbered(make().await).await;
+    a_log_that_goes_on_refuses(make().await).await;
+    large_records_are_appended_together(make().await).await;
     closed_is_closed(make().await).await;
 }
 
@@ -28,7 +31,20 @@ fn put(records: &[(Space, &str, &[u8])]) -> Batch {
 }
 
 async fn write(storage: &Rc<dyn Storage>, batch: Batch) -> bool {
+    storage.write(batch).await.expect("contract 3: a write in order").is_written()
+}
+
+fn append(records: &[&[u8]]) -> Batch {
+    Batch { append: records.iter().map(|record| record.to_vec()).collect(), ..Batch::default() }
+}
+
+async fn outcome(storage: &Rc<dyn Storage>, batch: Batch) -> Outcome {
     storage.write(batch).await.expect("contract 3: a write in order")
+}
+
+async fn numbers(storage: &Rc<dyn Storage>, after: u64, limit: usize) -> Vec<u64> {
+    let logged = storage.log(after, limit).await.expect("contract 10: the log in order");
+    logged.into_iter().map(|(number, _)| number).collect()
 }
 
 async fn read(storage: &Rc<dyn Storage>, space: Space, names: &[&str]) -> Vec<Option<Vec<u8>>> {
@@ -38,7 +54,7 @@ async fn read(storage: &Rc<dyn Storage>, space: Space, names: &[&str]) -> Vec<Op
 
 async fn names(storage: &Rc<dyn Storage>, from: Option<&str>, before: Option<&str>, limit: usize) -> Vec<String> {
     let range = ListRange { from: from.map(str::to_string), before: before.map(str::to_string), limit };
-    let listed = storage.list(Space::Log, range).await.expect("contract 2: a list in order");
+    let listed = storage.list(Space::Outbox, range).await.expect("contract 2: a list in order");
     listed.into_iter().map(|(name, _)| name).collect()
 }
 
@@ -52,7 +68,7 @@ async fn reads_in_the_order_asked(storage: Rc<dyn Storage>) {
 
 async fn lists_in_the_order_of_names(storage: Rc<dyn Storage>) {
     let records: Vec<(Space, &str, &[u8])> =
-        ["b", "a-1", "a", "c", "a-0", "B"].map(|n| (Space::Log, n, &b""[..])).into();
+        ["b", "a-1", "a", "c", "a-0", "B"].map(|n| (Space::Outbox, n, &b""[..])).into();
     assert!(write(&storage, put(&records)).await);
     assert_eq!(names(&storage, None, None, 10).await, ["B", "a", "a-0", "a-1", "b", "c"], "contract 2: in order");
     assert_eq!(names(&storage, Some("a-0"), None, 2).await, ["a-0", "a-1"], "contract 2: from is included");
@@ -63,13 +79,13 @@ async fn lists_in_the_order_of_names(storage: Rc<dyn Storage>) {
 }
 
 async fn writes_are_all_or_nothing(storage: Rc<dyn Storage>) {
-    assert!(write(&storage, put(&[(Space::Log, "1", b"kept")])).await);
-    let mut batch = put(&[(Space::Log, "0", b"new"), (Space::Log, "1", b"over"), (Space::Blocks, "x", b"new")]);
+    assert!(write(&storage, put(&[(Space::Outbox, "1", b"kept")])).await);
+    let mut batch = put(&[(Space::Outbox, "0", b"new"), (Space::Outbox, "1", b"over"), (Space::Blocks, "x", b"new")]);
     batch.delete.push(place(Space::Meta, "none"));
-    batch.absent.push(place(Space::Log, "1"));
+    batch.absent.push(place(Space::Outbox, "1"));
     assert!(!write(&storage, batch).await, "contract 4: a record in absent is there");
     assert_eq!(
-        read(&storage, Space::Log, &["0", "1"]).await,
+        read(&storage, Space::Outbox, &["0", "1"]).await,
         [None, Some(b"kept".to_vec())],
         "contract 3: nothing of it"
     );
@@ -78,17 +94,17 @@ async fn writes_are_all_or_nothing(storage: Rc<dyn Storage>) {
 
 async fn guards_are_checked(storage: Rc<dyn Storage>) {
     let guarded = |absent: &str, present: &str| {
-        let mut batch = put(&[(Space::Log, "1", b"1")]);
-        batch.absent.push(place(Space::Log, absent));
+        let mut batch = put(&[(Space::Outbox, "1", b"1")]);
+        batch.absent.push(place(Space::Outbox, absent));
         batch.present.push(place(Space::Meta, present));
         batch
     };
     assert!(!write(&storage, guarded("1", "manifest")).await, "contract 4: a record in present is not there");
-    assert_eq!(read(&storage, Space::Log, &["1"]).await, [None], "contract 4: nothing is written");
+    assert_eq!(read(&storage, Space::Outbox, &["1"]).await, [None], "contract 4: nothing is written");
     assert!(write(&storage, put(&[(Space::Meta, "manifest", b"")])).await);
     assert!(write(&storage, guarded("1", "manifest")).await, "contract 5: a name may be in absent and in put");
     assert!(!write(&storage, guarded("1", "manifest")).await, "contract 4: the second one collides");
-    let fence = Batch { absent: vec![place(Space::Meta, "closed/1")], ..put(&[(Space::Log, "2", b"2")]) };
+    let fence = Batch { absent: vec![place(Space::Meta, "closed/1")], ..put(&[(Space::Outbox, "2", b"2")]) };
     assert!(write(&storage, fence.clone()).await, "contract 4: absent without put");
     assert_eq!(read(&storage, Space::Meta, &["closed/1"]).await, [None], "contract 4: a check leaves nothing behind");
     assert!(write(&storage, put(&[(Space::Meta, "closed/1", b"")])).await);
@@ -96,19 +112,24 @@ async fn guards_are_checked(storage: Rc<dyn Storage>) {
 }
 
 async fn a_batch_deletes_before_it_puts(storage: Rc<dyn Storage>) {
-    assert!(write(&storage, put(&[(Space::Log, "1", b"old"), (Space::Log, "2", b"old")])).await);
-    let mut batch = put(&[(Space::Log, "1", b"new")]);
-    batch.delete = vec![place(Space::Log, "1"), place(Space::Log, "2"), place(Space::Log, "none")];
-    batch.present = vec![place(Space::Log, "2")];
+    assert!(write(&storage, put(&[(Space::Outbox, "1", b"old"), (Space::Outbox, "2", b"old")])).await);
+    let mut batch = put(&[(Space::Outbox, "1", b"new")]);
+    batch.delete = vec![place(Space::Outbox, "1"), place(Space::Outbox, "2"), place(Space::Outbox, "none")];
+    batch.present = vec![place(Space::Outbox, "2")];
     assert!(write(&storage, batch).await);
-    assert_eq!(read(&storage, Space::Log, &["1", "2"]).await, [Some(b"new".to_vec()), None], "contract 5: the order");
+    assert_eq!(
+        read(&storage, Space::Outbox, &["1", "2"]).await,
+        [Some(b"new".to_vec()), None],
+        "contract 5: the order"
+    );
 }
 
 async fn spaces_are_apart(storage: Rc<dyn Storage>) {
-    for space in Space::ALL {
+    let spaces = || Space::ALL.into_iter().filter(|space| *space != Space::Log);
+    for space in spaces() {
         assert!(write(&storage, put(&[(space, "name", space.as_str().as_bytes())])).await);
     }
-    for space in Space::ALL {
+    for space in spaces() {
         let found = read(&storage, space, &["name"]).await;
         assert_eq!(found, [Some(space.as_str().as_bytes().to_vec())], "contract 1: spaces are apart");
     }
@@ -122,16 +143,59 @@ async fn bytes_come_back_as_they_were(storage: Rc<dyn Storage>) {
 }
 
 async fn strict_writes_are_there_too(storage: Rc<dyn Storage>) {
-    let batch = Batch { durability: Durability::Strict, ..put(&[(Space::Log, "1", b"1")]) };
+    let batch = Batch { durability: Durability::Strict, ..put(&[(Space::Outbox, "1", b"1")]) };
     assert!(write(&storage, batch).await, "contract 6: strict");
-    assert_eq!(read(&storage, Space::Log, &["1"]).await, [Some(b"1".to_vec())]);
+    assert_eq!(read(&storage, Space::Outbox, &["1"]).await, [Some(b"1".to_vec())]);
+}
+
+async fn the_log_is_numbered(storage: Rc<dyn Storage>) {
+    assert_eq!(numbers(&storage, 0, 9).await, [0; 0], "contract 10: an empty log");
+    assert_eq!(outcome(&storage, append(&[b"a", b"b"])).await, Outcome::Written(2), "contract 9: from 1 on");
+    let mut refused = append(&[b"lost"]);
+    refused.present.push(place(Space::Meta, "none"));
+    assert_eq!(outcome(&storage, refused).await, Outcome::Refused, "contract 4: nothing is appended");
+    assert_eq!(outcome(&storage, append(&[b"c"])).await, Outcome::Written(3), "contract 9: no hole");
+    assert_eq!(outcome(&storage, put(&[(Space::Meta, "m", b"")])).await, Outcome::Written(0), "contract 9: none");
+    let logged = storage.log(1, 9).await.expect("contract 10");
+    assert_eq!(logged, [(2, b"b".to_vec()), (3, b"c".to_vec())], "contract 10: behind a number");
+    assert_eq!(numbers(&storage, 0, 2).await, [1, 2], "contract 10: at most the limit");
+    assert!(write(&storage, Batch { trim: 2, ..Batch::default() }).await);
+    assert_eq!(numbers(&storage, 0, 9).await, [3], "contract 10: up to a number");
+    assert!(write(&storage, Batch { trim: 7, ..Batch::default() }).await);
+    assert_eq!(outcome(&storage, append(&[b"d"])).await, Outcome::Written(4), "contract 9: no number twice");
+    let all = Batch { trim: 4, put: put(&[(Space::Meta, "n", b"1")]).put, ..append(&[b"e"]) };
+    assert_eq!(outcome(&storage, all).await, Outcome::Written(5), "contract 3: all of it");
+    assert_eq!(numbers(&storage, 0, 9).await, [5]);
+    assert_eq!(read(&storage, Space::Meta, &["n"]).await, [Some(b"1".to_vec())]);
+}
+
+async fn a_log_that_goes_on_refuses(storage: Rc<dyn Storage>) {
+    let behind = |last: u64| Batch { last: Some(last), ..append(&[b"x"]) };
+    assert_eq!(outcome(&storage, behind(0)).await, Outcome::Written(1), "contract 4: the log is empty");
+    assert_eq!(outcome(&storage, behind(0)).await, Outcome::Refused, "contract 4: the log goes on");
+    assert_eq!(outcome(&storage, behind(1)).await, Outcome::Written(2), "contract 4: this is its end");
+    let guard = Batch { last: Some(1), ..Batch::default() };
+    assert_eq!(outcome(&storage, guard).await, Outcome::Refused, "contract 4: a guard alone");
+}
+
+async fn large_records_are_appended_together(storage: Rc<dyn Storage>) {
+    let records: Vec<Vec<u8>> = (0..20).map(|n| vec![n; 60_000]).collect();
+    let batch = Batch { append: records.clone(), durability: Durability::Strict, ..Batch::default() };
+    assert_eq!(outcome(&storage, batch).await, Outcome::Written(20), "contract 9: the last number given");
+    let logged = storage.log(0, 100).await.expect("contract 10");
+    assert!(logged.into_iter().map(|(_, record)| record).eq(records), "contract 9: in their order");
 }
 
 async fn closed_is_closed(storage: Rc<dyn Storage>) {
     storage.close().await.expect("contract 8: close");
     let code = |error: crate::error::Error| error.code();
-    assert_eq!(storage.read(Space::Log, &["1".into()]).await.map_err(code), Err(ErrorCode::Closed), "contract 8: read");
+    assert_eq!(
+        storage.read(Space::Outbox, &["1".into()]).await.map_err(code),
+        Err(ErrorCode::Closed),
+        "contract 8: read"
+    );
     assert_eq!(storage.write(Batch::default()).await.map_err(code), Err(ErrorCode::Closed), "contract 8: write");
-    let listed = storage.list(Space::Log, ListRange { limit: 1, ..ListRange::default() }).await;
+    let listed = storage.list(Space::Outbox, ListRange { limit: 1, ..ListRange::default() }).await;
     assert_eq!(listed.map_err(code), Err(ErrorCode::Closed), "contract 8: list");
+    assert_eq!(storage.log(0, 1).await.map_err(code), Err(ErrorCode::Closed), "contract 8: log");
 }

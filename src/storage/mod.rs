@@ -1,26 +1,37 @@
-//! Byte records by space and name, written in atomic guarded batches: the least that the engine needs of a host.
+//! Byte records by space and name, written in atomic guarded batches, and one log of numbered records: the least that
+//! the engine needs of a host.
 //!
 //! The contract, version 1. A backend keeps every number; `conformance` checks them.
 //! 1. `read` gives each name's bytes, or `None`, in the order asked, as of one moment.
 //! 2. `list` gives records in the order of their names' bytes: from `from` (included), before `before`, at most
 //!    `limit`.
-//! 3. `write` is all or nothing, also after a crash. When it answers true, every later read sees all of it.
-//! 4. `write` answers false, and nothing is written, when a record named in `absent` is there or one in `present` is
-//!    not.
-//!    The check and the write are one: nothing comes between.
+//! 3. `write` is all or nothing, also after a crash. When it answers that it is written, every later read sees all of
+//!    it.
+//! 4. `write` is refused, and nothing is written, when a record named in `absent` is there, one in `present` is not, or
+//!    the log goes on behind the number `last`. The check and the write are one: nothing comes between.
 //! 5. A batch takes effect in this order: checks, deletes, puts. A name may be in `absent` and in `put`.
 //! 6. `durability` strict: when `write` answers, the host was asked to flush, and has said that it did.
 //! 7. An error says that the outcome may be unknown, unless its code is QUOTA_EXCEEDED or INVALID_*: then nothing is
 //!    written.
 //! 8. After `close` every call fails with CLOSED.
+//! 9. What is appended to the log is numbered by the backend: from 1 on, rising by one from record to record, also
+//!    over batches, and no number is ever given twice, whatever was trimmed. The answer is the last number given. What
+//!    failed or was refused leaves no hole, as far as the host can help it.
+//! 10. `trim` deletes the records of the log up to a number. `log` gives those behind a number, in order, at most
+//!     `limit`.
+//!
+//! So a commit is an append, which no other tab's append can make fail; the chain of the records says whose counts. It
+//! needs no guard, and costs one request.
 //!
 //! What a backend does not know: LSNs, blocks, formats, databases.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod memory;
+mod numbered;
 
 pub use memory::{MemoryDisk, MemoryStorage};
+pub use numbered::{Numbered, Records};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,11 +44,11 @@ pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 /// Where records live. All spaces that any format needs exist from version 1 on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Space {
-    /// Commits since the last checkpoint.
+    /// The log's own: commits since the last checkpoint. Nothing is put there by name but by backends themselves.
     Log,
     /// Pieces of runs.
     Blocks,
-    /// The manifest, closed epochs, the head mark, the witness's data.
+    /// The manifest and the head mark.
     Meta,
     /// Work that outlives a call: runs being written, materializations.
     Jobs,
@@ -79,17 +90,46 @@ pub struct Batch {
     pub delete: Vec<Place>,
     pub absent: Vec<Place>,
     pub present: Vec<Place>,
+    /// The number behind which the log must not go on.
+    pub last: Option<u64>,
+    /// Records for the log, in order.
+    pub append: Vec<Vec<u8>>,
+    /// The records of the log up to this number are deleted.
+    pub trim: u64,
     pub durability: Durability,
+}
+
+/// How a write ended that did not fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// A guard did not hold: nothing is written.
+    Refused,
+    /// All is written. The number is that of the last record appended, 0 for none.
+    Written(u64),
+}
+
+impl Outcome {
+    pub fn is_written(self) -> bool {
+        self != Outcome::Refused
+    }
 }
 
 /// A page of `list`: names with their bytes.
 pub type Listed = Vec<(String, Vec<u8>)>;
 
+/// A page of the log: numbers with the records' bytes.
+pub type Logged = Vec<(u64, Vec<u8>)>;
+
 pub trait Storage {
     fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>>;
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>>;
-    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<bool>>;
+    fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>>;
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>>;
     fn close(&self) -> LocalFuture<'_, Result<()>>;
+    /// Whether what is written outlives this process. Where not, nothing is written that only tells of damage.
+    fn is_lasting(&self) -> bool {
+        true
+    }
 }
 
 /// Which records to list, in the order of their names.

@@ -11,17 +11,9 @@ use crate::support::{Db, World, open_in, pause, run, say};
 
 const EVERYTHING: ListRange = ListRange { from: None, before: None, limit: usize::MAX };
 
-/// Every record of the disk, to go back to.
-fn records(disk: &MemoryDisk) -> Batch {
-    let listed = |space| disk.list(space, &EVERYTHING).into_iter().map(move |(name, bytes)| (space, name, bytes));
-    Batch { put: Space::ALL.into_iter().flat_map(listed).collect(), ..Batch::default() }
-}
-
-/// Makes the disk hold these records and no others.
-fn go_back(disk: &MemoryDisk, records: Batch) {
-    let delete = self::records(disk).put.into_iter().map(|(space, name, _)| (space, name)).collect();
-    disk.write(Batch { delete, ..Batch::default() });
-    disk.write(records);
+/// Nothing of a store is left, as after a host has wiped it.
+fn wipe(disk: &MemoryDisk) {
+    disk.turn_into(&MemoryDisk::new());
 }
 
 fn lose(disk: &MemoryDisk, space: Space, name: &str) {
@@ -90,7 +82,7 @@ fn a_wiped_store_is_told_and_not_made_anew() {
         put(&db, "a").await;
         settle().await;
         let head = db.0.version().0;
-        go_back(&world.disk, Batch::default());
+        wipe(&world.disk);
         let error = refusal(&world).await;
         assert_eq!(error.code(), ErrorCode::StorageCorrupt, "{error}");
         assert_eq!(names(&world.disk, Space::Meta), [""; 0], "nothing is written over it");
@@ -104,11 +96,11 @@ fn a_store_that_is_older_than_what_was_flushed_is_told() {
         watch(&world);
         let db = world.main().await;
         put(&db, "a").await;
-        let before = records(&world.disk);
+        let before = world.disk.copied();
         put_strictly(&db, "b").await;
         settle().await;
         let head = db.0.version().0;
-        go_back(&world.disk, before);
+        world.disk.turn_into(&before);
         let error = refusal(&world).await;
         assert_eq!(error.code(), ErrorCode::StorageCorrupt, "{error}");
         is_sound(&world, head, &["a"]).await;
@@ -122,11 +114,11 @@ fn relaxed_commits_that_a_power_cut_took_are_no_damage_and_are_counted() {
         let db = world.main().await;
         put_strictly(&db, "a").await;
         settle().await;
-        let before = records(&world.disk);
+        let before = world.disk.copied();
         put(&db, "b").await;
         put(&db, "c").await;
         settle().await;
-        go_back(&world.disk, before);
+        world.disk.turn_into(&before);
         let store = world.tab().await;
         assert_eq!(store.stats().lost_commits, 2);
         assert!(store.stats().witness);
@@ -162,11 +154,11 @@ fn a_store_that_went_another_way_is_told() {
     run(async |world| {
         watch(&world);
         let db = world.main().await;
-        let before = records(&world.disk);
+        let before = world.disk.copied();
         put(&db, "a").await;
         settle().await;
         let known = world.witness.take();
-        go_back(&world.disk, before);
+        world.disk.turn_into(&before);
         let other = world.main().await;
         put(&other, "another").await;
         world.witness.replace(known);
@@ -185,7 +177,7 @@ fn a_store_that_was_destroyed_may_be_made_anew() {
         assert!(!old.is_empty());
         // Its last words come late, after everything was struck out.
         let late = world.witness.replace(Some(marks)).expect("a witness");
-        go_back(&world.disk, Batch::default());
+        wipe(&world.disk);
         world.witness.borrow_mut().as_mut().expect("a witness").extend(late);
         let db = world.main().await;
         assert_eq!(db.ok(say::count()).await, json!(0));
@@ -199,8 +191,9 @@ fn a_log_that_lost_its_last_record_is_told_without_any_witness() {
         put(&db, "a").await;
         put(&db, "b").await;
         let head = db.0.version().0;
-        let log = names(&world.disk, Space::Log);
-        lose(&world.disk, Space::Log, log.last().expect("a record"));
+        db.0.store().witness_now().await;
+        let (number, _) = world.disk.log(0, usize::MAX).pop().expect("a record");
+        world.disk.damage_log(number, None);
         assert_eq!(refusal(&world).await.code(), ErrorCode::StorageCorrupt);
         is_sound(&world, head, &["a"]).await;
     });
@@ -208,15 +201,17 @@ fn a_log_that_lost_its_last_record_is_told_without_any_witness() {
 
 #[test]
 fn a_repair_keeps_the_log_up_to_the_first_damaged_record() {
-    for damage in [flip, lose] {
-        run(async |world| {
+    for is_lost in [false, true] {
+        run(async move |world| {
             let db = world.main().await;
             for id in ["a", "b", "c", "d"] {
                 put(&db, id).await;
             }
             let head = db.0.version().0;
-            let log = names(&world.disk, Space::Log);
-            damage(&world.disk, Space::Log, &log[log.len() - 2]);
+            let mut log = world.disk.log(0, usize::MAX);
+            let (number, mut bytes) = log.remove(log.len() - 2);
+            bytes[30] ^= 4;
+            world.disk.damage_log(number, (!is_lost).then_some(bytes));
             let error = refusal(&world).await;
             assert_eq!(error.code(), ErrorCode::StorageCorrupt, "{error}");
             assert!(error.message().contains("record="), "it names the record: {error}");
@@ -251,8 +246,8 @@ fn without_any_manifest_a_repair_begins_anew_above_what_was() {
         db.0.store().maintain().await.expect("a checkpoint");
         put(&db, "b").await;
         let head = db.0.version().0;
-        for name in names(&world.disk, Space::Meta).iter().filter(|name| !name.starts_with("closed/")) {
-            lose(&world.disk, Space::Meta, name);
+        for name in names(&world.disk, Space::Meta) {
+            lose(&world.disk, Space::Meta, &name);
         }
         assert_eq!(refusal(&world).await.code(), ErrorCode::StorageCorrupt);
         is_sound(&world, head, &[]).await;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use offshoot::storage::{Batch, ListRange, MemoryDisk, Space};
+use offshoot::storage::{Batch, ListRange, MemoryDisk, Outcome, Space};
 use serde_json::{Value, json};
 
 use crate::support::{Db, World, open_in, run, say};
@@ -34,7 +34,29 @@ fn records(disk: &MemoryDisk) -> Vec<(u8, String, Vec<u8>)> {
     let everything = ListRange { from: None, before: None, limit: usize::MAX };
     let listed =
         |space: Space| disk.list(space, &everything).into_iter().map(move |(name, bytes)| (space as u8, name, bytes));
-    Space::ALL.into_iter().flat_map(listed).collect()
+    let log = disk.log(0, usize::MAX).into_iter();
+    let log = log.map(|(number, bytes)| (Space::Log as u8, number.to_string(), bytes));
+    Space::ALL.into_iter().flat_map(listed).chain(log).collect()
+}
+
+/// Puts the fixture's records on a disk, those of the log under their numbers.
+fn restore(disk: &MemoryDisk) {
+    let mut last = 0;
+    for (space, name, bytes) in fixture() {
+        let space = Space::ALL[space as usize];
+        if space != Space::Log {
+            disk.write(Batch { put: vec![(space, name, bytes)], ..Batch::default() });
+            continue;
+        }
+        let number: u64 = name.parse().expect("a number");
+        if last == 0 {
+            let before = vec![Vec::new(); number as usize - 1];
+            disk.write(Batch { append: before, ..Batch::default() });
+            disk.write(Batch { trim: number - 1, ..Batch::default() });
+        }
+        last = number;
+        assert_eq!(disk.write(Batch { append: vec![bytes], ..Batch::default() }), Outcome::Written(number));
+    }
 }
 
 fn fixture() -> Vec<(u8, String, Vec<u8>)> {
@@ -46,8 +68,7 @@ fn fixture() -> Vec<(u8, String, Vec<u8>)> {
 #[test]
 fn a_store_of_format_1_opens_and_holds_what_it_held() {
     run(async |world| {
-        let put = fixture().into_iter().map(|(space, name, bytes)| (Space::ALL[space as usize], name, bytes)).collect();
-        world.disk.write(Batch { put, ..Batch::default() });
+        restore(&world.disk);
         let store = world.tab().await;
         let (main, draft) = (open_in(&store, "main").await, open_in(&store, "draft").await);
         let n = async |db: &Db, id: &str| db.ok(say::get(id)).await[0]["n"].clone();

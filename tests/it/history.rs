@@ -103,7 +103,7 @@ fn raise_floor(world: &World, floor: u64) {
     let mut batch = Batch { delete: vec![(Space::Meta, name)], ..Batch::default() };
     let (space, name) = manifest.place();
     batch.put.push((space, name, manifest.encode()));
-    assert!(world.disk.write(batch));
+    assert!(world.disk.write(batch).is_written());
 }
 
 /// SEMANTICS R6: what history holds no more is an error that names the oldest point, never a wrong answer.

@@ -204,11 +204,11 @@ fn a_store_of_a_newer_format_is_left_untouched() {
         world.main().await.ok(say::insert(&[("a", json!({}))])).await;
         let everything = || {
             let range = ListRange { limit: usize::MAX, ..ListRange::default() };
-            Space::ALL.map(|space| world.disk.list(space, &range))
+            (Space::ALL.map(|space| world.disk.list(space, &range)), world.disk.log(0, usize::MAX))
         };
         let (name, mut bytes) = world.disk.list(Space::Meta, &ListRange { limit: 9, ..Manifest::listing() }).remove(0);
         bytes[2] += 1;
-        assert!(world.disk.write(Batch { put: vec![(Space::Meta, name, bytes)], ..Batch::default() }));
+        assert!(world.disk.write(Batch { put: vec![(Space::Meta, name, bytes)], ..Batch::default() }).is_written());
         let before = everything();
         let error = world.try_tab(OpenOptions::default()).await.err().expect("it is newer");
         assert_eq!(error.code(), ErrorCode::FormatTooNew);

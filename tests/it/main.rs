@@ -10,6 +10,7 @@ mod fixture;
 mod history;
 mod input;
 mod large;
+mod log;
 mod maintenance;
 mod pages;
 mod reads;

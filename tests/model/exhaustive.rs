@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use offshoot::engine::Store;
-use offshoot::storage::{Batch, ListRange, Space};
+
 use serde_json::json;
 
 use crate::model::Model;
@@ -48,13 +48,8 @@ fn moves(model: &Model) -> Vec<Move> {
 
 /// The same world with a disk of its own, equal to this one as it is now.
 fn fork(world: &World) -> World {
-    let mut all = Batch::default();
-    for space in Space::ALL {
-        let range = ListRange { limit: usize::MAX, ..ListRange::default() };
-        all.put.extend(world.disk.list(space, &range).into_iter().map(|(name, bytes)| (space, name, bytes)));
-    }
     let fork = world.elsewhere();
-    assert!(fork.disk.write(all), "a batch without guards is written");
+    fork.disk.turn_into(&world.disk);
     fork
 }
 

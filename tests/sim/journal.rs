@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use offshoot::lsm::{Change, Commit, Manifest, Record};
+use offshoot::lsm::{Change, Commit, Head, Joined, Judged, Manifest, join};
 use offshoot::storage::{Batch, Space};
 use offshoot::types::row::{split_name, split_row, split_suffix};
-use offshoot::types::{Bytes, Kind, LayerId, Version, key};
+use offshoot::types::{Bytes, Kind, LayerId, Lsn, Version, key};
 
 use crate::call::{Content, IDS, Id, Shelf};
 use crate::executor::Owner;
-
-/// The bytes before a part's piece of the record.
-const HEADER_BYTES: usize = 19;
 
 /// One commit on the disk.
 #[derive(Clone)]
@@ -44,6 +41,8 @@ pub struct Journal {
     /// Below it, history was dropped.
     pub floor: u64,
     manifest: Option<Manifest>,
+    /// The last record that counts.
+    head: Option<Head>,
 }
 
 /// What a batch that took effect did.
@@ -51,6 +50,8 @@ pub struct Journal {
 pub struct Effect {
     pub commits: usize,
     pub parts: usize,
+    /// Somebody else's record came first.
+    pub is_void: bool,
     pub is_big: bool,
     pub checkpoint: bool,
     pub compaction: bool,
@@ -60,23 +61,13 @@ pub struct Effect {
 impl Journal {
     pub fn take_in(&mut self, tab: Owner, batch: &Batch) -> Effect {
         let mut effect = Effect::default();
-        let mut body = Vec::new();
         for (space, name, bytes) in &batch.put {
-            match space {
-                Space::Log => {
-                    effect.parts += 1;
-                    body.extend_from_slice(&bytes[HEADER_BYTES..]);
-                }
-                Space::Meta if name.starts_with("manifest/") => {
-                    let manifest = Manifest::decode(bytes).expect("a manifest can be read");
-                    self.install(manifest, &mut effect);
-                }
-                _ => {}
+            if *space == Space::Meta && name.starts_with("manifest/") {
+                self.install(Manifest::decode(bytes).expect("a manifest can be read"), &mut effect);
             }
         }
-        if !body.is_empty() {
-            effect.commits = self.append(tab, &body);
-            effect.is_big = batch.delete.iter().any(|(space, _)| *space == Space::Jobs);
+        if !batch.append.is_empty() {
+            self.append(tab, batch, &mut effect);
         }
         effect
     }
@@ -92,18 +83,30 @@ impl Journal {
         self.manifest = Some(manifest);
     }
 
-    /// Notes a record's commits, and says how many they are.
-    fn append(&mut self, tab: Owner, body: &[u8]) -> usize {
-        let record = Record::decode(body).expect("a record can be read");
-        let count = record.commits.len();
+    /// Notes the commits of a record that counts.
+    fn append(&mut self, tab: Owner, batch: &Batch, effect: &mut Effect) {
+        let parts: Vec<_> = (0..).zip(batch.append.iter().cloned()).collect();
+        let Joined { record, hash, .. } = join(&parts, true).expect("a record can be read").expect("all of its parts");
+        let head = self.head.unwrap_or(Head { lsn: Lsn(0), hash: 0, number: 0 });
+        match record.judge(head) {
+            Judged::Next => {}
+            Judged::Void => {
+                effect.is_void = true;
+                return;
+            }
+            Judged::Broken => panic!("a record is chained to one that is not there. first={}", record.first),
+        }
+        self.head = Some(Head { lsn: record.last(), hash, number: 0 });
+        effect.parts = parts.len();
+        effect.is_big = batch.delete.iter().any(|(space, _)| *space == Space::Jobs);
         for (commit, lsn) in record.commits.into_iter().zip(record.first..) {
-            let id = commit.id;
-            let replaced = self.commits.insert(lsn, Logged { tab, commit });
-            if replaced.is_some_and(|other| other.commit.id != id) {
-                self.rewritten.push(lsn);
+            effect.commits += 1;
+            match self.commits.get_mut(&lsn) {
+                None => drop(self.commits.insert(lsn, Logged { tab, commit })),
+                Some(other) if other.commit.id == commit.id => other.commit.changes.extend(commit.changes),
+                Some(_) => self.rewritten.push(lsn),
             }
         }
-        count
     }
 }
 
@@ -113,13 +116,13 @@ impl Logged {
         self.commit.run.is_some()
     }
 
-    /// Whether it changed nothing but the store's own settings.
-    pub fn is_setting(&self) -> bool {
+    /// Whether it changed nothing but the store's own settings, or nothing at all, as what closes history does.
+    pub fn is_housekeeping(&self) -> bool {
         let is_setting = |Change(row, _): &Change| {
             let (layer, suffix) = split_row(row);
             layer == LayerId::CATALOG && split_suffix(suffix).is_some_and(|(name, ..)| name == "settings")
         };
-        !self.commit.changes.is_empty() && self.commit.changes.iter().all(is_setting)
+        self.commit.run.is_none() && self.commit.changes.iter().all(is_setting)
     }
 
     pub fn catalog_changes(&self) -> Vec<CatalogChange> {

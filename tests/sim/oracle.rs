@@ -73,7 +73,7 @@ impl Oracle<'_> {
             .map(|(index, _)| index)
             .collect();
         match told[..] {
-            [] if logged.is_setting() => Ok(self.states[lsn as usize - 1].clone()),
+            [] if logged.is_housekeeping() => Ok(self.states[lsn as usize - 1].clone()),
             [] => self.attribute(lsn, logged),
             [index] => {
                 let event = &self.history.events[index];

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 use offshoot::error::{Error, ErrorCode, Result};
-use offshoot::storage::{Batch, ListRange, Listed, LocalFuture, MemoryDisk, Space, Storage};
+use offshoot::storage::{Batch, ListRange, Listed, LocalFuture, Logged, MemoryDisk, Outcome, Space, Storage};
 
 use crate::executor::{Executor, Owner, WORLD};
 use crate::journal::{Effect, Journal};
@@ -94,20 +94,21 @@ impl SimulatedDisk {
         *self.random.pick(&[Fate::FailsBefore, Fate::FailsAfter, Fate::FailsThenTakesEffect])
     }
 
-    fn take_effect(&self, tab: Owner, batch: Batch) -> bool {
-        let is_commit = batch.put.iter().any(|(space, ..)| *space == Space::Log);
-        let holds = self.records.write(batch.clone());
+    fn take_effect(&self, tab: Owner, batch: Batch) -> Outcome {
+        let outcome = self.records.write(batch.clone());
         let now = self.executor.now();
-        if !holds {
-            self.report.count(if is_commit { "collisions" } else { "refused batches" });
-            self.trace.say(now, format_args!("tab {tab}: a batch is refused, commit={is_commit}"));
-            return false;
+        if outcome == Outcome::Refused {
+            self.report.count("refused batches");
+            self.trace.say(now, format_args!("tab {tab}: a batch is refused"));
+            return outcome;
         }
         let effect = self.journal.borrow_mut().take_in(tab, &batch);
         let names: Vec<&str> = batch.put.iter().take(4).map(|(_, name, _)| &name[..]).collect();
-        self.trace.say(now, format_args!("tab {tab}: written, commits={}, records={names:?}", effect.commits));
+        let Effect { commits, is_void, .. } = effect;
+        self.trace
+            .say(now, format_args!("tab {tab}: {outcome:?}, commits={commits}, void={is_void}, records={names:?}"));
         self.count(&effect);
-        true
+        outcome
     }
 
     fn count(&self, effect: &Effect) {
@@ -117,6 +118,7 @@ impl SimulatedDisk {
         let met = [
             (effect.commits > 1, "groups"),
             (effect.parts > 1, "split records"),
+            (effect.is_void, "collisions"),
             (effect.is_big, "big commits"),
             (effect.checkpoint, "checkpoints"),
             (effect.compaction, "compactions"),
@@ -131,7 +133,7 @@ impl SimulatedDisk {
         tab: Owner,
         alive: Rc<Cell<bool>>,
         batch: Batch,
-        answer: oneshot::Sender<Result<bool>>,
+        answer: oneshot::Sender<Result<Outcome>>,
     ) {
         let fate = self.fate();
         self.wait().await;
@@ -201,7 +203,17 @@ impl Storage for SimulatedStorage {
         })
     }
 
-    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<bool>> {
+    fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.disk.wait().await;
+            let logged = self.disk.records.log(after, limit);
+            self.disk.wait().await;
+            if self.disk.read_fails() { Err(unavailable("to read the log")) } else { Ok(logged) }
+        })
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
         Box::pin(async move {
             self.check_open()?;
             let (sender, receiver) = oneshot::channel();

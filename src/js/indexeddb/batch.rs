@@ -1,104 +1,147 @@
 //! An atomic, guarded write as one IndexedDB transaction.
 
-use indexed_db_futures::future::VoidRequest;
+use indexed_db_futures::KeyRange;
+use indexed_db_futures::future::{BasicRequest, VoidRequest};
 use indexed_db_futures::internals::SystemRepr;
-use indexed_db_futures::object_store::ObjectStore;
 use indexed_db_futures::prelude::*;
-use indexed_db_futures::transaction::{TransactionDurability, TransactionMode, TransactionOptions};
+use indexed_db_futures::transaction::{Transaction, TransactionDurability, TransactionMode, TransactionOptions};
 use indexed_db_futures::typed_array::Uint8ArraySlice;
+use wasm_bindgen::JsValue;
 
 use super::connection::Connection;
 use super::deadline::{self, Deadline};
 use super::early;
 use super::failure::Failure;
-use crate::storage::{Batch, Durability, Place, Space};
+use crate::storage::{Batch, Durability, Outcome, Place, Space};
 
-/// False: a guard did not hold, and nothing is written. The promise of `true` rests on the `complete` event alone.
-pub async fn write(connection: &Connection, batch: &Batch) -> Result<bool, Failure> {
+/// The promise of `Written` rests on the `complete` event alone.
+pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Failure> {
     let commits_early = early::is_safe(connection).await;
-    let spaces = spaces(batch);
     let mut options = TransactionOptions::new();
     // Always named: browsers differ in their default, and have changed it.
     options.set_durability(match batch.durability {
         Durability::Relaxed => TransactionDurability::Relaxed,
         Durability::Strict => TransactionDurability::Strict,
     });
-    let names: Vec<&str> = spaces.iter().map(|space| space.as_str()).collect();
     let transaction = connection
         .database()
-        .transaction(names)
+        .transaction(stores(batch))
         .with_mode(TransactionMode::Readwrite)
         .with_options(options)
         .build()
         .map_err(Failure::not_begun)?;
-    let deadline = Deadline::of(transaction.as_sys());
-    let mut stores = Vec::with_capacity(spaces.len());
-    for space in spaces {
-        stores.push((space, transaction.object_store(space.as_str())?));
+    // What asks nothing first is told to commit before anything can hold it up.
+    let is_held = !commits_early || batch.last.is_some() || asked(batch).next().is_some();
+    let deadline = is_held.then(|| Deadline::of(transaction.as_sys()));
+    if !holds(&transaction, batch).await? {
+        transaction.abort().await?;
+        return Ok(Outcome::Refused);
     }
-    let store = |space: Space| {
-        let found = stores.iter().find(|(other, _)| *other == space);
-        &found.expect("BUG: every space of the batch is in the transaction").1
-    };
-    for (space, name) in &batch.present {
-        if store(*space).count().with_query::<String, _>(name.clone()).primitive()?.await? == 0 {
-            transaction.abort().await?;
-            return Ok(false);
-        }
-    }
-    let last = send(batch, store)?;
-    if let (false, Some(last)) = (commits_early, last) {
+    let Sent { last, mut appended } = send(&transaction, batch)?;
+    let mut number = None;
+    if !commits_early {
         // Answers come in the order of the requests. What failed has aborted the transaction, which tells the reason;
         // all behind it fail too, and the library's listener can hear of one failure only.
         transaction.as_sys().set_onerror(None);
-        let _ = last.await;
+        match (appended.take(), last) {
+            (Some(appended), _) => number = appended.await.ok(),
+            (None, Some(last)) => drop(last.await),
+            (None, None) => {}
+        }
     }
     let system = transaction.as_sys().clone();
     // Once `commit()` was called nobody can abort any more. The host goes on by itself, and nobody waits for ever.
     let Some(committed) = deadline::within(deadline::WAIT, transaction.commit()).await else {
         return Err(Failure::late("the write may still be done; waiting for it"));
     };
-    match committed {
-        Ok(()) => Ok(true),
-        Err(error) => {
-            let failure = Failure::of_commit(error, system.error(), deadline.is_over());
-            if failure.is_taken() { Ok(false) } else { Err(failure) }
-        }
+    let is_over = || deadline.as_ref().is_some_and(Deadline::is_over);
+    if let Err(error) = committed {
+        let failure = Failure::of_commit(error, system.error(), is_over());
+        return if failure.is_taken() { Ok(Outcome::Refused) } else { Err(failure) };
     }
+    let number = match (number, appended) {
+        (None, Some(appended)) => appended.await?,
+        (number, _) => number.unwrap_or_default(),
+    };
+    Ok(Outcome::Written(number as u64))
 }
 
-fn spaces(batch: &Batch) -> Vec<Space> {
+/// The names of the object stores that a batch needs.
+fn stores(batch: &Batch) -> Vec<&'static str> {
     let names_it = |wanted: Space| {
         let mut guarded = batch.delete.iter().chain(&batch.absent).chain(&batch.present);
         batch.put.iter().any(|(space, _, _)| *space == wanted) || guarded.any(|(space, _)| *space == wanted)
     };
-    let spaces: Vec<Space> = Space::ALL.into_iter().filter(|space| names_it(*space)).collect();
+    let has_log = batch.last.is_some() || !batch.append.is_empty() || batch.trim > 0;
+    let is_needed = |space: &Space| names_it(*space) || has_log && *space == Space::Log;
+    let stores: Vec<_> = Space::ALL.into_iter().filter(is_needed).map(Space::as_str).collect();
     // A transaction has at least one store; an empty batch asks only whether the host still answers.
-    if spaces.is_empty() { vec![Space::Meta] } else { spaces }
+    if stores.is_empty() { vec![Space::Meta.as_str()] } else { stores }
 }
 
-/// Sends all requests without waiting for any: what fails aborts the transaction. An absent name is checked by an
-/// `add`, which collides; that costs less than reading first, and nothing can come between. The answer is the last
-/// request.
-fn send<'a>(batch: &Batch, store: impl Fn(Space) -> &'a ObjectStore<'a>) -> Result<Option<VoidRequest>, Failure> {
-    let mut last = None;
-    let bytes_of = |place: &Place| batch.put.iter().find(|(space, name, _)| (*space, name) == (place.0, &place.1));
-    for place in &batch.absent {
-        let (space, name) = place;
-        let put = bytes_of(place);
-        let bytes = Uint8ArraySlice::new(put.map_or(&[], |(_, _, bytes)| &bytes[..]));
-        last = Some(store(*space).add(bytes).with_key(name.as_str()).without_key_type().primitive()?);
-        if put.is_none() {
-            last = Some(store(*space).delete(name.as_str()).primitive()?);
-        }
+/// Whether a name that must be absent is put: then an `add` collides where it is there, and nothing need be asked.
+fn is_added(batch: &Batch, space: Space, name: &str) -> bool {
+    let is_put = batch.put.iter().any(|(other, put, _)| *other == space && put == name);
+    is_put && batch.absent.iter().any(|(other, absent)| *other == space && absent == name)
+}
+
+/// The places that must be asked for, each with the number of records that must be there.
+fn asked(batch: &Batch) -> impl Iterator<Item = (&Place, u32)> {
+    let absent = batch.absent.iter().filter(|(space, name)| !is_added(batch, *space, name));
+    absent.map(|place| (place, 0)).chain(batch.present.iter().map(|place| (place, 1)))
+}
+
+/// Asks all guards at once. What has none is not held up: a commit sends everything that it has in one go.
+async fn holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<bool, Failure> {
+    let mut counts = Vec::new();
+    for ((space, name), count) in asked(batch) {
+        let store = transaction.object_store(space.as_str())?;
+        counts.push((store.count().with_query(JsValue::from(name)).primitive()?, count));
     }
+    if let Some(last) = batch.last {
+        let behind = KeyRange::LowerBound(JsValue::from(last as f64), true);
+        counts.push((
+            transaction.object_store(Space::Log.as_str())?.count().with_query::<JsValue, _>(behind).primitive()?,
+            0,
+        ));
+    }
+    let mut holds = true;
+    for (answer, count) in counts {
+        holds &= answer.await? == count;
+    }
+    Ok(holds)
+}
+
+/// What was sent, and is not answered yet.
+struct Sent {
+    last: Option<VoidRequest>,
+    /// What gives the last record of the log its number; then it is the last of all.
+    appended: Option<BasicRequest<f64>>,
+}
+
+/// Sends all requests without waiting for any: what fails aborts the transaction.
+fn send(transaction: &Transaction<'_>, batch: &Batch) -> Result<Sent, Failure> {
+    let mut sent = Sent { last: None, appended: None };
     for (space, name) in &batch.delete {
-        last = Some(store(*space).delete(name.as_str()).primitive()?);
+        let store = transaction.object_store(space.as_str())?;
+        sent.last = Some(store.delete(name.as_str()).primitive()?);
     }
-    let is_added = |space: Space, name: &String| batch.absent.iter().any(|(s, n)| (*s, n) == (space, name));
-    for (space, name, bytes) in batch.put.iter().filter(|(space, name, _)| !is_added(*space, name)) {
+    for (space, name, bytes) in &batch.put {
+        let store = transaction.object_store(space.as_str())?;
         let bytes = Uint8ArraySlice::new(bytes);
-        last = Some(store(*space).put(bytes).with_key(name.as_str()).without_key_type().primitive()?);
+        sent.last = Some(if is_added(batch, *space, name) {
+            store.add(bytes).with_key(name.as_str()).without_key_type().primitive()?
+        } else {
+            store.put(bytes).with_key(name.as_str()).without_key_type().primitive()?
+        });
     }
-    Ok(last)
+    if batch.trim > 0 {
+        let store = transaction.object_store(Space::Log.as_str())?;
+        sent.last = Some(store.delete::<f64, _>(KeyRange::UpperBound(batch.trim as f64, false)).primitive()?);
+    }
+    for record in &batch.append {
+        let store = transaction.object_store(Space::Log.as_str())?;
+        sent.appended = Some(store.add(Uint8ArraySlice::new(record)).with_key_type::<f64>().primitive()?);
+    }
+    Ok(sent)
 }

@@ -110,7 +110,8 @@ async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database
                 return Err(js_sys::Error::new("the store was deleted").into());
             }
             for space in Space::ALL {
-                database.create_object_store(space.as_str()).build()?;
+                let is_numbered = space == Space::Log;
+                database.create_object_store(space.as_str()).with_auto_increment(is_numbered).build()?;
             }
             Ok(())
         })

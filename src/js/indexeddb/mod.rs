@@ -1,4 +1,5 @@
-//! Storage in IndexedDB: one database a store, one object store a space, records as bytes under their names.
+//! Storage in IndexedDB: one database a store, one object store a space, records as bytes under their names; the log in
+//! an object store whose key generator numbers it.
 //!
 //! Each rule answers a way in which IndexedDB fails: what is written is acknowledged on `complete` alone; a transaction
 //! is short, calls `commit()`, and has a deadline, because one frozen tab stops all others; a connection that died is
@@ -19,12 +20,13 @@ use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::prelude::*;
 use indexed_db_futures::transaction::Transaction;
 use indexed_db_futures::typed_array::Uint8Array;
+use wasm_bindgen::JsValue;
 
 use connection::{Connection, Purpose};
 use failure::Failure;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::storage::{Batch, ListRange, Listed, LocalFuture, Space, Storage};
+use crate::storage::{Batch, ListRange, Listed, LocalFuture, Logged, Outcome, Space, Storage};
 
 pub use connection::delete;
 
@@ -69,6 +71,28 @@ impl IndexedDb {
         Ok(connection)
     }
 
+    /// Reads page after page of what `query` asks for.
+    async fn pages(&self, space: Space, mut query: KeyRange<JsValue>, limit: usize) -> Result<Vec<(JsValue, Vec<u8>)>> {
+        let mut found: Vec<(JsValue, Vec<u8>)> = Vec::new();
+        // IndexedDB takes a limit of 0 for none.
+        while found.len() < limit {
+            let wanted = (limit - found.len()).min(LIST_LIMIT);
+            let page = self.reading(async |connection: &Connection| read_page(connection, space, &query, wanted).await);
+            let page = page.await?;
+            let is_last = page.len() < wanted;
+            found.extend(page);
+            if is_last {
+                break;
+            }
+            let last = found.last().expect("BUG: a full page has a last record").0.clone();
+            query = match query {
+                KeyRange::Bound(_, _, before, is_open) => KeyRange::Bound(last, true, before, is_open),
+                _ => KeyRange::LowerBound(last, true),
+            };
+        }
+        Ok(found)
+    }
+
     /// Reads, once more on a new connection if the first one was dead: reading twice does no harm.
     async fn reading<T>(&self, read: impl AsyncFn(&Connection) -> std::result::Result<T, Failure>) -> Result<T> {
         let mut again = true;
@@ -108,26 +132,24 @@ async fn read_records(
     .await
 }
 
-async fn list_records(
+/// A page of an object store: keys with their records. Keys are the host's values here, so that one code reads both
+/// names and numbers.
+async fn read_page(
     connection: &Connection,
     space: Space,
-    range: &ListRange,
-) -> std::result::Result<Listed, Failure> {
-    let from = range.from.clone().unwrap_or_default();
-    let query = match &range.before {
-        Some(before) if *before <= from => return Ok(Listed::new()),
-        Some(before) => KeyRange::Bound(from, false, before.clone(), true),
-        None => KeyRange::LowerBound(from, false),
-    };
+    query: &KeyRange<JsValue>,
+    limit: usize,
+) -> std::result::Result<Vec<(JsValue, Vec<u8>)>, Failure> {
     let transaction = connection.database().transaction(space.as_str()).build()?;
     let store = transaction.object_store(space.as_str())?;
-    let limit = range.limit as u32;
-    let names = store.get_all_keys::<String>().with_query::<String, _>(query.clone()).with_limit(limit).primitive()?;
-    let values = store.get_all::<Uint8Array>().with_query::<String, _>(query).with_limit(limit).primitive()?;
+    let limit = limit as u32;
+    let keys = store.get_all_keys::<JsValue>().with_query::<JsValue, _>(query.clone());
+    let keys = keys.with_limit(limit).primitive()?;
+    let values = store.get_all::<Uint8Array>().with_query::<JsValue, _>(query.clone()).with_limit(limit).primitive()?;
     finish(&transaction, async {
-        let names: Vec<String> = names.await?.collect::<std::result::Result<_, _>>()?;
+        let keys: Vec<JsValue> = keys.await?.collect::<std::result::Result<_, _>>()?;
         let values: Vec<Uint8Array> = values.await?.collect::<std::result::Result<_, _>>()?;
-        Ok(names.into_iter().zip(values.into_iter().map(Vec::from)).collect())
+        Ok(keys.into_iter().zip(values.into_iter().map(Vec::from)).collect())
     })
     .await
 }
@@ -153,33 +175,31 @@ impl Storage for IndexedDb {
 
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
         Box::pin(async move {
-            let mut listed = Listed::new();
-            let mut rest = range;
-            // IndexedDB takes a limit of 0 for none.
-            while rest.limit > 0 {
-                let page = ListRange { limit: rest.limit.min(LIST_LIMIT), ..rest.clone() };
-                let found =
-                    self.reading(async |connection: &Connection| list_records(connection, space, &page).await).await?;
-                let is_last = found.len() < page.limit;
-                rest.limit -= found.len();
-                // The least name above the last one.
-                rest.from = found.last().map(|(name, _)| format!("{name}\0"));
-                listed.extend(found);
-                if is_last {
-                    break;
-                }
-            }
-            Ok(listed)
+            let from = JsValue::from(range.from.clone().unwrap_or_default());
+            let query = match range.before {
+                Some(before) if range.from.is_some_and(|from| before <= from) => return Ok(Listed::new()),
+                Some(before) => KeyRange::Bound(from, false, before.into(), true),
+                None => KeyRange::LowerBound(from, false),
+            };
+            let found = self.pages(space, query, range.limit).await?;
+            Ok(found.into_iter().filter_map(|(name, bytes)| Some((name.as_string()?, bytes))).collect())
         })
     }
 
-    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<bool>> {
+    fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
+        Box::pin(async move {
+            let found = self.pages(Space::Log, KeyRange::LowerBound((after as f64).into(), true), limit).await?;
+            Ok(found.into_iter().filter_map(|(number, bytes)| Some((number.as_f64()? as u64, bytes))).collect())
+        })
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
         Box::pin(async move {
             let mut again = true;
             loop {
                 let connection = self.connection().await?;
                 match batch::write(&connection, &batch).await {
-                    Ok(written) => return Ok(written),
+                    Ok(outcome) => return Ok(outcome),
                     // The transaction never began, so nothing can have been written.
                     Err(failure) if failure.is_not_begun() && again => {
                         connection.bury();

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use offshoot::error::Result;
-use offshoot::storage::{Batch, ListRange, Listed, LocalFuture, MemoryDisk, MemoryStorage, Space, Storage};
+use offshoot::storage::{
+    Batch, ListRange, Listed, LocalFuture, Logged, MemoryDisk, MemoryStorage, Outcome, Space, Storage,
+};
 
 use super::pause;
 
@@ -70,13 +72,24 @@ impl Storage for Watched {
         })
     }
 
-    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<bool>> {
+    fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
         Box::pin(async move {
-            let bytes: usize = batch.put.iter().map(|(_, name, bytes)| name.len() + bytes.len()).sum();
+            self.count(|figures| figures.reads += 1);
+            self.delay().await;
+            let found = self.inner.log(after, limit).await;
+            self.delay().await;
+            found
+        })
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
+        Box::pin(async move {
+            let named: usize = batch.put.iter().map(|(_, name, bytes)| name.len() + bytes.len()).sum();
+            let appended: usize = batch.append.iter().map(Vec::len).sum();
             self.count(|figures| {
                 figures.batches += 1;
-                figures.records += batch.put.len();
-                figures.bytes += bytes;
+                figures.records += batch.put.len() + batch.append.len();
+                figures.bytes += named + appended;
             });
             self.delay().await;
             let written = self.inner.write(batch).await;

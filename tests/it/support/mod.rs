@@ -15,7 +15,7 @@ use offshoot::engine::op::{Answer, Op};
 use offshoot::engine::{CloneOptions, Database, Isolation, OpenOptions, Snapshot, Store, TransactionOptions, When};
 use offshoot::error::{ErrorCode, Result};
 use offshoot::platform::Platform;
-use offshoot::storage::{LocalFuture, MemoryDisk, MemoryStorage, Storage};
+use offshoot::storage::{LocalFuture, MemoryDisk, Storage};
 use offshoot::types::{DatabaseName, Lsn};
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ impl World {
     }
 
     pub async fn try_tab(&self, options: OpenOptions) -> Result<Rc<Store>> {
-        self.open(Rc::new(MemoryStorage::open(&self.disk)), options).await
+        self.open(Rc::new(disk::Watched::new(&self.disk, None)), options).await
     }
 
     pub async fn open(&self, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {

@@ -1,0 +1,103 @@
+//! Which records of the log count: a tab appends without asking, so some are of tabs that came too late.
+
+use std::rc::Rc;
+
+use offshoot::engine::Store;
+use offshoot::lsm::{Record, join};
+use offshoot::storage::{Batch, MemoryDisk, Outcome};
+use serde_json::json;
+
+use crate::support::{World, open_in, run, say};
+
+/// The last record of the log, and the hash that the next one is chained to.
+fn last(disk: &MemoryDisk) -> (Record, u64) {
+    let parts = disk.log(0, usize::MAX);
+    let joined = join(&parts[parts.len() - 1..], true).expect("it is whole").expect("it is one part");
+    (joined.record, joined.hash)
+}
+
+/// What a tab that has slept since now would append when it wakes: the last commit once more, as its own.
+fn late(disk: &MemoryDisk) -> Batch {
+    let (mut record, hash) = last(disk);
+    record.first = record.last().0 + 1;
+    record.previous = hash;
+    record.commits[0].id += 1;
+    let (body, hash) = record.encode();
+    Batch { append: offshoot::lsm::split(&body, hash), ..Batch::default() }
+}
+
+async fn put(store: &Rc<Store>, id: &str, n: u64) {
+    open_in(store, "main").await.ok(say::put(&[(id, json!({"n": n}))])).await;
+}
+
+async fn holds(store: &Rc<Store>, rows: &[(&str, u64)]) {
+    let db = open_in(store, "main").await;
+    for (id, n) in rows {
+        assert_eq!(db.ok(say::get(id)).await, json!([{"n": n}]), "{id}");
+    }
+    assert_eq!(db.ok(say::count()).await, json!(rows.len()));
+}
+
+/// A record chained to what others have overtaken is void, whether they still have it in the log or not.
+#[test]
+fn a_record_of_a_tab_that_slept_counts_for_nobody() {
+    for trims in [false, true] {
+        run(async move |world: Rc<World>| {
+            let (awake, asleep) = (world.tab().await, world.tab().await);
+            put(&awake, "a", 1).await;
+            asleep.refresh().await.expect("it is told");
+            let late = late(&world.disk);
+            put(&awake, "a", 2).await;
+            if trims {
+                awake.maintain().await.expect("a checkpoint");
+                assert_eq!(world.disk.log(0, 9), [], "all is trimmed");
+            }
+            assert!(world.disk.write(late).is_written());
+            // The other one slept as long, and finds nothing but the late record behind what it knows.
+            asleep.refresh().await.expect("it is told");
+            holds(&asleep, &[("a", 2)]).await;
+            put(&asleep, "b", 3).await;
+            put(&awake, "c", 4).await;
+            for store in [&awake, &world.tab().await] {
+                holds(store, &[("a", 2), ("b", 3), ("c", 4)]).await;
+            }
+        });
+    }
+}
+
+/// Nothing is lost with a record that did not count.
+#[test]
+fn a_void_record_that_is_damaged_is_no_damage() {
+    for is_lost in [false, true] {
+        run(async move |world: Rc<World>| {
+            let store = world.tab().await;
+            put(&store, "a", 1).await;
+            let late = late(&world.disk);
+            put(&store, "a", 2).await;
+            let Outcome::Written(number) = world.disk.write(late) else { panic!("it has no guards") };
+            put(&store, "b", 3).await;
+            world.disk.damage_log(number, (!is_lost).then(|| vec![7; 40]));
+            holds(&world.tab().await, &[("a", 2), ("b", 3)]).await;
+        });
+    }
+}
+
+/// SEMANTICS R6: what closes history is a commit that changes nothing; a tab that has not read it commits all the same.
+#[test]
+fn a_tab_that_has_not_seen_a_raised_floor_commits_above_it() {
+    run(async |world| {
+        let (one, other) = (world.tab().await, world.tab().await);
+        put(&one, "a", 1).await;
+        other.refresh().await.expect("it is told");
+        one.maintain().await.expect("a checkpoint");
+        let options = offshoot::engine::OpenOptions { retain: Some(0), ..Default::default() };
+        let strict = world.try_tab(options).await.expect("it opens");
+        strict.maintain().await.expect("a raised floor");
+        assert!(last(&world.disk).0.commits[0].changes.is_empty(), "the log tells of it");
+        put(&other, "b", 2).await;
+        for store in [&one, &other, &strict] {
+            store.refresh().await.expect("it is told");
+            holds(store, &[("a", 1), ("b", 2)]).await;
+        }
+    });
+}
