@@ -1,16 +1,13 @@
 //! Opening what is there, making what is not, and going on with what damage has left.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use super::head_mark::HeadMark;
 use super::install::Installation;
 use super::manifest::Manifest;
 use super::record::{self, Commit, Record};
 use super::store::{Lsm, State};
-use super::tail::{self, Tail};
+use super::tail::{self, Beginning, Tail};
 use super::tree::Loaded;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{Batch, Durability, ListRange, Space, Storage};
@@ -41,8 +38,8 @@ impl Lsm {
         // Between not finding a store and making it another tab can make it: then it is there the next time.
         let mut is_lost = false;
         for _ in 0..TRIES {
-            let (found, mark) = tail::read_beginning(&*storage).await?;
-            let Some(manifest) = or_restored(&*storage, opening, found).await? else {
+            let Beginning { manifest, mark, log } = tail::look(&*storage, 0).await?;
+            let Some(manifest) = or_restored(&*storage, opening, manifest).await? else {
                 if !opening.may_create && opening.repair.is_none() {
                     return Err(Error::corrupt("the store was here before, and is gone"));
                 }
@@ -51,7 +48,7 @@ impl Lsm {
             };
             is_lost = false;
             let lsm = Lsm::on(storage.clone(), State::new(manifest, opening.cache_bytes));
-            let error = match lsm.read_tail_and_roots().await? {
+            let error = match lsm.read_tail(log).await? {
                 Tail::Trimmed => continue,
                 Tail::Records { records, head, gap } => {
                     lsm.with_mut(|state| state.take_in(records, head.number));
@@ -61,11 +58,14 @@ impl Lsm {
             let error = error.or_else(|| check_mark(mark, &lsm));
             // A log that another tab trimmed between the two looks is shorter, and not damaged.
             let is_doubtful = error.is_some() || mark.is_none();
-            if is_doubtful && !lsm.is_current().await? {
+            if is_doubtful && !tail::is_present(&*storage, lsm.with(|state| state.manifest.version)).await? {
                 continue;
             }
             match error {
-                None if opening.repair.is_none_or(|used| used <= lsm.head()) => return Ok(lsm),
+                None if opening.repair.is_none_or(|used| used <= lsm.head()) => {
+                    lsm.load_roots().await;
+                    return Ok(lsm);
+                }
                 Some(error) if opening.repair.is_none() => return Err(error),
                 _ => {}
             }
@@ -79,36 +79,13 @@ impl Lsm {
         Err(Error::new(ErrorCode::StorageUnavailable, "the store changes faster than it can be opened"))
     }
 
-    /// The log's tail; beside it come the topmost blocks of the runs, without which nothing is found in them.
-    async fn read_tail_and_roots(&self) -> Result<Tail> {
+    /// Brings the topmost blocks of the runs into memory, in one go: without them nothing is found in any.
+    async fn load_roots(&self) {
         let roots: Vec<_> = self.with(|state| state.tree.runs.iter().take(ROOTS).map(|run| run.root()).collect());
-        let loaded = Loaded::default();
-        let mut tail = pin!(self.read_tail());
-        let mut roots = pin!(async {
-            if !roots.is_empty() {
-                // A block that is gone or damaged is told to whoever needs it.
-                let _ = self.load(&roots, &loaded).await;
-            }
-        });
-        let (mut read, mut are_loaded) = (None, false);
-        poll_fn(|context| {
-            if read.is_none()
-                && let Poll::Ready(tail) = tail.as_mut().poll(context)
-            {
-                read = Some(tail);
-            }
-            are_loaded = are_loaded || roots.as_mut().poll(context).is_ready();
-            if read.is_some() && are_loaded { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-        read.expect("BUG: both have ended")
-    }
-
-    /// Whether the manifest that was read is still the one.
-    async fn is_current(&self) -> Result<bool> {
-        let place = self.with(|state| state.manifest.place());
-        let (space, name) = place;
-        Ok(self.storage().read(space, &[name]).await?.iter().all(Option::is_some))
+        if !roots.is_empty() {
+            // A block that is gone or damaged is told to whoever needs it.
+            let _ = self.load(&roots, &Loaded::default()).await;
+        }
     }
 
     /// Moves what the log still holds into a run, and trims the log with what cannot be read of it. The numbers of what
@@ -198,7 +175,7 @@ async fn clear_away(
     batch: &mut Batch,
 ) -> Result<()> {
     let log = Log::read(storage).await?;
-    manifest.checkpoint = log.used(tail::read_beginning(storage).await?.1, opening).0;
+    manifest.checkpoint = log.used(tail::look(storage, 0).await?.mark, opening).0;
     manifest.hash = opening.store;
     manifest.log = log.last;
     batch.trim = log.last;

@@ -243,7 +243,8 @@ impl Lsm {
         let (id, last) = (record.commits[0].id, record.last());
         self.state.borrow_mut().unstage();
         if planted::is(Bug::TrimmedLsnReused) {
-            self.take_in_tail().await?;
+            let beginning = self.look().await?;
+            self.take_in_tail(beginning.log).await?;
         } else {
             self.refresh().await?;
         }
@@ -275,11 +276,12 @@ impl Lsm {
     pub async fn refresh(&self) -> Result<bool> {
         let before = self.head();
         for _ in 0..8 {
-            let Some(manifest) = tail::read_manifest(&*self.storage).await? else {
+            let beginning = self.look().await?;
+            let Some(manifest) = beginning.manifest? else {
                 return Err(Error::new(ErrorCode::Closed, "the store was deleted"));
             };
             self.adopt(manifest)?;
-            if self.take_in_tail().await? {
+            if self.take_in_tail(beginning.log).await? {
                 return Ok(self.head() > before);
             }
         }
@@ -315,17 +317,22 @@ impl Lsm {
         Ok(())
     }
 
+    async fn look(&self) -> Result<tail::Beginning> {
+        let read_up_to = self.with(|state| state.read_up_to);
+        tail::look(&*self.storage, read_up_to).await
+    }
+
     /// Takes in what the log has behind what this engine has read of it. False: it was trimmed past that, and there is
     /// a newer manifest.
-    async fn take_in_tail(&self) -> Result<bool> {
-        let tail::Tail::Records { records, head, gap } = self.read_tail().await? else { return Ok(false) };
+    async fn take_in_tail(&self, page: tail::Page) -> Result<bool> {
+        let tail::Tail::Records { records, head, gap } = self.read_tail(page).await? else { return Ok(false) };
         self.state.borrow_mut().take_in(records, head.number);
         gap.map_or(Ok(true), Err)
     }
 
-    pub(super) async fn read_tail(&self) -> Result<tail::Tail> {
+    pub(super) async fn read_tail(&self, page: tail::Page) -> Result<tail::Tail> {
         let (head, version) = self.with(|state| (state.log_head(), state.manifest.version));
-        tail::read(&*self.storage, head, version).await
+        tail::read(&*self.storage, page, head, version).await
     }
 
     /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be

@@ -25,21 +25,31 @@ pub enum Tail {
     Trimmed,
 }
 
-/// The manifest as far as it can be read, and the head mark if it is there and whole, as of one moment.
-pub async fn read_beginning(storage: &dyn Storage) -> Result<(Result<Option<Manifest>>, Option<HeadMark>)> {
-    let (space, name) = HeadMark::place();
-    let range = ListRange { from: Some(name.clone()), limit: 3, ..Manifest::listing() };
-    let mut listed = storage.list(space, range).await?;
-    let mark = listed.first().filter(|(found, _)| *found == name).and_then(|(_, bytes)| HeadMark::decode(bytes));
-    listed.retain(|(found, _)| *found != name);
-    Ok((listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose(), mark))
+/// What stands at the beginning of all reading: the manifest, and what the log has.
+pub struct Beginning {
+    /// As far as it can be read; `None`: there is none.
+    pub manifest: Result<Option<Manifest>>,
+    /// The head mark, if it is there and whole.
+    pub mark: Option<HeadMark>,
+    pub log: Page,
 }
 
-/// The manifest, or `None` where there is no store.
-pub async fn read_manifest(storage: &dyn Storage) -> Result<Option<Manifest>> {
-    let listed = storage.list(Space::Meta, Manifest::listing()).await?;
+/// Records of the log behind a number, as many as one page holds.
+pub struct Page {
+    after: u64,
+    parts: Vec<(u64, Vec<u8>)>,
+}
+
+/// The manifest, the head mark and the log behind `after`.
+pub async fn look(storage: &dyn Storage, after: u64) -> Result<Beginning> {
+    let (space, name) = HeadMark::place();
+    let range = ListRange { from: Some(name.clone()), limit: 3, ..Manifest::listing() };
+    let (mut listed, parts) = storage.look(space, range, after, PAGE).await?;
+    let mark = listed.first().filter(|(found, _)| *found == name).and_then(|(_, bytes)| HeadMark::decode(bytes));
+    listed.retain(|(found, _)| *found != name);
     // A swap puts the next version and deletes this one in one batch, so the greatest is the present one.
-    listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose()
+    let manifest = listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose();
+    Ok(Beginning { manifest, mark, log: Page { after, parts } })
 }
 
 /// A walk over the log from some head on.
@@ -97,16 +107,15 @@ impl Walk {
     }
 }
 
-/// The records behind `head`, under the manifest of `version`.
-pub async fn read(storage: &dyn Storage, head: Head, version: u64) -> Result<Tail> {
+/// The records behind `head`, under the manifest of `version`, beginning with a page that was read no earlier.
+pub async fn read(storage: &dyn Storage, page: Page, head: Head, version: u64) -> Result<Tail> {
     let mut walk = Walk { head, records: Vec::new(), damaged: None, has_hole: false };
+    let Page { mut after, parts: mut page } = page;
     let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
-    let mut after = head.number;
     let gap = loop {
-        let page = storage.log(after, PAGE).await?;
         let is_last_page = page.len() < PAGE;
         after = page.last().map_or(after, |(number, _)| *number);
-        parts.extend(page);
+        parts.extend(page.into_iter().filter(|(number, _)| *number > head.number));
         match walk.take(&parts, is_last_page) {
             Ok(taken) => drop(parts.drain(..taken)),
             Err(error) => break Some(error),
@@ -114,6 +123,7 @@ pub async fn read(storage: &dyn Storage, head: Head, version: u64) -> Result<Tai
         if is_last_page {
             break walk.damaged.take();
         }
+        page = storage.log(after, PAGE).await?;
     };
     // What was trimmed meanwhile is damage only under the present manifest, and a stale record could take its place.
     let is_doubtful = gap.is_some() || walk.has_hole && !planted::is(Bug::TrimmedLsnReused);
@@ -123,6 +133,9 @@ pub async fn read(storage: &dyn Storage, head: Head, version: u64) -> Result<Tai
     Ok(Tail::Records { records: walk.records, head: walk.head, gap })
 }
 
-async fn is_present(storage: &dyn Storage, version: u64) -> Result<bool> {
-    Ok(read_manifest(storage).await?.is_some_and(|manifest| manifest.version == version))
+/// Whether the manifest of `version` is still the one.
+pub async fn is_present(storage: &dyn Storage, version: u64) -> Result<bool> {
+    let listed = storage.list(Space::Meta, Manifest::listing()).await?;
+    let manifest = listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose()?;
+    Ok(manifest.is_some_and(|manifest| manifest.version == version))
 }

@@ -18,7 +18,7 @@
 //!    over batches, and no number is ever given twice, whatever was trimmed. The answer is the last number given. What
 //!    failed or was refused leaves no hole, as far as the host can help it.
 //! 10. `trim` deletes the records of the log up to a number. `log` gives those behind a number, in order, at most
-//!     `limit`.
+//!     `limit`. `look` is both lists, that of the log no older than the other.
 //!
 //! So a commit is an append, which no other tab's append can make fail; the chain of the records says whose counts. It
 //! needs no guard, and costs one request.
@@ -124,6 +124,19 @@ pub trait Storage {
     fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>>;
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>>;
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>>;
+    /// `list` and, no earlier, `log`: in one go where the host can.
+    fn look<'a>(
+        &'a self,
+        space: Space,
+        range: ListRange,
+        after: u64,
+        limit: usize,
+    ) -> LocalFuture<'a, Result<(Listed, Logged)>> {
+        Box::pin(async move {
+            let listed = self.list(space, range).await?;
+            Ok((listed, self.log(after, limit).await?))
+        })
+    }
     fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>>;
     fn close(&self) -> LocalFuture<'_, Result<()>>;
     /// Whether what is written outlives this process. Where not, nothing is written that only tells of damage.

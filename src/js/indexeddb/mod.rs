@@ -71,21 +71,23 @@ impl IndexedDb {
         Ok(connection)
     }
 
-    /// Reads page after page of what `query` asks for.
-    async fn pages(&self, space: Space, mut query: KeyRange<JsValue>, limit: usize) -> Result<Vec<(JsValue, Vec<u8>)>> {
-        let mut found: Vec<(JsValue, Vec<u8>)> = Vec::new();
+    /// Reads page after page of what is asked for.
+    async fn pages(&self, asked: Asked) -> Result<Page> {
+        let mut found = Page::new();
+        let mut rest = asked;
         // IndexedDB takes a limit of 0 for none.
-        while found.len() < limit {
-            let wanted = (limit - found.len()).min(LIST_LIMIT);
-            let page = self.reading(async |connection: &Connection| read_page(connection, space, &query, wanted).await);
-            let page = page.await?;
-            let is_last = page.len() < wanted;
+        while rest.limit > 0 {
+            let asked = [Asked { limit: rest.limit.min(LIST_LIMIT), ..rest.clone() }];
+            let page =
+                self.reading(async |connection: &Connection| read_pages(connection, &asked).await).await?.remove(0);
+            let is_last = page.len() < asked[0].limit;
+            rest.limit -= page.len();
             found.extend(page);
             if is_last {
                 break;
             }
             let last = found.last().expect("BUG: a full page has a last record").0.clone();
-            query = match query {
+            rest.query = match rest.query {
                 KeyRange::Bound(_, _, before, is_open) => KeyRange::Bound(last, true, before, is_open),
                 _ => KeyRange::LowerBound(last, true),
             };
@@ -134,22 +136,62 @@ async fn read_records(
 
 /// A page of an object store: keys with their records. Keys are the host's values here, so that one code reads both
 /// names and numbers.
-async fn read_page(
-    connection: &Connection,
+type Page = Vec<(JsValue, Vec<u8>)>;
+
+/// What is asked for: at most so many records of an object store.
+#[derive(Clone)]
+struct Asked {
     space: Space,
-    query: &KeyRange<JsValue>,
+    query: KeyRange<JsValue>,
     limit: usize,
-) -> std::result::Result<Vec<(JsValue, Vec<u8>)>, Failure> {
-    let transaction = connection.database().transaction(space.as_str()).build()?;
-    let store = transaction.object_store(space.as_str())?;
-    let limit = limit as u32;
-    let keys = store.get_all_keys::<JsValue>().with_query::<JsValue, _>(query.clone());
-    let keys = keys.with_limit(limit).primitive()?;
-    let values = store.get_all::<Uint8Array>().with_query::<JsValue, _>(query.clone()).with_limit(limit).primitive()?;
+}
+
+impl Asked {
+    /// `None`: the range is empty, which the host takes for a mistake.
+    fn list(space: Space, range: ListRange) -> Option<Asked> {
+        let ListRange { from, before, limit } = range;
+        let from = from.unwrap_or_default();
+        let query = match before {
+            Some(before) if before <= from => return None,
+            Some(before) => KeyRange::Bound(from.into(), false, before.into(), true),
+            None => KeyRange::LowerBound(from.into(), false),
+        };
+        Some(Asked { space, query, limit })
+    }
+
+    fn log(after: u64, limit: usize) -> Asked {
+        Asked { space: Space::Log, query: KeyRange::LowerBound((after as f64).into(), true), limit }
+    }
+}
+
+fn listed(page: Page) -> Listed {
+    page.into_iter().filter_map(|(name, bytes)| Some((name.as_string()?, bytes))).collect()
+}
+
+fn logged(page: Page) -> Logged {
+    page.into_iter().filter_map(|(number, bytes)| Some((number.as_f64()? as u64, bytes))).collect()
+}
+
+/// A page of each, as of one moment.
+async fn read_pages(connection: &Connection, asked: &[Asked]) -> std::result::Result<Vec<Page>, Failure> {
+    let spaces: Vec<&str> = asked.iter().map(|asked| asked.space.as_str()).collect();
+    let transaction = connection.database().transaction(spaces).build()?;
+    let mut requests = Vec::with_capacity(asked.len());
+    for Asked { space, query, limit } in asked {
+        let store = transaction.object_store(space.as_str())?;
+        let limit = *limit as u32;
+        let keys = store.get_all_keys::<JsValue>().with_query::<JsValue, _>(query.clone());
+        let values = store.get_all::<Uint8Array>().with_query::<JsValue, _>(query.clone());
+        requests.push((keys.with_limit(limit).primitive()?, values.with_limit(limit).primitive()?));
+    }
     finish(&transaction, async {
-        let keys: Vec<JsValue> = keys.await?.collect::<std::result::Result<_, _>>()?;
-        let values: Vec<Uint8Array> = values.await?.collect::<std::result::Result<_, _>>()?;
-        Ok(keys.into_iter().zip(values.into_iter().map(Vec::from)).collect())
+        let mut pages = Vec::with_capacity(requests.len());
+        for (keys, values) in requests {
+            let keys: Vec<JsValue> = keys.await?.collect::<std::result::Result<_, _>>()?;
+            let values: Vec<Uint8Array> = values.await?.collect::<std::result::Result<_, _>>()?;
+            pages.push(keys.into_iter().zip(values.into_iter().map(Vec::from)).collect());
+        }
+        Ok(pages)
     })
     .await
 }
@@ -175,21 +217,30 @@ impl Storage for IndexedDb {
 
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
         Box::pin(async move {
-            let from = JsValue::from(range.from.clone().unwrap_or_default());
-            let query = match range.before {
-                Some(before) if range.from.is_some_and(|from| before <= from) => return Ok(Listed::new()),
-                Some(before) => KeyRange::Bound(from, false, before.into(), true),
-                None => KeyRange::LowerBound(from, false),
-            };
-            let found = self.pages(space, query, range.limit).await?;
-            Ok(found.into_iter().filter_map(|(name, bytes)| Some((name.as_string()?, bytes))).collect())
+            let Some(asked) = Asked::list(space, range) else { return Ok(Listed::new()) };
+            self.pages(asked).await.map(listed)
         })
     }
 
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
+        Box::pin(async move { self.pages(Asked::log(after, limit)).await.map(logged) })
+    }
+
+    fn look<'a>(
+        &'a self,
+        space: Space,
+        range: ListRange,
+        after: u64,
+        limit: usize,
+    ) -> LocalFuture<'a, Result<(Listed, Logged)>> {
         Box::pin(async move {
-            let found = self.pages(Space::Log, KeyRange::LowerBound((after as f64).into(), true), limit).await?;
-            Ok(found.into_iter().filter_map(|(number, bytes)| Some((number.as_f64()? as u64, bytes))).collect())
+            let list = Asked::list(space, range).expect("BUG: a look is at some range");
+            let asked = [list, Asked::log(after, limit)];
+            assert!(asked.iter().all(|asked| (1..=LIST_LIMIT).contains(&asked.limit)), "BUG: a look is at one page");
+            let pages = self.reading(async |connection: &Connection| read_pages(connection, &asked).await).await?;
+            let mut pages = pages.into_iter();
+            let (list, log) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
+            Ok((listed(list), logged(log)))
         })
     }
 
