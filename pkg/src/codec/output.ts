@@ -5,6 +5,8 @@
 import { isWellFormed } from "./text.js";
 
 const FIRST_SIZE = 4096;
+/** A kept buffer is no larger than this. */
+const KEPT_BYTES = 1024 * 1024;
 /** Up to here a loop over the letters is faster than a call into TextEncoder. */
 const SHORT_TEXT = 48;
 const encoder = new TextEncoder();
@@ -26,8 +28,18 @@ export class Output {
   #grow(count: number): void {
     const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.position + count));
     larger.set(this.bytes.subarray(0, this.position));
-    this.bytes = larger;
-    this.#view = new DataView(larger.buffer);
+    this.#use(larger);
+  }
+
+  #use(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+
+  /** Begins anew, and keeps the buffer unless it is large. */
+  protected clear(): void {
+    this.position = 0;
+    if (this.bytes.length > KEPT_BYTES) this.#use(new Uint8Array(FIRST_SIZE));
   }
 
   nil(): void {

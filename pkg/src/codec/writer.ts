@@ -10,8 +10,6 @@ import { dateMilliseconds, describeKind, isBytes, isDetached, isPlainPrototype }
 import { MAX_BYTES, MAX_DEPTH } from "./limits.js";
 import { type Step, pathText } from "./path.js";
 
-/** A kept buffer is no larger than this. */
-const KEPT_BYTES = 1024 * 1024;
 export const BIGINT_TYPE = 1;
 
 export class Writer extends Output {
@@ -23,7 +21,7 @@ export class Writer extends Output {
   #root: unknown;
 
   restart(): void {
-    this.position = 0;
+    this.clear();
     this.#outer = 0;
     this.#root = undefined;
   }
@@ -216,7 +214,8 @@ export function encodeWith<R>(write: (writer: Writer) => void, use: (bytes: Uint
     return use(writer.written());
   } finally {
     writer.restart();
-    if (writer.bytes.length <= KEPT_BYTES) spare = writer;
+    // Kept whatever it wrote: engines throw their fast code away when the last object that it was made for is gone.
+    spare = writer;
   }
 }
 
