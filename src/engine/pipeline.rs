@@ -17,7 +17,7 @@ use crate::lsm::{
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, LocalFuture};
 use crate::types::row::{push_lsn, row};
-use crate::types::{Bytes, LayerId, Lsn, Suffix, Version, limits};
+use crate::types::{LayerId, Lsn, Suffix, Version, limits};
 
 /// Commits that one record may hold.
 const GROUP: usize = 1024;
@@ -372,7 +372,7 @@ impl Store {
             internal.clear();
             internal.extend_from_slice(row);
             push_lsn(&mut internal, Lsn::ZERO);
-            writer.push(&internal, &Bytes::from(&version[..]))?;
+            writer.push(&internal, version)?;
             sink.take(&mut writer).await?;
         }
         let (run, blocks) = writer.finish();

@@ -135,17 +135,17 @@ impl Transaction {
         reader == Reader::Engine || self.isolation == Isolation::Serializable
     }
 
+    /// A call that this fails is taken back whole, what it wrote last included.
     pub fn write(&mut self, suffix: Suffix, version: Version) -> Result<()> {
-        let replaced = self.writes.get(&suffix).map_or(0, |before| cost(&suffix, before));
-        let write_bytes = self.write_bytes - replaced + cost(&suffix, &version);
-        if write_bytes > limits::COMMIT_BYTES {
-            let message = format!("a commit writes at most {} bytes", limits::COMMIT_BYTES);
-            return Err(Error::new(ErrorCode::TooLarge, message));
-        }
-        self.write_bytes = write_bytes;
+        self.write_bytes += cost(&suffix, &version);
         let before = self.writes.insert(suffix.clone(), version);
+        self.write_bytes -= before.as_ref().map_or(0, |before| cost(&suffix, before));
         self.undo.push((suffix, before));
-        Ok(())
+        if self.write_bytes <= limits::COMMIT_BYTES {
+            return Ok(());
+        }
+        let message = format!("a commit writes at most {} bytes", limits::COMMIT_BYTES);
+        Err(Error::new(ErrorCode::TooLarge, message))
     }
 
     /// From here on, `roll_back` undoes; what was written before stays.

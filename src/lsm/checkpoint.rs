@@ -32,12 +32,14 @@ pub fn drop_place(run: u64) -> Place {
     (Space::Jobs, format!("drop-{run:016x}"))
 }
 
-/// Writes a run's blocks as they become ready, the first of them with the run's job record. Once that is there, the
-/// next ones are made while some are still on their way.
+/// Writes a run's blocks as they become ready, the first of them with the run's job record: no others are sent before
+/// that is there. The next ones are made while some are still on their way.
 pub struct BlockSink<'a> {
     lsm: &'a Lsm,
     /// The job's record, until it is written.
     job: Option<(Space, String, Vec<u8>)>,
+    /// Whether the job's record is there.
+    is_begun: bool,
     on_their_way: VecDeque<LocalFuture<'a, Result<Outcome>>>,
 }
 
@@ -45,7 +47,7 @@ impl<'a> BlockSink<'a> {
     pub fn new(lsm: &'a Lsm, run: u64, now: u64) -> BlockSink<'a> {
         let (space, name) = job_place(run);
         let job = Some((space, name, now.to_be_bytes().to_vec()));
-        BlockSink { lsm, job, on_their_way: VecDeque::new() }
+        BlockSink { lsm, job, is_begun: false, on_their_way: VecDeque::new() }
     }
 
     pub async fn take(&mut self, writer: &mut RunWriter) -> Result<()> {
@@ -64,10 +66,13 @@ impl<'a> BlockSink<'a> {
 
     async fn send(&mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> Result<()> {
         let put = blocks.into_iter().map(|(address, bytes)| (Space::Blocks, address.name(), bytes));
-        let is_first = self.job.is_some();
+        if self.job.is_none() && !self.is_begun {
+            self.wait(0).await?;
+            self.is_begun = true;
+        }
         let batch = Batch { put: self.job.take().into_iter().chain(put).collect(), ..Batch::default() };
         self.on_their_way.push_back(self.lsm.storage().write(batch));
-        self.wait(if is_first { 0 } else { IN_FLIGHT }).await
+        self.wait(IN_FLIGHT).await
     }
 
     /// Starts what is not started, and waits until no more than `left` are on their way. After a failure it waits for

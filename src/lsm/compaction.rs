@@ -249,7 +249,7 @@ mod tests {
         let mut writer = RunWriter::new(id);
         let mut internal = vec![0; 12];
         push_lsn(&mut internal, Lsn(1));
-        writer.push(&internal, &Version::value(vec![]).encode().into()).unwrap();
+        writer.push(&internal, &Version::value(vec![]).encode()).unwrap();
         Rc::new(RunDescription { bytes, ..writer.finish().0 })
     }
 

@@ -429,7 +429,7 @@ mod tests {
         for n in 0..rows {
             let mut internal = key(n);
             push_lsn(&mut internal, Lsn(1));
-            writer.push(&internal, &Version::value(vec![0]).encode().into()).unwrap();
+            writer.push(&internal, &Version::value(vec![0]).encode()).unwrap();
         }
         let (run, blocks) = writer.finish();
         for (address, bytes) in blocks {
@@ -472,7 +472,7 @@ mod tests {
         let mut far = RunWriter::new(2);
         let mut internal = key(500);
         push_lsn(&mut internal, Lsn(2));
-        far.push(&internal, &Version::value(vec![0]).encode().into()).unwrap();
+        far.push(&internal, &Version::value(vec![0]).encode()).unwrap();
         tree.add_run(Rc::new(far.finish().0));
         let loaded = Loaded::default();
         let view = TreeView { tree: &tree, loaded: &loaded };

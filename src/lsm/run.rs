@@ -168,7 +168,7 @@ impl RunWriter {
     }
 
     /// Adds a version; internal keys rise. Its value is whole, never one that is stored apart.
-    pub fn push(&mut self, internal: &[u8], version: &Bytes) -> Result<()> {
+    pub fn push(&mut self, internal: &[u8], version: &[u8]) -> Result<()> {
         let (row, lsn) = split_internal(internal);
         let begins_block = self.entries > 0 && self.levels[0].last_key().is_empty();
         if planted::is(Bug::TombstoneLostAtBlockEdge) && begins_block && Version::is_encoded_tombstone(version) {
@@ -194,9 +194,9 @@ impl RunWriter {
         Ok(())
     }
 
-    fn move_apart(&mut self, encoded: &Bytes) -> Result<Vec<u8>> {
+    fn move_apart(&mut self, encoded: &[u8]) -> Result<Vec<u8>> {
         let unreadable = || Error::corrupt("a version to be stored cannot be decoded");
-        let version = Version::decode(encoded).ok_or_else(unreadable)?;
+        let version = Version::decode(&encoded.into()).ok_or_else(unreadable)?;
         let Some(value) = version.here() else { return Ok(encoded.to_vec()) };
         let first = self.next_block;
         for piece in value.chunks(PIECE_BYTES) {

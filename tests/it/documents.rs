@@ -1,11 +1,12 @@
 //! Documents that are written: in a root, in a clone and in a clone's clone, by single calls and inside transactions.
 
+use offshoot::engine::op::NewDocument;
 use offshoot::error::ErrorCode;
 use offshoot::types::Version;
 use serde_json::{Value, json};
 
 use crate::support::place::{Way, document_row, everywhere, in_clones};
-use crate::support::{run, say};
+use crate::support::{pack, run, say};
 
 /// SEMANTICS W7, W11: what was written is read, and what is taken cannot be inserted.
 #[test]
@@ -198,8 +199,7 @@ fn a_call_that_fails_leaves_nothing_of_itself() {
 #[test]
 fn ids_that_are_made_sort_as_they_were_made() {
     everywhere(&[], async |place| {
-        let new =
-            |n: i64| offshoot::engine::op::NewDocument { id: None, fields: crate::support::pack(&json!({"n": n})) };
+        let new = |n: i64| NewDocument::new(None, &pack(&json!({"n": n}))).expect("a good document");
         let mut made = Vec::new();
         for n in 0..3 {
             let documents = vec![new(2 * n), new(2 * n + 1)];

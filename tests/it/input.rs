@@ -1,5 +1,6 @@
 //! Wrong input: each with its code, and a message that names the place.
 
+use offshoot::engine::op::NewDocument;
 use offshoot::engine::{Op, OpenOptions};
 use offshoot::error::{Detail, ErrorCode};
 use offshoot::lsm::Manifest;
@@ -116,8 +117,6 @@ fn values_have_a_depth() {
         place.reads(say::get("deep"), json!([fits])).await;
         place.ok(say::kv_set("deep", nested(VALUE_DEPTH))).await;
         for op in [
-            say::put(&[("b", json!({"v": nested(VALUE_DEPTH)}))]),
-            say::insert(&[("b", json!({"v": nested(VALUE_DEPTH)}))]),
             say::update("a", json!({"$set": {"x.y": nested(VALUE_DEPTH - 1)}})),
             say::kv_set("b", nested(VALUE_DEPTH + 1)),
             say::kv_set_field("b", "f", Some(nested(VALUE_DEPTH))),
@@ -129,6 +128,8 @@ fn values_have_a_depth() {
         place.reads(say::count(), json!(2)).await;
         place.reads(say::kv_count(), json!(1)).await;
     });
+    let error = NewDocument::new(None, &pack(&json!({"v": nested(VALUE_DEPTH)}))).expect_err("it is too deep");
+    assert_eq!(error.code(), ErrorCode::TooLarge);
     let path = vec!["p"; VALUE_DEPTH + 1].join(".");
     let error = Update::read(&pack(&json!({"$set": {path: 1}}))).unwrap_err();
     assert_eq!(error.code(), ErrorCode::InvalidUpdate);

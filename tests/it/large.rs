@@ -34,7 +34,8 @@ fn document(size: usize, fill: u8) -> Vec<u8> {
 }
 
 fn put(id: &str, fields: Vec<u8>) -> Op {
-    Op::Put { collection: say::collection("todos"), documents: vec![NewDocument { id: Some(id.into()), fields }] }
+    let document = NewDocument::new(Some(id.into()), &fields).expect("a good document");
+    Op::Put { collection: say::collection("todos"), documents: vec![document] }
 }
 
 async fn bytes_of(db: &Db, id: &str) -> Vec<u8> {

@@ -118,7 +118,8 @@ fn texts(ids: &[Id]) -> Vec<String> {
 }
 
 fn documents(rows: &[(Id, Content)]) -> Vec<NewDocument> {
-    rows.iter().map(|(id, content)| NewDocument { id: Some(id.to_string()), fields: content.encode() }).collect()
+    let document = |(id, content): &(Id, Content)| NewDocument::new(Some(id.to_string()), &content.encode());
+    rows.iter().map(document).collect::<Result<_, _>>().expect("good documents")
 }
 
 fn update(fields: &[(&str, &str, i64)]) -> Update {

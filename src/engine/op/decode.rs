@@ -124,10 +124,7 @@ fn pair(reader: &mut Reader<'_>) -> Result<()> {
 fn document(reader: &mut Reader<'_>) -> Result<NewDocument> {
     pair(reader)?;
     let id = optional(reader, text)?;
-    if reader.shape()? != Shape::Map {
-        return Err(Error::new(ErrorCode::InvalidValue, "a document is an object").with_text("path", ""));
-    }
-    Ok(NewDocument { id, fields: reader.value()?.to_vec() })
+    NewDocument::read(id, reader)
 }
 
 fn key_part(reader: &mut Reader<'_>) -> Result<KeyPart> {

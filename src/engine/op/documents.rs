@@ -11,7 +11,7 @@ use crate::lsm::Attempt;
 use crate::query;
 use crate::types::pack::Reader as PackReader;
 use crate::types::row::{prefix, prefix_end, split_suffix};
-use crate::types::{Bytes, CollectionName, Kind, Suffix, key, limits};
+use crate::types::{CollectionName, Kind, Suffix, key, limits};
 
 pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<Step> {
     let answer = match op {
@@ -41,7 +41,9 @@ pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<St
             let Some(fields) = found else { return Ok(Step::Done(Answer::Flag(false))) };
             let updated = query::apply(&fields, update)?;
             if updated[..] != fields[..] {
-                check_document(&updated)?;
+                // It may nest deeper than before.
+                check_size(&updated)?;
+                PackReader::new(&updated).value()?;
                 context.put(suffix, updated.into())?;
             }
             Answer::Flag(true)
@@ -75,13 +77,25 @@ fn check_when_absent(context: &mut Context<'_>, collection: &CollectionName, abs
     if absent { context.check_kind(collection, Kind::Document) } else { Ok(()) }
 }
 
-/// A document's fields: one map, no deeper and no larger than a value may be.
-fn check_document(fields: &[u8]) -> Result<()> {
-    if fields.len() > limits::VALUE_BYTES {
-        let message = format!("a document has at most {} bytes. bytes={}", limits::VALUE_BYTES, fields.len());
-        return Err(Error::new(ErrorCode::TooLarge, message));
+fn check_size(fields: &[u8]) -> Result<()> {
+    if fields.len() <= limits::VALUE_BYTES {
+        return Ok(());
     }
-    PackReader::new(fields).value().map(drop)
+    let message = format!("a document has at most {} bytes. bytes={}", limits::VALUE_BYTES, fields.len());
+    Err(Error::new(ErrorCode::TooLarge, message))
+}
+
+/// Documents of one call have different ids. Mostly they rise, and looking at neighbours tells it.
+fn check_unique(documents: &[NewDocument]) -> Result<()> {
+    let ids = || documents.iter().filter_map(|new| new.id.as_deref());
+    if ids().zip(ids().skip(1)).all(|(id, next)| id < next) {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    match ids().find(|id| !seen.insert(Suffix::from_bytes(id.as_bytes().to_vec()))) {
+        Some(id) => Err(taken(id, "two documents of one call have the same id")),
+        None => Ok(()),
+    }
 }
 
 fn write(
@@ -95,20 +109,17 @@ fn write(
         return Ok(Vec::new());
     }
     context.ensure_collection(collection, Kind::Document)?;
+    check_unique(documents)?;
     let mut written = Vec::with_capacity(documents.len());
-    let mut given = BTreeSet::new();
     for new in documents {
         let id = new.id.clone().unwrap_or_else(|| ids.make_id());
         let suffix = document(collection, &id)?;
-        if new.id.is_some() && documents.len() > 1 && !given.insert(suffix.clone()) {
-            return Err(taken(&id, "two documents of one call have the same id").into());
-        }
-        check_document(&new.fields)?;
+        check_size(&new.fields)?;
         // An id that was just drawn is nobody's: there is nothing to look up.
         if insert && new.id.is_some() && context.get(&suffix, Reader::Engine)?.is_some() {
             return Err(taken(&id, "a document with this id is there already").into());
         }
-        context.put(suffix, Bytes::from(&new.fields[..]))?;
+        context.put(suffix, new.fields.clone())?;
         written.push(id);
     }
     Ok(written)

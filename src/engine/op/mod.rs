@@ -10,16 +10,31 @@ pub use encode::write_key;
 
 use crate::engine::context::Context;
 pub use crate::engine::context::Page;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::Attempt;
 use crate::query::Update;
+use crate::types::pack::{Reader, Shape};
 use crate::types::{Bytes, CollectionName, Suffix};
 
 /// A document to write: its id, if it has one yet, and its fields as a MessagePack map without `id`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NewDocument {
-    pub id: Option<String>,
-    pub fields: Vec<u8>,
+    id: Option<String>,
+    fields: Bytes,
+}
+
+impl NewDocument {
+    /// Fails unless `fields` begin with a map that is whole, and no deeper than a value may be.
+    pub fn new(id: Option<String>, fields: &[u8]) -> Result<NewDocument> {
+        NewDocument::read(id, &mut Reader::new(fields))
+    }
+
+    fn read(id: Option<String>, fields: &mut Reader<'_>) -> Result<NewDocument> {
+        if fields.shape()? != Shape::Map {
+            return Err(Error::new(ErrorCode::InvalidValue, "a document is an object").with_text("path", ""));
+        }
+        Ok(NewDocument { id, fields: fields.value()?.into() })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -24,7 +24,8 @@ fn kv() -> CollectionName {
 }
 
 pub fn documents(rows: &[(&str, Value)]) -> Vec<NewDocument> {
-    rows.iter().map(|(id, fields)| NewDocument { id: Some(id.to_string()), fields: pack(fields) }).collect()
+    let document = |(id, fields): &(&str, Value)| NewDocument::new(Some(id.to_string()), &pack(fields));
+    rows.iter().map(document).collect::<Result<_, _>>().expect("good documents")
 }
 
 pub fn get(id: &str) -> Op {
