@@ -175,6 +175,9 @@ impl Store {
             match self.lsm.write_staged(stage.durability, batch).await {
                 Ok(Written::Complete(head)) => {
                     self.announce(head);
+                    if stage.has_runs {
+                        self.write_hot_soon();
+                    }
                     self.witness_soon(stage.durability, head);
                     return answer(jobs, stage.results);
                 }
@@ -256,6 +259,8 @@ struct Stage {
     staged: usize,
     durability: Durability,
     batch: Batch,
+    /// Whether a commit's rows lie in a run of its own.
+    has_runs: bool,
     stale: Option<crate::lsm::BlockReference>,
 }
 
@@ -263,7 +268,7 @@ impl Store {
     /// Evaluates jobs in order and stages what they write, until one record is full. Jobs without a result wait.
     async fn stage(self: &Rc<Store>, jobs: &mut [Job]) -> Stage {
         let (durability, batch) = (Durability::Relaxed, Batch::default());
-        let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, stale: None };
+        let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, has_runs: false, stale: None };
         let mut bytes = 0;
         for job in jobs {
             let evaluate = match &mut job.work {
@@ -309,6 +314,7 @@ impl Store {
                     }
                 }
                 let record = job_place(commit.run.as_ref().expect("BUG: just written").id);
+                stage.has_runs = true;
                 stage.batch.present.push(record.clone());
                 stage.batch.delete.push(record);
             }

@@ -124,6 +124,11 @@ impl Block {
         self.bytes.len()
     }
 
+    /// As it is stored.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn restart(&self, index: usize) -> usize {
         let at = self.end + 4 * index;
         u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("BUG: four bytes")) as usize

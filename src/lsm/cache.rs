@@ -24,8 +24,9 @@ struct State {
     bytes: usize,
     hits: u64,
     misses: u64,
-    /// How many blocks the last miss of a point read brought.
+    /// How many blocks the last miss of a point read brings, and which one it missed.
     read_ahead: usize,
+    missed: Option<BlockAddress>,
 }
 
 pub struct BlockCache {
@@ -78,15 +79,16 @@ impl BlockCache {
     }
 
     /// How many blocks a miss should bring, where so many bytes are stored in all: one, two, four and so on while there
-    /// is room for everything.
-    pub fn read_ahead(&self, stored: u64) -> usize {
+    /// is room for everything. A read that is asked again for the same block is the same miss.
+    pub fn read_ahead(&self, missed: BlockAddress, stored: u64) -> usize {
         let state = &mut *self.state.borrow_mut();
         if stored > self.budget as u64 {
             return 1;
         }
-        let count = state.read_ahead.max(1);
-        state.read_ahead = (count * 2).min(READ_AHEAD);
-        count
+        if state.missed.replace(missed) != Some(missed) {
+            state.read_ahead = (state.read_ahead * 2).clamp(1, READ_AHEAD);
+        }
+        state.read_ahead
     }
 
     /// Forgets the blocks of runs that are gone.

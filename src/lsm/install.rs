@@ -5,6 +5,7 @@
 
 use super::checkpoint::{drop_place, job_place};
 use super::head_mark::HeadMark;
+use super::hot;
 use super::manifest::Manifest;
 use super::record::{self, Commit, Head, Record};
 use super::store::Lsm;
@@ -32,6 +33,7 @@ impl Installation {
         let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
         batch.delete.push(manifest.place());
         batch.delete.push(manifest.copy_place());
+        batch.delete.push(hot::place(&manifest));
         batch.present.push(manifest.place());
         let base = manifest.version;
         manifest.version += 1;

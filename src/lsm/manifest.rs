@@ -17,7 +17,6 @@ use crate::types::fields::{Field, Fields};
 pub const FORMAT: u8 = 1;
 const MAGIC: [u8; 2] = *b"OM";
 const HEADER_BYTES: usize = 2 + 1 + 8;
-const PREFIX: &str = "manifest/";
 const COPIES: &str = "copy/";
 /// The commits whose ids are kept after their records were trimmed: those that a caller may still ask about.
 const REMEMBERED: usize = 512;
@@ -73,7 +72,7 @@ impl Manifest {
     }
 
     pub fn place(&self) -> Place {
-        (Space::Meta, format!("{PREFIX}{:014x}", self.version))
+        (Space::Meta, format!("{}{:014x}", Manifest::PREFIX, self.version))
     }
 
     /// Where the same bytes are kept once more, for a repair.
@@ -88,9 +87,12 @@ impl Manifest {
         self.trimmed.drain(..spare);
     }
 
+    /// How its names begin.
+    pub const PREFIX: &str = "manifest/";
+
     /// Where every version of the manifest is found; more than one is never there.
     pub fn listing() -> ListRange {
-        ListRange { from: Some(PREFIX.into()), before: Some("manifest0".into()), limit: 2 }
+        ListRange { from: Some(Manifest::PREFIX.into()), before: Some("manifest0".into()), limit: 2 }
     }
 
     /// Where every copy is found.

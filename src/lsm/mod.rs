@@ -12,6 +12,7 @@ mod cursor;
 mod fault;
 mod feed;
 mod head_mark;
+mod hot;
 mod install;
 mod manifest;
 mod memtable;

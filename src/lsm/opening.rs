@@ -38,7 +38,7 @@ impl Lsm {
         // Between not finding a store and making it another tab can make it: then it is there the next time.
         let mut is_lost = false;
         for _ in 0..TRIES {
-            let Beginning { manifest, mark, log } = tail::look(&*storage, 0).await?;
+            let Beginning { manifest, mark, hot, log } = tail::look(&*storage, 0).await?;
             let Some(manifest) = or_restored(&*storage, opening, manifest).await? else {
                 if !opening.may_create && opening.repair.is_none() {
                     return Err(Error::corrupt("the store was here before, and is gone"));
@@ -48,6 +48,9 @@ impl Lsm {
             };
             is_lost = false;
             let lsm = Lsm::on(storage.clone(), State::new(manifest, opening.cache_bytes));
+            if let Some(hot) = hot {
+                lsm.take_hot(&hot);
+            }
             let error = match lsm.read_tail(log).await? {
                 Tail::Trimmed => continue,
                 Tail::Records { records, head, gap } => {
@@ -81,7 +84,10 @@ impl Lsm {
 
     /// Brings the topmost blocks of the runs into memory, in one go: without them nothing is found in any.
     async fn load_roots(&self) {
-        let roots: Vec<_> = self.with(|state| state.tree.runs.iter().take(ROOTS).map(|run| run.root()).collect());
+        let roots: Vec<_> = self.with(|state| {
+            let roots = state.tree.runs.iter().take(ROOTS).map(|run| run.root());
+            roots.filter(|root| state.tree.cache.get(root.address).is_none()).collect()
+        });
         if !roots.is_empty() {
             // A block that is gone or damaged is told to whoever needs it.
             let _ = self.load(&roots, &Loaded::default()).await;

@@ -1,6 +1,7 @@
 //! Reading the manifest and the log's tail, as other tabs left them.
 
 use super::head_mark::HeadMark;
+use super::hot;
 use super::manifest::Manifest;
 use super::record::{self, Head, Joined, Judged, Record};
 use crate::error::{Error, ErrorCode, Result};
@@ -31,6 +32,8 @@ pub struct Beginning {
     pub manifest: Result<Option<Manifest>>,
     /// The head mark, if it is there and whole.
     pub mark: Option<HeadMark>,
+    /// What goes with the manifest (`hot.rs`).
+    pub hot: Option<Vec<u8>>,
     pub log: Page,
 }
 
@@ -43,13 +46,17 @@ pub struct Page {
 /// The manifest, the head mark and the log behind `after`.
 pub async fn look(storage: &dyn Storage, after: u64) -> Result<Beginning> {
     let (space, name) = HeadMark::place();
-    let range = ListRange { from: Some(name.clone()), limit: 3, ..Manifest::listing() };
+    let range = ListRange { from: Some(name.clone()), limit: 8, ..Manifest::listing() };
     let (mut listed, parts) = storage.look(space, range, after, PAGE).await?;
     let mark = listed.first().filter(|(found, _)| *found == name).and_then(|(_, bytes)| HeadMark::decode(bytes));
-    listed.retain(|(found, _)| *found != name);
     // A swap puts the next version and deletes this one in one batch, so the greatest is the present one.
-    let manifest = listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose();
-    Ok(Beginning { manifest, mark, log: Page { after, parts } })
+    let is_manifest = |found: &(String, Vec<u8>)| found.0.starts_with(Manifest::PREFIX);
+    let manifest = listed.pop_if(|found| is_manifest(found)).map(|(_, bytes)| Manifest::decode(&bytes)).transpose();
+    let hot = match &manifest {
+        Ok(Some(manifest)) => listed.into_iter().find(|(found, _)| *found == hot::place(manifest).1),
+        _ => None,
+    };
+    Ok(Beginning { manifest, mark, hot: hot.map(|(_, bytes)| bytes), log: Page { after, parts } })
 }
 
 /// A walk over the log from some head on.

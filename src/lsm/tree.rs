@@ -28,7 +28,7 @@ impl Loaded {
         self.blocks.borrow_mut().insert(address, block);
     }
 
-    fn get(&self, address: BlockAddress) -> Option<Rc<Block>> {
+    pub fn get(&self, address: BlockAddress) -> Option<Rc<Block>> {
         self.blocks.borrow().get(&address).cloned()
     }
 }
@@ -150,7 +150,8 @@ impl<'a> TreeView<'a> {
     /// place in the cache, each miss brings more than the one before.
     fn with_neighbours(&self, run: &RunDescription, mut index: BlockCursor) -> Attempt<Vec<BlockReference>> {
         let mut needed = Vec::new();
-        let count = self.tree.cache.read_ahead(self.tree.runs.iter().map(|run| run.bytes).sum());
+        let missed = decode_reference(run.id, &index.value())?.address;
+        let count = self.tree.cache.read_ahead(missed, self.tree.runs.iter().map(|run| run.bytes).sum());
         while needed.len() < count && index.key().is_some() {
             let reference = decode_reference(run.id, &index.value())?;
             if self.block(reference).is_err() {

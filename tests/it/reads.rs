@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use offshoot::engine::{Op, OpenOptions};
-use offshoot::storage::Storage;
+use offshoot::storage::{Batch, ListRange, Space, Storage};
 use serde_json::{Value, json};
 
 use crate::support::disk::Watched;
@@ -153,6 +153,33 @@ fn a_root_reads_its_own_layer_only() {
         }
         assert_eq!(figures.get(), before);
     });
+}
+
+/// An opening asks for the manifest and the log; what else it needs lies beside them, whole or not at all.
+#[test]
+fn an_opening_reads_no_block_where_the_last_maintenance_left_them_in_one_place() {
+    for (is_damaged, blocks_read) in [(false, 0), (true, 2)] {
+        run(async move |world| {
+            let main = world.main().await;
+            let rows: Vec<_> = (0..2000).map(|n| (format!("{n:04}"), json!({"text": "x".repeat(100)}))).collect();
+            let rows: Vec<_> = rows.iter().map(|(id, row)| (&id[..], row.clone())).collect();
+            main.ok(say::put(&rows)).await;
+            main.0.store().maintain().await.expect("a checkpoint");
+            if is_damaged {
+                let range = ListRange { from: Some("hot/".into()), before: Some("hot0".into()), limit: 9 };
+                let (name, mut bytes) = world.disk.list(Space::Meta, &range).remove(0);
+                bytes[20] ^= 1;
+                world.disk.write(Batch { put: vec![(Space::Meta, name, bytes)], ..Batch::default() });
+            }
+            let watched = Rc::new(Watched::new(&world.disk, None));
+            let figures = watched.figures();
+            let store = world.open(watched as Rc<dyn Storage>, OpenOptions::default()).await.unwrap();
+            let main = open_in(&store, "main").await;
+            // The manifest, the log.
+            assert_eq!(figures.get().reads, 2 + blocks_read);
+            assert_eq!(main.ok(say::count()).await, json!(2000));
+        });
+    }
 }
 
 /// SEMANTICS R8: nothing, in whatever form, is a value; only a missing key and a tombstone are absent.

@@ -1,0 +1,96 @@
+//! What every opening reads first, once more in one record beside the manifest: each run's topmost block, and the way
+//! down to the catalog's rows. An opening then has them with the manifest, and need not ask twice more. It is written
+//! when runs have come or gone.
+//!
+//! Nothing rests on it. It may be missing, old or damaged: then the blocks are read where they are.
+
+use std::rc::Rc;
+
+use xxhash_rust::xxh64::xxh64;
+
+use super::block::{Block, BlockCursor};
+use super::fault::{BlockAddress, BlockReference};
+use super::manifest::Manifest;
+use super::run::{RunDescription, decode_reference};
+use super::store::Lsm;
+use super::tree::Loaded;
+use crate::error::Result;
+use crate::storage::{Batch, Place, Space};
+use crate::types::fields::Field;
+use crate::types::{LayerId, limits};
+
+const PREFIX: &str = "hot/";
+/// With room for the names of the blocks and for the checksum.
+const ROOM: usize = limits::RECORD_BYTES - 2048;
+const CHECKSUM_BYTES: usize = 8;
+
+/// It goes with one version of the manifest.
+pub fn place(manifest: &Manifest) -> Place {
+    (Space::Meta, format!("{PREFIX}{:014x}", manifest.version))
+}
+
+impl Lsm {
+    /// Writes it for the runs that are there now.
+    pub async fn write_hot(&self) -> Result<()> {
+        let (place, manifest, runs) =
+            self.with(|state| (place(&state.manifest), state.manifest.place(), state.tree.runs.clone()));
+        let (mut blocks, mut room) = (Vec::new(), ROOM);
+        for run in &runs {
+            self.gather(run, &mut blocks, &mut room).await?;
+        }
+        let list = Field::list(&blocks, |(BlockAddress { run, number }, block)| {
+            Field::List(vec![Field::Number(*run), Field::Number((*number).into()), Field::Bytes(block.bytes())])
+        });
+        let mut bytes = list.encode();
+        bytes.extend_from_slice(&xxh64(&bytes, 0).to_be_bytes());
+        let put = vec![(place.0, place.1, bytes)];
+        self.storage().write(Batch { put, present: vec![manifest], ..Batch::default() }).await.map(drop)
+    }
+
+    /// A run's topmost block, and where it holds rows of the catalog, those that lead to its first row.
+    async fn gather(
+        &self,
+        run: &RunDescription,
+        blocks: &mut Vec<(BlockAddress, Rc<Block>)>,
+        room: &mut usize,
+    ) -> Result<()> {
+        let has_catalog = run.first.starts_with(&LayerId::CATALOG.0.to_be_bytes());
+        let loaded = Loaded::default();
+        let mut reference = run.root();
+        for height in (0..=run.height).rev() {
+            if self.with(|state| state.tree.cache.get(reference.address)).is_none() {
+                self.load(&[reference], &loaded).await?;
+            }
+            let cached = self.with(|state| state.tree.cache.get(reference.address));
+            let Some(block) = cached.or_else(|| loaded.get(reference.address)) else { return Ok(()) };
+            let Some(left) = room.checked_sub(block.size()) else { return Ok(()) };
+            *room = left;
+            blocks.push((reference.address, block.clone()));
+            if height == 0 || !has_catalog {
+                return Ok(());
+            }
+            reference = decode_reference(run.id, &BlockCursor::first(block)?.value())?;
+        }
+        Ok(())
+    }
+
+    /// Takes its blocks into the cache.
+    pub(super) fn take_hot(&self, bytes: &[u8]) {
+        let Some((body, checksum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else { return };
+        if xxh64(body, 0).to_be_bytes() != *checksum {
+            return;
+        }
+        let blocks = Field::decode(body).and_then(|list| {
+            list.lists(|mut block| {
+                let address = BlockAddress { run: block.number()?, number: block.number()?.try_into().ok()? };
+                let bytes = block.bytes()?.to_vec();
+                Some((address, Block::open(bytes, BlockReference { address, checksum: None }).ok()?))
+            })
+        });
+        self.with(|state| {
+            for (address, block) in blocks.into_iter().flatten() {
+                state.tree.cache.insert(address, block);
+            }
+        });
+    }
+}
