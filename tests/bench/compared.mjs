@@ -1,8 +1,9 @@
-// Offshoot, Dexie and idb in the same page, in turn within each round.
+// Offshoot, Dexie and idb in the same page, in turn within each round, and the least that the host allows.
 import { makeDocument } from "./page/documents.mjs";
-import { orders } from "./figures.mjs";
+import { order } from "./figures.mjs";
 
 export const contenders = ["offshoot", "dexie", "idb"];
+const runners = [...contenders, "bare"];
 
 /** The task of the page, its options, and what it measures. */
 const lives = (count) => ({
@@ -37,10 +38,9 @@ export async function compare(bench, { rounds, wants, tell }) {
     const wanted = suite.rows.filter((row) => wants(row.name));
     if (wanted.length === 0) continue;
     const page = await bench.page();
-    const samples = Object.fromEntries(contenders.map((who) => [who, {}]));
+    const samples = Object.fromEntries(runners.map((who) => [who, {}]));
     for (let round = 0; round < rounds; round++) {
-      const all = orders(contenders);
-      for (const who of all[round % all.length]) {
+      for (const who of order(runners, round)) {
         tell(`${wanted[0].name} …: round ${round + 1} of ${rounds}, ${who}`);
         const figures = await bench.call(page, suite.task, { who, round, ...suite.options });
         for (const [key, values] of Object.entries(figures)) (samples[who][key] ??= []).push(...values);
@@ -48,7 +48,7 @@ export async function compare(bench, { rounds, wants, tell }) {
     }
     await page.close();
     for (const { key, name, title } of wanted) {
-      const taken = Object.fromEntries(contenders.map((who) => [who, samples[who][key]]));
+      const taken = Object.fromEntries(runners.map((who) => [who, samples[who][key]]));
       rows.push({ name, title: grouped(title), samples: taken });
     }
   }
@@ -68,8 +68,7 @@ export async function compareCold(bench, { rounds, wants, tell }) {
   await page.close();
   const samples = { [since]: {}, [open]: {} };
   for (let round = 0; round < rounds; round++) {
-    const all = orders(contenders);
-    for (const who of all[round % all.length]) {
+    for (const who of order(contenders, round)) {
       tell(`cold: round ${round + 1} of ${rounds}, ${who}`);
       const { id } = makeDocument(Math.floor((COLD / rounds) * (round + 0.5)));
       const visited = await bench.page(`cold-${who}.html#${encodeURIComponent(`${who}-cold ${id}`)}`);

@@ -14,8 +14,14 @@ export function shown(number, unit = "") {
   return unit === "" ? text : `${text} ${unit}`;
 }
 
-/** The orders of some names, so that each comes before and after each other one equally often. */
-export function orders(names) {
+/** The order of a round, so that each name comes first, and before and after each other one, about equally often. */
+export function order(names, round) {
+  const all = orders(names);
+  // A step that has no factor in common with the number of orders goes through all of them.
+  return all[(round * 7) % all.length];
+}
+
+function orders(names) {
   if (names.length < 2) return [names];
   return names.flatMap((first) => orders(names.filter((name) => name !== first)).map((rest) => [first, ...rest]));
 }

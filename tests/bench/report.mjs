@@ -7,13 +7,14 @@ const heads = { offshoot: "Offshoot", dexie: "Dexie", idb: "idb" };
 function comparedRow({ title, samples }) {
   const medians = Object.fromEntries(contenders.map((who) => [who, median(samples[who])]));
   const ratio = (who) => `${shown(medians[who] / medians.offshoot)} times`;
-  return [title, ...contenders.map((who) => shown(medians[who], "ms")), ratio("dexie"), ratio("idb")];
+  const bare = samples.bare === undefined ? "" : shown(median(samples.bare), "ms");
+  return [title, ...contenders.map((who) => shown(medians[who], "ms")), bare, ratio("dexie"), ratio("idb")];
 }
 
 /** The comparison as cells: a head and its rows. */
 function comparedTable(rows, versions) {
   const named = contenders.map((who) => `${heads[who]} ${versions[who]}`);
-  const head = ["", ...named, "Dexie / Offshoot", "idb / Offshoot"];
+  const head = ["", ...named, "bare bytes", "Dexie / Offshoot", "idb / Offshoot"];
   return [head, ...rows.map(comparedRow)];
 }
 

@@ -1,10 +1,11 @@
 // What all contenders do alike. Every answer is verified, outside of what is timed.
+import * as bare from "./bare.mjs";
 import * as dexie from "./dexie.mjs";
 import { draw, makeDocument, makeDocuments, verify } from "./documents.mjs";
 import * as idb from "./idb.mjs";
 import * as offshoot from "./offshoot.mjs";
 
-const contenders = { offshoot, dexie, idb };
+const contenders = { offshoot, dexie, idb, bare };
 const READS = 1000;
 const INSERTS = 1000;
 const OPENINGS = 5;
