@@ -38,32 +38,41 @@ pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Fa
         return Ok(Outcome::Refused);
     }
     let Sent { last, mut appended } = send(&transaction, batch)?;
+    let system = transaction.as_sys().clone();
+    let is_over = || deadline.as_ref().is_some_and(Deadline::is_over);
     let mut number = None;
     if !commits_early {
-        // Answers come in the order of the requests. What failed has aborted the transaction, which tells the reason;
-        // all behind it fail too, and the library's listener can hear of one failure only.
-        transaction.as_sys().set_onerror(None);
-        match (appended.take(), last) {
-            (Some(appended), _) => number = appended.await.ok(),
-            (None, Some(last)) => drop(last.await),
-            (None, None) => {}
+        // Answers come in the order of the requests: where one has failed, all behind it fail too, and the library's
+        // listener can hear of one failure only.
+        system.set_onerror(None);
+        let answered = match (appended.take(), last) {
+            (Some(appended), _) => appended.await.map(|given| number = Some(given)),
+            (None, Some(last)) => last.await,
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = answered {
+            // The host ends the transaction when the failure's event is over. Told to commit before that, it forgets it.
+            let _ = transaction.abort().await;
+            return refused(Failure::of_commit(error, system.error(), is_over()));
         }
     }
-    let system = transaction.as_sys().clone();
     // Once `commit()` was called nobody can abort any more. The host goes on by itself, and nobody waits for ever.
     let Some(committed) = deadline::within(deadline::WAIT, transaction.commit()).await else {
         return Err(Failure::late("the write may still be done; waiting for it"));
     };
-    let is_over = || deadline.as_ref().is_some_and(Deadline::is_over);
     if let Err(error) = committed {
-        let failure = Failure::of_commit(error, system.error(), is_over());
-        return if failure.is_taken() { Ok(Outcome::Refused) } else { Err(failure) };
+        return refused(Failure::of_commit(error, system.error(), is_over()));
     }
     let number = match (number, appended) {
         (None, Some(appended)) => appended.await?,
         (number, _) => number.unwrap_or_default(),
     };
     Ok(Outcome::Written(number as u64))
+}
+
+/// A name that must be absent and is there is no failure, but an answer.
+fn refused(failure: Failure) -> Result<Outcome, Failure> {
+    if failure.is_taken() { Ok(Outcome::Refused) } else { Err(failure) }
 }
 
 /// The names of the object stores that a batch needs.
