@@ -9,7 +9,7 @@ use super::block::Block;
 use super::fault::BlockAddress;
 
 /// The most blocks that a miss of a point read brings.
-const READ_AHEAD: usize = 16;
+const READ_AHEAD: usize = 64;
 
 struct Slot {
     block: Rc<Block>,
