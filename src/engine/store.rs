@@ -254,7 +254,9 @@ impl Store {
             let cache = state.tree.cache.figures();
             let runs = || state.tree.runs.iter();
             let memtable = &state.tree.memtable;
-            let superseded = runs().map(|run| run.superseded).sum::<u64>() + memtable.superseded() as u64;
+            // Of a run's versions, packed as all of it is.
+            let in_runs = runs().map(|run| run.superseded * run.bytes / run.unpacked.max(1)).sum::<u64>();
+            let superseded = in_runs + memtable.superseded() as u64;
             let block_bytes = runs().map(|run| run.bytes).sum::<u64>();
             Stats {
                 rows: runs().map(|run| run.entries).sum::<u64>() + memtable.len() as u64,

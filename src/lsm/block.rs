@@ -82,11 +82,16 @@ impl BlockBuilder {
             bytes.extend_from_slice(&restart.to_le_bytes());
         }
         bytes.extend_from_slice(&(self.restarts.len() as u32).to_le_bytes());
-        let mut bytes = pack(&bytes[1..]).unwrap_or(bytes);
-        let checksum = xxh64(&bytes, 0);
-        bytes.extend_from_slice(&checksum.to_le_bytes());
-        (bytes, checksum)
+        seal(bytes)
     }
+}
+
+/// A block as it is stored, and its checksum.
+fn seal(block: Vec<u8>) -> (Vec<u8>, u64) {
+    let mut bytes = pack(&block[1..]).unwrap_or(block);
+    let checksum = xxh64(&bytes, 0);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    (bytes, checksum)
 }
 
 /// The packed form of a block, if it is smaller than the plain one.
@@ -163,8 +168,8 @@ impl Block {
     }
 
     /// As it is stored.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn sealed(&self) -> Vec<u8> {
+        seal(self.bytes.to_vec()).0
     }
 
     fn restart(&self, index: usize) -> usize {

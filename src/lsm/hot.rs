@@ -4,8 +4,6 @@
 //!
 //! Nothing rests on it. It may be missing, old or damaged: then the blocks are read where they are.
 
-use std::rc::Rc;
-
 use xxhash_rust::xxh64::xxh64;
 
 use super::block::{Block, BlockCursor};
@@ -39,7 +37,7 @@ impl Lsm {
             self.gather(run, &mut blocks, &mut room).await?;
         }
         let list = Field::list(&blocks, |(BlockAddress { run, number }, block)| {
-            Field::List(vec![Field::Number(*run), Field::Number((*number).into()), Field::Bytes(block.bytes())])
+            Field::List(vec![Field::Number(*run), Field::Number((*number).into()), Field::Bytes(block)])
         });
         let mut bytes = list.encode();
         bytes.extend_from_slice(&xxh64(&bytes, 0).to_be_bytes());
@@ -51,7 +49,7 @@ impl Lsm {
     async fn gather(
         &self,
         run: &RunDescription,
-        blocks: &mut Vec<(BlockAddress, Rc<Block>)>,
+        blocks: &mut Vec<(BlockAddress, Vec<u8>)>,
         room: &mut usize,
     ) -> Result<()> {
         let has_catalog = run.first.starts_with(&LayerId::CATALOG.0.to_be_bytes());
@@ -63,9 +61,10 @@ impl Lsm {
             }
             let cached = self.with(|state| state.tree.cache.get(reference.address));
             let Some(block) = cached.or_else(|| loaded.get(reference.address)) else { return Ok(()) };
-            let Some(left) = room.checked_sub(block.size()) else { return Ok(()) };
+            let sealed = block.sealed();
+            let Some(left) = room.checked_sub(sealed.len()) else { return Ok(()) };
             *room = left;
-            blocks.push((reference.address, block.clone()));
+            blocks.push((reference.address, sealed));
             if height == 0 || !has_catalog {
                 return Ok(());
             }

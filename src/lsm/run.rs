@@ -27,7 +27,9 @@ pub struct RunDescription {
     pub root_checksum: u64,
     pub height: u8,
     pub blocks: u32,
+    /// As they are stored, and unpacked.
     pub bytes: u64,
+    pub unpacked: u64,
     pub entries: u64,
     /// The first and the last row.
     pub first: Vec<u8>,
@@ -36,7 +38,7 @@ pub struct RunDescription {
     pub newest: u64,
     /// A run that one commit wrote ahead of its log record: all its versions are of this LSN, whatever its blocks say.
     pub fixed: Option<u64>,
-    /// Bytes of versions that a newer one in this run replaces.
+    /// Bytes of versions that a newer one in this run replaces, unpacked.
     pub superseded: u64,
 }
 
@@ -49,6 +51,7 @@ impl RunDescription {
             Field::Number(self.height.into()),
             Field::Number(self.blocks.into()),
             Field::Number(self.bytes),
+            Field::Number(self.unpacked),
             Field::Number(self.entries),
             Field::Bytes(&self.first),
             Field::Bytes(&self.last),
@@ -67,6 +70,7 @@ impl RunDescription {
             height: fields.number()?.try_into().ok()?,
             blocks: fields.number()?.try_into().ok()?,
             bytes: fields.number()?,
+            unpacked: fields.number()?,
             entries: fields.number()?,
             first: fields.bytes()?.to_vec(),
             last: fields.bytes()?.to_vec(),
@@ -138,6 +142,7 @@ pub struct RunWriter {
     ready: Vec<(BlockAddress, Vec<u8>)>,
     next_block: u32,
     bytes: u64,
+    unpacked: u64,
     entries: u64,
     superseded: u64,
     first: Option<Vec<u8>>,
@@ -154,6 +159,7 @@ impl RunWriter {
             ready: Vec::new(),
             next_block: 0,
             bytes: 0,
+            unpacked: 0,
             entries: 0,
             superseded: 0,
             first: None,
@@ -202,7 +208,7 @@ impl RunWriter {
         for piece in value.chunks(PIECE_BYTES) {
             let mut builder = BlockBuilder::default();
             builder.push(&[], piece);
-            self.emit(builder.finish().0);
+            self.emit(builder);
         }
         let blocks = self.next_block - first;
         let checksum = xxh64(value, 0);
@@ -210,12 +216,15 @@ impl RunWriter {
         Ok(version.moved_to(overflow).encode())
     }
 
-    fn emit(&mut self, bytes: Vec<u8>) -> u32 {
+    /// The block's number and checksum.
+    fn emit(&mut self, builder: BlockBuilder) -> (u32, u64) {
         let number = self.next_block;
         self.next_block += 1;
+        self.unpacked += builder.size() as u64;
+        let (bytes, checksum) = builder.finish();
         self.bytes += bytes.len() as u64;
         self.ready.push((BlockAddress { run: self.id, number }, bytes));
-        number
+        (number, checksum)
     }
 
     fn add(&mut self, level: usize, key: &[u8], value: &[u8]) {
@@ -231,8 +240,7 @@ impl RunWriter {
     fn cut(&mut self, level: usize) {
         let builder = std::mem::take(&mut self.levels[level]);
         let last = builder.last_key().to_vec();
-        let (bytes, checksum) = builder.finish();
-        let number = self.emit(bytes);
+        let (number, checksum) = self.emit(builder);
         self.add(level + 1, &last, &encode_reference(number, checksum));
     }
 
@@ -258,8 +266,7 @@ impl RunWriter {
                 continue;
             }
             let last = builder.last_key().to_vec();
-            let (bytes, checksum) = builder.finish();
-            let number = self.emit(bytes);
+            let (number, checksum) = self.emit(builder);
             if is_top {
                 break (number, checksum);
             }
@@ -274,6 +281,7 @@ impl RunWriter {
             height: level as u8,
             blocks: self.next_block,
             bytes: self.bytes,
+            unpacked: self.unpacked,
             entries: self.entries,
             first: self.first.unwrap_or_default(),
             last: self.last,

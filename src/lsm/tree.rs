@@ -151,7 +151,7 @@ impl<'a> TreeView<'a> {
     fn with_neighbours(&self, run: &RunDescription, mut index: BlockCursor) -> Attempt<Vec<BlockReference>> {
         let mut needed = Vec::new();
         let missed = decode_reference(run.id, &index.value())?.address;
-        let count = self.tree.cache.read_ahead(missed, self.tree.runs.iter().map(|run| run.bytes).sum());
+        let count = self.tree.cache.read_ahead(missed, self.tree.runs.iter().map(|run| run.unpacked).sum());
         while needed.len() < count && index.key().is_some() {
             let reference = decode_reference(run.id, &index.value())?;
             if self.block(reference).is_err() {
@@ -169,7 +169,7 @@ impl<'a> TreeView<'a> {
         let mut bytes = logged.sum::<usize>() as u64;
         for run in self.tree.runs.iter().filter(|run| run.overlaps(&range.from, &range.before)) {
             if run.first[..] >= range.from[..] && run.last[..] < range.before[..] {
-                bytes += run.bytes;
+                bytes += run.unpacked;
             } else {
                 bytes += self.bytes_in_part(run, range)?;
             }
@@ -181,7 +181,7 @@ impl<'a> TreeView<'a> {
     fn bytes_in_part(&self, run: &RunDescription, range: &RowRange) -> Attempt<u64> {
         let blocks = data_blocks(*self, run, range, usize::MAX, false)?.references;
         let last = blocks.len().saturating_sub(1);
-        let mut bytes = run.bytes / u64::from(run.blocks) * last.saturating_sub(1) as u64;
+        let mut bytes = run.unpacked / u64::from(run.blocks) * last.saturating_sub(1) as u64;
         for reference in blocks.iter().take(1).chain(blocks.iter().skip(last.max(1))) {
             let mut entries = BlockCursor::seek(self.block(*reference)?, &range.from)?;
             while let Some(key) = entries.key().filter(|key| **key < range.before[..]) {

@@ -51,7 +51,7 @@ pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Fa
             (None, None) => Ok(()),
         };
         if let Err(error) = answered {
-            // The host ends the transaction when the failure's event is over. Told to commit before that, it forgets it.
+            // The host ends the transaction once the failure's event is over. Told to commit before, it forgets it.
             let _ = transaction.abort().await;
             return refused(Failure::of_commit(error, system.error(), is_over()));
         }
