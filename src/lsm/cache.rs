@@ -24,9 +24,9 @@ struct State {
     bytes: usize,
     hits: u64,
     misses: u64,
-    /// How many blocks the last miss of a point read brings, and which one it missed.
+    /// How many blocks the last fetch for a point read brought, and whether the next one is for a point read too.
     read_ahead: usize,
-    missed: Option<BlockAddress>,
+    is_asked: bool,
 }
 
 pub struct BlockCache {
@@ -79,16 +79,22 @@ impl BlockCache {
     }
 
     /// How many blocks a miss should bring, where so many bytes are stored in all: one, two, four and so on while there
-    /// is room for everything. A read that is asked again for the same block is the same miss.
-    pub fn read_ahead(&self, missed: BlockAddress, stored: u64) -> usize {
+    /// is room for everything. Until it is fetched, asking again is the same miss.
+    pub fn read_ahead(&self, stored: u64) -> usize {
         let state = &mut *self.state.borrow_mut();
         if stored > self.budget as u64 {
             return 1;
         }
-        if state.missed.replace(missed) != Some(missed) {
+        state.is_asked = true;
+        (state.read_ahead * 2).clamp(1, READ_AHEAD)
+    }
+
+    /// What was missing is fetched.
+    pub fn fetched(&self) {
+        let state = &mut *self.state.borrow_mut();
+        if std::mem::take(&mut state.is_asked) {
             state.read_ahead = (state.read_ahead * 2).clamp(1, READ_AHEAD);
         }
-        state.read_ahead
     }
 
     /// Forgets the blocks of runs that are gone.

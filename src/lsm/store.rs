@@ -341,6 +341,7 @@ impl Lsm {
         let names: Vec<String> = needed.iter().map(|reference| reference.address.name()).collect();
         let found = self.storage.read(Space::Blocks, &names).await?;
         let state = self.state.borrow();
+        state.tree.cache.fetched();
         let mut gone = None;
         for (reference, bytes) in needed.iter().zip(found) {
             match bytes {

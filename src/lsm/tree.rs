@@ -87,6 +87,7 @@ impl<'a> TreeView<'a> {
     /// The newest version of `row` that is not newer than `at`.
     pub fn get(&self, row: &[u8], at: Lsn) -> Attempt<Option<Found>> {
         let mut best = self.tree.memtable.get(row, at).map(|(lsn, version)| (lsn, version.clone()));
+        let mut needed = Vec::new();
         for run in &self.tree.runs {
             let newest = Lsn(run.newest);
             if best.as_ref().is_some_and(|(lsn, _)| *lsn >= newest) {
@@ -95,11 +96,15 @@ impl<'a> TreeView<'a> {
             if Lsn(run.oldest) > at || !run.may_hold(row) {
                 continue;
             }
-            if let Some((lsn, version)) = self.get_in_run(run, row, at)?
-                && best.as_ref().is_none_or(|(found, _)| *found < lsn)
-            {
-                best = Some((lsn, version));
+            match self.get_in_run(run, row, at) {
+                Ok(found) => best = best.into_iter().chain(found).max_by_key(|(lsn, _)| *lsn),
+                // What the older runs lack is fetched in the same go.
+                Err(Fault::Need(blocks)) => needed.extend(blocks),
+                Err(error) => return Err(error),
             }
+        }
+        if !needed.is_empty() {
+            return Err(Fault::Need(needed));
         }
         best.map(|(lsn, encoded)| self.whole(lsn, &encoded)).transpose()
     }
@@ -150,8 +155,7 @@ impl<'a> TreeView<'a> {
     /// place in the cache, each miss brings more than the one before.
     fn with_neighbours(&self, run: &RunDescription, mut index: BlockCursor) -> Attempt<Vec<BlockReference>> {
         let mut needed = Vec::new();
-        let missed = decode_reference(run.id, &index.value())?.address;
-        let count = self.tree.cache.read_ahead(missed, self.tree.runs.iter().map(|run| run.unpacked).sum());
+        let count = self.tree.cache.read_ahead(self.tree.runs.iter().map(|run| run.unpacked).sum());
         while needed.len() < count && index.key().is_some() {
             let reference = decode_reference(run.id, &index.value())?;
             if self.block(reference).is_err() {
