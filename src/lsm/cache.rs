@@ -6,13 +6,29 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::block::Block;
-use super::fault::BlockAddress;
+use super::fault::{BlockAddress, BlockReference};
+use crate::error::Result;
 
 /// The most blocks that a miss of a point read brings.
 const READ_AHEAD: usize = 64;
 
+/// A block as it is stored, or unpacked and checked.
+enum Kept {
+    Sealed(Box<[u8]>),
+    Open(Rc<Block>),
+}
+
+impl Kept {
+    fn size(&self) -> usize {
+        match self {
+            Kept::Sealed(bytes) => bytes.len(),
+            Kept::Open(block) => block.size(),
+        }
+    }
+}
+
 struct Slot {
-    block: Rc<Block>,
+    kept: Kept,
     is_used: bool,
 }
 
@@ -27,6 +43,21 @@ struct State {
     /// How many blocks the last fetch for a point read brought, and whether the next one is for a point read too.
     read_ahead: usize,
     is_asked: bool,
+}
+
+impl State {
+    fn make_room(&mut self, budget: usize) {
+        while self.bytes > budget {
+            let Some(oldest) = self.queue.pop_front() else { break };
+            let slot = self.slots.get_mut(&oldest).expect("BUG: what is queued has its slot");
+            if std::mem::take(&mut slot.is_used) {
+                self.queue.push_back(oldest);
+            } else {
+                self.bytes -= slot.kept.size();
+                self.slots.remove(&oldest);
+            }
+        }
+    }
 }
 
 pub struct BlockCache {
@@ -47,35 +78,49 @@ impl BlockCache {
         BlockCache { budget, state: RefCell::default() }
     }
 
-    pub fn get(&self, address: BlockAddress) -> Option<Rc<Block>> {
+    pub fn has(&self, address: BlockAddress) -> bool {
+        self.state.borrow().slots.contains_key(&address)
+    }
+
+    /// The block that is kept under this address, which must be the one that the reference names.
+    pub fn get(&self, reference: BlockReference) -> Result<Option<Rc<Block>>> {
         let state = &mut *self.state.borrow_mut();
-        let Some(slot) = state.slots.get_mut(&address) else {
+        let Some(slot) = state.slots.get_mut(&reference.address) else {
             state.misses += 1;
-            return None;
+            return Ok(None);
         };
-        state.hits += 1;
         slot.is_used = true;
-        Some(slot.block.clone())
+        state.hits += 1;
+        let block = match &slot.kept {
+            Kept::Open(block) => return Ok(Some(block.clone())),
+            Kept::Sealed(bytes) => Block::open(bytes, reference)?,
+        };
+        state.bytes += block.size();
+        state.bytes -= std::mem::replace(&mut slot.kept, Kept::Open(block.clone())).size();
+        state.make_room(self.budget);
+        Ok(Some(block))
     }
 
     pub fn insert(&self, address: BlockAddress, block: Rc<Block>) {
+        self.put(address, Kept::Open(block));
+    }
+
+    /// Keeps a block as it is stored: it came with another one, and may be asked for soon.
+    pub fn keep(&self, address: BlockAddress, sealed: &[u8]) {
+        if !self.has(address) {
+            self.put(address, Kept::Sealed(sealed.into()));
+        }
+    }
+
+    fn put(&self, address: BlockAddress, kept: Kept) {
         let state = &mut *self.state.borrow_mut();
         if state.slots.contains_key(&address) {
             return;
         }
-        state.bytes += block.size();
-        while state.bytes > self.budget {
-            let Some(oldest) = state.queue.pop_front() else { break };
-            let slot = state.slots.get_mut(&oldest).expect("BUG: what is queued has its slot");
-            if std::mem::take(&mut slot.is_used) {
-                state.queue.push_back(oldest);
-            } else {
-                state.bytes -= slot.block.size();
-                state.slots.remove(&oldest);
-            }
-        }
+        state.bytes += kept.size();
+        state.make_room(self.budget);
         state.queue.push_back(address);
-        state.slots.insert(address, Slot { block, is_used: false });
+        state.slots.insert(address, Slot { kept, is_used: false });
     }
 
     /// How many blocks a miss should bring, where so many bytes are stored in all: one, two, four and so on while there
@@ -105,7 +150,7 @@ impl BlockCache {
             let is_kept = keep(address.run);
             if !is_kept {
                 let slot = slots.remove(address).expect("BUG: what is queued has its slot");
-                *bytes -= slot.block.size();
+                *bytes -= slot.kept.size();
             }
             is_kept
         });
@@ -121,12 +166,15 @@ impl BlockCache {
 mod tests {
     use super::*;
     use crate::lsm::block::BlockBuilder;
-    use crate::lsm::fault::BlockReference;
+
+    fn named(address: BlockAddress) -> BlockReference {
+        BlockReference { address, checksum: None }
+    }
 
     fn block(address: BlockAddress) -> Rc<Block> {
         let mut builder = BlockBuilder::default();
         builder.push(b"key", &[0; 1000]);
-        Block::open(builder.finish().0, BlockReference { address, checksum: None }).unwrap()
+        Block::open(&builder.finish().0, named(address)).unwrap()
     }
 
     #[test]
@@ -137,10 +185,10 @@ mod tests {
         for number in 0..1000 {
             let address = BlockAddress { run: 1, number };
             cache.insert(address, block(address));
-            assert!(cache.get(hot).is_some(), "the hot block stays");
+            assert!(cache.get(named(hot)).unwrap().is_some(), "the hot block stays");
             assert!(cache.figures().bytes <= size * 10);
         }
-        assert!(cache.get(BlockAddress { run: 1, number: 500 }).is_none());
+        assert!(!cache.has(BlockAddress { run: 1, number: 500 }));
         cache.retain_runs(|_| false);
         assert_eq!(cache.figures().bytes, 0);
     }

@@ -212,7 +212,7 @@ impl<'a> RunSource<'a> {
             }
             Err(Fault::Need(_)) => {
                 let ahead = self.blocks.iter().rev().take(READ_AHEAD);
-                Err(Fault::Need(ahead.filter(|r| self.view.block(**r).is_err()).copied().collect()))
+                Err(Fault::Need(ahead.filter(|reference| !self.view.has(reference.address)).copied().collect()))
             }
             Err(error) => Err(error),
         }
@@ -415,6 +415,7 @@ impl<'a> RowCursor<'a> {
 mod tests {
     use super::*;
     use crate::lsm::run::RunWriter;
+    use crate::lsm::segment;
     use crate::lsm::tree::{Loaded, Tree};
     use crate::types::Version;
 
@@ -433,7 +434,9 @@ mod tests {
         }
         let (run, blocks) = writer.finish();
         for (address, bytes) in blocks {
-            tree.cache.insert(address, Block::open(bytes, BlockReference { address, checksum: None }).unwrap());
+            for (index, range) in segment::blocks(&bytes).into_iter().enumerate() {
+                tree.cache.keep(address.beside(index), &bytes[range]);
+            }
         }
         let run = Rc::new(run);
         tree.add_run(run.clone());

@@ -2,12 +2,15 @@
 
 use crate::error::Error;
 
-/// A block's place: its run, and its number in it.
+/// A block's place: its run, and its number in it, which says the segment that it is stored in and where in that.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BlockAddress {
     pub run: u64,
     pub number: u32,
 }
+
+/// So many bits of a block's number count the blocks of its segment.
+const INDEX_BITS: u32 = 8;
 
 /// Where a block stands and what it must hold: kept by the block above it, or by the manifest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,8 +37,27 @@ impl From<Error> for Fault {
 }
 
 impl BlockAddress {
-    /// The record's name: all blocks of a run are neighbours.
+    pub fn new(run: u64, segment: u32, index: usize) -> BlockAddress {
+        BlockAddress { run, number: segment << INDEX_BITS | index as u32 }
+    }
+
+    /// Another block of its segment.
+    pub fn beside(self, index: usize) -> BlockAddress {
+        BlockAddress::new(self.run, self.segment(), index)
+    }
+
+    /// The number of its segment in the run.
+    pub fn segment(self) -> u32 {
+        self.number >> INDEX_BITS
+    }
+
+    /// Which of its segment's blocks it is.
+    pub fn index(self) -> usize {
+        (self.number & ((1 << INDEX_BITS) - 1)) as usize
+    }
+
+    /// The name of its segment's record: all of a run are neighbours.
     pub fn name(self) -> String {
-        format!("{:016x}-{:08x}", self.run, self.number)
+        format!("{:016x}-{:06x}", self.run, self.segment())
     }
 }

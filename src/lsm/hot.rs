@@ -56,10 +56,10 @@ impl Lsm {
         let loaded = Loaded::default();
         let mut reference = run.root();
         for height in (0..=run.height).rev() {
-            if self.with(|state| state.tree.cache.get(reference.address)).is_none() {
+            if self.with(|state| !state.tree.cache.has(reference.address)) {
                 self.load(&[reference], &loaded).await?;
             }
-            let cached = self.with(|state| state.tree.cache.get(reference.address));
+            let cached = self.with(|state| state.tree.cache.get(reference))?;
             let Some(block) = cached.or_else(|| loaded.get(reference.address)) else { return Ok(()) };
             let sealed = block.sealed();
             let Some(left) = room.checked_sub(sealed.len()) else { return Ok(()) };
@@ -82,8 +82,7 @@ impl Lsm {
         let blocks = Field::decode(body).and_then(|list| {
             list.lists(|mut block| {
                 let address = BlockAddress { run: block.number()?, number: block.number()?.try_into().ok()? };
-                let bytes = block.bytes()?.to_vec();
-                Some((address, Block::open(bytes, BlockReference { address, checksum: None }).ok()?))
+                Some((address, Block::open(block.bytes()?, BlockReference { address, checksum: None }).ok()?))
             })
         });
         self.with(|state| {

@@ -19,6 +19,7 @@ mod memtable;
 mod opening;
 mod record;
 mod run;
+mod segment;
 mod store;
 mod tail;
 mod tree;

@@ -86,7 +86,7 @@ impl Lsm {
     async fn load_roots(&self) {
         let roots: Vec<_> = self.with(|state| {
             let roots = state.tree.runs.iter().take(ROOTS).map(|run| run.root());
-            roots.filter(|root| state.tree.cache.get(root.address).is_none()).collect()
+            roots.filter(|root| !state.tree.cache.has(root.address)).collect()
         });
         if !roots.is_empty() {
             // A block that is gone or damaged is told to whoever needs it.

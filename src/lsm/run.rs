@@ -4,6 +4,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::block::BlockBuilder;
 use super::fault::{BlockAddress, BlockReference};
+use super::segment::SegmentBuilder;
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::types::fields::{Field, Fields};
@@ -110,7 +111,7 @@ impl RunDescription {
 /// The references of the pieces of a value stored apart.
 pub fn pieces(overflow: Overflow) -> impl Iterator<Item = BlockReference> {
     (0..overflow.blocks).map(move |piece| {
-        let address = BlockAddress { run: overflow.run, number: overflow.first + piece };
+        let address = BlockAddress::new(overflow.run, overflow.first + piece, 0);
         BlockReference { address, checksum: None }
     })
 }
@@ -133,14 +134,17 @@ fn encode_reference(number: u32, checksum: u64) -> Vec<u8> {
     value
 }
 
-/// Cuts rising versions into blocks and builds the index above them. It holds one block a level, and what was not yet
-/// taken.
+/// Cuts rising versions into blocks, gathers those in segments and builds the index above them. It holds one block a
+/// level, one segment, and what was not yet taken.
 pub struct RunWriter {
     id: u64,
     /// Data blocks first, then index blocks of rising height.
     levels: Vec<BlockBuilder>,
+    segment: SegmentBuilder,
+    /// Whole segments, each with the address of its first block.
     ready: Vec<(BlockAddress, Vec<u8>)>,
-    next_block: u32,
+    next_segment: u32,
+    blocks: u32,
     bytes: u64,
     unpacked: u64,
     entries: u64,
@@ -156,8 +160,10 @@ impl RunWriter {
         RunWriter {
             id,
             levels: vec![BlockBuilder::default()],
+            segment: SegmentBuilder::default(),
             ready: Vec::new(),
-            next_block: 0,
+            next_segment: 0,
+            blocks: 0,
             bytes: 0,
             unpacked: 0,
             entries: 0,
@@ -204,13 +210,16 @@ impl RunWriter {
         let unreadable = || Error::corrupt("a version to be stored cannot be decoded");
         let version = Version::decode(&encoded.into()).ok_or_else(unreadable)?;
         let Some(value) = version.here() else { return Ok(encoded.to_vec()) };
-        let first = self.next_block;
+        // Pieces are found by their segments' numbers, so each has one to itself.
+        self.end_segment();
+        let first = self.next_segment;
         for piece in value.chunks(PIECE_BYTES) {
             let mut builder = BlockBuilder::default();
             builder.push(&[], piece);
             self.emit(builder);
+            self.end_segment();
         }
-        let blocks = self.next_block - first;
+        let blocks = self.next_segment - first;
         let checksum = xxh64(value, 0);
         let overflow = Overflow { bytes: value.len() as u64, run: self.id, first, blocks, checksum };
         Ok(version.moved_to(overflow).encode())
@@ -218,13 +227,25 @@ impl RunWriter {
 
     /// The block's number and checksum.
     fn emit(&mut self, builder: BlockBuilder) -> (u32, u64) {
-        let number = self.next_block;
-        self.next_block += 1;
+        self.blocks += 1;
         self.unpacked += builder.size() as u64;
         let (bytes, checksum) = builder.finish();
+        if !self.segment.has_room(&bytes) {
+            self.end_segment();
+        }
+        let address = BlockAddress::new(self.id, self.next_segment, self.segment.len());
+        self.segment.push(bytes);
+        (address.number, checksum)
+    }
+
+    fn end_segment(&mut self) {
+        if self.segment.is_empty() {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.segment).finish();
         self.bytes += bytes.len() as u64;
-        self.ready.push((BlockAddress { run: self.id, number }, bytes));
-        (number, checksum)
+        self.ready.push((BlockAddress::new(self.id, self.next_segment, 0), bytes));
+        self.next_segment += 1;
     }
 
     fn add(&mut self, level: usize, key: &[u8], value: &[u8]) {
@@ -249,7 +270,7 @@ impl RunWriter {
         self.ready.iter().map(|(_, bytes)| bytes.len()).sum()
     }
 
-    /// Blocks to write, in the order of their numbers.
+    /// Segments to write, in the order of their numbers.
     pub fn take_ready(&mut self) -> Vec<(BlockAddress, Vec<u8>)> {
         std::mem::take(&mut self.ready)
     }
@@ -274,12 +295,13 @@ impl RunWriter {
             self.levels[level + 1].push(&last, &encode_reference(number, checksum));
             level += 1;
         };
+        self.end_segment();
         let description = RunDescription {
             id: self.id,
             root,
             root_checksum,
             height: level as u8,
-            blocks: self.next_block,
+            blocks: self.blocks,
             bytes: self.bytes,
             unpacked: self.unpacked,
             entries: self.entries,

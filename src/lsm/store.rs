@@ -7,12 +7,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::fault::BlockReference;
+use super::block::Block;
+use super::fault::{BlockAddress, BlockReference};
 use super::manifest::Manifest;
 use super::record::{self, Change, Commit, Head, Record};
 use super::run::RunDescription;
-use super::tail;
 use super::tree::{Loaded, Tree};
+use super::{segment, tail};
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, Outcome, Space, Storage};
@@ -338,19 +339,30 @@ impl Lsm {
     /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be
     /// old.
     pub async fn load(&self, needed: &[BlockReference], loaded: &Loaded) -> Result<Option<BlockReference>> {
-        let names: Vec<String> = needed.iter().map(|reference| reference.address.name()).collect();
+        let mut segments: Vec<BlockAddress> = needed.iter().map(|reference| reference.address.beside(0)).collect();
+        segments.sort_unstable();
+        segments.dedup();
+        let names: Vec<String> = segments.iter().map(|address| address.name()).collect();
         let found = self.storage.read(Space::Blocks, &names).await?;
         let state = self.state.borrow();
         state.tree.cache.fetched();
         let mut gone = None;
-        for (reference, bytes) in needed.iter().zip(found) {
-            match bytes {
-                Some(bytes) => {
-                    let block = super::block::Block::open(bytes, *reference)?;
-                    state.tree.cache.insert(reference.address, block.clone());
-                    loaded.insert(reference.address, block);
-                }
-                None => gone = Some(*reference),
+        for (segment, bytes) in segments.into_iter().zip(found) {
+            let wanted = || needed.iter().filter(|reference| reference.address.beside(0) == segment);
+            let Some(bytes) = bytes else {
+                gone = wanted().next().copied();
+                continue;
+            };
+            let blocks = segment::blocks(&bytes);
+            for reference in wanted() {
+                let range = blocks.get(reference.address.index()).cloned().unwrap_or_default();
+                let block = Block::open(&bytes[range], *reference)?;
+                state.tree.cache.insert(reference.address, block.clone());
+                loaded.insert(reference.address, block);
+            }
+            // What came along is unpacked when it is asked for.
+            for (index, range) in blocks.into_iter().enumerate() {
+                state.tree.cache.keep(segment.beside(index), &bytes[range]);
             }
         }
         Ok(gone)

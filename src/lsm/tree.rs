@@ -80,8 +80,15 @@ impl Tree {
 
 impl<'a> TreeView<'a> {
     pub fn block(&self, reference: BlockReference) -> Attempt<Rc<Block>> {
-        let found = self.loaded.get(reference.address).or_else(|| self.tree.cache.get(reference.address));
-        found.ok_or_else(|| Fault::Need(vec![reference]))
+        if let Some(block) = self.loaded.get(reference.address) {
+            return Ok(block);
+        }
+        self.tree.cache.get(reference)?.ok_or_else(|| Fault::Need(vec![reference]))
+    }
+
+    /// Whether a block need not be fetched.
+    pub fn has(&self, address: BlockAddress) -> bool {
+        self.loaded.get(address).is_some() || self.tree.cache.has(address)
     }
 
     /// The newest version of `row` that is not newer than `at`.
@@ -158,7 +165,7 @@ impl<'a> TreeView<'a> {
         let count = self.tree.cache.read_ahead(self.tree.runs.iter().map(|run| run.unpacked).sum());
         while needed.len() < count && index.key().is_some() {
             let reference = decode_reference(run.id, &index.value())?;
-            if self.block(reference).is_err() {
+            if !self.has(reference.address) {
                 needed.push(reference);
             }
             index.advance()?;
@@ -221,7 +228,7 @@ impl<'a> TreeView<'a> {
             return Err(Fault::Need(missing));
         }
         if value.len() as u64 != overflow.bytes || xxh64(&value, 0) != overflow.checksum {
-            let address = BlockAddress { run: overflow.run, number: overflow.first };
+            let address = BlockAddress::new(overflow.run, overflow.first, 0);
             let message = format!("a value stored apart is damaged. block={}", address.name());
             return Err(Error::corrupt(message).with_text("block", address.name()).into());
         }

@@ -6,6 +6,7 @@ use offshoot::engine::{OpenOptions, Store, Testimony};
 use offshoot::error::{Error, ErrorCode};
 use offshoot::storage::{Batch, Durability, ListRange, MemoryDisk, Space};
 use serde_json::json;
+use xxhash_rust::xxh64::xxh64;
 
 use crate::support::{Db, World, open_in, pause, run, say};
 
@@ -259,7 +260,9 @@ fn calls_that_touch_a_damaged_block_reject_and_all_others_go_on() {
     for damage in [flip, lose] {
         run(async |world| {
             let db = world.main().await;
-            let rows: Vec<_> = (0..400).map(|n| (format!("{n:04}"), json!({"text": "x".repeat(500)}))).collect();
+            // Text that cannot be packed, so that every block has a segment to itself.
+            let text = |n: u64| (n..n + 31).map(|n| format!("{:016x}", xxh64(&n.to_be_bytes(), n))).collect::<String>();
+            let rows: Vec<_> = (0..400).map(|n| (format!("{n:04}"), json!({"text": text(n * 31)}))).collect();
             let rows: Vec<_> = rows.iter().map(|(id, row)| (&id[..], row.clone())).collect();
             db.ok(say::put(&rows)).await;
             db.0.store().maintain().await.expect("a checkpoint");

@@ -158,7 +158,7 @@ fn a_root_reads_its_own_layer_only() {
 /// An opening asks for the manifest and the log; what else it needs lies beside them, whole or not at all.
 #[test]
 fn an_opening_reads_no_block_where_the_last_maintenance_left_them_in_one_place() {
-    for (is_damaged, blocks_read) in [(false, 0), (true, 2)] {
+    for (is_damaged, segments_read) in [(false, 0), (true, 1)] {
         run(async move |world| {
             let main = world.main().await;
             let rows: Vec<_> = (0..2000).map(|n| (format!("{n:04}"), json!({"text": "x".repeat(100)}))).collect();
@@ -176,7 +176,7 @@ fn an_opening_reads_no_block_where_the_last_maintenance_left_them_in_one_place()
             let store = world.open(watched as Rc<dyn Storage>, OpenOptions::default()).await.unwrap();
             let main = open_in(&store, "main").await;
             // The manifest, the log.
-            assert_eq!(figures.get().reads, 2 + blocks_read);
+            assert_eq!(figures.get().reads, 2 + segments_read);
             assert_eq!(main.ok(say::count()).await, json!(2000));
         });
     }
