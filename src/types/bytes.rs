@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 #[derive(Clone)]
 pub struct Bytes {
-    owner: Rc<[u8]>,
+    owner: Rc<Vec<u8>>,
     start: usize,
     end: usize,
 }
@@ -40,7 +40,7 @@ impl From<Vec<u8>> for Bytes {
 
 impl From<&[u8]> for Bytes {
     fn from(bytes: &[u8]) -> Bytes {
-        Bytes { owner: bytes.into(), start: 0, end: bytes.len() }
+        bytes.to_vec().into()
     }
 }
 
