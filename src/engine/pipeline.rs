@@ -335,7 +335,10 @@ impl Store {
             });
             let needed = match attempt {
                 Ok(changes) => return Evaluated::Changes(changes),
-                Err(Fault::Error(error)) => return Evaluated::Failed(error),
+                Err(Fault::Error(error)) => {
+                    let _ = self.note_damage::<()>(Err(error.clone()));
+                    return Evaluated::Failed(error);
+                }
                 Err(Fault::Need(needed)) => needed,
             };
             let found = self.lsm.load(&needed, &loaded).await;

@@ -207,7 +207,7 @@ impl Store {
         let loaded = Loaded::default();
         match self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded })) {
             Ok(value) => Some(Ok(value)),
-            Err(Fault::Error(error)) => Some(Err(error)),
+            Err(Fault::Error(error)) => Some(self.note_damage(Err(error))),
             Err(Fault::Need(_)) => None,
         }
     }
@@ -222,7 +222,7 @@ impl Store {
             self.check_open()?;
             let needed = match self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded })) {
                 Ok(value) => return Ok(value),
-                Err(Fault::Error(error)) => return Err(error),
+                Err(Fault::Error(error)) => return self.note_damage(Err(error)),
                 Err(Fault::Need(needed)) => needed,
             };
             self.fetch(&needed, &loaded).await?;

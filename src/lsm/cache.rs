@@ -10,15 +10,26 @@ use super::fault::{BlockAddress, BlockReference};
 use crate::error::Result;
 
 /// The most blocks that a miss of a point read brings.
-const READ_AHEAD: usize = 256;
+const READ_AHEAD: usize = 512;
 
-/// A block as it is stored, or unpacked and checked.
-enum Kept {
-    Sealed(Box<[u8]>),
+/// A block as it is stored, or unpacked and checked: that costs its time, and many that come ahead are never asked for.
+pub enum Kept {
+    Sealed(Rc<[u8]>),
     Open(Rc<Block>),
 }
 
 impl Kept {
+    /// The block, which must be the one that the reference names. Whoever keeps it keeps it unpacked from here on.
+    pub fn open(&mut self, reference: BlockReference) -> Result<Rc<Block>> {
+        if let Kept::Sealed(bytes) = self {
+            *self = Kept::Open(Block::open(bytes, reference)?);
+        }
+        match self {
+            Kept::Open(block) => Ok(block.clone()),
+            Kept::Sealed(_) => unreachable!("BUG: it was just opened"),
+        }
+    }
+
     fn size(&self) -> usize {
         match self {
             Kept::Sealed(bytes) => bytes.len(),
@@ -91,30 +102,25 @@ impl BlockCache {
         };
         slot.is_used = true;
         state.hits += 1;
-        let block = match &slot.kept {
-            Kept::Open(block) => return Ok(Some(block.clone())),
-            Kept::Sealed(bytes) => Block::open(bytes, reference)?,
-        };
+        let before = slot.kept.size();
+        let block = slot.kept.open(reference)?;
         state.bytes += block.size();
-        state.bytes -= std::mem::replace(&mut slot.kept, Kept::Open(block.clone())).size();
-        state.make_room(self.budget);
+        state.bytes -= before;
+        if block.size() > before {
+            state.make_room(self.budget);
+        }
         Ok(Some(block))
     }
 
-    pub fn insert(&self, address: BlockAddress, block: Rc<Block>) {
-        self.put(address, Kept::Open(block));
-    }
-
-    /// Keeps a block as it is stored: it came with another one, and may be asked for soon.
-    pub fn keep(&self, address: BlockAddress, sealed: &[u8]) {
-        if !self.has(address) {
-            self.put(address, Kept::Sealed(sealed.into()));
-        }
-    }
-
-    fn put(&self, address: BlockAddress, kept: Kept) {
+    /// Keeps a block under its address. One that is sealed never takes the place of one that is not.
+    pub fn keep(&self, address: BlockAddress, kept: Kept) {
         let state = &mut *self.state.borrow_mut();
-        if state.slots.contains_key(&address) {
+        if let Some(slot) = state.slots.get_mut(&address) {
+            if let (Kept::Sealed(_), Kept::Open(_)) = (&slot.kept, &kept) {
+                state.bytes += kept.size();
+                state.bytes -= std::mem::replace(&mut slot.kept, kept).size();
+                state.make_room(self.budget);
+            }
             return;
         }
         state.bytes += kept.size();
@@ -184,7 +190,7 @@ mod tests {
         let hot = BlockAddress { run: 1, number: 0 };
         for number in 0..1000 {
             let address = BlockAddress { run: 1, number };
-            cache.insert(address, block(address));
+            cache.keep(address, Kept::Open(block(address)));
             assert!(cache.get(named(hot)).unwrap().is_some(), "the hot block stays");
             assert!(cache.figures().bytes <= size * 10);
         }

@@ -414,6 +414,7 @@ impl<'a> RowCursor<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lsm::cache::Kept;
     use crate::lsm::run::RunWriter;
     use crate::lsm::segment;
     use crate::lsm::tree::{Loaded, Tree};
@@ -435,7 +436,7 @@ mod tests {
         let (run, blocks) = writer.finish();
         for (address, bytes) in blocks {
             for (index, range) in segment::blocks(&bytes).into_iter().enumerate() {
-                tree.cache.keep(address.beside(index), &bytes[range]);
+                tree.cache.keep(address.beside(index), Kept::Sealed(bytes[range].into()));
             }
         }
         let run = Rc::new(run);

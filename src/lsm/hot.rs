@@ -7,11 +7,12 @@
 use xxhash_rust::xxh64::xxh64;
 
 use super::block::{Block, BlockCursor};
-use super::fault::{BlockAddress, BlockReference};
+use super::cache::Kept;
+use super::fault::{BlockAddress, BlockReference, Fault};
 use super::manifest::Manifest;
 use super::run::{RunDescription, decode_reference};
 use super::store::Lsm;
-use super::tree::Loaded;
+use super::tree::{Loaded, TreeView};
 use crate::error::Result;
 use crate::storage::{Batch, Place, Space};
 use crate::types::fields::Field;
@@ -59,8 +60,12 @@ impl Lsm {
             if self.with(|state| !state.tree.cache.has(reference.address)) {
                 self.load(&[reference], &loaded).await?;
             }
-            let cached = self.with(|state| state.tree.cache.get(reference))?;
-            let Some(block) = cached.or_else(|| loaded.get(reference.address)) else { return Ok(()) };
+            let found = self.with(|state| TreeView { tree: &state.tree, loaded: &loaded }.block(reference));
+            let block = match found {
+                Ok(block) => block,
+                Err(Fault::Need(_)) => return Ok(()),
+                Err(Fault::Error(error)) => return Err(error),
+            };
             let sealed = block.sealed();
             let Some(left) = room.checked_sub(sealed.len()) else { return Ok(()) };
             *room = left;
@@ -87,7 +92,7 @@ impl Lsm {
         });
         self.with(|state| {
             for (address, block) in blocks.into_iter().flatten() {
-                state.tree.cache.insert(address, block);
+                state.tree.cache.keep(address, Kept::Open(block));
             }
         });
     }

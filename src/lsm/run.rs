@@ -13,7 +13,7 @@ use crate::types::{Bytes, Lsn, Overflow, Version, limits, read_varint, write_var
 
 /// A data block is cut when it reaches this size: large enough that one record carries many rows, small enough for a
 /// read.
-const BLOCK_BYTES: usize = 32 * 1024;
+const BLOCK_BYTES: usize = 16 * 1024;
 /// A version larger than this lies in blocks of its own, so that every block stays a small record.
 const OVERFLOW_BYTES: usize = 16 * 1024;
 /// A piece of such a value, with room for a block's frame.

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::block::Block;
+use super::cache::Kept;
 use super::fault::{BlockAddress, BlockReference};
 use super::manifest::Manifest;
 use super::record::{self, Change, Commit, Head, Record};
@@ -353,16 +353,14 @@ impl Lsm {
                 gone = wanted().next().copied();
                 continue;
             };
-            let blocks = segment::blocks(&bytes);
+            let blocks: Vec<Rc<[u8]>> = segment::blocks(&bytes).into_iter().map(|range| bytes[range].into()).collect();
             for reference in wanted() {
-                let range = blocks.get(reference.address.index()).cloned().unwrap_or_default();
-                let block = Block::open(&bytes[range], *reference)?;
-                state.tree.cache.insert(reference.address, block.clone());
-                loaded.insert(reference.address, block);
+                // What is not in its segment is damaged, and told as any damage is: by whoever opens it.
+                let sealed = blocks.get(reference.address.index()).cloned().unwrap_or_default();
+                loaded.keep(reference.address, Kept::Sealed(sealed));
             }
-            // What came along is unpacked when it is asked for.
-            for (index, range) in blocks.into_iter().enumerate() {
-                state.tree.cache.keep(segment.beside(index), &bytes[range]);
+            for (index, sealed) in blocks.into_iter().enumerate() {
+                state.tree.cache.keep(segment.beside(index), Kept::Sealed(sealed));
             }
         }
         Ok(gone)

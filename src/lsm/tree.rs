@@ -8,28 +8,32 @@ use std::rc::Rc;
 use xxhash_rust::xxh64::xxh64;
 
 use super::block::{Block, BlockCursor};
-use super::cache::BlockCache;
+use super::cache::{BlockCache, Kept};
 use super::cursor::{RowRange, data_blocks};
 use super::fault::{Attempt, BlockAddress, BlockReference, Fault};
 use super::memtable::Memtable;
 use super::run::{RunDescription, decode_reference, pieces};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::types::row::{push_lsn, split_internal};
 use crate::types::{Bytes, Lsn, Overflow, Version};
 
 /// Blocks that one call has fetched: they stay until it ends, however small the cache is, so that it always gets on.
 #[derive(Default)]
 pub struct Loaded {
-    blocks: RefCell<HashMap<BlockAddress, Rc<Block>>>,
+    blocks: RefCell<HashMap<BlockAddress, Kept>>,
 }
 
 impl Loaded {
-    pub fn insert(&self, address: BlockAddress, block: Rc<Block>) {
-        self.blocks.borrow_mut().insert(address, block);
+    pub fn keep(&self, address: BlockAddress, kept: Kept) {
+        self.blocks.borrow_mut().insert(address, kept);
     }
 
-    pub fn get(&self, address: BlockAddress) -> Option<Rc<Block>> {
-        self.blocks.borrow().get(&address).cloned()
+    fn has(&self, address: BlockAddress) -> bool {
+        self.blocks.borrow().contains_key(&address)
+    }
+
+    fn get(&self, reference: BlockReference) -> Result<Option<Rc<Block>>> {
+        self.blocks.borrow_mut().get_mut(&reference.address).map(|kept| kept.open(reference)).transpose()
     }
 }
 
@@ -80,7 +84,8 @@ impl Tree {
 
 impl<'a> TreeView<'a> {
     pub fn block(&self, reference: BlockReference) -> Attempt<Rc<Block>> {
-        if let Some(block) = self.loaded.get(reference.address) {
+        if let Some(block) = self.loaded.get(reference)? {
+            self.tree.cache.keep(reference.address, Kept::Open(block.clone()));
             return Ok(block);
         }
         self.tree.cache.get(reference)?.ok_or_else(|| Fault::Need(vec![reference]))
@@ -88,7 +93,7 @@ impl<'a> TreeView<'a> {
 
     /// Whether a block need not be fetched.
     pub fn has(&self, address: BlockAddress) -> bool {
-        self.loaded.get(address).is_some() || self.tree.cache.has(address)
+        self.loaded.has(address) || self.tree.cache.has(address)
     }
 
     /// The newest version of `row` that is not newer than `at`.
