@@ -54,27 +54,22 @@ impl Store {
     /// Moves the log into a run, raises the history floor, merges what is worth merging.
     pub async fn maintain(self: &Rc<Store>) -> Result<()> {
         self.maintain_runs().await?;
-        self.leave_tidy().await
+        self.sweep().await
     }
 
-    /// What nobody names is deleted, and the next opening finds what it reads first in one place.
-    async fn leave_tidy(self: &Rc<Store>) -> Result<()> {
+    /// Deletes what nobody names.
+    async fn sweep(self: &Rc<Store>) -> Result<()> {
         if self.is_damaged.get() {
             return Ok(());
         }
-        self.lsm.sweep(self.platform.now().saturating_sub(ABANDONED)).await?;
-        self.write_hot().await
-    }
-
-    async fn write_hot(self: &Rc<Store>) -> Result<()> {
-        if self.lsm.storage().is_lasting() { self.lsm.write_hot().await } else { Ok(()) }
+        self.lsm.sweep(self.platform.now().saturating_sub(ABANDONED)).await
     }
 
     /// After a commit that brought a run of its own.
     pub(super) fn write_hot_soon(self: &Rc<Store>) {
         let store = self.clone();
         // What fails here costs the next opening a little time.
-        self.platform.spawn(Box::pin(async move { drop(store.write_hot().await) }));
+        self.platform.spawn(Box::pin(async move { drop(store.lsm.write_hot().await) }));
     }
 
     async fn maintain_runs(self: &Rc<Store>) -> Result<()> {
@@ -105,7 +100,7 @@ impl Store {
         self.maintain_runs().await?;
         let runs = self.lsm.with(|state| state.manifest.runs.clone());
         self.merge(&runs).await?;
-        self.leave_tidy().await
+        self.sweep().await
     }
 
     /// False: another tab was first.

@@ -159,7 +159,7 @@ impl Store {
                 // What writes nothing meets no other tab's commit by itself, and yet is answered from the present.
                 if !has_looked && jobs.iter().any(|job| matches!(job.work, Work::Commit(_))) {
                     has_looked = true;
-                    match self.lsm.refresh().await {
+                    match self.look_at_log().await {
                         Ok(true) => continue,
                         Ok(false) => {}
                         Err(error) => return answer_all(jobs, |_| Err(error.clone())),
@@ -172,7 +172,8 @@ impl Store {
             if planted::is(Bug::AcknowledgedBeforeComplete) {
                 acknowledge(&mut jobs, &stage.results);
             }
-            match self.lsm.write_staged(stage.durability, batch).await {
+            let written = self.lsm.write_staged(stage.durability, batch).await;
+            match self.note_damage(written) {
                 Ok(Written::Complete(head)) => {
                     self.announce(head);
                     if stage.has_runs {
@@ -195,18 +196,23 @@ impl Store {
         }
     }
 
+    /// Takes in what other tabs wrote; damage that is met there is remembered.
+    async fn look_at_log(&self) -> Result<bool> {
+        self.note_damage(self.lsm.refresh().await)
+    }
+
     async fn after_collision(self: &Rc<Store>, collisions: u32) -> Result<()> {
         if collisions <= 2 {
             return Ok(());
         }
         // Whoever lost twice steps back for a moment, so that tabs do not collide in step.
         self.platform.sleep(self.platform.random() % u64::from(collisions.min(20)) + 1).await;
-        self.lsm.refresh().await.map(drop)
+        self.look_at_log().await.map(drop)
     }
 
     /// A named block was not found: takes in the present manifest, or says that the block is lost.
     pub(super) async fn look_again(self: &Rc<Store>, gone: crate::lsm::BlockReference) -> Result<()> {
-        self.lsm.refresh().await?;
+        self.look_at_log().await?;
         let lost = self.lsm.check_lost(gone).await;
         self.note_damage(lost)
     }
@@ -230,7 +236,7 @@ impl Store {
         let is_known = matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge | ErrorCode::Closed);
         let mut found = None;
         for wait in 0..if is_known { 0 } else { LOOKUPS } {
-            if self.lsm.refresh().await.is_ok() {
+            if self.look_at_log().await.is_ok() {
                 found = self.lsm.find_commit(id);
                 break;
             }
@@ -352,7 +358,7 @@ impl Store {
 
     async fn exclude(&self, work: Exclusive) -> Result<bool> {
         match work {
-            Exclusive::Refresh => self.lsm.refresh().await,
+            Exclusive::Refresh => self.look_at_log().await,
             Exclusive::Install(installation) => self.lsm.install(*installation).await,
         }
     }

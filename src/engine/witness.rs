@@ -229,10 +229,15 @@ impl Store {
 
     /// Writes down what this engine knows to be complete. What fails is made up for by the next time.
     pub async fn witness_now(self: &Rc<Store>) {
+        self.mark_head().await;
+        self.testify_now().await;
+    }
+
+    /// The same, but for what stands in the store itself, whose connection may be given up already.
+    pub async fn testify_now(self: &Rc<Store>) {
         let witness = &self.witness;
         let turn = witness.turns.take().await;
         witness.is_queued.set(false);
-        self.mark_head().await;
         while witness.is_there.get() {
             let (store, head, hash) = self.lsm.with(|state| (state.manifest.store, state.head, state.head_hash()));
             let durable = witness.durable.get();

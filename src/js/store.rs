@@ -1,7 +1,10 @@
 //! Opening and destroying stores.
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::task::Poll;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
@@ -46,8 +49,15 @@ impl Store {
                 Where::Custom(backend) => (Rc::new(Numbered::new(Backend::new(backend)?)), "custom"),
                 Where::IndexedDb => {
                     let lost = close_later(later.clone());
+                    let mut opening = pin!(IndexedDb::open(&name, lost));
+                    // The request goes out first: while the host works on it the rest is made ready.
+                    let opened = poll_fn(|context| Poll::Ready(opening.as_mut().poll(context))).await;
                     host = listen(host, &name, later.clone());
-                    let storage = Rc::new(IndexedDb::open(&name, lost).await.map_err(|error| to_js(&error))?);
+                    let opened = match opened {
+                        Poll::Ready(opened) => opened,
+                        Poll::Pending => opening.await,
+                    };
+                    let storage = Rc::new(opened.map_err(|error| to_js(&error))?);
                     indexed = Some(storage.clone());
                     (storage, "indexeddb")
                 }
@@ -157,7 +167,7 @@ fn follow_page(host: Rc<Host>, storage: Rc<IndexedDb>, later: Later) -> Option<P
             PageEvent::Away => {
                 host.pause();
                 storage.pause();
-                spawn_local(async move { engine.witness_now().await });
+                spawn_local(async move { engine.testify_now().await });
             }
             PageEvent::Hidden => spawn_local(async move { engine.witness_now().await }),
             PageEvent::Back => {

@@ -57,6 +57,13 @@ struct State {
 }
 
 impl State {
+    fn forget(&mut self, address: BlockAddress) {
+        if let Some(slot) = self.slots.remove(&address) {
+            self.bytes -= slot.kept.size();
+            self.queue.retain(|other| *other != address);
+        }
+    }
+
     fn make_room(&mut self, budget: usize) {
         while self.bytes > budget {
             let Some(oldest) = self.queue.pop_front() else { break };
@@ -103,7 +110,14 @@ impl BlockCache {
         slot.is_used = true;
         state.hits += 1;
         let before = slot.kept.size();
-        let block = slot.kept.open(reference)?;
+        let block = match slot.kept.open(reference) {
+            Ok(block) => block,
+            Err(error) => {
+                // It may have been read badly: the next one asks storage again.
+                state.forget(reference.address);
+                return Err(error);
+            }
+        };
         state.bytes += block.size();
         state.bytes -= before;
         if block.size() > before {
@@ -129,8 +143,8 @@ impl BlockCache {
         state.slots.insert(address, Slot { kept, is_used: false });
     }
 
-    /// How many blocks a miss should bring, where so many bytes are stored in all: one, two, four and so on while there
-    /// is room for everything. Until it is fetched, asking again is the same miss.
+    /// How many blocks a miss should bring, where so many bytes are stored in all: one, four and so on while there is
+    /// room for everything. Until it is fetched, asking again is the same miss.
     pub fn read_ahead(&self, stored: u64) -> usize {
         let state = &mut *self.state.borrow_mut();
         if stored > self.budget as u64 {

@@ -1,8 +1,10 @@
 //! What every opening reads first, once more in one record beside the manifest: each run's topmost block, and the way
 //! down to the catalog's rows. An opening then has them with the manifest, and need not ask twice more. It is written
-//! when runs have come or gone.
+//! when runs come or go.
 //!
 //! Nothing rests on it. It may be missing, old or damaged: then the blocks are read where they are.
+
+use std::rc::Rc;
 
 use xxhash_rust::xxh64::xxh64;
 
@@ -21,6 +23,7 @@ use crate::types::{LayerId, limits};
 const PREFIX: &str = "hot/";
 /// With room for the names of the blocks and for the checksum.
 const ROOM: usize = limits::RECORD_BYTES - 2048;
+const MOST_RUNS: usize = 32;
 const CHECKSUM_BYTES: usize = 8;
 
 /// It goes with one version of the manifest.
@@ -29,21 +32,30 @@ pub fn place(manifest: &Manifest) -> Place {
 }
 
 impl Lsm {
-    /// Writes it for the runs that are there now.
+    /// Writes it for the runs that are there now, where another commit has brought one.
     pub async fn write_hot(&self) -> Result<()> {
         let (place, manifest, runs) =
             self.with(|state| (place(&state.manifest), state.manifest.place(), state.tree.runs.clone()));
+        let Some(hot) = self.pack_hot(&runs).await else { return Ok(()) };
+        let put = vec![(place.0, place.1, hot)];
+        self.storage().write(Batch { put, present: vec![manifest], ..Batch::default() }).await.map(drop)
+    }
+
+    /// The record for these runs; `None` where there is no use for one, or a block cannot be read.
+    pub(super) async fn pack_hot(&self, runs: &[Rc<RunDescription>]) -> Option<Vec<u8>> {
+        if !self.storage().is_lasting() || runs.is_empty() {
+            return None;
+        }
         let (mut blocks, mut room) = (Vec::new(), ROOM);
-        for run in &runs {
-            self.gather(run, &mut blocks, &mut room).await?;
+        for run in runs.iter().rev().take(MOST_RUNS) {
+            self.gather(run, &mut blocks, &mut room).await.ok()?;
         }
         let list = Field::list(&blocks, |(BlockAddress { run, number }, block)| {
             Field::List(vec![Field::Number(*run), Field::Number((*number).into()), Field::Bytes(block)])
         });
         let mut bytes = list.encode();
         bytes.extend_from_slice(&xxh64(&bytes, 0).to_be_bytes());
-        let put = vec![(place.0, place.1, bytes)];
-        self.storage().write(Batch { put, present: vec![manifest], ..Batch::default() }).await.map(drop)
+        Some(bytes)
     }
 
     /// A run's topmost block, and where it holds rows of the catalog, those that lead to its first row.

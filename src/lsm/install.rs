@@ -8,7 +8,7 @@ use super::head_mark::HeadMark;
 use super::hot;
 use super::manifest::Manifest;
 use super::record::{self, Commit, Head, Record};
-use super::store::Lsm;
+use super::store::{Lsm, State};
 use crate::error::Result;
 use crate::storage::{Batch, Durability, ListRange, Space};
 use crate::types::Lsn;
@@ -23,6 +23,7 @@ pub struct Installation {
     manifest: Manifest,
     base: u64,
     batch: Batch,
+    floor_before: u64,
     /// Whether no commit may follow that has not seen it.
     closes: bool,
 }
@@ -38,7 +39,8 @@ impl Installation {
         let base = manifest.version;
         manifest.version += 1;
         batch.absent.push(manifest.place());
-        Installation { manifest, base, batch, closes: false }
+        let floor_before = manifest.floor;
+        Installation { manifest, base, batch, floor_before, closes: false }
     }
 
     /// History below `floor` is gone from here on; whoever would pin it must look again first.
@@ -47,12 +49,14 @@ impl Installation {
         self.manifest.floor = self.manifest.floor.max(floor.0);
     }
 
-    /// Numbers up to `used` were given to commits, of which some are lost: the next one gets a number above.
-    pub fn skip_to(&mut self, used: Lsn, hash: u64) {
-        if used.0 > self.manifest.checkpoint {
-            self.manifest.checkpoint = used.0;
-            self.manifest.hash = hash;
-        }
+    /// What could not be read of the log is given up: its numbers, up to `used` for commits and up to `number` for
+    /// records, are not given again, and as another store it is left by every tab that knows more of it than is left.
+    pub fn begin_anew(&mut self, store: u64, used: Lsn, number: u64) {
+        self.manifest.store = store;
+        self.manifest.checkpoint = self.manifest.checkpoint.max(used.0);
+        self.manifest.hash = store;
+        self.trim(number);
+        self.closes = true;
     }
 
     /// The checkpoint that this installation makes.
@@ -80,61 +84,82 @@ impl Installation {
         let (space, name) = drop_place(run);
         self.batch.put.push((space, name, Vec::new()));
     }
+
+    /// The floor stays where it was.
+    fn leave_floor(&mut self) {
+        self.manifest.floor = self.floor_before;
+        self.closes = false;
+    }
+
+    /// All that is written at once, for a log that stands at `head`.
+    pub(super) fn batch(&self, head: Head, time: u64) -> Batch {
+        let mut batch = self.batch.clone();
+        let (space, name) = self.manifest.place();
+        let bytes = self.manifest.encode();
+        let (_, copy) = self.manifest.copy_place();
+        batch.put.push((space, copy, bytes.clone()));
+        batch.put.push((space, name, bytes));
+        batch.trim = self.manifest.log;
+        let of_manifest = self.manifest.head();
+        let is_ahead = head.store == of_manifest.store && head.lsn > of_manifest.lsn;
+        let head = Head { number: head.number.max(of_manifest.number), ..if is_ahead { head } else { of_manifest } };
+        batch.put.push(HeadMark::of(head).record());
+        if self.closes {
+            batch.last = Some(head.number);
+            batch.append = closing_record(head, time);
+        }
+        batch
+    }
+}
+
+/// A commit that changes nothing: whoever has not read it appends what does not count.
+fn closing_record(head: Head, time: u64) -> Vec<Vec<u8>> {
+    let commits = vec![Commit { id: 0, time, changes: Vec::new(), run: None, unsent: false }];
+    let record = Record { store: head.store, first: head.lsn.next().0, previous: head.hash, commits };
+    let (body, hash) = record.encode();
+    record::split(&body, hash)
 }
 
 impl Lsm {
     /// Swaps the manifest. False: another tab was first, and nothing is changed. Only with nothing staged.
-    pub async fn install(&self, installation: Installation) -> Result<bool> {
-        let Installation { manifest, base, mut batch, closes } = installation;
-        let (space, name) = manifest.place();
-        let bytes = manifest.encode();
-        let (_, copy) = manifest.copy_place();
-        batch.put.push((space, copy, bytes.clone()));
-        batch.put.push((space, name, bytes));
-        batch.trim = manifest.log;
-        for _ in 0..TRIES {
-            if self.with(|state| state.manifest.version) != base {
+    pub async fn install(&self, mut installation: Installation) -> Result<bool> {
+        if let Some(hot) = self.pack_hot(&installation.manifest.runs).await {
+            let (space, name) = hot::place(&installation.manifest);
+            installation.batch.put.push((space, name, hot));
+        }
+        for attempt in 0..2 * TRIES {
+            if self.with(|state| state.manifest.version) != installation.base {
                 return Ok(false);
             }
-            let mut batch = batch.clone();
-            let mark = self.head_mark();
-            let is_behind = mark.head < manifest.checkpoint();
-            let of_manifest = || HeadMark { head: manifest.checkpoint(), hash: manifest.hash };
-            batch.put.push(if is_behind { of_manifest() } else { mark }.record());
-            if closes {
-                let head = self.with(|state| state.log_head());
-                batch.last = Some(head.number);
-                batch.append = self.closing_record(head);
+            if attempt == TRIES {
+                // Others commit without a pause. The log must be trimmed all the same; history can wait.
+                installation.leave_floor();
             }
-            if self.storage().write(batch).await?.is_written() {
+            let (head, time) = self.with(|state| {
+                let time = state.notes.last().map_or(state.manifest.time, |note| note.time);
+                (state.log_head(), time)
+            });
+            if self.storage().write(installation.batch(head, time)).await?.is_written() {
+                let Installation { manifest, closes, .. } = installation;
                 self.adopt(manifest)?;
                 if closes {
                     self.refresh().await?;
                 }
                 return Ok(true);
             }
-            // Another tab has swapped it, or has only committed meanwhile.
+            // Another tab has swapped it or swept its run, or has only committed meanwhile.
             self.refresh().await?;
+            if !installation.closes {
+                return Ok(false);
+            }
         }
         Ok(false)
     }
 
-    fn head_mark(&self) -> HeadMark {
-        self.with(|state| HeadMark { head: state.head, hash: state.head_hash() })
-    }
-
     /// Writes down which record is the last, apart from the log.
     pub async fn mark_head(&self, durability: Durability) -> Result<()> {
-        let put = vec![self.head_mark().record()];
+        let put = vec![HeadMark::of(self.with(State::log_head)).record()];
         self.storage().write(Batch { put, durability, ..Batch::default() }).await.map(drop)
-    }
-
-    fn closing_record(&self, head: Head) -> Vec<Vec<u8>> {
-        let time = self.with(|state| state.notes.last().map_or(state.manifest.time, |note| note.time));
-        let commit = Commit { id: 0, time, changes: Vec::new(), run: None, unsent: false };
-        let record = Record { first: head.lsn.next().0, previous: head.hash, commits: vec![commit] };
-        let (body, hash) = record.encode();
-        record::split(&body, hash)
     }
 
     /// Deletes the blocks of runs that are named no more, and of runs whose writer is gone since before `abandoned`.

@@ -64,7 +64,7 @@ impl Manifest {
 
     /// Where the log goes on.
     pub fn head(&self) -> Head {
-        Head { lsn: self.checkpoint(), hash: self.hash, number: self.log }
+        Head { store: self.store, lsn: self.checkpoint(), hash: self.hash, number: self.log }
     }
 
     pub fn floor(&self) -> Lsn {

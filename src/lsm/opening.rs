@@ -10,7 +10,7 @@ use super::store::{Lsm, State};
 use super::tail::{self, Beginning, Tail};
 use super::tree::Loaded;
 use crate::error::{Error, ErrorCode, Result};
-use crate::storage::{Batch, Durability, ListRange, Space, Storage};
+use crate::storage::{Batch, Durability, ListRange, Place, Space, Storage};
 use crate::types::Lsn;
 
 /// How often what another tab does meanwhile is a reason to look again.
@@ -19,6 +19,9 @@ const TRIES: usize = 8;
 const PAGE: usize = 256;
 /// Topmost blocks that are read while a store opens.
 const ROOTS: usize = 16;
+
+/// A record that is there from a store's first moment on, and for ever.
+const BORN: &str = "born";
 
 /// How a store is opened.
 pub struct Opening {
@@ -47,13 +50,14 @@ impl Lsm {
                 continue;
             };
             is_lost = false;
+            let mark = mark.filter(|mark| mark.store == manifest.store);
             let lsm = Lsm::on(storage.clone(), State::new(manifest, opening.cache_bytes));
             if let Some(hot) = hot {
                 lsm.take_hot(&hot);
             }
             let error = match lsm.read_tail(log).await? {
                 Tail::Trimmed => continue,
-                Tail::Records { records, head, gap } => {
+                Tail::Records { records, head, gap, .. } => {
                     lsm.with_mut(|state| state.take_in(records, head.number));
                     gap
                 }
@@ -72,9 +76,7 @@ impl Lsm {
                 Some(error) if opening.repair.is_none() => return Err(error),
                 _ => {}
             }
-            if lsm.close_gap(mark, opening).await? {
-                return Ok(lsm);
-            }
+            lsm.close_gap(mark, opening).await?;
         }
         if is_lost {
             return Err(Error::new(ErrorCode::StorageCorrupt, "the store is there and its manifest is not"));
@@ -95,16 +97,17 @@ impl Lsm {
     }
 
     /// Moves what the log still holds into a run, and trims the log with what cannot be read of it. The numbers of what
-    /// is lost are not used again: others may have heard of them. False: another tab was first.
-    async fn close_gap(&self, mark: Option<HeadMark>, opening: &Opening) -> Result<bool> {
+    /// is lost are not used again: others may have heard of them. Then the store is opened as any other, whoever was
+    /// first.
+    async fn close_gap(&self, mark: Option<HeadMark>, opening: &Opening) -> Result<()> {
         let log = Log::read(&**self.storage()).await?;
-        let used = log.used(mark, opening);
+        let used = log.used(mark, opening).max(self.head());
         let installation = self.checkpoint(opening.genesis.id, opening.genesis.time).await?;
         let mut installation =
             installation.unwrap_or_else(|| Installation::new(self.with(|state| state.manifest.clone())));
-        installation.skip_to(used, opening.store);
-        installation.trim(log.last);
-        self.install(installation).await
+        installation.begin_anew(opening.store, used, log.last);
+        let batch = installation.batch(self.with(State::log_head), opening.genesis.time);
+        self.storage().write(batch).await.map(drop)
     }
 }
 
@@ -153,23 +156,28 @@ async fn create(storage: &dyn Storage, opening: &Opening) -> Result<bool> {
     } else if !storage.log(0, 1).await?.is_empty() {
         return Ok(false);
     }
-    let record =
-        Record { first: manifest.checkpoint + 1, previous: manifest.hash, commits: vec![opening.genesis.clone()] };
+    let record = Record {
+        store: manifest.store,
+        first: manifest.checkpoint + 1,
+        previous: manifest.hash,
+        commits: vec![opening.genesis.clone()],
+    };
     let (body, hash) = record.encode();
+    let born: Place = (Space::Meta, BORN.to_string());
     let (space, name) = manifest.place();
     batch.append = record::split(&body, hash);
     if opening.repair.is_some() {
         batch.last = Some(manifest.log);
     } else {
-        // The log and this manifest are gone again after the first checkpoint, which a slow tab may have slept through;
-        // the mark stays.
-        batch.absent.push(HeadMark::place());
+        // The log and this manifest are gone again after the first checkpoint, which a slow tab may have slept through.
+        batch.absent.push(born.clone());
         batch.absent.push((space, name.clone()));
     }
+    batch.put.push((born.0, born.1, Vec::new()));
     let (_, copy) = manifest.copy_place();
     batch.put.push((space, copy, manifest.encode()));
     batch.put.push((space, name, manifest.encode()));
-    batch.put.push(HeadMark { head: record.last(), hash }.record());
+    batch.put.push(HeadMark { store: manifest.store, head: record.last(), hash }.record());
     Ok(storage.write(batch).await?.is_written())
 }
 

@@ -4,8 +4,9 @@
 //! a header, so that a lost or foreign part is seen.
 //!
 //! A tab appends without asking what others did meanwhile, so not every record counts. One whose first LSN is taken
-//! already is void: its writer did not know the record that took it. One that is chained to the last that counts is
-//! the next. Anything else is damage. All who read the log come to the same, and a writer asks them (`Judged`).
+//! already is void: its writer did not know the record that took it; so is one of another store. One that is chained
+//! to the last that counts is the next. Anything else is damage. All who read the log come to the same, and a writer
+//! asks them (`Judged`).
 //!
 //! ```text
 //! part = 'O' 'L', format (1 byte), part (u16), parts (u16), body bytes (u32), hash of the body (u64), piece of the
@@ -74,6 +75,8 @@ impl Commit {
 /// Consecutive commits written together.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
+    /// The store that it was written for: a tab may have slept through the making of another one in its place.
+    pub store: u64,
     pub first: u64,
     /// The hash of the record before.
     pub previous: u64,
@@ -92,7 +95,13 @@ impl Record {
     /// The record's bytes and their hash.
     pub fn encode(&self) -> (Vec<u8>, u64) {
         let commits = Field::list(&self.commits, Commit::to_field);
-        let body = Field::List(vec![Field::Number(self.first), Field::Number(self.previous), commits]).encode();
+        let body = Field::List(vec![
+            Field::Number(self.store),
+            Field::Number(self.first),
+            Field::Number(self.previous),
+            commits,
+        ])
+        .encode();
         let hash = xxh64(&body, 0);
         (body, hash)
     }
@@ -100,8 +109,8 @@ impl Record {
     /// `None`: the bytes are those of no record.
     pub fn decode(body: &[u8]) -> Option<Record> {
         let mut fields = Field::decode(body)?;
-        let (first, previous) = (fields.number()?, fields.number()?);
-        Some(Record { first, previous, commits: fields.list()?.lists(Commit::from_fields)? })
+        let (store, first, previous) = (fields.number()?, fields.number()?, fields.number()?);
+        Some(Record { store, first, previous, commits: fields.list()?.lists(Commit::from_fields)? })
     }
 }
 
@@ -190,6 +199,7 @@ pub fn join(parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<Option<Joine
 /// Where the log stands for whoever reads on from here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
+    pub store: u64,
     pub lsn: Lsn,
     /// Of the last record that counts.
     pub hash: u64,
@@ -212,7 +222,7 @@ impl Record {
         if planted::is(Bug::HalfRecordTakenForWhole) && self.previous == head.hash {
             return Judged::Next;
         }
-        if self.first() <= head.lsn {
+        if self.store != head.store || self.first() <= head.lsn {
             Judged::Void
         } else if self.first() == head.lsn.next() && self.previous == head.hash {
             Judged::Next
@@ -228,7 +238,12 @@ mod tests {
 
     fn record(bytes: usize) -> Record {
         let changes = vec![Change(b"row".to_vec(), vec![7; bytes])];
-        Record { first: 5, previous: 1, commits: vec![Commit { id: 9, time: 1, changes, run: None, unsent: false }] }
+        Record {
+            store: 3,
+            first: 5,
+            previous: 1,
+            commits: vec![Commit { id: 9, time: 1, changes, run: None, unsent: false }],
+        }
     }
 
     fn parts(record: &Record) -> Vec<(u64, Vec<u8>)> {
@@ -278,13 +293,14 @@ mod tests {
 
     #[test]
     fn a_record_counts_only_behind_the_one_that_it_is_chained_to() {
-        let head = |lsn: u64, hash: u64| Head { lsn: Lsn(lsn), hash, number: 0 };
+        let head = |lsn: u64, hash: u64| Head { store: 3, lsn: Lsn(lsn), hash, number: 0 };
         for (head, judged) in [
             (head(4, 1), Judged::Next),
             (head(5, 1), Judged::Void),
             (head(9, 7), Judged::Void),
             (head(4, 7), Judged::Broken),
             (head(3, 1), Judged::Broken),
+            (Head { store: 4, ..head(4, 1) }, Judged::Void),
         ] {
             assert_eq!(record(1).judge(head), judged, "{head:?}");
         }

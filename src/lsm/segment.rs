@@ -77,7 +77,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn blocks_come_back_in_their_order(blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 1..20)) {
+        fn blocks_come_back_in_their_order(
+            blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 1..20),
+        ) {
             let mut builder = SegmentBuilder::default();
             blocks.iter().for_each(|block| builder.push(block.clone()));
             let bytes = builder.finish();

@@ -48,6 +48,10 @@ pub struct State {
     head_hash: u64,
     /// The number up to which this engine has read the log.
     read_up_to: u64,
+    /// Bytes of the log that count for nobody.
+    void_bytes: u64,
+    /// The last record did not count: the next one is written only if it does.
+    has_collided: bool,
     /// Commits of the log, oldest first.
     pub notes: Vec<Note>,
     /// Commits being written: their versions are in the memtable above the head, where no snapshot reads.
@@ -84,6 +88,8 @@ impl State {
             head: head.lsn,
             head_hash: head.hash,
             read_up_to: head.number,
+            void_bytes: 0,
+            has_collided: false,
             notes: Vec::new(),
             staged: Vec::new(),
             records: Vec::new(),
@@ -95,9 +101,9 @@ impl State {
         self.records.len() as u64
     }
 
-    /// The bytes of the log's records, without their parts' headers.
+    /// The bytes of the log's records, without the headers of their parts.
     pub fn log_bytes(&self) -> u64 {
-        self.records.iter().map(|record| record.bytes as u64).sum()
+        self.records.iter().map(|record| record.bytes as u64).sum::<u64>() + self.void_bytes
     }
 
     /// The LSN that the next staged commit gets.
@@ -157,7 +163,7 @@ impl State {
 
     /// Where the log goes on.
     pub(super) fn log_head(&self) -> Head {
-        Head { lsn: self.head, hash: self.head_hash, number: self.read_up_to }
+        Head { store: self.manifest.store, lsn: self.head, hash: self.head_hash, number: self.read_up_to }
     }
 
     /// The hash of the last record.
@@ -220,7 +226,14 @@ impl Lsm {
             let state = self.state.borrow();
             assert!(!state.staged.is_empty(), "BUG: nothing is staged");
             let first = state.head.next().0;
-            let record = Record { first, previous: state.head_hash, commits: state.staged.clone() };
+            let (store, previous) = (state.manifest.store, state.head_hash);
+            let record = Record { store, first, previous, commits: state.staged.clone() };
+            // What goes with the record must go with one that counts, and a large one that does not is a waste.
+            let has_more = !(batch.put.is_empty() && batch.delete.is_empty());
+            if has_more || state.has_collided {
+                batch.last = Some(state.read_up_to);
+                batch.present.push(state.manifest.place());
+            }
             (record, state.read_up_to)
         };
         let (body, hash) = record.encode();
@@ -229,20 +242,21 @@ impl Lsm {
         if planted::is(Bug::HalfRecordTakenForWhole) && batch.append.len() > 1 {
             return self.write_halves(record, batch).await;
         }
-        // What goes with the record must go with one that counts.
-        if !(batch.put.is_empty() && batch.delete.is_empty()) {
-            batch.last = Some(before);
-        }
         let parts = batch.append.len() as u64;
         let outcome = self.storage.write(batch).await?;
         if outcome == Outcome::Written(before + parts) {
             let mut state = self.state.borrow_mut();
             state.staged.clear();
+            state.has_collided = false;
             state.publish(tail::TailRecord { record, hash, bytes: body.len(), number: before + parts });
             return Ok(Written::Complete(state.head));
         }
         let (id, last) = (record.commits[0].id, record.last());
-        self.state.borrow_mut().unstage();
+        {
+            let mut state = self.state.borrow_mut();
+            state.unstage();
+            state.has_collided = parts > 1;
+        }
         if planted::is(Bug::TrimmedLsnReused) {
             let beginning = self.look().await?;
             self.take_in_tail(beginning.log).await?;
@@ -293,7 +307,7 @@ impl Lsm {
     pub(super) fn adopt(&self, manifest: Manifest) -> Result<()> {
         let mut state = self.state.borrow_mut();
         if manifest.store != state.manifest.store {
-            return Err(Error::new(ErrorCode::Closed, "the store was deleted and made anew"));
+            return Err(Error::new(ErrorCode::Closed, "the store was repaired, or deleted and made anew"));
         }
         if manifest.version <= state.manifest.version {
             return Ok(());
@@ -306,6 +320,7 @@ impl Lsm {
             state.catalog_changed = checkpoint;
         }
         state.read_up_to = state.read_up_to.max(manifest.log);
+        state.void_bytes = 0;
         let from_log = state.notes.iter().filter(|note| note.lsn > checkpoint).filter_map(|note| note.run.clone());
         let runs: Vec<_> = manifest.runs.iter().cloned().chain(from_log).collect();
         state.tree.set_runs(runs.into_iter());
@@ -326,8 +341,12 @@ impl Lsm {
     /// Takes in what the log has behind what this engine has read of it. False: it was trimmed past that, and there is
     /// a newer manifest.
     async fn take_in_tail(&self, page: tail::Page) -> Result<bool> {
-        let tail::Tail::Records { records, head, gap } = self.read_tail(page).await? else { return Ok(false) };
-        self.state.borrow_mut().take_in(records, head.number);
+        let tail::Tail::Records { records, head, void_bytes, gap } = self.read_tail(page).await? else {
+            return Ok(false);
+        };
+        let mut state = self.state.borrow_mut();
+        state.take_in(records, head.number);
+        state.void_bytes += void_bytes;
         gap.map_or(Ok(true), Err)
     }
 
@@ -339,9 +358,14 @@ impl Lsm {
     /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be
     /// old.
     pub async fn load(&self, needed: &[BlockReference], loaded: &Loaded) -> Result<Option<BlockReference>> {
-        let mut segments: Vec<BlockAddress> = needed.iter().map(|reference| reference.address.beside(0)).collect();
-        segments.sort_unstable();
-        segments.dedup();
+        let mut segments: Vec<BlockAddress> = Vec::new();
+        for reference in needed {
+            // Mostly it is the one before, or a new one.
+            let segment = reference.address.beside(0);
+            if segments.last() != Some(&segment) && !segments.contains(&segment) {
+                segments.push(segment);
+            }
+        }
         let names: Vec<String> = segments.iter().map(|address| address.name()).collect();
         let found = self.storage.read(Space::Blocks, &names).await?;
         let state = self.state.borrow();

@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
 use crate::storage::{ListRange, Space, Storage};
 
-/// Parts of records to list at a time: at most some 4 MB.
-const PAGE: usize = 64;
+/// Parts of records to list at a time: maintenance keeps a log of 4 MiB, mostly of small ones.
+const PAGE: usize = 256;
 
 pub struct TailRecord {
     pub record: Record,
@@ -21,7 +21,7 @@ pub struct TailRecord {
 
 pub enum Tail {
     /// Those that count, in order, where the log ends, and what is wrong with what follows them, if anything is.
-    Records { records: Vec<TailRecord>, head: Head, gap: Option<Error> },
+    Records { records: Vec<TailRecord>, head: Head, void_bytes: u64, gap: Option<Error> },
     /// The log was trimmed past what was asked for: the manifest must be read again.
     Trimmed,
 }
@@ -61,28 +61,55 @@ pub async fn look(storage: &dyn Storage, after: u64) -> Result<Beginning> {
 
 /// A walk over the log from some head on.
 struct Walk {
+    began: Head,
     head: Head,
     records: Vec<TailRecord>,
-    /// A part that cannot be read. It may have been of a void record: then what follows is chained past it.
-    damaged: Option<Error>,
+    /// Bytes of records that count for nobody.
+    void_bytes: u64,
+    /// What cannot be read, and where the walk stood. It may have been void: then two records follow, each chained to
+    /// the one before. One alone may itself be void, and what it lost to be what is damaged.
+    damaged: Option<Damaged>,
     /// The numbers have a hole: the log was trimmed meanwhile, or has lost something.
     has_hole: bool,
 }
 
+struct Damaged {
+    error: Error,
+    head: Head,
+    records: usize,
+}
+
 impl Walk {
+    fn new(head: Head) -> Walk {
+        Walk { began: head, head, records: Vec::new(), void_bytes: 0, damaged: None, has_hole: false }
+    }
+
+    /// What is wrong, and the walk goes back to where it was certain.
+    fn stop(&mut self, error: Error) -> Error {
+        let Some(damaged) = self.damaged.take() else {
+            // Whoever reads on meets it again.
+            self.head.number = self.records.last().map_or(self.began.number, |record| record.number);
+            return error;
+        };
+        self.records.truncate(damaged.records);
+        self.head = damaged.head;
+        damaged.error
+    }
+
     /// Takes in what is whole of `parts`, and says how many that were.
     fn take(&mut self, parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<usize> {
         let mut taken = 0;
         while taken < parts.len() {
             let count = match record::join(&parts[taken..], is_last_page) {
                 Ok(Some(joined)) => {
-                    let count = joined.parts;
-                    self.judge(joined, parts[taken + count - 1].0)?;
-                    count
+                    let read = &parts[taken..taken + joined.parts];
+                    self.judge(joined, read)?;
+                    read.len()
                 }
                 Ok(None) => break,
                 Err(error) if error.code() == ErrorCode::StorageCorrupt => {
-                    self.damaged.get_or_insert(error);
+                    let (head, records) = (self.head, self.records.len());
+                    self.damaged.get_or_insert(Damaged { error, head, records });
                     1
                 }
                 Err(error) => return Err(error),
@@ -96,27 +123,33 @@ impl Walk {
         Ok(taken)
     }
 
-    fn judge(&mut self, Joined { record, hash, bytes, .. }: Joined, number: u64) -> Result<()> {
+    fn judge(&mut self, Joined { record, hash, bytes, .. }: Joined, parts: &[(u64, Vec<u8>)]) -> Result<()> {
         match record.judge(self.head) {
             Judged::Next => {
+                if self.damaged.as_ref().is_some_and(|damaged| self.records.len() > damaged.records) {
+                    self.damaged = None;
+                }
                 self.head = Head { lsn: record.last(), hash, ..self.head };
+                let number = parts.last().map_or(0, |(number, _)| *number);
                 self.records.push(TailRecord { record, hash, bytes, number });
-                self.damaged = None;
                 Ok(())
             }
-            Judged::Void => Ok(()),
-            Judged::Broken => Err(self.damaged.take().unwrap_or_else(|| {
+            Judged::Void => {
+                self.void_bytes += parts.iter().map(|(_, part)| part.len() as u64).sum::<u64>();
+                Ok(())
+            }
+            Judged::Broken => {
                 let (expected, found) = (self.head.lsn.next(), record.first());
                 let message = format!("the log's chain is broken. expected record={expected}, found={found}");
-                Error::corrupt(message).with_text("record", expected.to_text())
-            })),
+                Err(Error::corrupt(message).with_text("record", expected.to_text()))
+            }
         }
     }
 }
 
 /// The records behind `head`, under the manifest of `version`, beginning with a page that was read no earlier.
 pub async fn read(storage: &dyn Storage, page: Page, head: Head, version: u64) -> Result<Tail> {
-    let mut walk = Walk { head, records: Vec::new(), damaged: None, has_hole: false };
+    let mut walk = Walk::new(head);
     let Page { mut after, parts: mut page } = page;
     let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
     let gap = loop {
@@ -128,16 +161,18 @@ pub async fn read(storage: &dyn Storage, page: Page, head: Head, version: u64) -
             Err(error) => break Some(error),
         }
         if is_last_page {
-            break walk.damaged.take();
+            break walk.damaged.as_ref().map(|damaged| damaged.error.clone());
         }
         page = storage.log(after, PAGE).await?;
     };
+    let gap = gap.map(|error| walk.stop(error));
     // What was trimmed meanwhile is damage only under the present manifest, and a stale record could take its place.
     let is_doubtful = gap.is_some() || walk.has_hole && !planted::is(Bug::TrimmedLsnReused);
     if is_doubtful && !is_present(storage, version).await? {
         return Ok(Tail::Trimmed);
     }
-    Ok(Tail::Records { records: walk.records, head: walk.head, gap })
+    let Walk { records, head, void_bytes, .. } = walk;
+    Ok(Tail::Records { records, head, void_bytes, gap })
 }
 
 /// Whether the manifest of `version` is still the one.

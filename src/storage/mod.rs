@@ -48,7 +48,7 @@ pub enum Space {
     Log,
     /// Pieces of runs.
     Blocks,
-    /// The manifest and the head mark.
+    /// The manifest and what goes with it, the head mark.
     Meta,
     /// Work that outlives a call: runs being written, materializations.
     Jobs,

@@ -53,7 +53,7 @@ impl<R: Records> Numbered<R> {
 
     /// The last number given.
     async fn look(&self) -> Result<u64> {
-        loop {
+        for _ in 0..TRIES {
             let range = ListRange { from: Some(END.into()), before: Some("end0".into()), limit: 2 };
             let listed = self.records.list(Space::Log, range).await?;
             if let Some(found) = listed.last().and_then(|(name, _)| number(name.strip_prefix(END)?)) {
@@ -64,6 +64,7 @@ impl<R: Records> Numbered<R> {
             let put = vec![(began.0, began.1.clone(), Vec::new()), (Space::Log, end(0).1, Vec::new())];
             self.records.write(Batch { put, absent: vec![began], ..Batch::default() }).await?;
         }
+        Err(Error::corrupt("the log has lost the mark of its end"))
     }
 
     /// The names of the log's records from one number to another, both included.

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use offshoot::engine::Store;
+use offshoot::engine::{OpenOptions, Store};
+use offshoot::error::{Error, ErrorCode};
 use offshoot::lsm::{Record, join};
 use offshoot::storage::{Batch, MemoryDisk, Outcome};
 use serde_json::json;
@@ -76,10 +77,58 @@ fn a_void_record_that_is_damaged_is_no_damage() {
             put(&store, "a", 2).await;
             let Outcome::Written(number) = world.disk.write(late) else { panic!("it has no guards") };
             put(&store, "b", 3).await;
+            put(&store, "c", 4).await;
             world.disk.damage_log(number, (!is_lost).then(|| vec![7; 40]));
-            holds(&world.tab().await, &[("a", 2), ("b", 3)]).await;
+            holds(&world.tab().await, &[("a", 2), ("b", 3), ("c", 4)]).await;
         });
     }
+}
+
+/// What lost to a record that cannot be read any more does not take its place.
+#[test]
+fn a_void_record_does_not_come_back_when_the_one_that_won_is_damaged() {
+    run(async |world| {
+        let (store, other) = (world.tab().await, world.tab().await);
+        put(&store, "a", 1).await;
+        other.refresh().await.expect("it is told");
+        let late = late(&world.disk);
+        put(&store, "a", 2).await;
+        let (number, _) = world.disk.log(0, usize::MAX).pop().expect("a record");
+        world.disk.write(late);
+        world.disk.damage_log(number, Some(vec![7; 40]));
+        let code = |error: Error| error.code();
+        let opened = world.try_tab(OpenOptions::default()).await;
+        assert_eq!(opened.err().map(code), Some(ErrorCode::StorageCorrupt));
+        // It is told every time, and nothing is committed on top of it.
+        for _ in 0..2 {
+            assert_eq!(other.refresh().await.map_err(code), Err(ErrorCode::StorageCorrupt));
+            let written = open_in(&other, "main").await.run(say::put(&[("b", json!({}))])).await;
+            assert_eq!(written.map_err(code), Err(ErrorCode::StorageCorrupt));
+        }
+    });
+}
+
+/// A tab that knows more than a repair could find is not believed, and does not believe itself.
+#[test]
+fn a_tab_that_is_open_while_another_repairs_commits_nothing_more() {
+    run(async |world| {
+        let (store, asleep) = (world.tab().await, world.tab().await);
+        for (id, n) in [("a", 1), ("b", 2), ("c", 3)] {
+            put(&store, id, n).await;
+        }
+        asleep.refresh().await.expect("it is told");
+        let (number, _) = world.disk.log(0, usize::MAX).remove(2);
+        world.disk.damage_log(number, None);
+        let options = OpenOptions { repair: true, ..OpenOptions::default() };
+        let repaired = world.try_tab(options).await.expect("what is left opens");
+        holds(&repaired, &[("a", 1)]).await;
+        for tab in [&store, &asleep] {
+            let written = open_in(tab, "main").await.run(say::put(&[("late", json!({}))])).await;
+            assert_eq!(written.map_err(|error| error.code()), Err(ErrorCode::Closed));
+        }
+        put(&repaired, "d", 4).await;
+        holds(&world.tab().await, &[("a", 1), ("d", 4)]).await;
+    });
 }
 
 /// SEMANTICS R6: what closes history is a commit that changes nothing; a tab that has not read it commits all the same.
@@ -90,7 +139,7 @@ fn a_tab_that_has_not_seen_a_raised_floor_commits_above_it() {
         put(&one, "a", 1).await;
         other.refresh().await.expect("it is told");
         one.maintain().await.expect("a checkpoint");
-        let options = offshoot::engine::OpenOptions { retain: Some(0), ..Default::default() };
+        let options = OpenOptions { retain: Some(0), ..OpenOptions::default() };
         let strict = world.try_tab(options).await.expect("it opens");
         strict.maintain().await.expect("a raised floor");
         assert!(last(&world.disk).0.commits[0].changes.is_empty(), "the log tells of it");

@@ -87,7 +87,7 @@ impl Journal {
     fn append(&mut self, tab: Owner, batch: &Batch, effect: &mut Effect) {
         let parts: Vec<_> = (0..).zip(batch.append.iter().cloned()).collect();
         let Joined { record, hash, .. } = join(&parts, true).expect("a record can be read").expect("all of its parts");
-        let head = self.head.unwrap_or(Head { lsn: Lsn(0), hash: 0, number: 0 });
+        let head = self.head.unwrap_or(Head { store: record.store, lsn: Lsn(0), hash: 0, number: 0 });
         match record.judge(head) {
             Judged::Next => {}
             Judged::Void => {
@@ -96,7 +96,7 @@ impl Journal {
             }
             Judged::Broken => panic!("a record is chained to one that is not there. first={}", record.first),
         }
-        self.head = Some(Head { lsn: record.last(), hash, number: 0 });
+        self.head = Some(Head { store: head.store, lsn: record.last(), hash, number: 0 });
         effect.parts = parts.len();
         effect.is_big = batch.delete.iter().any(|(space, _)| *space == Space::Jobs);
         for (commit, lsn) in record.commits.into_iter().zip(record.first..) {
