@@ -351,6 +351,7 @@ async fn open_witnessed(
     options: &OpenOptions,
 ) -> Result<(Lsm, Option<Testimony>)> {
     let mut opening = Opening {
+        hot_row: catalog::database_row(&DatabaseName::main()),
         store: platform.random(),
         genesis: genesis(platform)?,
         cache_bytes: options.cache_bytes,

@@ -1,5 +1,5 @@
 //! What every opening reads first, once more in one record beside the manifest: each run's topmost block, and the way
-//! down to the catalog's rows. An opening then has them with the manifest, and need not ask twice more. It is written
+//! down to one row that its user names. An opening then has them with the manifest, and need not ask twice more. It is written
 //! when runs come or go.
 //!
 //! Nothing rests on it. It may be missing, old or damaged: then the blocks are read where they are.
@@ -18,7 +18,8 @@ use super::tree::{Loaded, TreeView};
 use crate::error::Result;
 use crate::storage::{Batch, Place, Space};
 use crate::types::fields::Field;
-use crate::types::{LayerId, limits};
+use crate::types::row::push_lsn;
+use crate::types::{Lsn, limits};
 
 const PREFIX: &str = "hot/";
 /// With room for the names of the blocks and for the checksum.
@@ -58,14 +59,15 @@ impl Lsm {
         Some(bytes)
     }
 
-    /// A run's topmost block, and where it holds rows of the catalog, those that lead to its first row.
+    /// A run's topmost block, and where it may hold the row that every opening reads, those that lead to it.
     async fn gather(
         &self,
         run: &RunDescription,
         blocks: &mut Vec<(BlockAddress, Vec<u8>)>,
         room: &mut usize,
     ) -> Result<()> {
-        let has_catalog = run.first.starts_with(&LayerId::CATALOG.0.to_be_bytes());
+        let mut target = self.hot_row().to_vec();
+        push_lsn(&mut target, Lsn::MAX);
         let loaded = Loaded::default();
         let mut reference = run.root();
         for height in (0..=run.height).rev() {
@@ -82,10 +84,14 @@ impl Lsm {
             let Some(left) = room.checked_sub(sealed.len()) else { return Ok(()) };
             *room = left;
             blocks.push((reference.address, sealed));
-            if height == 0 || !has_catalog {
+            if height == 0 || !run.may_hold(self.hot_row()) {
                 return Ok(());
             }
-            reference = decode_reference(run.id, &BlockCursor::first(block)?.value())?;
+            let index = BlockCursor::seek(block, &target)?;
+            if index.key().is_none() {
+                return Ok(());
+            }
+            reference = decode_reference(run.id, &index.value())?;
         }
         Ok(())
     }

@@ -29,6 +29,8 @@ pub struct Opening {
     pub store: u64,
     pub genesis: Commit,
     pub cache_bytes: usize,
+    /// The row that every opening reads first (`hot.rs`).
+    pub hot_row: Vec<u8>,
     /// Whether a store that is not there may be made. Where it was before, that would hide its loss.
     pub may_create: bool,
     /// Go on with what damage has left. Numbers up to the one given were used, and are not used again.
@@ -51,7 +53,7 @@ impl Lsm {
             };
             is_lost = false;
             let mark = mark.filter(|mark| mark.store == manifest.store);
-            let lsm = Lsm::on(storage.clone(), State::new(manifest, opening.cache_bytes));
+            let lsm = Lsm::on(storage.clone(), opening.hot_row.clone(), State::new(manifest, opening.cache_bytes));
             if let Some(hot) = hot {
                 lsm.take_hot(&hot);
             }

@@ -14,6 +14,8 @@ use crate::types::{Bytes, Lsn, Overflow, Version, limits, read_varint, write_var
 /// A data block is cut when it reaches this size: large enough that one record carries many rows, small enough for a
 /// read.
 const BLOCK_BYTES: usize = 16 * 1024;
+/// An index block may be larger: it is read for many rows, and each level less is a fetch less.
+const INDEX_BYTES: usize = 40 * 1024;
 /// A version larger than this lies in blocks of its own, so that every block stays a small record.
 const OVERFLOW_BYTES: usize = 16 * 1024;
 /// A piece of such a value, with room for a block's frame.
@@ -253,7 +255,7 @@ impl RunWriter {
             self.levels.push(BlockBuilder::default());
         }
         self.levels[level].push(key, value);
-        if self.levels[level].size() >= BLOCK_BYTES {
+        if self.levels[level].size() >= if level == 0 { BLOCK_BYTES } else { INDEX_BYTES } {
             self.cut(level);
         }
     }

@@ -74,6 +74,8 @@ pub enum Written {
 
 pub struct Lsm {
     storage: Rc<dyn Storage>,
+    /// The row that every opening reads.
+    hot_row: Vec<u8>,
     state: RefCell<State>,
 }
 
@@ -197,8 +199,12 @@ impl State {
 }
 
 impl Lsm {
-    pub(super) fn on(storage: Rc<dyn Storage>, state: State) -> Lsm {
-        Lsm { storage, state: RefCell::new(state) }
+    pub(super) fn on(storage: Rc<dyn Storage>, hot_row: Vec<u8>, state: State) -> Lsm {
+        Lsm { storage, hot_row, state: RefCell::new(state) }
+    }
+
+    pub(super) fn hot_row(&self) -> &[u8] {
+        &self.hot_row
     }
 
     pub fn storage(&self) -> &Rc<dyn Storage> {
