@@ -1,6 +1,6 @@
 //! What every opening reads first, once more in one record beside the manifest: each run's topmost block, and the way
-//! down to one row that its user names. An opening then has them with the manifest, and need not ask twice more. It is written
-//! when runs come or go.
+//! down to one row that its user names. An opening then has them with the manifest, and need not ask twice more. It is
+//! written when runs come or go.
 //!
 //! Nothing rests on it. It may be missing, old or damaged: then the blocks are read where they are.
 
