@@ -420,14 +420,14 @@ mod tests {
     use crate::lsm::tree::{Loaded, Tree};
     use crate::types::Version;
 
-    /// Keys so long that three levels of blocks are needed.
+    /// Keys so long that many blocks are needed.
     fn key(n: usize) -> Vec<u8> {
         format!("{n:08}{}", "k".repeat(900)).into_bytes()
     }
 
     fn tree(rows: usize) -> (Tree, Rc<RunDescription>) {
         let mut tree = Tree::new(usize::MAX);
-        let mut writer = RunWriter::new(1);
+        let mut writer = RunWriter::with_small_indexes(1);
         for n in 0..rows {
             let mut internal = key(n);
             push_lsn(&mut internal, Lsn(1));

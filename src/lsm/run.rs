@@ -136,12 +136,23 @@ fn encode_reference(number: u32, checksum: u64) -> Vec<u8> {
     value
 }
 
+/// A short key that is not less than the last one of a block and less than the first one of the next. Versions of one
+/// row are told apart by their whole keys.
+fn separator<'a>(last: &'a [u8], next: &'a [u8]) -> &'a [u8] {
+    let ((row, _), (next_row, _)) = (split_internal(last), split_internal(next));
+    let alike = row.iter().zip(next_row).take_while(|(a, b)| a == b).count();
+    if alike == row.len() || alike == next_row.len() { last } else { &next[..=alike] }
+}
+
 /// Cuts rising versions into blocks, gathers those in segments and builds the index above them. It holds one block a
 /// level, one segment, and what was not yet taken.
 pub struct RunWriter {
     id: u64,
+    index_bytes: usize,
     /// Data blocks first, then index blocks of rising height.
     levels: Vec<BlockBuilder>,
+    /// The last data block that was cut, until it is known what follows it: its last key and its reference.
+    cut: Option<(Vec<u8>, Vec<u8>)>,
     segment: SegmentBuilder,
     /// Whole segments, each with the address of its first block.
     ready: Vec<(BlockAddress, Vec<u8>)>,
@@ -161,7 +172,9 @@ impl RunWriter {
     pub fn new(id: u64) -> RunWriter {
         RunWriter {
             id,
+            index_bytes: INDEX_BYTES,
             levels: vec![BlockBuilder::default()],
+            cut: None,
             segment: SegmentBuilder::default(),
             ready: Vec::new(),
             next_segment: 0,
@@ -175,6 +188,12 @@ impl RunWriter {
             oldest: Lsn::MAX,
             newest: Lsn::ZERO,
         }
+    }
+
+    /// With indexes so small that few rows need several levels of them.
+    #[cfg(test)]
+    pub fn with_small_indexes(id: u64) -> RunWriter {
+        RunWriter { index_bytes: 512, ..RunWriter::new(id) }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -199,6 +218,9 @@ impl RunWriter {
         self.oldest = self.oldest.min(lsn);
         self.newest = self.newest.max(lsn);
         self.entries += 1;
+        if let Some((last, reference)) = self.cut.take() {
+            self.add(1, separator(&last, internal), &reference);
+        }
         if version.len() > OVERFLOW_BYTES {
             let apart = self.move_apart(version)?;
             self.add(0, internal, &apart);
@@ -255,7 +277,7 @@ impl RunWriter {
             self.levels.push(BlockBuilder::default());
         }
         self.levels[level].push(key, value);
-        if self.levels[level].size() >= if level == 0 { BLOCK_BYTES } else { INDEX_BYTES } {
+        if self.levels[level].size() >= if level == 0 { BLOCK_BYTES } else { self.index_bytes } {
             self.cut(level);
         }
     }
@@ -264,7 +286,12 @@ impl RunWriter {
         let builder = std::mem::take(&mut self.levels[level]);
         let last = builder.last_key().to_vec();
         let (number, checksum) = self.emit(builder);
-        self.add(level + 1, &last, &encode_reference(number, checksum));
+        let reference = encode_reference(number, checksum);
+        if level == 0 {
+            self.cut = Some((last, reference));
+        } else {
+            self.add(level + 1, &last, &reference);
+        }
     }
 
     /// How much waits to be written.
@@ -279,6 +306,9 @@ impl RunWriter {
 
     /// Closes all levels up to the root. What is ready must be written before the run is named anywhere.
     pub fn finish(mut self) -> (RunDescription, Vec<(BlockAddress, Vec<u8>)>) {
+        if let Some((last, reference)) = self.cut.take() {
+            self.add(1, &last, &reference);
+        }
         let mut level = 0;
         let (root, root_checksum) = loop {
             let is_top = level + 1 == self.levels.len();
@@ -315,5 +345,29 @@ impl RunWriter {
             superseded: self.superseded,
         };
         (description, self.ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::row::push_lsn;
+
+    #[test]
+    fn a_separator_is_short_and_stands_between() {
+        let key = |row: &str, lsn: u64| {
+            let mut key = row.as_bytes().to_vec();
+            push_lsn(&mut key, Lsn(lsn));
+            key
+        };
+        for (last, next, length) in [
+            (key("documents/0190-aaaa", 3), key("documents/0191-bbbb", 9), 14),
+            (key("a", 3), key("b", 9), 1),
+            (key("a", 9), key("a", 3), 9),
+        ] {
+            let found = separator(&last, &next);
+            assert!(&last[..] <= found && found < &next[..], "{last:?} {found:?} {next:?}");
+            assert_eq!(found.len(), length);
+        }
     }
 }
