@@ -256,7 +256,6 @@ impl Store {
             let cache = state.tree.cache.figures();
             let runs = || state.tree.runs.iter();
             let memtable = &state.tree.memtable;
-            // Of a run's versions, packed as all of it is.
             // Packed as all of their run is.
             let packed = |run: &RunDescription| run.superseded as f64 * run.bytes as f64 / run.unpacked.max(1) as f64;
             let in_runs = runs().map(|run| packed(run) as u64).sum::<u64>();
