@@ -11,9 +11,7 @@ use super::pipeline::Job;
 use super::turn::Turns;
 use super::witness::{Testimony, Witness};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{
-    Attempt, BlockReference, Change, Commit, Fault, Loaded, Lsm, Opening, RunDescription, State, TreeView,
-};
+use crate::lsm::{Attempt, BlockReference, Change, Commit, Fault, Loaded, Lsm, Opening, State, TreeView};
 use crate::platform::Platform;
 use crate::storage::{Durability, LocalFuture, Storage};
 use crate::types::{DatabaseName, Lsn};
@@ -256,9 +254,7 @@ impl Store {
             let cache = state.tree.cache.figures();
             let runs = || state.tree.runs.iter();
             let memtable = &state.tree.memtable;
-            // Packed as all of their run is.
-            let packed = |run: &RunDescription| run.superseded as f64 * run.bytes as f64 / run.unpacked.max(1) as f64;
-            let in_runs = runs().map(|run| packed(run) as u64).sum::<u64>();
+            let in_runs = runs().map(|run| run.packed(run.superseded)).sum::<u64>();
             let superseded = in_runs + memtable.superseded() as u64;
             let block_bytes = runs().map(|run| run.bytes).sum::<u64>();
             Stats {

@@ -101,6 +101,11 @@ impl RunDescription {
         self
     }
 
+    /// What so many of its bytes take as they are stored: they are packed as all of it is.
+    pub fn packed(&self, unpacked: u64) -> u64 {
+        (unpacked as f64 * self.bytes as f64 / self.unpacked.max(1) as f64) as u64
+    }
+
     pub fn may_hold(&self, row: &[u8]) -> bool {
         self.first[..] <= *row && *row <= self.last[..]
     }

@@ -178,22 +178,23 @@ impl<'a> TreeView<'a> {
         Ok(needed)
     }
 
-    /// About how many bytes the versions of a range take: exactly in the log, by whole blocks in runs.
+    /// About how many bytes the versions of a range take where they are stored: in the log exactly, in runs packed.
     pub fn bytes_in(&self, range: &RowRange) -> Attempt<u64> {
         let bounds = (Bound::Included(&range.from[..]), Bound::Excluded(&range.before[..]));
         let logged = self.tree.memtable.range(bounds).map(|(internal, version)| internal.len() + version.len());
         let mut bytes = logged.sum::<usize>() as u64;
         for run in self.tree.runs.iter().filter(|run| run.overlaps(&range.from, &range.before)) {
             if run.first[..] >= range.from[..] && run.last[..] < range.before[..] {
-                bytes += run.unpacked;
+                bytes += run.bytes;
             } else {
-                bytes += self.bytes_in_part(run, range)?;
+                bytes += run.packed(self.bytes_in_part(run, range)?);
             }
         }
         Ok(bytes)
     }
 
-    /// The bytes of a run's entries in a range: those of its first and last block are counted, the rest is estimated.
+    /// The bytes of a run's entries in a range, unpacked: those of its first and last block are counted, the rest is
+    /// estimated.
     fn bytes_in_part(&self, run: &RunDescription, range: &RowRange) -> Attempt<u64> {
         let blocks = data_blocks(*self, run, range, usize::MAX, false)?.references;
         let last = blocks.len().saturating_sub(1);
