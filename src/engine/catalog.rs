@@ -38,6 +38,10 @@ pub struct DatabaseRow {
     pub expires_at: Option<u64>,
     /// A clone without a name of its own: it goes when its handle closes.
     pub temporary: bool,
+    /// Rows of the layer that a merge left in conflict have the row that they are compared with beside them.
+    pub parked: bool,
+    /// The clone is to be materialized in the background.
+    pub background: bool,
 }
 
 impl DatabaseRow {
@@ -55,6 +59,8 @@ impl DatabaseRow {
             Field::Flag(self.materialized),
             Field::optional(self.expires_at),
             Field::Flag(self.temporary),
+            Field::Flag(self.parked),
+            Field::Flag(self.background),
         ]);
         Version::value(fields.encode())
     }
@@ -77,6 +83,8 @@ impl DatabaseRow {
             materialized: fields.flag()?,
             expires_at: fields.optional()?,
             temporary: fields.flag()?,
+            parked: fields.flag()?,
+            background: fields.flag()?,
         })
     }
 }

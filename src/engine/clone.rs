@@ -96,9 +96,18 @@ impl Database {
             }
             let as_of = this.check_point(frame, at, &own)?;
             let origin = Some(Origin { name: own.name.to_string(), as_of: as_of.0 });
-            let (created, materialized, expires_at) = (None, false, None);
-            let row =
-                DatabaseRow { id, layer: layer.0, origin, created, created_at, materialized, expires_at, temporary };
+            let row = DatabaseRow {
+                id,
+                layer: layer.0,
+                origin,
+                created: None,
+                created_at,
+                materialized: false,
+                expires_at: None,
+                temporary,
+                parked: false,
+                background: false,
+            };
             let change = Change(catalog::database_row(&made), row.encode().encode());
             Ok(((), vec![change]))
         };

@@ -29,8 +29,8 @@ pub fn check(view: TreeView<'_>, state: &State, transaction: &Transaction) -> At
     }
     let Some(layer) = transaction.path.top().map(|level| level.layer) else { return Ok(()) };
     let in_notes = snapshot >= state.manifest.checkpoint()
-        && state.notes.iter().all(|note| note.lsn <= snapshot || note.run.is_none())
-        && state.staged().iter().all(|commit| commit.run.is_none());
+        && state.notes.iter().all(|note| note.lsn <= snapshot || note.runs.is_empty())
+        && state.staged().iter().all(|commit| commit.runs.is_empty());
     if in_notes { check_notes(state, transaction, layer) } else { check_versions(view, transaction, layer) }
 }
 

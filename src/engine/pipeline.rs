@@ -32,7 +32,20 @@ pub struct Frame<'a> {
 }
 
 /// Works out what to write. It may be asked again: after fetching blocks, and after another tab was first.
-type Evaluate = Box<dyn FnMut(&Frame<'_>) -> Attempt<Vec<Change>>>;
+type Evaluate = Box<dyn FnMut(&Frame<'_>) -> Attempt<Effects>>;
+
+/// What a commit writes: changes for the log, and rows that were written ahead of it as runs.
+#[derive(Default)]
+pub struct Effects {
+    pub changes: Vec<Change>,
+    pub runs: Vec<RunDescription>,
+}
+
+impl From<Vec<Change>> for Effects {
+    fn from(changes: Vec<Change>) -> Effects {
+        Effects { changes, runs: Vec::new() }
+    }
+}
 
 pub struct Job {
     work: Work,
@@ -62,7 +75,7 @@ struct Ahead {
 }
 
 enum Evaluated {
-    Changes(Vec<Change>),
+    Effects(Effects),
     Failed(Error),
     /// A block is gone: the manifest may be old.
     Stale(crate::lsm::BlockReference),
@@ -79,17 +92,17 @@ fn size(changes: &[Change]) -> usize {
 
 impl Store {
     /// Queues `evaluate` and waits until what it wrote is complete. The LSN is `None` when it wrote nothing.
-    pub(super) async fn commit<T: 'static>(
+    pub(super) async fn commit<T: 'static, E: Into<Effects>>(
         self: &Rc<Store>,
         durability: Durability,
-        mut evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, Vec<Change>)> + 'static,
+        mut evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, E)> + 'static,
     ) -> Result<(T, Option<Lsn>)> {
         let slot = Rc::new(RefCell::new(None));
         let filled = slot.clone();
         let work = Work::Commit(Box::new(move |frame| {
-            let (value, changes) = evaluate(frame)?;
+            let (value, effects) = evaluate(frame)?;
             *filled.borrow_mut() = Some(value);
-            Ok(changes)
+            Ok(effects.into())
         }));
         let lsn = self.submit(work, durability).await?;
         let value = slot.borrow_mut().take().expect("BUG: a job that succeeded was evaluated");
@@ -288,8 +301,8 @@ impl Store {
                     return stage;
                 }
             };
-            let changes = match self.evaluate(evaluate).await {
-                Evaluated::Changes(changes) => changes,
+            let Effects { changes, mut runs } = match self.evaluate(evaluate).await {
+                Evaluated::Effects(effects) => effects,
                 Evaluated::Failed(error) => {
                     self.abandon_ahead(job).await;
                     stage.results.push(Err(error));
@@ -300,7 +313,7 @@ impl Store {
                     return stage;
                 }
             };
-            if changes.is_empty() {
+            if changes.is_empty() && runs.is_empty() {
                 stage.results.push(Ok(None));
                 continue;
             }
@@ -310,20 +323,27 @@ impl Store {
             }
             bytes += size;
             let (id, time) = (self.platform.random(), self.platform.now());
-            let mut commit = Commit { id, time, changes, run: None, unsent: false };
-            if size > limits::COMMIT_IN_LOG_BYTES {
-                match self.write_ahead(job, std::mem::take(&mut commit.changes)).await {
-                    Ok(run) => commit.run = Some(run),
-                    Err(error) => {
-                        stage.results.push(Err(error));
-                        continue;
-                    }
+            let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false };
+            let ahead = match self.check_jobs(&runs).await {
+                Ok(()) if size > limits::COMMIT_IN_LOG_BYTES => {
+                    self.write_ahead(job, std::mem::take(&mut commit.changes)).await.map(Some)
                 }
-                let record = job_place(commit.run.as_ref().expect("BUG: just written").id);
+                checked => checked.map(|()| None),
+            };
+            match ahead {
+                Ok(run) => runs.extend(run),
+                Err(error) => {
+                    stage.results.push(Err(error));
+                    continue;
+                }
+            }
+            for run in &runs {
+                let record = job_place(run.id);
                 stage.has_runs = true;
                 stage.batch.present.push(record.clone());
                 stage.batch.delete.push(record);
             }
+            commit.runs = runs;
             stage.durability = stage.durability.max(job.durability);
             let lsn = self.lsm.with_mut(|state| state.stage(commit));
             stage.results.push(Ok(Some(lsn)));
@@ -340,7 +360,7 @@ impl Store {
                 evaluate(&Frame { view, state, at: Lsn(state.next().0 - 1) })
             });
             let needed = match attempt {
-                Ok(changes) => return Evaluated::Changes(changes),
+                Ok(effects) => return Evaluated::Effects(effects),
                 Err(Fault::Error(error)) => {
                     let _ = self.note_damage::<()>(Err(error.clone()));
                     return Evaluated::Failed(error);
@@ -368,6 +388,16 @@ impl Store {
         if let Some(ahead) = job.ahead.take() {
             self.lsm.abandon_run(ahead.run.id).await;
         }
+    }
+
+    /// Runs that their writer brings must still be its own.
+    async fn check_jobs(&self, runs: &[RunDescription]) -> Result<()> {
+        for run in runs {
+            if !self.lsm.has_job(run.id).await? {
+                return Err(Error::new(ErrorCode::Conflict, "what was written ahead was taken for abandoned"));
+            }
+        }
+        Ok(())
     }
 
     /// Writes a large commit's rows as a run, under a job record, before its log record names it.

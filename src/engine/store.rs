@@ -398,10 +398,12 @@ fn genesis(platform: &dyn Platform) -> Result<Commit> {
         created_at: now,
         materialized: false,
         expires_at: None,
+        parked: false,
+        background: false,
         temporary: false,
     };
     let change = Change(catalog::database_row(&DatabaseName::main()), main.encode().encode());
-    Ok(Commit { id: platform.random(), time: now, changes: vec![change], run: None, unsent: false })
+    Ok(Commit { id: platform.random(), time: now, changes: vec![change], runs: Vec::new(), unsent: false })
 }
 
 /// The error of every call on something that was closed.

@@ -219,6 +219,11 @@ impl BlockCursor {
         BlockCursor::seek(block, &[])
     }
 
+    /// Another cursor at the first entry of the same block.
+    pub fn rewound(&self) -> Result<BlockCursor> {
+        BlockCursor::first(self.block.clone())
+    }
+
     pub fn key(&self) -> Option<&[u8]> {
         self.valid.then_some(&self.key[..])
     }

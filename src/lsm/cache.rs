@@ -10,7 +10,7 @@ use super::fault::{BlockAddress, BlockReference};
 use crate::error::Result;
 
 /// The most blocks that a miss of a point read brings.
-const READ_AHEAD: usize = 512;
+const READ_AHEAD: usize = 1024;
 
 /// A block as it is stored, or unpacked and checked: that costs its time, and many that come ahead are never asked for.
 pub enum Kept {
@@ -151,14 +151,14 @@ impl BlockCache {
             return 1;
         }
         state.is_asked = true;
-        (state.read_ahead * 4).clamp(1, READ_AHEAD)
+        (state.read_ahead * 8).clamp(1, READ_AHEAD)
     }
 
     /// What was missing is fetched.
     pub fn fetched(&self) {
         let state = &mut *self.state.borrow_mut();
         if std::mem::take(&mut state.is_asked) {
-            state.read_ahead = (state.read_ahead * 4).clamp(1, READ_AHEAD);
+            state.read_ahead = (state.read_ahead * 8).clamp(1, READ_AHEAD);
         }
     }
 

@@ -160,7 +160,7 @@ impl Lsm {
                 hash: last.hash,
                 time: state.notes.last().map_or(0, |note| note.time),
                 versions,
-                ahead: state.notes.iter().filter_map(|note| note.run.clone()).collect(),
+                ahead: state.notes.iter().flat_map(|note| note.runs.iter().cloned()).collect(),
                 ids: state.notes.iter().map(|note| (note.id, note.lsn.0)).collect(),
                 number: last.number,
             })

@@ -37,8 +37,8 @@ pub struct Commit {
     /// Wall time in milliseconds since 1970, as the clock gave it.
     pub time: u64,
     pub changes: Vec<Change>,
-    /// Rows too many for the log, written before as a run.
-    pub run: Option<RunDescription>,
+    /// Rows too many for the log, written before as runs. No two of its changes are of one row.
+    pub runs: Vec<RunDescription>,
     /// Whether the cloud must still hear of it.
     pub unsent: bool,
 }
@@ -51,7 +51,7 @@ impl Commit {
             Field::list(&self.changes, |Change(row, version)| {
                 Field::List(vec![Field::Bytes(row), Field::Bytes(version)])
             }),
-            self.run.as_ref().map_or(Field::Nil, RunDescription::to_field),
+            Field::list(&self.runs, RunDescription::to_field),
             Field::Flag(self.unsent),
         ])
     }
@@ -63,10 +63,7 @@ impl Commit {
             changes: fields
                 .list()?
                 .lists(|mut change| Some(Change(change.bytes()?.to_vec(), change.bytes()?.to_vec())))?,
-            run: match fields.optional_list()? {
-                Some(run) => Some(RunDescription::from_fields(run)?),
-                None => None,
-            },
+            runs: fields.list()?.lists(RunDescription::from_fields)?,
             unsent: fields.flag()?,
         })
     }
@@ -242,7 +239,7 @@ mod tests {
             store: 3,
             first: 5,
             previous: 1,
-            commits: vec![Commit { id: 9, time: 1, changes, run: None, unsent: false }],
+            commits: vec![Commit { id: 9, time: 1, changes, runs: Vec::new(), unsent: false }],
         }
     }
 

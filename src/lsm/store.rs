@@ -26,7 +26,7 @@ pub struct Note {
     pub id: u64,
     pub time: u64,
     pub rows: Rc<[Vec<u8>]>,
-    pub run: Option<Rc<RunDescription>>,
+    pub runs: Vec<Rc<RunDescription>>,
 }
 
 /// A record of the log, as far as trimming it must know.
@@ -125,7 +125,7 @@ impl State {
         for Change(row, version) in &commit.changes {
             self.tree.memtable.insert(row, lsn, Bytes::from(&version[..]));
         }
-        if let Some(run) = &commit.run {
+        for run in &commit.runs {
             self.tree.add_run(Rc::new(run.clone().at(lsn)));
         }
     }
@@ -138,9 +138,7 @@ impl State {
             for Change(row, _) in &commit.changes {
                 self.tree.memtable.remove(row, lsn);
             }
-            if let Some(run) = &commit.run {
-                self.tree.runs.retain(|other| other.id != run.id);
-            }
+            self.tree.runs.retain(|other| commit.runs.iter().all(|run| run.id != other.id));
         }
         staged
     }
@@ -154,8 +152,8 @@ impl State {
                 self.catalog_changed = lsn;
             }
             let rows = commit.changes.into_iter().map(|Change(row, _)| row).collect();
-            let run = commit.run.map(|run| Rc::new(run.at(lsn)));
-            self.notes.push(Note { lsn, id: commit.id, time: commit.time, rows, run });
+            let runs = commit.runs.into_iter().map(|run| Rc::new(run.at(lsn))).collect();
+            self.notes.push(Note { lsn, id: commit.id, time: commit.time, rows, runs });
             self.head = lsn;
         }
         self.head_hash = hash;
@@ -327,7 +325,8 @@ impl Lsm {
         }
         state.read_up_to = state.read_up_to.max(manifest.log);
         state.void_bytes = 0;
-        let from_log = state.notes.iter().filter(|note| note.lsn > checkpoint).filter_map(|note| note.run.clone());
+        let from_log =
+            state.notes.iter().filter(|note| note.lsn > checkpoint).flat_map(|note| note.runs.iter().cloned());
         let runs: Vec<_> = manifest.runs.iter().cloned().chain(from_log).collect();
         state.tree.set_runs(runs.into_iter());
         state.tree.memtable.forget_up_to(checkpoint);

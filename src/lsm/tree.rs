@@ -163,17 +163,25 @@ impl<'a> TreeView<'a> {
         }
     }
 
-    /// A missing data block and those behind it. A fetch costs more than the bytes, so where all that is stored has its
-    /// place in the cache, each miss brings more than the one before.
-    fn with_neighbours(&self, run: &RunDescription, mut index: BlockCursor) -> Attempt<Vec<BlockReference>> {
+    /// A missing data block and its neighbours. A fetch costs more than the bytes, so where all that is stored has its
+    /// place in the cache, each miss brings more than the one before: those behind it, and then those that the same
+    /// index block names before it.
+    fn with_neighbours(&self, run: &RunDescription, missing: BlockCursor) -> Attempt<Vec<BlockReference>> {
         let mut needed = Vec::new();
         let count = self.tree.cache.read_ahead(self.tree.runs.iter().map(|run| run.unpacked).sum());
-        while needed.len() < count && index.key().is_some() {
-            let reference = decode_reference(run.id, &index.value())?;
-            if !self.has(reference.address) {
-                needed.push(reference);
+        let from = missing.key().unwrap_or_default().to_vec();
+        for (mut index, before) in [(missing.rewound()?, Some(from)), (missing, None)].into_iter().rev() {
+            while needed.len() < count {
+                let is_in = |key: &[u8]| before.as_ref().is_none_or(|before| key < &before[..]);
+                if !index.key().is_some_and(is_in) {
+                    break;
+                }
+                let reference = decode_reference(run.id, &index.value())?;
+                if !self.has(reference.address) {
+                    needed.push(reference);
+                }
+                index.advance()?;
             }
-            index.advance()?;
         }
         Ok(needed)
     }

@@ -113,7 +113,7 @@ impl Journal {
 impl Logged {
     /// A commit over the log's size: its rows lie in a run, and are not looked into here.
     pub fn is_big(&self) -> bool {
-        self.commit.run.is_some()
+        !self.commit.runs.is_empty()
     }
 
     /// Whether it changed nothing but the store's own settings, or nothing at all, as what closes history does.
@@ -122,7 +122,7 @@ impl Logged {
             let (layer, suffix) = split_row(row);
             layer == LayerId::CATALOG && split_suffix(suffix).is_some_and(|(name, ..)| name == "settings")
         };
-        self.commit.run.is_none() && self.commit.changes.iter().all(is_setting)
+        self.commit.runs.is_empty() && self.commit.changes.iter().all(is_setting)
     }
 
     pub fn catalog_changes(&self) -> Vec<CatalogChange> {

@@ -116,7 +116,7 @@ impl Place {
 
 /// What the layer of `db` itself holds of a row, as it is stored. The store must be small enough to be in its log.
 pub async fn own_version(world: &World, db: &Db, suffix: &Suffix) -> Option<(Lsn, Version)> {
-    let genesis = Commit { id: 0, time: 0, changes: Vec::new(), run: None, unsent: false };
+    let genesis = Commit { id: 0, time: 0, changes: Vec::new(), runs: Vec::new(), unsent: false };
     let opening = Opening { store: 0, genesis, cache_bytes: 0, hot_row: Vec::new(), may_create: false, repair: None };
     let lsm = Lsm::open(Rc::new(MemoryStorage::open(&world.disk)), &opening).await.expect("the store is there");
     let loaded = Loaded::default();
