@@ -10,11 +10,12 @@ use super::database::Database;
 use super::path::{Level, Path};
 use super::read::{self, SuffixRange, just_after};
 use super::snapshot::Snapshot;
+use super::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView, VersionCursor, decode_feed, feed_range};
+use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
 use crate::query;
 use crate::types::pack::{Reader as PackReader, Shape};
-use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_internal, split_row, split_suffix};
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
 
 /// Candidates looked at for one page.
@@ -123,13 +124,6 @@ fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<Su
     ranges
 }
 
-/// A shared layer, seen by the two sides at two LSNs.
-struct Between {
-    layer: LayerId,
-    older: Lsn,
-    newer: Lsn,
-}
-
 struct Aligned<'a> {
     whole: Vec<&'a Level>,
     between: Vec<Between>,
@@ -166,8 +160,12 @@ fn page(
         }
         for between in &aligned.between {
             if between.older >= state.manifest.floor() {
-                gather_notes(state, between, range, &mut candidates);
-                gather_feed(state, view, between, range, &mut candidates)?;
+                written::visit(state, view, *between, range, PAGE + 1, &mut |suffix| {
+                    if is_content(suffix) {
+                        candidates.insert(Suffix::from_bytes(suffix.to_vec()));
+                    }
+                    Ok(())
+                })?;
             } else {
                 // The feed ends at the floor; below it only a clone's pin is left, and every row has to be looked at.
                 gather(view, between.layer, between.newer, between.older, range, &mut candidates)?;
@@ -204,51 +202,6 @@ fn gather(
             candidates.insert(Suffix::from_bytes(suffix.to_vec()));
             found += 1;
         }
-    }
-    Ok(())
-}
-
-fn gather_notes(state: &State, between: &Between, range: &SuffixRange, candidates: &mut BTreeSet<Suffix>) {
-    let since = state.notes.partition_point(|note| note.lsn <= between.older);
-    for note in state.notes[since..].iter().take_while(|note| note.lsn <= between.newer) {
-        for written in note.rows.iter() {
-            let (layer, suffix) = split_row(written);
-            if layer == between.layer && range.contains(suffix) && is_content(suffix) {
-                candidates.insert(Suffix::from_bytes(suffix.to_vec()));
-            }
-        }
-    }
-}
-
-/// Adds what commits wrote that the log holds no more, and what large commits wrote ahead of their records.
-fn gather_feed(
-    state: &State,
-    view: TreeView<'_>,
-    between: &Between,
-    range: &SuffixRange,
-    candidates: &mut BTreeSet<Suffix>,
-) -> Attempt<()> {
-    let mut add = |suffix: &[u8]| {
-        if range.contains(suffix) && is_content(suffix) {
-            candidates.insert(Suffix::from_bytes(suffix.to_vec()));
-        }
-    };
-    let before = between.newer.min(state.manifest.checkpoint()).next();
-    let mut cursor = RowCursor::new(view, &feed_range(between.layer, between.older.next(), before), Lsn::MAX, false);
-    while let Some(row) = cursor.next_row()? {
-        let (_, written) = decode_feed(&row.row, &row.found(view)?.version)?;
-        written.suffixes.iter().for_each(|suffix| add(suffix));
-    }
-    let in_range = |lsn: Lsn| between.older < lsn && lsn <= between.newer;
-    let ahead: Vec<_> = view.tree.runs.iter().filter(|run| run.fixed().is_some_and(in_range)).cloned().collect();
-    let rows = RowRange { from: row(between.layer, &range.from), before: row(between.layer, &range.before) };
-    let mut versions = VersionCursor::new(view, &ahead, &rows);
-    let mut found = 0;
-    while found <= PAGE
-        && let Some((internal, _)) = versions.next_version()?
-    {
-        add(split_row(split_internal(&internal).0).1);
-        found += 1;
     }
     Ok(())
 }

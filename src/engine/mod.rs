@@ -3,6 +3,7 @@
 //! It promises what SEMANTICS.md numbers. It does not know JavaScript, IndexedDB or the wire; what it needs of the host
 //! comes through `Platform` and `Storage`.
 
+mod ahead;
 mod catalog;
 mod clone;
 mod conflict;
@@ -23,6 +24,7 @@ mod transact;
 mod transaction;
 mod turn;
 mod witness;
+mod written;
 
 pub use clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
 pub use database::{CollectionInfo, Database};

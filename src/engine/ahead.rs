@@ -1,0 +1,97 @@
+//! What a large commit writes, gathered row by row: a little of it stays in memory for the log, more is written ahead
+//! as a run. So memory stays bounded, and others read and write meanwhile.
+
+use super::pipeline::Effects;
+use super::store::Store;
+use crate::error::Result;
+use crate::lsm::{BlockSink, Change, RunWriter};
+use crate::types::row::{push_lsn, row};
+use crate::types::{LayerId, Lsn, Version, limits};
+
+/// What stays for the log: of two layers and the catalog together less than a record takes.
+const IN_LOG_BYTES: usize = limits::COMMIT_IN_LOG_BYTES / 4;
+
+/// Takes the rows of one layer, in rising order.
+pub struct AheadWriter<'a> {
+    store: &'a Store,
+    layer: LayerId,
+    changes: Vec<Change>,
+    bytes: usize,
+    run: Option<Run<'a>>,
+}
+
+struct Run<'a> {
+    id: u64,
+    writer: RunWriter,
+    sink: BlockSink<'a>,
+}
+
+impl Run<'_> {
+    async fn push(&mut self, Change(mut internal, version): Change) -> Result<()> {
+        push_lsn(&mut internal, Lsn::ZERO);
+        self.writer.push(&internal, &version)?;
+        self.sink.take(&mut self.writer).await
+    }
+}
+
+impl<'a> AheadWriter<'a> {
+    pub fn new(store: &'a Store, layer: LayerId) -> AheadWriter<'a> {
+        AheadWriter { store, layer, changes: Vec::new(), bytes: 0, run: None }
+    }
+
+    pub async fn push(&mut self, suffix: &[u8], version: &Version) -> Result<()> {
+        let change = Change(row(self.layer, suffix), version.encode());
+        if let Some(run) = &mut self.run {
+            return run.push(change).await;
+        }
+        self.bytes += change.0.len() + change.1.len();
+        self.changes.push(change);
+        if self.bytes > IN_LOG_BYTES {
+            let id = self.store.platform.random();
+            let sink = BlockSink::new(&self.store.lsm, id, self.store.platform.now());
+            let run = self.run.insert(Run { id, writer: RunWriter::new(id), sink });
+            for change in std::mem::take(&mut self.changes) {
+                run.push(change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left for the commit to write, or to name.
+    pub async fn finish(self) -> Result<Effects> {
+        let Some(Run { writer, sink, .. }) = self.run else {
+            return Ok(Effects { changes: self.changes, runs: Vec::new() });
+        };
+        let (run, blocks) = writer.finish();
+        sink.finish(blocks).await?;
+        Ok(Effects { changes: Vec::new(), runs: vec![run] })
+    }
+
+    /// Takes back what was written. What fails here is left for the next sweep.
+    pub async fn abandon(self) {
+        if let Some(Run { id, sink, .. }) = self.run {
+            // Nothing of it may come after it was taken back.
+            let _ = sink.finish(Vec::new()).await;
+            self.store.lsm.abandon_run(id).await;
+        }
+    }
+}
+
+impl Effects {
+    /// Both, in the order of their rows.
+    pub fn and(mut self, other: Effects) -> Effects {
+        self.changes.extend(other.changes);
+        self.changes.sort_by(|Change(a, _), Change(b, _)| a.cmp(b));
+        self.runs.extend(other.runs);
+        self
+    }
+}
+
+impl Store {
+    /// Takes back what was written ahead of a commit that will not come.
+    pub(super) async fn take_back(&self, effects: &Effects) {
+        for run in &effects.runs {
+            self.lsm.abandon_run(run.id).await;
+        }
+    }
+}
