@@ -45,6 +45,22 @@ pub struct DatabaseRow {
 }
 
 impl DatabaseRow {
+    /// A clone that has written nothing yet.
+    pub fn clone_of(id: u64, layer: LayerId, origin: Origin, created_at: u64) -> DatabaseRow {
+        DatabaseRow {
+            id,
+            layer: layer.0,
+            origin: Some(origin),
+            created: None,
+            created_at,
+            materialized: false,
+            expires_at: None,
+            temporary: false,
+            parked: false,
+            background: false,
+        }
+    }
+
     pub fn layer(&self) -> LayerId {
         LayerId(self.layer)
     }

@@ -95,19 +95,8 @@ impl Database {
                 return check_existing(&own, &other, options.existing);
             }
             let as_of = this.check_point(frame, at, &own)?;
-            let origin = Some(Origin { name: own.name.to_string(), as_of: as_of.0 });
-            let row = DatabaseRow {
-                id,
-                layer: layer.0,
-                origin,
-                created: None,
-                created_at,
-                materialized: false,
-                expires_at: None,
-                temporary,
-                parked: false,
-                background: false,
-            };
+            let origin = Origin { name: own.name.to_string(), as_of: as_of.0 };
+            let row = DatabaseRow { temporary, ..DatabaseRow::clone_of(id, layer, origin, created_at) };
             let change = Change(catalog::database_row(&made), row.encode().encode());
             Ok(((), vec![change]))
         };
@@ -116,7 +105,7 @@ impl Database {
     }
 
     /// The LSN that a clone begins at: history still holds it, this database existed, and the depth allows it.
-    fn check_point(&self, frame: &Frame<'_>, at: Option<Lsn>, own: &Entry) -> Attempt<Lsn> {
+    pub(super) fn check_point(&self, frame: &Frame<'_>, at: Option<Lsn>, own: &Entry) -> Attempt<Lsn> {
         let as_of = at.unwrap_or(frame.at);
         if as_of < frame.state.manifest.floor() {
             return Err(super::history::pruned(frame.state).into());
@@ -195,8 +184,12 @@ fn check_existing(own: &Entry, other: &Entry, existing: Existing) -> Attempt<(()
     if existing == Existing::Open && is_clone_of_own {
         return Ok(((), Vec::new()));
     }
-    let message = format!("there is a database with this name. name={}", other.name);
-    Err(Error::new(ErrorCode::DatabaseExists, message).with_text("name", other.name.as_str()).into())
+    Err(exists(&other.name).into())
+}
+
+pub(super) fn exists(name: &DatabaseName) -> Error {
+    let message = format!("there is a database with this name. name={name}");
+    Error::new(ErrorCode::DatabaseExists, message).with_text("name", name.as_str())
 }
 
 impl Store {

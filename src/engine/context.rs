@@ -3,16 +3,26 @@
 use std::ops::ControlFlow;
 
 use super::path::Path;
-use super::read::{self, SuffixRange, Visible, just_after};
+use super::read::{self, Placed, SuffixRange, Visible, just_after};
 use super::transaction::{Reader, Transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, Found, TreeView};
+use crate::query::{Counters, Update};
 use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
 
 pub struct Context<'a> {
     view: TreeView<'a>,
     path: Path,
     transaction: Option<&'a mut Transaction>,
+}
+
+/// A visible row.
+pub struct Current {
+    pub value: Bytes,
+    /// `None`: the transaction wrote it itself.
+    lsn: Option<Lsn>,
+    /// Its counters, if it is of the topmost level.
+    delta: Option<Bytes>,
 }
 
 /// A page of a scan, and where the next one begins.
@@ -58,12 +68,22 @@ impl<'a> Context<'a> {
 
     /// The value of a row, or `None` where it is absent (SEMANTICS R1, R8).
     pub fn get(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Bytes>> {
+        Ok(self.current(suffix, reader)?.map(|current| current.value))
+    }
+
+    /// As `get`, with what an update of the row must know.
+    pub fn current(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Current>> {
         if let Some(version) = self.own(suffix) {
-            return Ok(version.here().cloned());
+            let delta = version.delta.clone();
+            return Ok(version.here().cloned().map(|value| Current { value, lsn: None, delta }));
         }
         self.record(suffix, reader)?;
-        let found = read::topmost(self.view, self.path.levels(), suffix.as_bytes())?;
-        Ok(found.and_then(|found| found.version.here().cloned()))
+        let Some(Placed { level, found }) = read::placed(self.view, self.path.levels(), suffix.as_bytes())? else {
+            return Ok(None);
+        };
+        // What was counted in a level below is no difference from it.
+        let delta = found.version.delta.clone().filter(|_| level == 0);
+        Ok(found.version.here().cloned().map(|value| Current { value, lsn: Some(found.lsn), delta }))
     }
 
     /// Walks visible rows in order and gathers a page of what `keep` makes of them.
@@ -134,6 +154,13 @@ impl<'a> Context<'a> {
         self.write(suffix, Version::value(value).based_on(base))
     }
 
+    /// As `put`, of a row that an update changed.
+    pub fn put_updated(&mut self, suffix: Suffix, value: Bytes, replaced: &Current, update: &Update) -> Attempt<()> {
+        let base = self.base(&suffix)?;
+        let counters = Counters::decode(replaced.delta.as_ref())?.updated(update, replaced.lsn)?;
+        self.write(suffix, Version::value(value).based_on(base).counting(counters.encode()))
+    }
+
     /// Writes a tombstone over a row that is visible (SEMANTICS W4).
     pub fn delete(&mut self, suffix: Suffix) -> Attempt<()> {
         let base = self.base(&suffix)?;
@@ -156,7 +183,7 @@ impl<'a> Context<'a> {
         }
         self.record(suffix, Reader::Engine)?;
         if let Some(found) = read::topmost(self.view, &self.path.levels()[..1], suffix.as_bytes())? {
-            return Ok(found.version.base);
+            return Ok(found.base());
         }
         let below = read::topmost(self.view, self.path.below(), suffix.as_bytes())?;
         Ok(below.filter(|found: &Found| !found.version.is_tombstone()).map(|found| found.lsn))

@@ -262,7 +262,7 @@ pub(super) fn step_now(context: &mut Context<'_>, op: &Op, store: &Store) -> Att
     }
 }
 
-fn collections(view: TreeView<'_>, path: &Path) -> Attempt<Vec<CollectionInfo>> {
+pub(super) fn collections(view: TreeView<'_>, path: &Path) -> Attempt<Vec<CollectionInfo>> {
     let range = SuffixRange { from: prefix("", Kind::Collection), before: prefix_end("", Kind::Collection) };
     let mut found = Vec::new();
     read::scan(view, path.levels(), None, &range, false, |row| {

@@ -12,14 +12,14 @@ use super::read::{self, SuffixRange, just_after};
 use super::snapshot::Snapshot;
 use super::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
+use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
 use crate::query;
 use crate::types::pack::{Reader as PackReader, Shape};
 use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
 
 /// Candidates looked at for one page.
-const PAGE: usize = 512;
+pub(super) const PAGE: usize = 512;
 
 /// One row that differs. `before` is the other side's, `after` this side's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,7 +107,7 @@ fn not_a_clone(path: &Path) -> Error {
 }
 
 /// The rows that can be changes: documents and entries, not what is derived from them.
-fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<SuffixRange> {
+pub(super) fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<SuffixRange> {
     let mut ranges = match collection {
         Some(name) => [Kind::Document, Kind::Entry]
             .map(|kind| SuffixRange { from: prefix(name.as_str(), kind), before: prefix_end(name.as_str(), kind) })
@@ -132,6 +132,12 @@ struct Aligned<'a> {
 fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
     let (mut left, mut right) = (one.levels(), other.levels());
     let mut between = Vec::new();
+    // A clone before it was materialized and after: what its origin gave stands in its layer as well.
+    if let ([a], [b, ..]) | ([b, ..], [a]) = (left, right)
+        && a.layer == b.layer
+    {
+        (left, right) = (&left[..1], &right[..1]);
+    }
     while let (Some((a, above_left)), Some((b, above_right))) = (left.split_last(), right.split_last()) {
         if a.layer != b.layer {
             break;
@@ -152,11 +158,38 @@ fn page(
     ranges: &[SuffixRange],
     limit: usize,
 ) -> Attempt<ChangePage> {
-    let aligned = align(one, other);
     let mut candidates = BTreeSet::new();
+    gather_candidates(state, view, (one, other), ranges, &mut candidates)?;
+    let is_more = candidates.len() > limit;
+    let (mut changes, mut needed) = (Vec::new(), Vec::new());
+    let mut last = None;
+    for suffix in candidates.into_iter().take(limit) {
+        match compare(view, one, other, &suffix) {
+            Ok(change) => changes.extend(change),
+            // What the others need is fetched in the same go.
+            Err(Fault::Need(blocks)) => needed.extend(blocks),
+            Err(error) => return Err(error),
+        }
+        last = Some(suffix);
+    }
+    if !needed.is_empty() {
+        return Err(Fault::Need(needed));
+    }
+    Ok(ChangePage { changes, next: if is_more { last } else { None } })
+}
+
+/// Adds the rows in which two paths may differ: at least the first `PAGE` of them, and one more if there are more.
+pub(super) fn gather_candidates(
+    state: &State,
+    view: TreeView<'_>,
+    (one, other): (&Path, &Path),
+    ranges: &[SuffixRange],
+    candidates: &mut BTreeSet<Suffix>,
+) -> Attempt<()> {
+    let aligned = align(one, other);
     for range in ranges {
         for level in &aligned.whole {
-            gather(view, level.layer, level.lsn, Lsn::ZERO, range, &mut candidates)?;
+            gather(view, level.layer, level.lsn, Lsn::ZERO, range, candidates)?;
         }
         for between in &aligned.between {
             if between.older >= state.manifest.floor() {
@@ -168,18 +201,11 @@ fn page(
                 })?;
             } else {
                 // The feed ends at the floor; below it only a clone's pin is left, and every row has to be looked at.
-                gather(view, between.layer, between.newer, between.older, range, &mut candidates)?;
+                gather(view, between.layer, between.newer, between.older, range, candidates)?;
             }
         }
     }
-    let is_more = candidates.len() > limit;
-    let mut changes = Vec::new();
-    let mut last = None;
-    for suffix in candidates.into_iter().take(limit) {
-        changes.extend(compare(view, one, other, &suffix)?);
-        last = Some(suffix);
-    }
-    Ok(ChangePage { changes, next: if is_more { last } else { None } })
+    Ok(())
 }
 
 /// Adds the rows of a layer whose newest version at `at` is newer than `above`: enough for this page, and one more.
@@ -206,7 +232,7 @@ fn gather(
     Ok(())
 }
 
-fn is_content(suffix: &[u8]) -> bool {
+pub(super) fn is_content(suffix: &[u8]) -> bool {
     matches!(split_suffix(suffix), Some((_, Kind::Document | Kind::Entry, _)))
 }
 
@@ -215,7 +241,11 @@ fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Att
         let found = read::topmost(view, path.levels(), suffix.as_bytes())?;
         Ok(found.and_then(|found| found.version.here().cloned()))
     };
-    let (before, after) = (value(other)?, value(one)?);
+    Ok(change(suffix, value(other)?, value(one)?)?)
+}
+
+/// What happened to a row of documents or entries; `None`: nothing.
+pub(super) fn change(suffix: &Suffix, before: Option<Bytes>, after: Option<Bytes>) -> Result<Option<Change>> {
     if before == after {
         return Ok(None);
     }

@@ -13,6 +13,7 @@ mod diff;
 mod history;
 mod id;
 mod maintain;
+mod merge;
 pub mod op;
 mod path;
 mod pipeline;
@@ -30,6 +31,9 @@ pub use clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
 pub use database::{CollectionInfo, Database};
 pub use diff::{Change, ChangePage, Side};
 pub use history::When;
+pub use merge::{
+    Conflict, MergeOptions, MergeReport, Outcome, Policy, Reason, RebaseOptions, Resolution, Select, Selected, Settle,
+};
 pub use op::{Answer, Op};
 pub use path::{Level, Path};
 pub use snapshot::Snapshot;

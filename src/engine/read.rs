@@ -28,15 +28,26 @@ pub fn just_after(suffix: &[u8]) -> Vec<u8> {
     after
 }
 
+/// A version, and which level of its path it is of.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    pub level: usize,
+    pub found: Found,
+}
+
 /// The topmost version of a row, tombstone or not (SEMANTICS R1): each level is asked in turn, and the first answers.
-pub fn topmost(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Option<Found>> {
-    for level in levels {
-        let found = view.get(&row(level.layer, suffix), level.lsn)?;
-        if found.is_some() {
-            return Ok(found);
+pub fn placed(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Option<Placed>> {
+    for (place, level) in levels.iter().enumerate() {
+        if let Some(found) = view.get(&row(level.layer, suffix), level.lsn)? {
+            return Ok(Some(Placed { level: place, found }));
         }
     }
     Ok(None)
+}
+
+/// As `placed`, wherever it is.
+pub fn topmost(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Option<Found>> {
+    Ok(placed(view, levels, suffix)?.map(|placed| placed.found))
 }
 
 /// One visible row of a scan.

@@ -331,6 +331,12 @@ pub(super) struct Hold {
     lsn: Lsn,
 }
 
+impl Hold {
+    pub fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut reading = self.store.reading.borrow_mut();

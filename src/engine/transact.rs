@@ -13,6 +13,7 @@ use super::store::{Hold, Store, closed};
 use super::transaction::{Isolation, Transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
+use crate::platform::Lease;
 use crate::storage::Durability;
 use crate::types::Lsn;
 
@@ -113,6 +114,16 @@ pub enum Ended<R, E> {
     Failed(E),
 }
 
+/// Held by a transaction that lost twice.
+pub(super) type Turn = (super::turn::Turn, Option<Lease>);
+
+impl Store {
+    /// Waits for the turn of whoever lost twice.
+    pub(super) async fn turn(&self) -> Turn {
+        (self.turns.take().await, self.platform.queue(QUEUE).await)
+    }
+}
+
 impl Database {
     /// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out
     /// unchanged.
@@ -126,7 +137,7 @@ impl Database {
         for tries in 0.. {
             if tries == 2 {
                 // Whoever lost twice takes its turn: first among those of this engine that did, then among the tabs'.
-                turn = Some((self.store.turns.take().await, self.store.platform.queue(QUEUE).await));
+                turn = Some(self.store.turn().await);
             }
             if tries > 0 {
                 self.store.refresh().await?;

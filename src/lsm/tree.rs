@@ -45,6 +45,12 @@ pub struct Found {
 }
 
 impl Found {
+    /// The LSN of the version that was first replaced, if any was. A version that was written over what its own commit
+    /// wrote below it knows that by `Lsn::ZERO`, for its LSN was not yet given.
+    pub fn base(&self) -> Option<Lsn> {
+        self.version.base.map(|base| if base == Lsn::ZERO { self.lsn } else { base })
+    }
+
     /// The value of a version that was found whole and is no tombstone.
     pub fn value(&self) -> &Bytes {
         self.version.here().expect("BUG: a visible row was read whole")

@@ -27,6 +27,21 @@ pub fn field<'a>(map: &'a [u8], name: &str) -> Result<Option<&'a [u8]>> {
     Ok(None)
 }
 
+/// What stands at a dotted path of objects.
+pub fn at_path<'a>(value: &'a [u8], path: &str) -> Result<Option<&'a [u8]>> {
+    let mut found = value;
+    for name in path.split('.') {
+        if Reader::new(found).shape()? != Shape::Map {
+            return Ok(None);
+        }
+        match field(found, name)? {
+            Some(inner) => found = inner,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(found))
+}
+
 /// `value` with `action` done to what stands at `path[depth..]`. Objects on the way are made where they are missing.
 /// The depth of a path is bounded by the depth of a value, which the caller checks.
 pub fn edit(value: Option<&[u8]>, path: &[&str], depth: usize, action: &mut Action<'_>) -> Result<Option<Vec<u8>>> {

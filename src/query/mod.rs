@@ -1,9 +1,14 @@
-//! MongoDB's update language on MessagePack bytes. What an update does not name keeps its bytes exactly.
+//! MongoDB's update language and three-way merging, on MessagePack bytes. What an update does not name keeps its bytes
+//! exactly.
 //!
 //! It does not know: storage, databases, collections. A document here is a map of texts to values.
 
+mod counters;
 mod edit;
+mod merge;
 mod update;
 
-pub use edit::{edit, field};
+pub use counters::{Counter, Counters, add, subtract};
+pub use edit::{at_path, edit, field};
+pub use merge::{Clash, Sides, is_same, merge};
 pub use update::{Update, apply};

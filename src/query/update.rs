@@ -8,7 +8,7 @@ use crate::types::pack::Reader;
 use crate::types::{Bytes, SortedBytes};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Operator {
+pub(super) enum Operator {
     Set,
     Unset,
     Inc,
@@ -16,10 +16,10 @@ enum Operator {
 
 /// One change at one path.
 #[derive(Clone, PartialEq, Debug)]
-struct Step {
-    operator: Operator,
-    path: String,
-    value: Vec<u8>,
+pub(super) struct Step {
+    pub operator: Operator,
+    pub path: String,
+    pub value: Vec<u8>,
 }
 
 /// A checked update: its operators are known, its paths do not cross.
@@ -61,6 +61,10 @@ impl Update {
 
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
     }
 }
 

@@ -60,6 +60,17 @@ impl Number {
             _ => Err(Error::new(ErrorCode::NotANumber, "a number and a bigint cannot be added")),
         }
     }
+
+    /// The number that gives 0 with this one.
+    pub fn negated(&self) -> Number {
+        match self {
+            Number::Double(double) => Number::Double(-double),
+            Number::Big(bytes) => {
+                let flipped: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+                Number::Big(add(&flipped, &[1]))
+            }
+        }
+    }
 }
 
 fn add(a: &[u8], b: &[u8]) -> Vec<u8> {
@@ -102,6 +113,7 @@ mod tests {
         #[test]
         fn bigints_add_as_integers_do(a in any::<i64>(), b in any::<i64>()) {
             prop_assert_eq!(big(a.into()).plus(&big(b.into())).unwrap(), big(i128::from(a) + i128::from(b)));
+            prop_assert_eq!(big(a.into()).negated(), big(-i128::from(a)));
         }
 
         #[test]

@@ -31,11 +31,13 @@ pub enum Kind {
     Feed = 4,
     /// A row of the catalog.
     Catalog = 5,
+    /// Beside a row that a merge left in conflict: the row that both sides are compared with.
+    Ancestor = 6,
 }
 
 impl Kind {
     pub fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Collection, Kind::Document, Kind::Entry, Kind::Feed, Kind::Catalog]
+        [Kind::Collection, Kind::Document, Kind::Entry, Kind::Feed, Kind::Catalog, Kind::Ancestor]
             .into_iter()
             .find(|k| *k as u8 == byte)
     }

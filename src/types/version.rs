@@ -70,6 +70,18 @@ impl Version {
         self
     }
 
+    /// With what `$inc` did to it.
+    pub fn counting(mut self, delta: Option<Bytes>) -> Version {
+        self.delta = delta;
+        self
+    }
+
+    /// Absent from a time on; a tombstone is that anyway.
+    pub fn expiring(mut self, expiry: Option<u64>) -> Version {
+        self.expiry = expiry.filter(|_| !self.is_tombstone());
+        self
+    }
+
     pub fn is_tombstone(&self) -> bool {
         self.content == Content::Tombstone
     }

@@ -1,6 +1,7 @@
 //! One test per promise, on the engine itself: each cites the number of SEMANTICS.md that it holds.
 
 mod anomalies;
+mod back;
 mod clones;
 mod damage;
 mod diff;
@@ -12,9 +13,12 @@ mod input;
 mod large;
 mod log;
 mod maintenance;
+mod merge;
 mod pages;
 mod reads;
+mod selection;
 mod shapes;
 mod support;
 mod tabs;
+mod three_way;
 mod transactions;

@@ -36,15 +36,15 @@ pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<St
         Op::Put { collection, documents } => Answer::Ids(write(context, collection, documents, ids, false)?),
         Op::Update { collection, id, update } => {
             let suffix = document(collection, id)?;
-            let found = context.get(&suffix, Reader::Engine)?;
+            let found = context.current(&suffix, Reader::Engine)?;
             check_when_absent(context, collection, found.is_none())?;
-            let Some(fields) = found else { return Ok(Step::Done(Answer::Flag(false))) };
-            let updated = query::apply(&fields, update)?;
-            if updated[..] != fields[..] {
+            let Some(current) = found else { return Ok(Step::Done(Answer::Flag(false))) };
+            let updated = query::apply(&current.value, update)?;
+            if updated[..] != current.value[..] {
                 // It may nest deeper than before.
                 check_size(&updated)?;
                 PackReader::new(&updated).value()?;
-                context.put(suffix, updated.into())?;
+                context.put_updated(suffix, updated.into(), &current, update)?;
             }
             Answer::Flag(true)
         }

@@ -1,6 +1,7 @@
 //! What the tests share: a disk with tabs on it, a clock that obeys, and a short way to say documents.
 
 pub mod disk;
+pub mod merging;
 pub mod place;
 pub mod say;
 pub mod script;

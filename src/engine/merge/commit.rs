@@ -1,0 +1,173 @@
+//! The last step of a merge: what was worked out on a snapshot is written in one commit, if what it rests on has not
+//! moved; else all of it starts over.
+
+use std::rc::Rc;
+
+use super::rows::{self, Collections};
+use crate::engine::ahead::AheadWriter;
+use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
+use crate::engine::context::collection_row;
+use crate::engine::database::Database;
+use crate::engine::pipeline::{Effects, Frame};
+use crate::engine::read::SuffixRange;
+use crate::engine::store::Store;
+use crate::engine::written::{self, Between};
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Change, Fault, State};
+use crate::types::row::row;
+use crate::types::{CollectionName, Kind, LayerId, Lsn, Suffix, Version};
+
+/// How often all of it starts over before it fails with CONFLICT.
+const RETRIES: u32 = 8;
+
+pub fn conflict(what: &str) -> Fault {
+    Error::new(ErrorCode::Conflict, format!("{what} meanwhile")).into()
+}
+
+/// Fails if history below the snapshot was dropped: what was read of it may be incomplete.
+pub fn check_floor(state: &State, snapshot: Lsn) -> Attempt<()> {
+    if snapshot < state.manifest.floor() { Err(conflict("history was dropped")) } else { Ok(()) }
+}
+
+/// Fails if a database was moved, dropped or made anew since its row was read.
+pub fn check_row(frame: &Frame<'_>, entry: &Entry) -> Attempt<()> {
+    let now = catalog::find(frame.view, &entry.name, frame.at)?;
+    if now.is_some_and(|now| now.lsn == entry.lsn) { Ok(()) } else { Err(conflict("the database was moved")) }
+}
+
+/// Fails if a row of the layer for which `matters` was written after the snapshot.
+pub fn check_layer(
+    frame: &Frame<'_>,
+    layer: LayerId,
+    snapshot: Lsn,
+    mut matters: impl FnMut(&[u8]) -> Attempt<bool>,
+) -> Attempt<()> {
+    if frame.at == snapshot {
+        return Ok(());
+    }
+    let all = SuffixRange { from: Vec::new(), before: vec![0xff] };
+    let between = Between { layer, older: snapshot, newer: frame.at };
+    written::visit(frame.state, frame.view, between, &all, usize::MAX, &mut |suffix| {
+        if matters(suffix)? { Err(conflict("what was read was written")) } else { Ok(()) }
+    })
+}
+
+/// A database's row that stands on another layer, or on another point of its origin.
+pub fn flipped(own: &Entry, layer: LayerId, origin: Option<Origin>, parked: bool) -> DatabaseRow {
+    let created = Some(own.created().0);
+    DatabaseRow { layer: layer.0, origin, created, parked, ..own.row.clone() }
+}
+
+pub fn catalog_change(own: &Entry, row: &DatabaseRow) -> Change {
+    Change(catalog::database_row(&own.name), row.encode().encode())
+}
+
+/// Rows for one layer, in rising order, and the collections that they need.
+pub struct LayerWriter<'a> {
+    layer: LayerId,
+    rows: AheadWriter<'a>,
+    ancestors: AheadWriter<'a>,
+    /// Those to be made; made with their first row, they are written at the end.
+    made: Collections,
+    pub has_parked: bool,
+}
+
+impl<'a> LayerWriter<'a> {
+    pub fn new(store: &'a Store, layer: LayerId) -> LayerWriter<'a> {
+        let (rows, ancestors) = (AheadWriter::new(store, layer), AheadWriter::new(store, layer));
+        LayerWriter { layer, rows, ancestors, made: Collections::new(), has_parked: false }
+    }
+
+    pub fn layer(&self) -> LayerId {
+        self.layer
+    }
+
+    pub async fn push(&mut self, suffix: &Suffix, version: &Version) -> Result<()> {
+        self.rows.push(suffix.as_bytes(), version).await
+    }
+
+    /// What a parked row is compared with.
+    pub async fn park(&mut self, suffix: &Suffix, ancestor: Option<&[u8]>) -> Result<()> {
+        self.has_parked = true;
+        let beside = rows::ancestor_suffix(suffix.as_bytes());
+        self.ancestors.push(beside.as_bytes(), &rows::encode_ancestor(ancestor)).await
+    }
+
+    pub fn make(&mut self, collection: &str, kind: Kind) {
+        self.made.insert(collection.to_string(), kind);
+    }
+
+    /// Forgets a collection that is there already.
+    pub fn made(&self) -> &Collections {
+        &self.made
+    }
+
+    pub async fn finish(self) -> Result<Effects> {
+        let mut made = Vec::with_capacity(self.made.len());
+        for (name, kind) in &self.made {
+            let suffix = collection_row(&CollectionName::new(name)?);
+            made.push(Change(row(self.layer, suffix.as_bytes()), Version::value(vec![*kind as u8]).encode()));
+        }
+        let rows = match self.rows.finish().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.ancestors.abandon().await;
+                return Err(error);
+            }
+        };
+        Ok(rows.and(self.ancestors.finish().await?).and(made.into()))
+    }
+
+    pub async fn abandon(self) {
+        self.rows.abandon().await;
+        self.ancestors.abandon().await;
+    }
+}
+
+impl Database {
+    /// Commits what was written ahead, with the changes that `check` gives if nothing has moved.
+    pub(super) async fn commit_checked(
+        self: &Rc<Database>,
+        effects: Effects,
+        check: impl Fn(&Frame<'_>) -> Attempt<Vec<Change>> + 'static,
+    ) -> Result<Lsn> {
+        let effects = Rc::new(effects);
+        let written = effects.clone();
+        let evaluate = move |frame: &Frame<'_>| {
+            let changes = check(frame)?;
+            let ahead = Effects { changes: written.changes.clone(), runs: written.runs.clone() };
+            Ok(((), ahead.and(changes.into())))
+        };
+        match self.store.commit(self.store.durability, evaluate).await {
+            Ok((_, lsn)) => Ok(lsn.unwrap_or(self.store.head())),
+            Err(error) => {
+                // Where the outcome is unknown the commit may be there, and a sweep sees what is named.
+                if error.code() == ErrorCode::Conflict {
+                    self.store.take_back(&effects).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs `work` again while it loses to others. Whoever lost twice takes its turn.
+    pub(super) async fn retried<T>(self: &Rc<Database>, work: impl AsyncFn() -> Result<T>) -> Result<T> {
+        let mut turn = None;
+        for tries in 0.. {
+            if tries == 2 {
+                turn = Some(self.store.turn().await);
+            }
+            if tries > 0 {
+                self.store.refresh().await?;
+            }
+            match work().await {
+                Err(error) if error.code() == ErrorCode::Conflict && tries < RETRIES => {}
+                outcome => {
+                    drop(turn);
+                    return outcome;
+                }
+            }
+        }
+        unreachable!("BUG: the last try ends it")
+    }
+}

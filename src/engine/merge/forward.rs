@@ -1,0 +1,399 @@
+//! Merge and rebase: a clone's changes into its origin, or onto what the origin is now (SEMANTICS C12, C13).
+
+use std::rc::Rc;
+
+use super::commit::{self, LayerWriter};
+use super::leave::{self, Chosen, keep};
+use super::rows::{Collections, Paths, Row, RowPage, collections, own_collections};
+use super::settle::{self, Merging, adding_up, carried, settle};
+use super::{MergeOptions, MergeReport, RebaseOptions, Selected, Tally};
+use crate::engine::catalog::{self, Entry, Origin};
+use crate::engine::clone::draw_layer;
+use crate::engine::database::Database;
+use crate::engine::diff;
+use crate::engine::path::Path;
+use crate::engine::pipeline::Frame;
+use crate::engine::store::Hold;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, State, TreeView};
+use crate::query;
+use crate::types::row::{row, split_suffix};
+use crate::types::{Bytes, DatabaseName, Kind, Lsn, Suffix};
+
+/// Which point of the origin a clone is compared with.
+#[derive(Clone, Copy)]
+pub(super) enum Point {
+    Present,
+    At(Lsn),
+    /// Where the clone began.
+    Link,
+}
+
+/// Everything that a comparison stands on, as of one LSN.
+pub(super) struct Stand {
+    pub head: Lsn,
+    pub own: Entry,
+    /// Where the clone began.
+    pub link: Origin,
+    /// The origin now.
+    target: Entry,
+    pub paths: Paths,
+    own_collections: Collections,
+    origin_collections: Collections,
+    /// The point of the origin that rows are compared with.
+    to: Lsn,
+    _hold: Hold,
+}
+
+impl Stand {
+    fn as_of(&self) -> Lsn {
+        Lsn(self.link.as_of)
+    }
+}
+
+pub(super) fn not_a_clone(name: &DatabaseName) -> Error {
+    Error::new(ErrorCode::NotAClone, format!("the database is no clone. name={name}"))
+}
+
+impl Database {
+    /// The clone as it is now and as it was at `at`, and its origin at `to`.
+    pub(super) async fn stand(self: &Rc<Database>, at: Option<Lsn>, to: Point) -> Result<Stand> {
+        self.check_open()?;
+        self.store.catch_up().await?;
+        // What is read from here on, this engine's own vacuum spares.
+        let hold = self.store.hold(self.store.head());
+        let head = hold.lsn();
+        let read = |state: &State, view: TreeView<'_>| {
+            commit::check_floor(state, head)?;
+            let own = self.entry(view, head)?;
+            let Some(link) = own.row.origin.clone() else { return Err(not_a_clone(&own.name).into()) };
+            let target = catalog::get(view, &DatabaseName::new(&link.name)?, head)?;
+            let to = match to {
+                Point::Present => head,
+                Point::At(lsn) => lsn,
+                Point::Link => Lsn(link.as_of),
+            };
+            let now = Path::from_entry(view, own.clone(), head)?;
+            let then = match at {
+                Some(at) => self.path_then(state, view, at, &now)?,
+                None => now.clone(),
+            };
+            let origin = Path::resolve(view, &target.name, to)?;
+            let below = Path::of(now.below());
+            let paths = Paths { then, now, below, origin, has_parked: own.row.parked };
+            let own_collections = own_collections(view, &paths.now)?;
+            let origin_collections = collections(view, &paths.origin)?;
+            Ok((own, link, target, to, paths, own_collections, origin_collections))
+        };
+        let (own, link, target, to, paths, own_collections, origin_collections) = self.store.read(read).await?;
+        Ok(Stand { head, own, link, target, paths, own_collections, origin_collections, to, _hold: hold })
+    }
+
+    /// The clone as it was: of the layer that it still has.
+    fn path_then(&self, state: &State, view: TreeView<'_>, at: Lsn, now: &Path) -> Attempt<Path> {
+        if at < state.manifest.floor() {
+            return Err(crate::engine::history::pruned(state).into());
+        }
+        let then = catalog::find(view, self.name(), at)?.filter(|entry| self.is_own(entry));
+        let path = then.map(|entry| Path::from_entry(view, entry, at)).transpose()?;
+        match path {
+            Some(path) if path.levels()[0].layer == now.levels()[0].layer => Ok(path),
+            _ => {
+                let message = format!("the clone was merged, rebased or reset since. version={}", at.to_text());
+                Err(Error::new(ErrorCode::InvalidOption, message).into())
+            }
+        }
+    }
+
+    /// Brings this clone's changes into its origin in one commit (SEMANTICS C12). Afterwards the clone stands on the
+    /// origin as merged.
+    pub async fn merge(self: &Rc<Database>, options: MergeOptions) -> Result<MergeReport> {
+        self.check_open()?;
+        let at = match options.at {
+            Some(when) => Some(self.resolve(when).await?),
+            None => None,
+        };
+        self.retried(async || self.try_merge(&options, at).await).await
+    }
+
+    async fn try_merge(self: &Rc<Database>, options: &MergeOptions, at: Option<Lsn>) -> Result<MergeReport> {
+        let stand = self.stand(at, Point::Present).await?;
+        let store = &*self.store;
+        let target_layer = stand.paths.origin.levels()[0].layer;
+        let mut merge = Merge {
+            into: LayerWriter::new(store, target_layer),
+            left: LayerWriter::new(store, draw_layer(&*store.platform)),
+            tally: Tally::default(),
+            stand,
+            options,
+        };
+        let merged = self.all_rows(&mut merge).await;
+        let Merge { into, left, tally, stand, .. } = merge;
+        if let Err(error) = merged {
+            into.abandon().await;
+            left.abandon().await;
+            return Err(error);
+        }
+        if tally.is_stuck() || options.dry_run || !tally.has_changes {
+            into.abandon().await;
+            left.abandon().await;
+            return Ok(tally.report(stand.head));
+        }
+        let (layer, parked) = (left.layer(), left.has_parked);
+        let effects = into.finish().await?;
+        let effects = match left.finish().await {
+            Ok(rest) => effects.and(rest),
+            Err(error) => {
+                self.store.take_back(&effects).await;
+                return Err(error);
+            }
+        };
+        let check = move |frame: &Frame<'_>| {
+            stand.check(frame)?;
+            let own = stand.paths.layer();
+            commit::check_row(frame, &stand.target)?;
+            commit::check_layer(frame, target_layer, stand.head, |suffix| {
+                let is_ours = frame.view.get(&row(own, suffix), stand.head)?.is_some();
+                Ok(is_ours || matches!(split_suffix(suffix), Some((_, Kind::Collection, _))))
+            })?;
+            let origin = Origin { name: stand.link.name.clone(), as_of: frame.at.next().0 };
+            let row = commit::flipped(&stand.own, layer, Some(origin), parked);
+            Ok(vec![commit::catalog_change(&stand.own, &row)])
+        };
+        let version = self.commit_checked(effects, check).await?;
+        Ok(tally.report(version))
+    }
+
+    async fn all_rows(self: &Rc<Database>, merge: &mut Merge<'_>) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.page(&merge.stand, after.as_ref()).await?;
+            merge.take(page.rows).await?;
+            after = page.next;
+            if after.is_none() {
+                return merge.take_collections();
+            }
+        }
+    }
+
+    pub(super) async fn page(self: &Rc<Database>, stand: &Stand, after: Option<&Suffix>) -> Result<RowPage> {
+        self.store
+            .read(|state, view| {
+                commit::check_floor(state, stand.head)?;
+                stand.paths.page(view, after)
+            })
+            .await
+    }
+
+    /// Moves this clone onto its origin's present, or another later point of it, under its own changes (SEMANTICS C13).
+    pub async fn rebase(self: &Rc<Database>, options: RebaseOptions) -> Result<MergeReport> {
+        self.check_open()?;
+        let to = match options.to {
+            Some(when) => Some(self.resolve(when).await?),
+            None => None,
+        };
+        self.retried(async || self.try_rebase(&options, to).await).await
+    }
+
+    async fn try_rebase(self: &Rc<Database>, options: &RebaseOptions, to: Option<Lsn>) -> Result<MergeReport> {
+        let stand = self.stand(None, to.map_or(Point::Present, Point::At)).await?;
+        stand.check_forward()?;
+        let mut left = LayerWriter::new(&self.store, draw_layer(&*self.store.platform));
+        let mut tally = Tally { has_changes: stand.to > stand.as_of() || stand.own.row.parked, ..Tally::default() };
+        let rebased = self.rebase_rows(&stand, options, &mut left, &mut tally).await;
+        if rebased.is_err() || tally.is_stuck() || options.dry_run || !tally.has_changes {
+            left.abandon().await;
+            rebased?;
+            return Ok(tally.report(stand.head));
+        }
+        let layer = left.layer();
+        let effects = left.finish().await?;
+        let check = move |frame: &Frame<'_>| {
+            stand.check(frame)?;
+            if stand.to < frame.state.manifest.floor() {
+                return Err(commit::conflict("history was dropped"));
+            }
+            let origin = Origin { name: stand.link.name.clone(), as_of: stand.to.0 };
+            let row = commit::flipped(&stand.own, layer, Some(origin), false);
+            Ok(vec![commit::catalog_change(&stand.own, &row)])
+        };
+        let version = self.commit_checked(effects, check).await?;
+        Ok(tally.report(version))
+    }
+
+    async fn rebase_rows(
+        self: &Rc<Database>,
+        stand: &Stand,
+        options: &RebaseOptions,
+        left: &mut LayerWriter<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.page(stand, after.as_ref()).await?;
+            let mut rows = Vec::with_capacity(page.rows.len());
+            for row in &page.rows {
+                let added = row.now.counters.increments(None, stand.as_of())?;
+                let merging = Merging {
+                    suffix: row.suffix.clone(),
+                    base: row.base.clone(),
+                    clone: row.now.value.clone(),
+                    origin: row.origin.value.clone(),
+                    added: adding_up(&added, &row.origin, stand.as_of()),
+                };
+                rows.push((merging, added));
+            }
+            let merging: Vec<Merging> = rows.iter().map(|(merging, _)| merging.clone()).collect();
+            let settled = settle(&merging, &options.policy, tally).await?;
+            for ((row, (_, added)), value) in page.rows.iter().zip(rows).zip(settled) {
+                if tally.is_stuck() || query::is_same(value.as_deref(), row.origin.bytes())? {
+                    continue;
+                }
+                tally.count(row.origin.value.as_ref(), value.as_ref());
+                let expiry = if value == row.now.value { row.now.expiry } else { row.origin.expiry };
+                let base = row.origin.lsn.filter(|_| row.origin.value.is_some());
+                let version = leave::anew(row.origin.value.as_ref(), value, &added)?.expiring(expiry).based_on(base);
+                left.push(&row.suffix, &version).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                stand.keep_collections(&Collections::new(), left);
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Stand {
+    /// What every commit that flips the clone rests on.
+    pub(super) fn check(&self, frame: &Frame<'_>) -> Attempt<()> {
+        commit::check_floor(frame.state, self.head)?;
+        commit::check_row(frame, &self.own)?;
+        commit::check_layer(frame, self.paths.layer(), self.head, |_| Ok(true))
+    }
+
+    fn check_forward(&self) -> Result<()> {
+        if self.to >= self.as_of() {
+            return Ok(());
+        }
+        let message = format!("a clone is rebased forward only. asOf={}", self.as_of().to_text());
+        Err(Error::new(ErrorCode::InvalidOption, message))
+    }
+
+    /// The clone's collections that its origin has not, or has of another kind, stay its own.
+    pub(super) fn keep_collections(&self, made: &Collections, left: &mut LayerWriter<'_>) {
+        for (name, kind) in &self.own_collections {
+            let below = made.get(name).or_else(|| self.origin_collections.get(name));
+            if below != Some(kind) {
+                left.make(name, *kind);
+            }
+        }
+    }
+}
+
+/// A merge under way.
+struct Merge<'a> {
+    stand: Stand,
+    options: &'a MergeOptions,
+    /// What goes into the origin, and what the clone keeps.
+    into: LayerWriter<'a>,
+    left: LayerWriter<'a>,
+    tally: Tally,
+}
+
+impl Merge<'_> {
+    async fn take(&mut self, rows: Vec<Row>) -> Result<()> {
+        let as_of = self.stand.as_of();
+        let selected = self.select(&rows).await?;
+        let mut merging = Vec::with_capacity(rows.len());
+        let mut chosen = Vec::with_capacity(rows.len());
+        for (row, selected) in rows.iter().zip(&selected) {
+            let part = Chosen::of(row, selected, as_of)?;
+            self.tally.has_changes |= !query::is_same(part.value.as_deref(), row.base.as_deref())?;
+            merging.push(Merging {
+                suffix: row.suffix.clone(),
+                base: row.base.clone(),
+                clone: part.value.clone(),
+                origin: row.origin.value.clone(),
+                added: adding_up(&part.added(as_of)?, &row.origin, as_of),
+            });
+            chosen.push(part);
+        }
+        let settled = settle(&merging, &self.options.policy, &mut self.tally).await?;
+        for ((row, part), merged) in rows.iter().zip(&chosen).zip(settled) {
+            if !self.tally.is_stuck() {
+                self.put(row, part, merged).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What of each row's change is taken.
+    async fn select(&self, rows: &[Row]) -> Result<Vec<Selected>> {
+        let Some(select) = &self.options.only else { return Ok(vec![Selected::All; rows.len()]) };
+        let mut selected = vec![Selected::All; rows.len()];
+        let (mut changes, mut places) = (Vec::new(), Vec::new());
+        for (place, row) in rows.iter().enumerate() {
+            if let Some(change) = diff::change(&row.suffix, row.below.clone(), row.then.value.clone())? {
+                changes.push(change);
+                places.push(place);
+            }
+        }
+        for (place, answer) in places.into_iter().zip(settle::select(select, changes).await?) {
+            selected[place] = answer;
+        }
+        Ok(selected)
+    }
+
+    async fn put(&mut self, row: &Row, part: &Chosen, merged: Option<Bytes>) -> Result<()> {
+        let as_of = self.stand.as_of();
+        let has_below = !self.stand.paths.origin.below().is_empty();
+        let is_written = merged != row.origin.value && !query::is_same(merged.as_deref(), row.origin.bytes())?;
+        if is_written {
+            self.tally.count(row.origin.value.as_ref(), merged.as_ref());
+            let (collection, kind, _) = split_suffix(row.suffix.as_bytes()).expect("BUG: a row is content");
+            self.ensure(collection, kind)?;
+            let counters = carried(&row.origin, merged.as_ref(), &part.added(as_of)?, row.origin.lsn)?;
+            let expiry = if merged == row.then.value { row.then.expiry } else { row.origin.expiry };
+            let version = leave::version(merged.clone(), &counters).expiring(expiry);
+            self.into.push(&row.suffix, &version.based_on(row.origin.base_above(has_below))).await?;
+        }
+        let below = if is_written { merged } else { row.origin.value.clone() };
+        let base = if is_written { Some(Lsn::ZERO) } else { row.origin.lsn };
+        let base = base.filter(|_| below.is_some());
+        if let Some(kept) = keep(row, part, below.as_ref(), base, as_of)? {
+            self.left.push(&row.suffix, &kept.version).await?;
+            if let Some(ancestor) = kept.ancestor {
+                self.left.park(&row.suffix, ancestor.as_deref()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The origin gets a collection with its first row; one name is one kind.
+    fn ensure(&mut self, collection: &str, kind: Kind) -> Result<()> {
+        match self.stand.origin_collections.get(collection) {
+            None => self.into.make(collection, kind),
+            Some(other) if *other == kind => {}
+            Some(_) => {
+                let message =
+                    format!("the collection holds documents on one side and entries on the other. name={collection}");
+                return Err(Error::new(ErrorCode::WrongKind, message).with_text("collection", collection));
+            }
+        }
+        Ok(())
+    }
+
+    /// Collections without rows go over too, unless there was a selection.
+    fn take_collections(&mut self) -> Result<()> {
+        if self.options.only.is_none() && self.tally.has_changes {
+            for (name, kind) in self.stand.own_collections.clone() {
+                if !self.stand.origin_collections.contains_key(&name) {
+                    self.ensure(&name, kind)?;
+                }
+            }
+        }
+        self.stand.keep_collections(self.into.made(), &mut self.left);
+        Ok(())
+    }
+}

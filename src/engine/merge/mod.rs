@@ -1,0 +1,160 @@
+//! Three-way merging of databases: a clone's changes against what its origin became since. Merge and rebase are the
+//! same comparison, read in two directions; reset, revert and restore go back.
+//!
+//! Rows are compared page by page on one snapshot, and written into a layer of their own or ahead of their commit, so
+//! memory stays bounded. The commit itself checks that nothing it rests on has moved since, and flips one catalog row.
+//! If something has, all of it starts over.
+//!
+//! A merge may leave rows in the clone that clash with the origin: those that were not selected. They are *parked*:
+//! beside such a row lies its *ancestor*, the row that both sides are compared with, until the clash is settled.
+
+mod commit;
+mod forward;
+mod leave;
+mod reset;
+mod restore;
+mod revert;
+mod rows;
+mod settle;
+
+use std::rc::Rc;
+
+use super::diff::Change;
+use super::history::When;
+use crate::error::Result;
+use crate::storage::LocalFuture;
+use crate::types::{Bytes, Kind, Lsn};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Both sides changed a field, to different values.
+    Field,
+    /// One side deleted what the other changed, or both replaced a value that has no fields.
+    Row,
+}
+
+/// What both sides changed. `None`: absent on that side.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Conflict {
+    pub reason: Reason,
+    pub kind: Kind,
+    pub collection: String,
+    pub key: Vec<u8>,
+    /// Dotted, of a field's conflict.
+    pub field: Option<String>,
+    pub base: Option<Bytes>,
+    pub clone: Option<Bytes>,
+    pub origin: Option<Bytes>,
+}
+
+/// Which side wins, or what stands in its place; `Fail` leaves it a conflict.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Resolution {
+    #[default]
+    Fail,
+    Clone,
+    Origin,
+    Value(Option<Bytes>),
+}
+
+/// Settles conflicts, one resolution for each. It runs before the commit and may wait for anything.
+pub type Settle = Rc<dyn Fn(Vec<Conflict>) -> LocalFuture<'static, Result<Vec<Resolution>>>>;
+
+#[derive(Clone)]
+pub enum Policy {
+    Always(Resolution),
+    Ask(Settle),
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy::Always(Resolution::Fail)
+    }
+}
+
+/// What of a change is taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Selected {
+    All,
+    Nothing,
+    /// These top-level fields of an update.
+    Fields(Vec<String>),
+}
+
+/// Selects among changes, one answer for each.
+pub type Select = Rc<dyn Fn(Vec<Change>) -> LocalFuture<'static, Result<Vec<Selected>>>>;
+
+#[derive(Clone, Default)]
+pub struct MergeOptions {
+    pub policy: Policy,
+    pub only: Option<Select>,
+    /// Merge the clone as it was then.
+    pub at: Option<When>,
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Default)]
+pub struct RebaseOptions {
+    pub policy: Policy,
+    /// The point of the origin to stand on; `None`: its present.
+    pub to: Option<When>,
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Merged,
+    Nothing,
+    Conflict,
+}
+
+/// What was done. Where the outcome is a conflict, nothing was written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MergeReport {
+    pub outcome: Outcome,
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    /// Those that the policy settled; in a dry run, also those that it did not.
+    pub conflicts: Vec<Conflict>,
+    pub version: Lsn,
+}
+
+/// What a merge found so far.
+#[derive(Default)]
+struct Tally {
+    inserted: u64,
+    updated: u64,
+    deleted: u64,
+    settled: Vec<Conflict>,
+    unsettled: Vec<Conflict>,
+    /// Whether there was any change to take.
+    has_changes: bool,
+}
+
+impl Tally {
+    fn count(&mut self, before: Option<&Bytes>, after: Option<&Bytes>) {
+        match (before, after) {
+            (None, Some(_)) => self.inserted += 1,
+            (Some(_), Some(_)) => self.updated += 1,
+            (Some(_), None) => self.deleted += 1,
+            (None, None) => {}
+        }
+    }
+
+    /// Whether nothing may be written.
+    fn is_stuck(&self) -> bool {
+        !self.unsettled.is_empty()
+    }
+
+    fn report(self, version: Lsn) -> MergeReport {
+        let outcome = match (self.is_stuck(), self.has_changes) {
+            (true, _) => Outcome::Conflict,
+            (false, true) => Outcome::Merged,
+            (false, false) => Outcome::Nothing,
+        };
+        let Tally { inserted, updated, deleted, settled, unsettled, .. } = self;
+        let conflicts = settled.into_iter().chain(unsettled).collect();
+        MergeReport { outcome, inserted, updated, deleted, conflicts, version }
+    }
+}

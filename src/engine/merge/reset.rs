@@ -1,0 +1,118 @@
+//! A clone forgets its own changes, or a selection of them (SEMANTICS C13).
+
+use std::rc::Rc;
+
+use super::Select;
+use super::Selected;
+use super::commit::{self, LayerWriter};
+use super::forward::{Point, Stand, not_a_clone};
+use super::leave::{no_fields, version, with_fields};
+use super::rows::{Collections, Row};
+use super::settle::{self, Added, carried};
+use crate::engine::clone::draw_layer;
+use crate::engine::database::Database;
+use crate::engine::diff;
+use crate::engine::pipeline::Frame;
+use crate::error::Result;
+use crate::query;
+
+impl Database {
+    /// Forgets this clone's own changes, or those that are selected: it reads as its origin where it began.
+    pub async fn reset(self: &Rc<Database>, only: Option<Select>) -> Result<()> {
+        self.check_open()?;
+        let Some(select) = only else {
+            let (this, layer) = (self.clone(), draw_layer(&*self.store.platform));
+            let evaluate = move |frame: &Frame<'_>| {
+                let own = this.entry(frame.view, frame.at)?;
+                let Some(origin) = own.row.origin.clone() else {
+                    return Err(not_a_clone(&own.name).into());
+                };
+                let row = commit::flipped(&own, layer, Some(origin), false);
+                Ok(((), vec![commit::catalog_change(&own, &row)]))
+            };
+            return self.store.commit(self.store.durability, evaluate).await.map(drop);
+        };
+        self.retried(async || self.try_reset(&select).await).await
+    }
+
+    async fn try_reset(self: &Rc<Database>, select: &Select) -> Result<()> {
+        let stand = self.stand(None, Point::Link).await?;
+        let mut left = LayerWriter::new(&self.store, draw_layer(&*self.store.platform));
+        let is_changed = match self.keep_unselected(&stand, select, &mut left).await {
+            Ok(is_changed) => is_changed,
+            Err(error) => {
+                left.abandon().await;
+                return Err(error);
+            }
+        };
+        if !is_changed {
+            left.abandon().await;
+            return Ok(());
+        }
+        stand.keep_collections(&Collections::new(), &mut left);
+        let (layer, parked) = (left.layer(), left.has_parked);
+        let effects = left.finish().await?;
+        let check = move |frame: &Frame<'_>| {
+            stand.check(frame)?;
+            let row = commit::flipped(&stand.own, layer, Some(stand.link.clone()), parked);
+            Ok(vec![commit::catalog_change(&stand.own, &row)])
+        };
+        self.commit_checked(effects, check).await.map(drop)
+    }
+
+    /// True: something was selected.
+    async fn keep_unselected(
+        self: &Rc<Database>,
+        stand: &Stand,
+        select: &Select,
+        left: &mut LayerWriter<'_>,
+    ) -> Result<bool> {
+        let (mut after, mut is_changed) = (None, false);
+        loop {
+            let page = self.page(stand, after.as_ref()).await?;
+            let (mut changes, mut rows) = (Vec::new(), Vec::new());
+            for row in &page.rows {
+                if let Some(change) = diff::change(&row.suffix, row.below.clone(), row.now.value.clone())? {
+                    changes.push(change);
+                    rows.push(row);
+                }
+            }
+            for (row, selected) in rows.into_iter().zip(settle::select(select, changes).await?) {
+                is_changed |= selected != Selected::Nothing;
+                keep_part(row, &selected, left).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(is_changed);
+            }
+        }
+    }
+}
+
+/// Keeps of a row what was not selected to be forgotten.
+async fn keep_part(row: &Row, selected: &Selected, left: &mut LayerWriter<'_>) -> Result<()> {
+    let now = &row.now;
+    let fields = match selected {
+        Selected::All => return Ok(()),
+        Selected::Nothing => &[][..],
+        Selected::Fields(fields) => &fields[..],
+    };
+    let value = match (&now.value, &row.below) {
+        (Some(value), Some(below)) => Some(with_fields(value, below, fields)?),
+        _ if fields.is_empty() => now.value.clone(),
+        _ => return Err(no_fields()),
+    };
+    if query::is_same(value.as_deref(), row.below.as_deref())? {
+        return Ok(());
+    }
+    let counters = carried(now, value.as_ref(), &Added::new(), None)?;
+    left.push(&row.suffix, &version(value, &counters).expiring(now.expiry).based_on(now.base)).await?;
+    if row.is_parked {
+        let ancestor = match (&row.base, &row.below) {
+            (Some(base), Some(below)) => Some(with_fields(base, below, fields)?),
+            (base, _) => base.clone(),
+        };
+        left.park(&row.suffix, ancestor.as_deref()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! The present is made equal to a past: what differs is written, or, where a clone has moved since, the layer of then
+//! is copied and stands on the link of then again.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::commit::{self, LayerWriter};
+use super::leave::version;
+use super::rows::{all, collections, own_collections, own_rows, side};
+use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
+use crate::engine::clone::{draw_layer, exists};
+use crate::engine::context::collection_row;
+use crate::engine::database::Database;
+use crate::engine::diff;
+use crate::engine::history::{When, pruned};
+use crate::engine::path::Path;
+use crate::engine::pipeline::Frame;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Change, State, TreeView};
+use crate::query::Counters;
+use crate::types::row::{LAYER_BYTES, row};
+use crate::types::{CollectionName, DatabaseName, Lsn, Suffix, Version};
+
+/// The present and a past of one database.
+struct Then {
+    head: Lsn,
+    lsn: Lsn,
+    own: Entry,
+    then: Entry,
+    now_path: Path,
+    then_path: Path,
+}
+
+impl Then {
+    /// Whether the layer is still that one, or holds everything: then what differs is written into it.
+    fn is_in_place(&self) -> bool {
+        self.own.row.layer == self.then.row.layer || self.own.row.origin.is_none()
+    }
+}
+
+impl Database {
+    /// Makes the present equal to the database as it was at `when`, in one commit, which can itself be undone.
+    /// `keep_as` clones the present first.
+    pub async fn restore(self: &Rc<Database>, when: When, keep_as: Option<DatabaseName>) -> Result<()> {
+        self.check_open()?;
+        let lsn = self.resolve(when).await?;
+        self.retried(async || self.try_restore(lsn, keep_as.as_ref()).await).await
+    }
+
+    async fn try_restore(self: &Rc<Database>, lsn: Lsn, keep_as: Option<&DatabaseName>) -> Result<()> {
+        self.check_open()?;
+        self.store.catch_up().await?;
+        let hold = self.store.hold(self.store.head().min(lsn));
+        let then = self.then(lsn).await?;
+        let layer = if then.is_in_place() { then.own.row.layer() } else { draw_layer(&*self.store.platform) };
+        let mut writer = LayerWriter::new(&self.store, layer);
+        let written = match then.is_in_place() {
+            true => self.write_difference(&then, &mut writer).await,
+            false => self.copy_layer(&then, &mut writer).await.map(|()| Some(Vec::new())),
+        };
+        let gone = match written {
+            Ok(Some(gone)) => gone,
+            Ok(None) if keep_as.is_none() => {
+                writer.abandon().await;
+                return Ok(());
+            }
+            Ok(None) => Vec::new(),
+            Err(error) => {
+                writer.abandon().await;
+                return Err(error);
+            }
+        };
+        let effects = writer.finish().await?;
+        let keep = keep_as.map(|name| (name.clone(), self.store.platform.random(), draw_layer(&*self.store.platform)));
+        let (this, created_at) = (self.clone(), self.store.platform.now());
+        let check = move |frame: &Frame<'_>| {
+            then.check(frame)?;
+            let (origin, parked) = match then.is_in_place() {
+                true => (then.own.row.origin.clone(), then.own.row.parked),
+                false => (then.then.row.origin.clone(), then.then.row.parked),
+            };
+            // The row is written even where it stays as it is: whoever has read it must read again.
+            let mut changes = gone.clone();
+            changes.push(commit::catalog_change(&then.own, &commit::flipped(&then.own, layer, origin, parked)));
+            if let Some((name, id, layer)) = &keep {
+                let as_of = this.check_point(frame, None, &then.own)?;
+                if let Some(other) = catalog::find(frame.view, name, frame.at)? {
+                    return Err(exists(&other.name).into());
+                }
+                let origin = Origin { name: then.own.name.to_string(), as_of: as_of.0 };
+                let row = DatabaseRow::clone_of(*id, *layer, origin, created_at);
+                changes.push(Change(catalog::database_row(name), row.encode().encode()));
+            }
+            Ok(changes)
+        };
+        self.commit_checked(effects, check).await?;
+        drop(hold);
+        Ok(())
+    }
+
+    async fn then(self: &Rc<Database>, lsn: Lsn) -> Result<Then> {
+        self.store
+            .read(|state, view| {
+                if lsn < state.manifest.floor() {
+                    return Err(pruned(state).into());
+                }
+                let head = state.head;
+                let own = self.entry(view, head)?;
+                let then = catalog::find(view, self.name(), lsn)?.filter(|entry| self.is_own(entry));
+                let Some(then) = then else {
+                    let message = format!("the database did not exist at that version. version={}", lsn.to_text());
+                    return Err(Error::new(ErrorCode::InvalidOption, message).into());
+                };
+                let now_path = Path::from_entry(view, own.clone(), head)?;
+                let then_path = Path::from_entry(view, then.clone(), lsn)?;
+                Ok(Then { head, lsn, own, then, now_path, then_path })
+            })
+            .await
+    }
+
+    /// Writes the rows that differ into the layer as it is, and gives the tombstones of collections that were not there
+    /// then. `None`: nothing differs.
+    async fn write_difference(
+        self: &Rc<Database>,
+        then: &Then,
+        writer: &mut LayerWriter<'_>,
+    ) -> Result<Option<Vec<Change>>> {
+        let has_below = !then.now_path.below().is_empty();
+        let mut after = None;
+        let mut is_changed = false;
+        loop {
+            let ranges = diff::ranges(None, after.as_ref());
+            let read = |state: &State, view: TreeView<'_>| {
+                commit::check_floor(state, then.lsn)?;
+                let mut candidates = BTreeSet::new();
+                let paths = (&then.now_path, &then.then_path);
+                diff::gather_candidates(state, view, paths, &ranges, &mut candidates)?;
+                let is_more = candidates.len() > diff::PAGE;
+                let page: Vec<Suffix> = candidates.into_iter().take(diff::PAGE).collect();
+                let sides = all(page.iter().map(|suffix| {
+                    let now = side(view, &then.now_path, suffix.as_bytes())?;
+                    Ok((now, side(view, &then.then_path, suffix.as_bytes())?))
+                }))?;
+                let next = page.last().filter(|_| is_more).cloned();
+                Ok((page.into_iter().zip(sides).collect::<Vec<_>>(), next))
+            };
+            let (rows, next) = self.store.read(read).await?;
+            for (suffix, (now, past)) in rows {
+                if now.value != past.value || now.expiry != past.expiry {
+                    is_changed = true;
+                    let version = version(past.value, &Counters::default()).expiring(past.expiry);
+                    writer.push(&suffix, &version.based_on(now.base_above(has_below))).await?;
+                }
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let gone = self.restore_collections(then, writer).await?;
+        let is_changed = is_changed || !gone.is_empty() || !writer.made().is_empty();
+        Ok(is_changed.then_some(gone))
+    }
+
+    async fn restore_collections(
+        self: &Rc<Database>,
+        then: &Then,
+        writer: &mut LayerWriter<'_>,
+    ) -> Result<Vec<Change>> {
+        let read = |_: &State, view: TreeView<'_>| {
+            Ok((collections(view, &then.now_path)?, collections(view, &then.then_path)?))
+        };
+        let (now, past) = self.store.read(read).await?;
+        for (name, kind) in &past {
+            if now.get(name) != Some(kind) {
+                writer.make(name, *kind);
+            }
+        }
+        let mut gone = Vec::new();
+        for name in now.keys().filter(|name| !past.contains_key(*name)) {
+            let suffix = collection_row(&CollectionName::new(name)?);
+            let base = self.store.read(|_, view| side(view, &then.now_path, suffix.as_bytes())).await?;
+            let tombstone = Version::tombstone().based_on(base.base_above(!then.now_path.below().is_empty()));
+            gone.push(Change(row(then.own.row.layer(), suffix.as_bytes()), tombstone.encode()));
+        }
+        Ok(gone)
+    }
+
+    /// Copies what the clone had written by then into a new layer.
+    async fn copy_layer(self: &Rc<Database>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<()> {
+        let mut after: Option<Suffix> = None;
+        loop {
+            let read = |state: &State, view: TreeView<'_>| {
+                commit::check_floor(state, then.lsn)?;
+                let mut cursor = own_rows(view, then.then.row.layer(), then.lsn, after.as_ref());
+                let mut rows = Vec::new();
+                while rows.len() < diff::PAGE
+                    && let Some(next) = cursor.next_row()?
+                {
+                    let found = next.found(view)?;
+                    let base = found.base();
+                    rows.push((Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec()), found.version.based_on(base)));
+                }
+                Ok(rows)
+            };
+            let rows = self.store.read(read).await?;
+            let is_last = rows.len() < diff::PAGE;
+            for (suffix, version) in rows {
+                writer.push(&suffix, &version).await?;
+                after = Some(suffix);
+            }
+            if is_last {
+                break;
+            }
+        }
+        let own = self.store.read(|_, view| own_collections(view, &then.then_path)).await?;
+        own.iter().for_each(|(name, kind)| writer.make(name, *kind));
+        Ok(())
+    }
+}
+
+impl Then {
+    fn check(&self, frame: &Frame<'_>) -> Attempt<()> {
+        if self.lsn < frame.state.manifest.floor() {
+            return Err(pruned(frame.state).into());
+        }
+        commit::check_row(frame, &self.own)?;
+        commit::check_layer(frame, self.own.row.layer(), self.head, |_| Ok(true))
+    }
+}

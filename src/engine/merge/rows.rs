@@ -1,0 +1,201 @@
+//! The rows that a clone wrote, each with what stands on every side of it.
+
+use std::collections::BTreeMap;
+
+use crate::engine::database;
+use crate::engine::diff::is_content;
+use crate::engine::path::Path;
+use crate::engine::read::{self, Placed, just_after};
+use crate::lsm::{Attempt, Fault, RowCursor, RowRange, TreeView};
+use crate::query::Counters;
+use crate::types::row::{LAYER_BYTES, row, split_suffix};
+use crate::types::{Bytes, Kind, LayerId, Lsn, Suffix, Version};
+
+/// Rows compared at once.
+pub const PAGE: usize = 256;
+/// Bytes of values after which a page is full.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// A row as a path shows it.
+#[derive(Clone, Default, Debug)]
+pub struct Side {
+    /// `None`: absent.
+    pub value: Option<Bytes>,
+    /// The LSN of the version, tombstone or not; `None`: no level has one.
+    pub lsn: Option<Lsn>,
+    /// Whether the version is of the path's topmost layer.
+    pub is_own: bool,
+    /// The LSN of the version below the layer that was first replaced.
+    pub base: Option<Lsn>,
+    pub counters: Counters,
+    pub expiry: Option<u64>,
+}
+
+impl Side {
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.value.as_deref()
+    }
+
+    /// What a version written over this one is based on.
+    pub fn base_above(&self, has_below: bool) -> Option<Lsn> {
+        match (has_below, self.is_own) {
+            (false, _) => None,
+            (true, true) => self.base,
+            (true, false) => self.lsn.filter(|_| self.value.is_some()),
+        }
+    }
+}
+
+pub fn side(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Side> {
+    let Some(Placed { level, found }) = read::placed(view, path.levels(), suffix)? else { return Ok(Side::default()) };
+    let is_own = level == 0;
+    // What was counted in a level below is no difference from it.
+    let counters = if is_own { Counters::decode(found.version.delta.as_ref())? } else { Counters::default() };
+    Ok(Side {
+        value: found.version.here().cloned(),
+        lsn: Some(found.lsn),
+        is_own,
+        base: found.base().filter(|_| is_own),
+        counters,
+        expiry: found.version.expiry,
+    })
+}
+
+/// The row that holds what a parked row is compared with.
+pub fn ancestor_suffix(suffix: &[u8]) -> Suffix {
+    let (collection, kind, key) = split_suffix(suffix).expect("BUG: a parked row is content");
+    Suffix::new(collection, Kind::Ancestor, &[&[kind as u8], key].concat())
+}
+
+/// An ancestor as it is stored: no bytes say that there was no row.
+pub fn encode_ancestor(value: Option<&[u8]>) -> Version {
+    Version::value(value.unwrap_or_default().to_vec())
+}
+
+/// One row that the clone wrote.
+pub struct Row {
+    pub suffix: Suffix,
+    /// What both sides are compared with.
+    pub base: Option<Bytes>,
+    /// The clone as it is to be merged, and as it is now.
+    pub then: Side,
+    pub now: Side,
+    /// The origin where the clone began, and where it is to stand.
+    pub below: Option<Bytes>,
+    pub origin: Side,
+    pub is_parked: bool,
+}
+
+impl Row {
+    fn bytes(&self) -> usize {
+        let values = [&self.base, &self.then.value, &self.now.value, &self.below, &self.origin.value];
+        values.iter().map(|value| value.as_ref().map_or(0, |value| value.len())).sum()
+    }
+}
+
+/// The paths of a comparison.
+pub struct Paths {
+    pub then: Path,
+    pub now: Path,
+    /// The origin where the clone began.
+    pub below: Path,
+    pub origin: Path,
+    pub has_parked: bool,
+}
+
+pub struct RowPage {
+    pub rows: Vec<Row>,
+    pub next: Option<Suffix>,
+}
+
+impl Paths {
+    pub fn layer(&self) -> LayerId {
+        self.now.levels()[0].layer
+    }
+
+    fn now_lsn(&self) -> Lsn {
+        self.now.levels()[0].lsn
+    }
+
+    /// The next rows after `after` that the clone's own layer holds. All blocks that they need are asked for at once.
+    pub fn page(&self, view: TreeView<'_>, after: Option<&Suffix>) -> Attempt<RowPage> {
+        let (mut rows, mut needed) = (Vec::new(), Vec::new());
+        let (mut bytes, mut count) = (0, 0);
+        let mut last = None;
+        let mut cursor = own_rows(view, self.layer(), self.now_lsn(), after);
+        while count < PAGE && bytes < PAGE_BYTES {
+            let Some(next) = cursor.next_row()? else {
+                last = None;
+                break;
+            };
+            let suffix = Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec());
+            if is_content(suffix.as_bytes()) {
+                count += 1;
+                match self.row(view, suffix.clone()) {
+                    Ok(row) => {
+                        bytes += row.bytes();
+                        rows.push(row);
+                    }
+                    Err(Fault::Need(blocks)) => needed.extend(blocks),
+                    Err(error) => return Err(error),
+                }
+            }
+            last = Some(suffix);
+        }
+        if needed.is_empty() { Ok(RowPage { rows, next: last }) } else { Err(Fault::Need(needed)) }
+    }
+
+    fn row(&self, view: TreeView<'_>, suffix: Suffix) -> Attempt<Row> {
+        let bytes = suffix.as_bytes();
+        let ancestor = match self.has_parked {
+            true => view.get(&row(self.layer(), ancestor_suffix(bytes).as_bytes()), self.now_lsn())?,
+            false => None,
+        };
+        let below = side(view, &self.below, bytes)?.value;
+        let base = match &ancestor {
+            Some(found) => found.version.here().cloned().filter(|value| !value.is_empty()),
+            None => below.clone(),
+        };
+        Ok(Row {
+            base,
+            then: side(view, &self.then, bytes)?,
+            now: side(view, &self.now, bytes)?,
+            below,
+            origin: side(view, &self.origin, bytes)?,
+            is_parked: ancestor.is_some(),
+            suffix,
+        })
+    }
+}
+
+/// All rows of a layer but those under the empty name.
+pub fn own_rows<'a>(view: TreeView<'a>, layer: LayerId, at: Lsn, after: Option<&Suffix>) -> RowCursor<'a> {
+    let from = after.map_or_else(|| vec![1], |after| just_after(after.as_bytes()));
+    RowCursor::new(view, &RowRange { from: row(layer, &from), before: row(layer, &[0xff]) }, at, false)
+}
+
+/// Collections by name.
+pub type Collections = BTreeMap<String, Kind>;
+
+/// Those whose rows the topmost layer holds itself.
+pub fn own_collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> {
+    collections(view, &Path::of(&path.levels()[..1]))
+}
+
+/// The collections that a path shows.
+pub fn collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> {
+    Ok(database::collections(view, path)?.into_iter().map(|info| (info.name, info.kind)).collect())
+}
+
+/// Everything, or all the blocks that are needed for it.
+pub fn all<T>(attempts: impl Iterator<Item = Attempt<T>>) -> Attempt<Vec<T>> {
+    let (mut found, mut needed) = (Vec::new(), Vec::new());
+    for attempt in attempts {
+        match attempt {
+            Ok(item) => found.push(item),
+            Err(Fault::Need(blocks)) => needed.extend(blocks),
+            Err(error) => return Err(error),
+        }
+    }
+    if needed.is_empty() { Ok(found) } else { Err(Fault::Need(needed)) }
+}

@@ -1,0 +1,170 @@
+//! One row's three sides into one, and asking the caller where they clash.
+
+use super::rows::Side;
+use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
+use crate::engine::diff::Change;
+use crate::error::{Error, ErrorCode, Result};
+use crate::query::{self, Clash, Counter, Counters, Sides};
+use crate::types::pack::{Reader, Shape};
+use crate::types::row::split_suffix;
+use crate::types::{Bytes, Kind, Lsn, Suffix, limits};
+
+/// What the clone added to its counters: dotted paths and numbers.
+pub type Added = Vec<(String, Vec<u8>)>;
+
+/// A row to merge.
+#[derive(Clone)]
+pub struct Merging {
+    pub suffix: Suffix,
+    pub base: Option<Bytes>,
+    pub clone: Option<Bytes>,
+    pub origin: Option<Bytes>,
+    /// Counters that both sides only incremented, with what the clone added.
+    pub added: Added,
+}
+
+impl Merging {
+    fn sides(&self) -> Sides<'_> {
+        Sides { base: self.base.as_deref(), clone: self.clone.as_deref(), origin: self.origin.as_deref() }
+    }
+
+    /// The merged row, where `choose` says what stands where both sides clash.
+    pub fn merge(&self, choose: &mut dyn FnMut(&Clash<'_>) -> Result<Option<Vec<u8>>>) -> Result<Option<Bytes>> {
+        let merged = query::merge(self.sides(), &self.added, &mut |clash| choose(&clash))?;
+        Ok(merged.map(Bytes::from))
+    }
+
+    fn conflict(&self, clash: &Clash<'_>) -> Conflict {
+        let (collection, kind, key) = split_suffix(self.suffix.as_bytes()).expect("BUG: a merged row is content");
+        let bytes = |side: Option<&[u8]>| side.map(Bytes::from);
+        let field = (!clash.path.is_empty()).then(|| clash.path.join("."));
+        Conflict {
+            reason: if field.is_some() { Reason::Field } else { Reason::Row },
+            kind,
+            collection: collection.to_string(),
+            key: key.to_vec(),
+            field,
+            base: bytes(clash.sides.base),
+            clone: bytes(clash.sides.clone),
+            origin: bytes(clash.sides.origin),
+        }
+    }
+
+    /// What a resolution brought must be a value as any.
+    fn check(&self, merged: Option<&Bytes>) -> Result<()> {
+        let Some(merged) = merged else { return Ok(()) };
+        let is_document = matches!(split_suffix(self.suffix.as_bytes()), Some((_, Kind::Document, _)));
+        let mut reader = Reader::new(merged);
+        if is_document && reader.shape()? != Shape::Map {
+            return Err(Error::new(ErrorCode::InvalidValue, "a document is an object").with_text("path", ""));
+        }
+        reader.value()?;
+        if merged.len() > limits::VALUE_BYTES {
+            let message = format!("a merged value has at most {} bytes", limits::VALUE_BYTES);
+            return Err(Error::new(ErrorCode::TooLarge, message));
+        }
+        Ok(())
+    }
+}
+
+fn chosen(resolution: &Resolution, clash: &Clash<'_>) -> Option<Vec<u8>> {
+    match resolution {
+        Resolution::Clone | Resolution::Fail => clash.sides.clone.map(<[u8]>::to_vec),
+        Resolution::Origin => clash.sides.origin.map(<[u8]>::to_vec),
+        Resolution::Value(value) => value.as_deref().map(<[u8]>::to_vec),
+    }
+}
+
+/// Merges rows, and asks the policy once for all that clash in them.
+pub async fn settle(rows: &[Merging], policy: &Policy, tally: &mut Tally) -> Result<Vec<Option<Bytes>>> {
+    let mut conflicts = Vec::new();
+    let mut merged = Vec::with_capacity(rows.len());
+    let mut clashing = Vec::new();
+    for (place, row) in rows.iter().enumerate() {
+        let before = conflicts.len();
+        merged.push(row.merge(&mut |clash| {
+            conflicts.push(row.conflict(clash));
+            Ok(chosen(&Resolution::Clone, clash))
+        })?);
+        if conflicts.len() > before {
+            clashing.push(place);
+        }
+    }
+    let resolutions = match policy {
+        _ if conflicts.is_empty() => return Ok(merged),
+        Policy::Always(resolution) => vec![resolution.clone(); conflicts.len()],
+        Policy::Ask(ask) => ask(conflicts.clone()).await?,
+    };
+    if resolutions.len() != conflicts.len() {
+        return Err(unequal());
+    }
+    let mut next = resolutions.iter();
+    for place in clashing {
+        let row = &rows[place];
+        merged[place] = row.merge(&mut |clash| {
+            let resolution = next.next().expect("BUG: a row clashes as it did before");
+            Ok(chosen(resolution, clash))
+        })?;
+        row.check(merged[place].as_ref())?;
+    }
+    for (conflict, resolution) in conflicts.into_iter().zip(&resolutions) {
+        let list = if *resolution == Resolution::Fail { &mut tally.unsettled } else { &mut tally.settled };
+        list.push(conflict);
+    }
+    Ok(merged)
+}
+
+/// Asks which changes are taken.
+pub async fn select(select: &Select, changes: Vec<Change>) -> Result<Vec<Selected>> {
+    let count = changes.len();
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let selected = select(changes).await?;
+    if selected.len() == count { Ok(selected) } else { Err(unequal()) }
+}
+
+fn unequal() -> Error {
+    Error::new(ErrorCode::Internal, "BUG: each question has one answer")
+}
+
+/// The counters of a version written over `replaced`: those that only what was added has changed go on, others are
+/// counted from `since` on.
+pub fn carried(replaced: &Side, value: Option<&Bytes>, added: &Added, since: Option<Lsn>) -> Result<Counters> {
+    let Some(value) = value else { return Ok(Counters::default()) };
+    let was = |path: &str| replaced.bytes().map_or(Ok(None), |replaced| query::at_path(replaced, path));
+    let by = |path: &str| added.iter().find(|(other, _)| other == path).map(|(_, by)| &by[..]);
+    let is_sum = |path: &str, by: &[u8]| -> Result<bool> {
+        let sum = match was(path)? {
+            Some(was) => query::add(was, by)?,
+            None => Some(by.to_vec()),
+        };
+        Ok(sum.is_some() && sum.as_deref() == query::at_path(value, path)?)
+    };
+    let mut counters = Vec::new();
+    for counter in replaced.counters.iter() {
+        if query::is_same(was(&counter.path)?, query::at_path(value, &counter.path)?)? {
+            counters.push(counter.clone());
+        } else if let Some(by) = by(&counter.path)
+            && is_sum(&counter.path, by)?
+            && let Some(sum) = query::add(&counter.sum, by)?
+        {
+            counters.push(Counter { sum, ..counter.clone() });
+        }
+    }
+    for (path, by) in added {
+        if let Some(since) = since
+            && replaced.counters.get(path).is_none()
+            && is_sum(path, by)?
+        {
+            counters.push(Counter { path: path.clone(), since, sum: by.clone() });
+        }
+    }
+    Ok(Counters::of(counters))
+}
+
+/// Of what the clone added, that which adds up with the origin: there, too, nothing but increments came since.
+pub fn adding_up(added: &Added, origin: &Side, as_of: Lsn) -> Added {
+    let is_counter = |path: &str| origin.counters.get(path).is_some_and(|counter| counter.since <= as_of);
+    added.iter().filter(|(path, _)| is_counter(path)).cloned().collect()
+}

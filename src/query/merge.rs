@@ -1,0 +1,158 @@
+//! Three versions of a value into one: what only one side changed is taken, what both changed is a conflict, and counts
+//! add up. Objects merge field by field, however deep; arrays and scalars are single values.
+
+use super::counters::{add, meets};
+use crate::error::Result;
+use crate::types::pack::{Reader, Shape, write_map, write_text};
+
+/// What stands on each side; `None`: nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides<'a> {
+    pub base: Option<&'a [u8]>,
+    pub clone: Option<&'a [u8]>,
+    pub origin: Option<&'a [u8]>,
+}
+
+/// What both sides changed to different values.
+#[derive(Debug)]
+pub struct Clash<'a> {
+    /// The names of the fields on the way; none: the whole value.
+    pub path: &'a [&'a str],
+    pub sides: Sides<'a>,
+}
+
+/// Says what shall stand where both sides differ.
+pub type Settle<'a> = dyn FnMut(Clash<'_>) -> Result<Option<Vec<u8>>> + 'a;
+
+/// Merges. `added` are the counters that both sides only incremented, with what the clone added.
+pub fn merge<'a>(
+    sides: Sides<'a>,
+    added: &'a [(String, Vec<u8>)],
+    settle: &'a mut Settle<'_>,
+) -> Result<Option<Vec<u8>>> {
+    Merge { added, settle, path: Vec::new() }.at(sides)
+}
+
+struct Merge<'a, 'b> {
+    added: &'a [(String, Vec<u8>)],
+    settle: &'a mut Settle<'b>,
+    path: Vec<&'a str>,
+}
+
+impl<'a> Merge<'a, '_> {
+    fn at(&mut self, sides: Sides<'a>) -> Result<Option<Vec<u8>>> {
+        let Sides { base, clone, origin } = sides;
+        // A field with a dot in its name is reached by no path, and so is no counter.
+        let is_named = !self.added.is_empty() && self.path.iter().all(|name| !name.contains('.'));
+        let path = if is_named { self.path.join(".") } else { String::new() };
+        let counter = self.added.iter().find(|(other, _)| is_named && *other == path);
+        if let (Some((_, by)), Some(origin)) = (counter, origin)
+            && let Some(sum) = add(origin, by)?
+        {
+            return Ok(Some(sum));
+        }
+        let counts_inside = is_named && self.added.iter().any(|(other, _)| path.is_empty() || meets(other, &path));
+        let maps = match (clone, origin) {
+            (Some(clone), Some(origin)) if is_map(clone)? && is_map(origin)? => Some((clone, origin)),
+            _ => None,
+        };
+        if maps.is_none() || !counts_inside {
+            if is_same(clone, origin)? || is_same(clone, base)? {
+                return Ok(origin.map(<[u8]>::to_vec));
+            }
+            if is_same(origin, base)? {
+                return Ok(clone.map(<[u8]>::to_vec));
+            }
+        }
+        let Some((clone, origin)) = maps else { return (self.settle)(Clash { path: &self.path, sides }) };
+        let base = match base {
+            Some(base) if is_map(base)? => Some(Fields::read(base)?),
+            _ => None,
+        };
+        self.maps(base, Fields::read(clone)?, Fields::read(origin)?).map(Some)
+    }
+
+    fn maps(&mut self, base: Option<Fields<'a>>, clone: Fields<'a>, origin: Fields<'a>) -> Result<Vec<u8>> {
+        let mut fields: Vec<(&str, Vec<u8>)> = Vec::new();
+        let of_clone = clone.in_order.iter().filter(|(name, _)| origin.get(name).is_none());
+        for (name, _) in origin.in_order.iter().chain(of_clone) {
+            let base = base.as_ref().and_then(|base| base.get(name));
+            self.path.push(name);
+            let merged = self.at(Sides { base, clone: clone.get(name), origin: origin.get(name) });
+            self.path.pop();
+            fields.extend(merged?.map(|value| (*name, value)));
+        }
+        let mut out = Vec::with_capacity(64);
+        write_map(&mut out, fields.len());
+        for (name, value) in fields {
+            write_text(&mut out, name);
+            out.extend_from_slice(&value);
+        }
+        Ok(out)
+    }
+}
+
+/// The fields of a map, as they are written and by name.
+struct Fields<'a> {
+    in_order: Vec<(&'a str, &'a [u8])>,
+    by_name: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(map: &'a [u8]) -> Result<Fields<'a>> {
+        let mut reader = Reader::new(map);
+        let count = reader.map()?;
+        let mut in_order = Vec::with_capacity(count);
+        for _ in 0..count {
+            in_order.push((reader.text()?, reader.value()?));
+        }
+        let mut by_name = in_order.clone();
+        by_name.sort_by_key(|(name, _)| *name);
+        Ok(Fields { in_order, by_name })
+    }
+
+    fn get(&self, name: &str) -> Option<&'a [u8]> {
+        let found = self.by_name.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        Some(self.by_name[found].1)
+    }
+}
+
+fn is_map(value: &[u8]) -> Result<bool> {
+    Ok(Reader::new(value).shape()? == Shape::Map)
+}
+
+/// Whether two values are equal, in whatever order their fields are written.
+pub fn is_same(a: Option<&[u8]>, b: Option<&[u8]>) -> Result<bool> {
+    let (Some(a), Some(b)) = (a, b) else { return Ok(a.is_none() && b.is_none()) };
+    if a == b {
+        return Ok(true);
+    }
+    let (mut left, mut right) = (Reader::new(a), Reader::new(b));
+    match (left.shape()?, right.shape()?) {
+        (Shape::Map, Shape::Map) => {
+            let (left, right) = (Fields::read(a)?, Fields::read(b)?);
+            if left.by_name.len() != right.by_name.len() {
+                return Ok(false);
+            }
+            for ((name, value), (other_name, other)) in left.by_name.iter().zip(&right.by_name) {
+                if name != other_name || !is_same(Some(value), Some(other))? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        (Shape::Array, Shape::Array) => {
+            let count = left.array()?;
+            if count != right.array()? {
+                return Ok(false);
+            }
+            for _ in 0..count {
+                if !is_same(Some(left.value()?), Some(right.value()?))? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}

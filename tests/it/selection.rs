@@ -1,0 +1,129 @@
+//! A part of a clone's changes is merged; the rest waits.
+
+use offshoot::engine::{MergeOptions, Outcome, Resolution, Selected, Side, When};
+use offshoot::error::ErrorCode;
+use offshoot::types::key::read_id;
+use serde_json::json;
+
+use crate::support::merging::{always, changed, counts, merge, merge_with, only, rebase, told};
+use crate::support::{run, say};
+
+/// SEMANTICS C12: a selection is merged, by row and by field; the rest stays the clone's change.
+#[test]
+fn a_selection_is_merged_and_the_rest_stays() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("a", json!({"n": 1, "m": 1})), ("b", json!({"n": 1})), ("c", json!({"n": 1}))])).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::put(&[("a", json!({"n": 2, "m": 2})), ("b", json!({"n": 2}))])).await;
+        draft.ok(say::delete(&["c"])).await;
+        let fields = |names: &[&str]| Selected::Fields(names.iter().map(|name| name.to_string()).collect());
+        let names = fields(&["n"]);
+        let options = only(move |id| if id == "a" { names.clone() } else { Selected::Nothing });
+        let report = merge_with(&draft, options).await;
+        assert_eq!((report.outcome, counts(&report)), (Outcome::Merged, (0, 1, 0)));
+        let of_main = json!([["a", {"n": 2, "m": 1}], ["b", {"n": 1}], ["c", {"n": 1}]]);
+        let of_draft = json!([["a", {"n": 2, "m": 2}], ["b", {"n": 2}]]);
+        assert_eq!(main.ok(say::find()).await, of_main);
+        assert_eq!(draft.ok(say::find()).await, of_draft);
+        let changes = draft.0.diff(Side::Origin).await.expect("a diff");
+        let fields_of_a = changes.iter().find(|change| read_id(&change.key).as_deref() == Some("a"));
+        assert_eq!(fields_of_a.expect("a change").fields, ["m"]);
+        assert_eq!(changed(&draft).await, ["a", "b", "c"]);
+        let nothing = merge_with(&draft, only(|_| Selected::Nothing)).await;
+        assert_eq!(nothing.outcome, Outcome::Nothing);
+        merge(&draft).await;
+        assert_eq!(main.ok(say::find()).await, of_draft);
+        let refused = draft.0.merge(only(|_| Selected::Fields(vec!["n".into()]))).await;
+        assert_eq!(refused.expect("nothing to select").outcome, Outcome::Nothing);
+        draft.ok(say::delete(&["a"])).await;
+        let refused = draft.0.merge(only(|_| Selected::Fields(vec!["n".into()]))).await;
+        assert_eq!(refused.unwrap_err().code(), ErrorCode::InvalidOption, "a delete has no fields");
+    });
+}
+
+/// SEMANTICS C12: what was left out of a selection and clashes with the origin stays a conflict, however often the rest
+/// is merged, and is told with what both sides began with.
+#[test]
+fn a_conflict_that_was_not_selected_waits() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("a", json!({"n": 1, "m": 1, "o": 1})), ("b", json!({"n": 1}))])).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::put(&[("a", json!({"n": 2, "m": 2, "o": 1})), ("b", json!({"n": 2}))])).await;
+        main.ok(say::put(&[("a", json!({"n": 3, "m": 1, "o": 3})), ("b", json!({"n": 3}))])).await;
+        let m = || only(|id| if id == "a" { Selected::Fields(vec!["m".into()]) } else { Selected::Nothing });
+        assert_eq!(merge_with(&draft, m()).await.outcome, Outcome::Merged);
+        assert_eq!(main.ok(say::get("a")).await, json!([{"n": 3, "m": 2, "o": 3}]));
+        assert_eq!(draft.ok(say::get("a")).await, json!([{"n": 2, "m": 2, "o": 3}]));
+        let expected = ["field todos/a n: 1/2/3", "field todos/b n: 1/2/3"];
+        assert_eq!(told(&merge(&draft).await), expected);
+        // Neither the origin's next steps nor the clone's make it forget.
+        main.ok(say::update("a", json!({"$set": {"o": 4, "m": 5}}))).await;
+        draft.ok(say::insert(&[("c", json!({}))])).await;
+        assert_eq!(
+            merge_with(&draft, only(|id| if id == "c" { Selected::All } else { Selected::Nothing })).await.inserted,
+            1
+        );
+        assert_eq!(told(&merge(&draft).await), expected);
+        let draft = draft.reopened(&world).await;
+        assert_eq!(told(&rebase(&draft).await), expected);
+        assert_eq!(merge_with(&draft, always(Resolution::Clone)).await.outcome, Outcome::Merged);
+        let main = main.reopened(&world).await;
+        assert_eq!(main.ok(say::get("a")).await, json!([{"n": 2, "m": 5, "o": 4}]));
+        assert_eq!(main.ok(say::get("b")).await, json!([{"n": 2}]));
+        assert_eq!(changed(&draft).await, [] as [&str; 0]);
+    });
+}
+
+/// SEMANTICS C12: a row deleted in the clone and changed in the origin waits in the same way, and so does one that both
+/// inserted.
+#[test]
+fn whole_rows_wait_too() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("gone", json!({"n": 1})), ("x", json!({}))])).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::delete(&["gone", "x"])).await;
+        draft.ok(say::insert(&[("new", json!({"n": 2}))])).await;
+        main.ok(say::update("gone", json!({"$set": {"n": 3}}))).await;
+        main.ok(say::insert(&[("new", json!({"n": 3}))])).await;
+        let x = || only(|id| if id == "x" { Selected::All } else { Selected::Nothing });
+        assert_eq!(counts(&merge_with(&draft, x()).await), (0, 0, 1));
+        assert_eq!(draft.ok(say::find()).await, json!([["new", {"n": 2}]]));
+        let expected = ["row todos/gone : {\"n\":1}/-/{\"n\":3}", "field todos/new n: -/2/3"];
+        assert_eq!(told(&merge(&draft).await), expected);
+        let report = merge_with(&draft, always(Resolution::Origin)).await;
+        assert_eq!(told(&report), expected);
+        assert_eq!(draft.ok(say::find()).await, json!([["gone", {"n": 3}], ["new", {"n": 3}]]));
+    });
+}
+
+/// SEMANTICS C12: `at` merges the clone as it was reviewed; what it changed since stays its change.
+#[test]
+fn a_clone_is_merged_as_it_was_reviewed() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("a", json!({"n": 1, "m": 1})), ("b", json!({"n": 1, "c": 0})), ("c", json!({}))])).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::update("a", json!({"$set": {"n": 2}}))).await;
+        draft.ok(say::update("b", json!({"$inc": {"c": 1}}))).await;
+        let reviewed = draft.0.version();
+        draft.ok(say::update("a", json!({"$set": {"n": 3, "m": 3}}))).await;
+        draft.ok(say::update("b", json!({"$inc": {"c": 10}}))).await;
+        draft.ok(say::delete(&["c"])).await;
+        main.ok(say::update("b", json!({"$inc": {"c": 100}}))).await;
+        let at = |lsn| MergeOptions { at: Some(When::Version(lsn)), ..MergeOptions::default() };
+        assert_eq!(counts(&merge_with(&draft, at(reviewed)).await), (0, 2, 0));
+        let of_main = json!([["a", {"n": 2, "m": 1}], ["b", {"n": 1, "c": 101}], ["c", {}]]);
+        assert_eq!(main.ok(say::find()).await, of_main);
+        let of_draft = json!([["a", {"n": 3, "m": 3}], ["b", {"n": 1, "c": 111}]]);
+        assert_eq!(draft.ok(say::find()).await, of_draft);
+        assert_eq!(changed(&draft).await, ["a", "b", "c"]);
+        let refused = draft.0.merge(at(reviewed)).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidOption, "it stands on another layer now");
+        main.ok(say::update("b", json!({"$inc": {"c": 1000}}))).await;
+        merge(&draft).await;
+        assert_eq!(main.ok(say::get("b")).await, json!([{"n": 1, "c": 1111}]));
+    });
+}
