@@ -51,6 +51,18 @@ export interface CoreCloneOptions {
   existing?: "fail" | "open";
 }
 
+/** A function of MessagePack: what the core asks, and what it is answered (see merging.ts). */
+export type CoreQuestion = (question: Uint8Array) => Promise<Uint8Array>;
+
+export interface CoreMergeOptions {
+  policy?: Uint8Array | CoreQuestion;
+  only?: CoreQuestion;
+  at?: string | number;
+  to?: string | number;
+  dryRun?: boolean;
+  isAborted?: () => boolean;
+}
+
 /** MessagePack: where the next page begins, or nil, and the changes (see diff.ts). */
 type DiffPage = Promise<Uint8Array>;
 
@@ -73,6 +85,11 @@ export interface CoreScope {
   status(): Promise<object>;
   collections(): Promise<object[]>;
   drop_database(): Promise<void>;
+  merge(options: CoreMergeOptions): Promise<Uint8Array>;
+  rebase(options: CoreMergeOptions): Promise<Uint8Array>;
+  reset(only: CoreQuestion | undefined): Promise<void>;
+  revert(commits: string[], options: CoreMergeOptions): Promise<Uint8Array>;
+  restore(when: string | number, keepAs: string | undefined): Promise<void>;
   /** On a snapshot: one page of what it has that the snapshot `against` has not. */
   diff_page(against: CoreScope, collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
   /** On a snapshot: one page of what it has that its origin, where the clone began, has not. */

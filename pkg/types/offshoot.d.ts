@@ -93,6 +93,18 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
   lineage(): Promise<LineageEntry[]>;
   status(): Promise<CloneStatus>;
   diff(options?: DiffOptions<S>): Changes<S>;
+  /** Into the origin, in one commit. What was taken is no change of the clone's any more: diff() shows the rest. */
+  merge(options?: MergeOptions<S>): Promise<MergeReport>;
+  /** Onto the origin's present, or a later point of it, under the clone's own changes, which the report counts. */
+  rebase(options?: Omit<MergeOptions<S>, "only" | "at"> & { to?: When }): Promise<MergeReport>;
+  reset(options?: { only?: Selection<S> }): Promise<void>;     // forget this clone's own changes
+  /**
+   * Undoes commits (see onCommit) and keeps what came later, by three-way merge; its own version can be reverted: redo.
+   * In its conflicts `base` is what the commit left, `clone` the present, `origin` what was there before the commit.
+   */
+  revert(commits: Version | readonly Version[], options?: Pick<MergeOptions<S>, "onConflict" | "dryRun">): Promise<MergeReport>;
+  /** Makes the present equal a past, in one commit; `keepAs` clones the present first. */
+  restore(when: When, options?: { keepAs?: string; evenIfSynced?: boolean }): Promise<void>;
   drop(): Promise<void>;
 
   stats(): Promise<Stats>;
@@ -142,6 +154,27 @@ export type Change<S = any> =
   | { [N in DocNames<S>]: { kind: "documents"; collection: N; key: string } & Edit<Stored<S extends Record<N, infer T> ? T : any>> }[DocNames<S>]
   | { [N in KvNames<S>]: { kind: "kv"; collection: N; key: Key } & Edit<KvOf<S, N>> }[KvNames<S>];
 export type Edit<R> = { op: "insert"; after: R } | { op: "update"; before: R; after: R; fields: string[] } | { op: "delete"; before: R };
+
+/** Which changes: true is all of it, an array those fields of an update. */
+export type Selection<S> = (change: Change<S>) => boolean | string[] | Promise<boolean | string[]>;
+
+/** An absent side is undefined. row: deleted against changed. unique: `key` of the clone and `otherKey` of the origin clash; only a function settles it. */
+export interface Conflict {
+  reason: "field" | "row" | "unique"; collection: string; kind: "documents" | "kv"; key: Key;
+  field?: string; index?: string; otherKey?: string; base?: unknown; clone?: unknown; origin?: unknown;
+}
+/** The side that wins, in merge, rebase and sync alike; or a value (undefined: absent); "fail" leaves it a conflict. */
+export type Resolution = "fail" | "clone" | "origin" | { value: unknown };
+export type ConflictPolicy = Resolution | ((c: Conflict) => Resolution | Promise<Resolution>);
+export interface MergeOptions<S = any> {
+  onConflict?: ConflictPolicy;                         // default "fail": MERGE_CONFLICT, nothing written
+  only?: Selection<S>;
+  at?: When;                                           // the clone as it was: merge what was reviewed
+  dryRun?: boolean;                                    // the same report, nothing written
+  signal?: AbortSignal;
+}
+/** `conflicts`: those that the policy settled; in a dry run, also those that it did not. */
+export interface MergeReport { outcome: "merged" | "nothing" | "conflict"; inserted: number; updated: number; deleted: number; conflicts: Conflict[]; version: Version }
 
 // ── Documents ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -217,7 +250,8 @@ export class OffshootError<C extends ErrorCode = ErrorCode> extends Error {
   static is<C extends ErrorCode = ErrorCode>(error: unknown, ...codes: C[]): error is OffshootError<C>;
 }
 export type ErrorDetails<C> =
-  C extends "CLONE_DEPENDENCY" ? { dependents: string[] }
+  C extends "MERGE_CONFLICT" ? { conflicts: Conflict[] }
+  : C extends "CLONE_DEPENDENCY" ? { dependents: string[] }
   : C extends "CLONE_DEPTH_EXCEEDED" ? { materialize: string }
   : C extends "HISTORY_PRUNED" ? { oldest: Version }
   : C extends "INVALID_VALUE" | "INVALID_UPDATE" ? { path: string }

@@ -5,8 +5,9 @@ use super::pipeline::Effects;
 use super::store::Store;
 use crate::error::Result;
 use crate::lsm::{BlockSink, Change, RunWriter};
+use crate::storage::LocalFuture;
 use crate::types::row::{push_lsn, row};
-use crate::types::{LayerId, Lsn, Version, limits};
+use crate::types::{LayerId, Lsn, SortedBytes, Version, limits};
 
 /// What stays for the log: of two layers and the catalog together less than a record takes.
 const IN_LOG_BYTES: usize = limits::COMMIT_IN_LOG_BYTES / 4;
@@ -39,17 +40,28 @@ impl<'a> AheadWriter<'a> {
         AheadWriter { store, layer, changes: Vec::new(), bytes: 0, run: None }
     }
 
-    pub async fn push(&mut self, suffix: &[u8], version: &Version) -> Result<()> {
+    /// Takes one more row. It stays in memory until the next flush.
+    pub fn push(&mut self, suffix: &[u8], version: &Version) {
         let change = Change(row(self.layer, suffix), version.encode());
-        if let Some(run) = &mut self.run {
-            return run.push(change).await;
-        }
         self.bytes += change.0.len() + change.1.len();
         self.changes.push(change);
-        if self.bytes > IN_LOG_BYTES {
+    }
+
+    /// Writes what is too much to be kept.
+    pub fn flush(&mut self) -> LocalFuture<'_, Result<()>> {
+        Box::pin(self.flushed())
+    }
+
+    async fn flushed(&mut self) -> Result<()> {
+        if self.run.is_none() {
+            if self.bytes <= IN_LOG_BYTES {
+                return Ok(());
+            }
             let id = self.store.platform.random();
             let sink = BlockSink::new(&self.store.lsm, id, self.store.platform.now());
-            let run = self.run.insert(Run { id, writer: RunWriter::new(id), sink });
+            self.run = Some(Run { id, writer: RunWriter::new(id), sink });
+        }
+        if let Some(run) = &mut self.run {
             for change in std::mem::take(&mut self.changes) {
                 run.push(change).await?;
             }
@@ -58,7 +70,8 @@ impl<'a> AheadWriter<'a> {
     }
 
     /// What is left for the commit to write, or to name.
-    pub async fn finish(self) -> Result<Effects> {
+    pub async fn finish(mut self) -> Result<Effects> {
+        self.flush().await?;
         let Some(Run { writer, sink, .. }) = self.run else {
             return Ok(Effects { changes: self.changes, runs: Vec::new() });
         };
@@ -80,8 +93,11 @@ impl<'a> AheadWriter<'a> {
 impl Effects {
     /// Both, in the order of their rows.
     pub fn and(mut self, other: Effects) -> Effects {
-        self.changes.extend(other.changes);
-        self.changes.sort_by(|Change(a, _), Change(b, _)| a.cmp(b));
+        let mut sorted = SortedBytes::new();
+        for Change(row, version) in self.changes.into_iter().chain(other.changes) {
+            sorted.insert(row, version.into());
+        }
+        self.changes = sorted.into_iter().map(|(row, version)| Change(row, version.to_vec())).collect();
         self.runs.extend(other.runs);
         self
     }

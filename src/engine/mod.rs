@@ -32,7 +32,8 @@ pub use database::{CollectionInfo, Database};
 pub use diff::{Change, ChangePage, Side};
 pub use history::When;
 pub use merge::{
-    Conflict, MergeOptions, MergeReport, Outcome, Policy, Reason, RebaseOptions, Resolution, Select, Selected, Settle,
+    Conflict, Heed, MergeOptions, MergeReport, Outcome, Policy, Reason, RebaseOptions, Resolution, Select, Selected,
+    Settle,
 };
 pub use op::{Answer, Op};
 pub use path::{Level, Path};

@@ -10,6 +10,7 @@ mod error;
 mod globals;
 mod host;
 mod indexeddb;
+mod merging;
 mod options;
 mod page;
 mod promise;

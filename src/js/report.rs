@@ -4,7 +4,7 @@ use serde::Serialize;
 use wasm_bindgen::JsValue;
 
 use crate::engine::op::write_key;
-use crate::engine::{ChangePage, CollectionInfo, DatabaseInfo, LineageEntry, Stats, Status};
+use crate::engine::{Change, ChangePage, CollectionInfo, DatabaseInfo, LineageEntry, Stats, Status};
 use crate::types::pack::{write_array, write_bin, write_nil, write_text};
 use crate::types::{Bytes, Kind, Lsn, key};
 
@@ -78,7 +78,7 @@ fn state(status: Status) -> State {
     State { state }
 }
 
-fn kind_name(kind: Kind) -> &'static str {
+pub fn kind_name(kind: Kind) -> &'static str {
     if kind == Kind::Entry { "kv" } else { "documents" }
 }
 
@@ -148,27 +148,36 @@ pub fn changes(page: &ChangePage) -> Vec<u8> {
         Some(next) => write_bin(&mut out, next.as_bytes()),
         None => write_nil(&mut out),
     }
-    write_array(&mut out, page.changes.len());
-    for change in &page.changes {
-        write_array(&mut out, 7);
-        write_text(&mut out, kind_name(change.kind));
-        write_text(&mut out, &change.collection);
-        match (change.kind, key::read_id(&change.key)) {
-            (Kind::Document, Some(id)) => write_text(&mut out, &id),
-            _ => write_key(&mut out, &change.key),
-        }
-        write_text(&mut out, change.operation());
-        write_value(&mut out, change.before.as_ref());
-        write_value(&mut out, change.after.as_ref());
+    write_changes(&mut out, &page.changes);
+    out
+}
+
+pub fn write_changes(out: &mut Vec<u8>, changes: &[Change]) {
+    write_array(out, changes.len());
+    for change in changes {
+        write_array(out, 7);
+        write_text(out, kind_name(change.kind));
+        write_text(out, &change.collection);
+        write_row_key(out, change.kind, &change.key);
+        write_text(out, change.operation());
+        write_value(out, change.before.as_ref());
+        write_value(out, change.after.as_ref());
         match change.operation() {
             "update" => {
-                write_array(&mut out, change.fields.len());
-                change.fields.iter().for_each(|field| write_text(&mut out, field));
+                write_array(out, change.fields.len());
+                change.fields.iter().for_each(|field| write_text(out, field));
             }
-            _ => write_nil(&mut out),
+            _ => write_nil(out),
         }
     }
-    out
+}
+
+/// A document's id, or an entry's key.
+pub fn write_row_key(out: &mut Vec<u8>, kind: Kind, encoded: &[u8]) {
+    match (kind, key::read_id(encoded)) {
+        (Kind::Document, Some(id)) => write_text(out, &id),
+        _ => write_key(out, encoded),
+    }
 }
 
 fn write_value(out: &mut Vec<u8>, value: Option<&Bytes>) {

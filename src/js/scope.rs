@@ -10,8 +10,8 @@ use wasm_bindgen_futures::JsFuture;
 use super::error::to_js;
 use super::options::{self, JsResult};
 use super::promise::{boxed, check_alive, promise};
-use super::{report, result};
-use crate::engine::{Answer, Database, Ended, Op, OpenTransaction, Side, Snapshot};
+use super::{merging, report, result};
+use crate::engine::{Answer, Database, Ended, MergeOptions, Op, OpenTransaction, Side, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{CollectionName, DatabaseName, Suffix};
 
@@ -234,6 +234,40 @@ impl Scope {
             let side = against.as_deref().map_or(Side::Origin, Side::Snapshot);
             let page = snapshot.diff(side, collection.as_ref(), after.as_ref(), limit as usize).await?;
             Ok(JsValue::from(Uint8Array::from(&report::changes(&page)[..])))
+        }))
+    }
+
+    /// Into the origin. The report is bytes, as all that holds rows.
+    pub fn merge(&self, options: JsValue) -> JsResult<Promise> {
+        let (database, options) = (self.database()?, merging::merge_options(&options)?);
+        Ok(promise(async move { Ok(merging::report(&database.merge(options).await?)) }))
+    }
+
+    pub fn rebase(&self, options: JsValue) -> JsResult<Promise> {
+        let (database, options) = (self.database()?, merging::rebase_options(&options)?);
+        Ok(promise(async move { Ok(merging::report(&database.rebase(options).await?)) }))
+    }
+
+    pub fn reset(&self, only: Option<Function>) -> JsResult<Promise> {
+        let (database, only) = (self.database()?, merging::select(only));
+        Ok(promise(async move {
+            database.reset(only).await?;
+            Ok(JsValue::UNDEFINED)
+        }))
+    }
+
+    pub fn revert(&self, commits: Vec<String>, options: JsValue) -> JsResult<Promise> {
+        let (database, commits) = (self.database()?, merging::versions(commits)?);
+        let MergeOptions { policy, dry_run, .. } = merging::merge_options(&options)?;
+        Ok(promise(async move { Ok(merging::report(&database.revert(&commits, &policy, dry_run).await?)) }))
+    }
+
+    pub fn restore(&self, moment: JsValue, keep_as: Option<String>) -> JsResult<Promise> {
+        let (database, moment) = (self.database()?, options::when(&moment)?);
+        let keep_as = keep_as.as_deref().map(DatabaseName::new).transpose().map_err(|error| to_js(&error))?;
+        Ok(promise(async move {
+            database.restore(moment, keep_as).await?;
+            Ok(JsValue::UNDEFINED)
         }))
     }
 

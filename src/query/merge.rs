@@ -1,6 +1,8 @@
 //! Three versions of a value into one: what only one side changed is taken, what both changed is a conflict, and counts
 //! add up. Objects merge field by field, however deep; arrays and scalars are single values.
 
+use std::cell::Cell;
+
 use super::counters::{add, meets};
 use crate::error::Result;
 use crate::types::pack::{Reader, Shape, write_map, write_text};
@@ -74,8 +76,8 @@ impl<'a> Merge<'a, '_> {
 
     fn maps(&mut self, base: Option<Fields<'a>>, clone: Fields<'a>, origin: Fields<'a>) -> Result<Vec<u8>> {
         let mut fields: Vec<(&str, Vec<u8>)> = Vec::new();
-        let of_clone = clone.in_order.iter().filter(|(name, _)| origin.get(name).is_none());
-        for (name, _) in origin.in_order.iter().chain(of_clone) {
+        let of_clone = clone.fields.iter().filter(|(name, _)| origin.get(name).is_none());
+        for (name, _) in origin.fields.iter().chain(of_clone) {
             let base = base.as_ref().and_then(|base| base.get(name));
             self.path.push(name);
             let merged = self.at(Sides { base, clone: clone.get(name), origin: origin.get(name) });
@@ -92,28 +94,30 @@ impl<'a> Merge<'a, '_> {
     }
 }
 
-/// The fields of a map, as they are written and by name.
+/// The fields of a map. They are looked up by name, mostly in the order in which they stand.
 struct Fields<'a> {
-    in_order: Vec<(&'a str, &'a [u8])>,
-    by_name: Vec<(&'a str, &'a [u8])>,
+    fields: Vec<(&'a str, &'a [u8])>,
+    /// Where the next one that is asked for probably stands.
+    next: Cell<usize>,
 }
 
 impl<'a> Fields<'a> {
     fn read(map: &'a [u8]) -> Result<Fields<'a>> {
         let mut reader = Reader::new(map);
         let count = reader.map()?;
-        let mut in_order = Vec::with_capacity(count);
+        let mut fields = Vec::with_capacity(count);
         for _ in 0..count {
-            in_order.push((reader.text()?, reader.value()?));
+            fields.push((reader.text()?, reader.value()?));
         }
-        let mut by_name = in_order.clone();
-        by_name.sort_by_key(|(name, _)| *name);
-        Ok(Fields { in_order, by_name })
+        Ok(Fields { fields, next: Cell::new(0) })
     }
 
     fn get(&self, name: &str) -> Option<&'a [u8]> {
-        let found = self.by_name.binary_search_by_key(&name, |(name, _)| name).ok()?;
-        Some(self.by_name[found].1)
+        let (before, behind) = self.fields.split_at(self.next.get().min(self.fields.len()));
+        let found = behind.iter().chain(before).position(|(other, _)| *other == name)?;
+        let place = (before.len() + found) % self.fields.len();
+        self.next.set(place + 1);
+        Some(self.fields[place].1)
     }
 }
 
@@ -131,11 +135,12 @@ pub fn is_same(a: Option<&[u8]>, b: Option<&[u8]>) -> Result<bool> {
     match (left.shape()?, right.shape()?) {
         (Shape::Map, Shape::Map) => {
             let (left, right) = (Fields::read(a)?, Fields::read(b)?);
-            if left.by_name.len() != right.by_name.len() {
+            if left.fields.len() != right.fields.len() {
                 return Ok(false);
             }
-            for ((name, value), (other_name, other)) in left.by_name.iter().zip(&right.by_name) {
-                if name != other_name || !is_same(Some(value), Some(other))? {
+            for (name, value) in &left.fields {
+                let other = right.get(name);
+                if other.is_none() || !is_same(Some(value), other)? {
                     return Ok(false);
                 }
             }

@@ -2,9 +2,10 @@
 import type * as contract from "../../types/offshoot.js";
 import type { CoreCloneOptions, CoreScope } from "../core.js";
 import type { OffshootError } from "../errors.js";
-import { checkName, checkOptions, invalidOption, oneOf, signal, text, when } from "./check.js";
+import { checkName, checkOptions, flag, invalidOption, oneOf, signal, text, when } from "./check.js";
 import { closesAtEndOfBlock } from "./dispose.js";
 import { Changes, type Side } from "./diff.js";
+import * as merging from "./merging.js";
 import { asCollectionInfo, asDatabaseInfo, asLineageEntry, asMoment, originFigures } from "./reports.js";
 import { Scoped } from "./scoped.js";
 import { Session } from "./session.js";
@@ -15,6 +16,7 @@ import { runTransaction } from "./transaction.js";
 /** Lets diff() reach another handle's session without making it part of the class's face. */
 const sessions = new WeakMap<object, { session: Session; store: Store }>();
 const CLONE = { at: when, existing: oneOf("fail", "open") };
+const RESTORE = { keepAs: text, evenIfSynced: flag };
 const DIFF = { collection: text, at: when, against: { is: () => true, words: "" }, signal };
 
 /** Opens a handle; the store has been retained for it, and is released if that fails. */
@@ -130,6 +132,40 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
       subject: () => this.#side(at),
       against: async () => (other === undefined ? undefined : other()),
     });
+  }
+
+  // Merging, and going back.
+
+  async merge(options?: contract.MergeOptions<S>): Promise<contract.MergeReport> {
+    return merging.merge(this.#session, options);
+  }
+
+  async rebase(
+    options?: Omit<contract.MergeOptions<S>, "only" | "at"> & { to?: contract.When },
+  ): Promise<contract.MergeReport> {
+    return merging.rebase(this.#session, options as Parameters<typeof merging.rebase>[1]);
+  }
+
+  async reset(options?: { only?: contract.Selection<S> }): Promise<void> {
+    await merging.reset(this.#session, options);
+  }
+
+  async revert(
+    commits: contract.Version | readonly contract.Version[],
+    options?: Pick<contract.MergeOptions<S>, "onConflict" | "dryRun">,
+  ): Promise<contract.MergeReport> {
+    return merging.revert(this.#session, commits, options);
+  }
+
+  async restore(
+    moment: contract.When,
+    options: { keepAs?: string; evenIfSynced?: boolean } = {},
+  ): Promise<void> {
+    if (!when.is(moment)) throw invalidOption("when", `of restore must be ${when.words}`, moment);
+    checkOptions(options, RESTORE, "restore");
+    const { keepAs } = options;
+    if (keepAs !== undefined) checkName(keepAs, "database");
+    await this.#session.callAsync(() => this.#session.scope.restore(asMoment(moment), keepAs));
   }
 
   async drop(): Promise<void> {

@@ -70,7 +70,7 @@ export class Changes<S> implements contract.Changes<S> {
   }
 }
 
-function readChanges<S>(answer: Reader): contract.Change<S>[] {
+export function readChanges<S>(answer: Reader): contract.Change<S>[] {
   const changes: contract.Change<S>[] = [];
   for (let left = answer.arrayHeader(); left > 0; left--) changes.push(readChange(answer) as contract.Change<S>);
   return changes;

@@ -14,6 +14,7 @@ use crate::engine::store::Store;
 use crate::engine::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, Fault, State};
+use crate::storage::LocalFuture;
 use crate::types::row::row;
 use crate::types::{CollectionName, Kind, LayerId, Lsn, Suffix, Version};
 
@@ -75,26 +76,32 @@ pub struct LayerWriter<'a> {
 impl<'a> LayerWriter<'a> {
     pub fn new(store: &'a Store, layer: LayerId) -> LayerWriter<'a> {
         let (rows, ancestors) = (AheadWriter::new(store, layer), AheadWriter::new(store, layer));
-        LayerWriter { layer, rows, ancestors, made: Collections::new(), has_parked: false }
+        LayerWriter { layer, rows, ancestors, made: Collections::default(), has_parked: false }
     }
 
     pub fn layer(&self) -> LayerId {
         self.layer
     }
 
-    pub async fn push(&mut self, suffix: &Suffix, version: &Version) -> Result<()> {
-        self.rows.push(suffix.as_bytes(), version).await
+    pub fn push(&mut self, suffix: &Suffix, version: &Version) {
+        self.rows.push(suffix.as_bytes(), version);
     }
 
     /// What a parked row is compared with.
-    pub async fn park(&mut self, suffix: &Suffix, ancestor: Option<&[u8]>) -> Result<()> {
+    pub fn park(&mut self, suffix: &Suffix, ancestor: Option<&[u8]>) {
         self.has_parked = true;
         let beside = rows::ancestor_suffix(suffix.as_bytes());
-        self.ancestors.push(beside.as_bytes(), &rows::encode_ancestor(ancestor)).await
+        self.ancestors.push(beside.as_bytes(), &rows::encode_ancestor(ancestor));
+    }
+
+    /// After each page of rows.
+    pub async fn flush(&mut self) -> Result<()> {
+        self.rows.flush().await?;
+        self.ancestors.flush().await
     }
 
     pub fn make(&mut self, collection: &str, kind: Kind) {
-        self.made.insert(collection.to_string(), kind);
+        self.made.add(collection, kind);
     }
 
     /// Forgets a collection that is there already.
@@ -102,11 +109,15 @@ impl<'a> LayerWriter<'a> {
         &self.made
     }
 
-    pub async fn finish(self) -> Result<Effects> {
-        let mut made = Vec::with_capacity(self.made.len());
-        for (name, kind) in &self.made {
+    pub fn finish(self) -> LocalFuture<'a, Result<Effects>> {
+        Box::pin(self.finished())
+    }
+
+    async fn finished(self) -> Result<Effects> {
+        let mut made = Vec::new();
+        for (name, kind) in self.made.iter() {
             let suffix = collection_row(&CollectionName::new(name)?);
-            made.push(Change(row(self.layer, suffix.as_bytes()), Version::value(vec![*kind as u8]).encode()));
+            made.push(Change(row(self.layer, suffix.as_bytes()), Version::value(vec![kind as u8]).encode()));
         }
         let rows = match self.rows.finish().await {
             Ok(rows) => rows,
@@ -118,19 +129,31 @@ impl<'a> LayerWriter<'a> {
         Ok(rows.and(self.ancestors.finish().await?).and(made.into()))
     }
 
-    pub async fn abandon(self) {
-        self.rows.abandon().await;
-        self.ancestors.abandon().await;
+    pub fn abandon(self) -> LocalFuture<'a, ()> {
+        Box::pin(async move {
+            self.rows.abandon().await;
+            self.ancestors.abandon().await;
+        })
     }
 }
 
+/// What a commit adds to what was written ahead, if nothing has moved.
+type Check = Box<dyn Fn(&Frame<'_>) -> Attempt<Vec<Change>>>;
+
+/// One try of something that may lose to others.
+pub type Try<'a, T> = &'a dyn Fn() -> LocalFuture<'a, Result<T>>;
+
 impl Database {
     /// Commits what was written ahead, with the changes that `check` gives if nothing has moved.
-    pub(super) async fn commit_checked(
-        self: &Rc<Database>,
+    pub(super) fn commit_checked<'a>(
+        self: &'a Rc<Database>,
         effects: Effects,
         check: impl Fn(&Frame<'_>) -> Attempt<Vec<Change>> + 'static,
-    ) -> Result<Lsn> {
+    ) -> LocalFuture<'a, Result<Lsn>> {
+        Box::pin(self.committed(effects, Box::new(check)))
+    }
+
+    async fn committed(self: &Rc<Database>, effects: Effects, check: Check) -> Result<Lsn> {
         let effects = Rc::new(effects);
         let written = effects.clone();
         let evaluate = move |frame: &Frame<'_>| {
@@ -151,7 +174,7 @@ impl Database {
     }
 
     /// Runs `work` again while it loses to others. Whoever lost twice takes its turn.
-    pub(super) async fn retried<T>(self: &Rc<Database>, work: impl AsyncFn() -> Result<T>) -> Result<T> {
+    pub(super) async fn retried<'a, T>(self: &'a Rc<Database>, work: Try<'a, T>) -> Result<T> {
         let mut turn = None;
         for tries in 0.. {
             if tries == 2 {

@@ -113,7 +113,7 @@ impl Database {
             Some(when) => Some(self.resolve(when).await?),
             None => None,
         };
-        self.retried(async || self.try_merge(&options, at).await).await
+        self.retried(&|| Box::pin(self.try_merge(&options, at))).await
     }
 
     async fn try_merge(self: &Rc<Database>, options: &MergeOptions, at: Option<Lsn>) -> Result<MergeReport> {
@@ -167,6 +167,7 @@ impl Database {
     async fn all_rows(self: &Rc<Database>, merge: &mut Merge<'_>) -> Result<()> {
         let mut after = None;
         loop {
+            super::check_wanted(&merge.options.heed)?;
             let page = self.page(&merge.stand, after.as_ref()).await?;
             merge.take(page.rows).await?;
             after = page.next;
@@ -192,7 +193,7 @@ impl Database {
             Some(when) => Some(self.resolve(when).await?),
             None => None,
         };
-        self.retried(async || self.try_rebase(&options, to).await).await
+        self.retried(&|| Box::pin(self.try_rebase(&options, to))).await
     }
 
     async fn try_rebase(self: &Rc<Database>, options: &RebaseOptions, to: Option<Lsn>) -> Result<MergeReport> {
@@ -230,6 +231,7 @@ impl Database {
     ) -> Result<()> {
         let mut after = None;
         loop {
+            super::check_wanted(&options.heed)?;
             let page = self.page(stand, after.as_ref()).await?;
             let mut rows = Vec::with_capacity(page.rows.len());
             for row in &page.rows {
@@ -253,11 +255,12 @@ impl Database {
                 let expiry = if value == row.now.value { row.now.expiry } else { row.origin.expiry };
                 let base = row.origin.lsn.filter(|_| row.origin.value.is_some());
                 let version = leave::anew(row.origin.value.as_ref(), value, &added)?.expiring(expiry).based_on(base);
-                left.push(&row.suffix, &version).await?;
+                left.push(&row.suffix, &version);
             }
+            left.flush().await?;
             after = page.next;
             if after.is_none() {
-                stand.keep_collections(&Collections::new(), left);
+                stand.keep_collections(&Collections::default(), left);
                 return Ok(());
             }
         }
@@ -282,10 +285,10 @@ impl Stand {
 
     /// The clone's collections that its origin has not, or has of another kind, stay its own.
     pub(super) fn keep_collections(&self, made: &Collections, left: &mut LayerWriter<'_>) {
-        for (name, kind) in &self.own_collections {
-            let below = made.get(name).or_else(|| self.origin_collections.get(name));
+        for (name, kind) in self.own_collections.iter() {
+            let below = made.kind(name).or_else(|| self.origin_collections.kind(name));
             if below != Some(kind) {
-                left.make(name, *kind);
+                left.make(name, kind);
             }
         }
     }
@@ -322,10 +325,11 @@ impl Merge<'_> {
         let settled = settle(&merging, &self.options.policy, &mut self.tally).await?;
         for ((row, part), merged) in rows.iter().zip(&chosen).zip(settled) {
             if !self.tally.is_stuck() {
-                self.put(row, part, merged).await?;
+                self.put(row, part, merged)?;
             }
         }
-        Ok(())
+        self.into.flush().await?;
+        self.left.flush().await
     }
 
     /// What of each row's change is taken.
@@ -345,7 +349,7 @@ impl Merge<'_> {
         Ok(selected)
     }
 
-    async fn put(&mut self, row: &Row, part: &Chosen, merged: Option<Bytes>) -> Result<()> {
+    fn put(&mut self, row: &Row, part: &Chosen, merged: Option<Bytes>) -> Result<()> {
         let as_of = self.stand.as_of();
         let has_below = !self.stand.paths.origin.below().is_empty();
         let is_written = merged != row.origin.value && !query::is_same(merged.as_deref(), row.origin.bytes())?;
@@ -356,15 +360,15 @@ impl Merge<'_> {
             let counters = carried(&row.origin, merged.as_ref(), &part.added(as_of)?, row.origin.lsn)?;
             let expiry = if merged == row.then.value { row.then.expiry } else { row.origin.expiry };
             let version = leave::version(merged.clone(), &counters).expiring(expiry);
-            self.into.push(&row.suffix, &version.based_on(row.origin.base_above(has_below))).await?;
+            self.into.push(&row.suffix, &version.based_on(row.origin.base_above(has_below)));
         }
         let below = if is_written { merged } else { row.origin.value.clone() };
         let base = if is_written { Some(Lsn::ZERO) } else { row.origin.lsn };
         let base = base.filter(|_| below.is_some());
         if let Some(kept) = keep(row, part, below.as_ref(), base, as_of)? {
-            self.left.push(&row.suffix, &kept.version).await?;
+            self.left.push(&row.suffix, &kept.version);
             if let Some(ancestor) = kept.ancestor {
-                self.left.park(&row.suffix, ancestor.as_deref()).await?;
+                self.left.park(&row.suffix, ancestor.as_deref());
             }
         }
         Ok(())
@@ -372,9 +376,9 @@ impl Merge<'_> {
 
     /// The origin gets a collection with its first row; one name is one kind.
     fn ensure(&mut self, collection: &str, kind: Kind) -> Result<()> {
-        match self.stand.origin_collections.get(collection) {
+        match self.stand.origin_collections.kind(collection) {
             None => self.into.make(collection, kind),
-            Some(other) if *other == kind => {}
+            Some(other) if other == kind => {}
             Some(_) => {
                 let message =
                     format!("the collection holds documents on one side and entries on the other. name={collection}");
@@ -387,9 +391,9 @@ impl Merge<'_> {
     /// Collections without rows go over too, unless there was a selection.
     fn take_collections(&mut self) -> Result<()> {
         if self.options.only.is_none() && self.tally.has_changes {
-            for (name, kind) in self.stand.own_collections.clone() {
-                if !self.stand.origin_collections.contains_key(&name) {
-                    self.ensure(&name, kind)?;
+            for (name, kind) in self.stand.own_collections.clone().iter() {
+                if self.stand.origin_collections.kind(name).is_none() {
+                    self.ensure(name, kind)?;
                 }
             }
         }

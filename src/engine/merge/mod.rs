@@ -84,6 +84,9 @@ pub enum Selected {
 /// Selects among changes, one answer for each.
 pub type Select = Rc<dyn Fn(Vec<Change>) -> LocalFuture<'static, Result<Vec<Selected>>>>;
 
+/// Fails once the caller does not want it any more; asked before each page of rows.
+pub type Heed = Rc<dyn Fn() -> Result<()>>;
+
 #[derive(Clone, Default)]
 pub struct MergeOptions {
     pub policy: Policy,
@@ -91,6 +94,7 @@ pub struct MergeOptions {
     /// Merge the clone as it was then.
     pub at: Option<When>,
     pub dry_run: bool,
+    pub heed: Option<Heed>,
 }
 
 #[derive(Clone, Default)]
@@ -99,6 +103,7 @@ pub struct RebaseOptions {
     /// The point of the origin to stand on; `None`: its present.
     pub to: Option<When>,
     pub dry_run: bool,
+    pub heed: Option<Heed>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,6 +123,10 @@ pub struct MergeReport {
     /// Those that the policy settled; in a dry run, also those that it did not.
     pub conflicts: Vec<Conflict>,
     pub version: Lsn,
+}
+
+fn check_wanted(heed: &Option<Heed>) -> Result<()> {
+    heed.as_ref().map_or(Ok(()), |heed| heed())
 }
 
 /// What a merge found so far.

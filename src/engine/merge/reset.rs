@@ -32,7 +32,7 @@ impl Database {
             };
             return self.store.commit(self.store.durability, evaluate).await.map(drop);
         };
-        self.retried(async || self.try_reset(&select).await).await
+        self.retried(&|| Box::pin(self.try_reset(&select))).await
     }
 
     async fn try_reset(self: &Rc<Database>, select: &Select) -> Result<()> {
@@ -49,7 +49,7 @@ impl Database {
             left.abandon().await;
             return Ok(());
         }
-        stand.keep_collections(&Collections::new(), &mut left);
+        stand.keep_collections(&Collections::default(), &mut left);
         let (layer, parked) = (left.layer(), left.has_parked);
         let effects = left.finish().await?;
         let check = move |frame: &Frame<'_>| {
@@ -79,8 +79,9 @@ impl Database {
             }
             for (row, selected) in rows.into_iter().zip(settle::select(select, changes).await?) {
                 is_changed |= selected != Selected::Nothing;
-                keep_part(row, &selected, left).await?;
+                keep_part(row, &selected, left)?;
             }
+            left.flush().await?;
             after = page.next;
             if after.is_none() {
                 return Ok(is_changed);
@@ -90,7 +91,7 @@ impl Database {
 }
 
 /// Keeps of a row what was not selected to be forgotten.
-async fn keep_part(row: &Row, selected: &Selected, left: &mut LayerWriter<'_>) -> Result<()> {
+fn keep_part(row: &Row, selected: &Selected, left: &mut LayerWriter<'_>) -> Result<()> {
     let now = &row.now;
     let fields = match selected {
         Selected::All => return Ok(()),
@@ -106,13 +107,13 @@ async fn keep_part(row: &Row, selected: &Selected, left: &mut LayerWriter<'_>) -
         return Ok(());
     }
     let counters = carried(now, value.as_ref(), &Added::new(), None)?;
-    left.push(&row.suffix, &version(value, &counters).expiring(now.expiry).based_on(now.base)).await?;
+    left.push(&row.suffix, &version(value, &counters).expiring(now.expiry).based_on(now.base));
     if row.is_parked {
         let ancestor = match (&row.base, &row.below) {
             (Some(base), Some(below)) => Some(with_fields(base, below, fields)?),
             (base, _) => base.clone(),
         };
-        left.park(&row.suffix, ancestor.as_deref()).await?;
+        left.park(&row.suffix, ancestor.as_deref());
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ impl Database {
     pub async fn restore(self: &Rc<Database>, when: When, keep_as: Option<DatabaseName>) -> Result<()> {
         self.check_open()?;
         let lsn = self.resolve(when).await?;
-        self.retried(async || self.try_restore(lsn, keep_as.as_ref()).await).await
+        self.retried(&|| Box::pin(self.try_restore(lsn, keep_as.as_ref()))).await
     }
 
     async fn try_restore(self: &Rc<Database>, lsn: Lsn, keep_as: Option<&DatabaseName>) -> Result<()> {
@@ -149,9 +149,10 @@ impl Database {
                 if now.value != past.value || now.expiry != past.expiry {
                     is_changed = true;
                     let version = version(past.value, &Counters::default()).expiring(past.expiry);
-                    writer.push(&suffix, &version.based_on(now.base_above(has_below))).await?;
+                    writer.push(&suffix, &version.based_on(now.base_above(has_below)));
                 }
             }
+            writer.flush().await?;
             after = next;
             if after.is_none() {
                 break;
@@ -171,13 +172,13 @@ impl Database {
             Ok((collections(view, &then.now_path)?, collections(view, &then.then_path)?))
         };
         let (now, past) = self.store.read(read).await?;
-        for (name, kind) in &past {
-            if now.get(name) != Some(kind) {
-                writer.make(name, *kind);
+        for (name, kind) in past.iter() {
+            if now.kind(name) != Some(kind) {
+                writer.make(name, kind);
             }
         }
         let mut gone = Vec::new();
-        for name in now.keys().filter(|name| !past.contains_key(*name)) {
+        for name in now.iter().map(|(name, _)| name).filter(|name| past.kind(name).is_none()) {
             let suffix = collection_row(&CollectionName::new(name)?);
             let base = self.store.read(|_, view| side(view, &then.now_path, suffix.as_bytes())).await?;
             let tombstone = Version::tombstone().based_on(base.base_above(!then.now_path.below().is_empty()));
@@ -206,15 +207,16 @@ impl Database {
             let rows = self.store.read(read).await?;
             let is_last = rows.len() < diff::PAGE;
             for (suffix, version) in rows {
-                writer.push(&suffix, &version).await?;
+                writer.push(&suffix, &version);
                 after = Some(suffix);
             }
+            writer.flush().await?;
             if is_last {
                 break;
             }
         }
         let own = self.store.read(|_, view| own_collections(view, &then.then_path)).await?;
-        own.iter().for_each(|(name, kind)| writer.make(name, *kind));
+        own.iter().for_each(|(name, kind)| writer.make(name, kind));
         Ok(())
     }
 }

@@ -47,10 +47,15 @@ impl Database {
         for lsn in commits {
             self.resolve(When::Version(*lsn)).await?;
         }
-        let mut commits = commits.to_vec();
-        commits.sort_unstable_by(|a, b| b.cmp(a));
-        commits.dedup();
-        self.retried(async || self.try_revert(&commits, policy, dry_run).await).await
+        // The newest first, each once.
+        let mut newest_first: Vec<Lsn> = Vec::with_capacity(commits.len());
+        for lsn in commits {
+            let at = newest_first.partition_point(|other| other > lsn);
+            if newest_first.get(at) != Some(lsn) {
+                newest_first.insert(at, *lsn);
+            }
+        }
+        self.retried(&|| Box::pin(self.try_revert(&newest_first, policy, dry_run))).await
     }
 
     async fn try_revert(self: &Rc<Database>, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
@@ -77,10 +82,11 @@ impl Database {
                     tally.has_changes |= !row.steps.is_empty();
                     if !tally.is_stuck() && value != row.present.value {
                         tally.count(row.present.value.as_ref(), value.as_ref());
-                        write_back(row, value, (&now, &known), &mut writer).await?;
+                        write_back(row, value, (&now, &known), &mut writer)?;
                     }
                     written.insert(row.suffix.clone());
                 }
+                writer.flush().await?;
                 after = page.next;
                 if after.is_none() {
                     return Ok(());
@@ -204,7 +210,7 @@ fn counted_since(row: &Undo, before: &Side, after: &Side, value: Option<&Bytes>,
     Ok(added)
 }
 
-async fn write_back(
+fn write_back(
     row: &Undo,
     value: Option<Bytes>,
     (now, known): (&Path, &Collections),
@@ -227,13 +233,14 @@ async fn write_back(
     let expiry = then.map_or(row.present.expiry, |before| before.expiry);
     let base = row.present.base_above(!now.below().is_empty());
     ensure(&row.suffix, value.is_some(), known, writer);
-    writer.push(&row.suffix, &version(value, &counters).expiring(expiry).based_on(base)).await
+    writer.push(&row.suffix, &version(value, &counters).expiring(expiry).based_on(base));
+    Ok(())
 }
 
 /// A row that comes back brings its collection, if that is gone.
 fn ensure(suffix: &Suffix, is_there: bool, known: &Collections, writer: &mut LayerWriter<'_>) {
     let (collection, kind, _) = split_suffix(suffix.as_bytes()).expect("BUG: a row is content");
-    if is_there && !known.contains_key(collection) {
+    if is_there && known.kind(collection).is_none() {
         writer.make(collection, kind);
     }
 }

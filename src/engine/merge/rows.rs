@@ -1,7 +1,5 @@
 //! The rows that a clone wrote, each with what stands on every side of it.
 
-use std::collections::BTreeMap;
-
 use crate::engine::database;
 use crate::engine::diff::is_content;
 use crate::engine::path::Path;
@@ -174,8 +172,29 @@ pub fn own_rows<'a>(view: TreeView<'a>, layer: LayerId, at: Lsn, after: Option<&
     RowCursor::new(view, &RowRange { from: row(layer, &from), before: row(layer, &[0xff]) }, at, false)
 }
 
-/// Collections by name.
-pub type Collections = BTreeMap<String, Kind>;
+/// Collections and their kinds: few, so they are looked through.
+#[derive(Clone, Default)]
+pub struct Collections(Vec<(String, Kind)>);
+
+impl Collections {
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, kind)| *kind)
+    }
+
+    pub fn add(&mut self, name: &str, kind: Kind) {
+        if self.kind(name).is_none() {
+            self.0.push((name.to_string(), kind));
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Kind)> {
+        self.0.iter().map(|(name, kind)| (&name[..], *kind))
+    }
+}
 
 /// Those whose rows the topmost layer holds itself.
 pub fn own_collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> {
@@ -184,7 +203,8 @@ pub fn own_collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> 
 
 /// The collections that a path shows.
 pub fn collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> {
-    Ok(database::collections(view, path)?.into_iter().map(|info| (info.name, info.kind)).collect())
+    let found = database::collections(view, path)?;
+    Ok(Collections(found.into_iter().map(|info| (info.name, info.kind)).collect()))
 }
 
 /// Everything, or all the blocks that are needed for it.
