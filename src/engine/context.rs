@@ -157,7 +157,15 @@ impl<'a> Context<'a> {
     /// As `put`, of a row that an update changed.
     pub fn put_updated(&mut self, suffix: Suffix, value: Bytes, replaced: &Current, update: &Update) -> Attempt<()> {
         let base = self.base(&suffix)?;
-        let counters = Counters::decode(replaced.delta.as_ref())?.updated(update, replaced.lsn)?;
+        let stored = match replaced.lsn {
+            Some(lsn) => Some((lsn, replaced.value.clone())),
+            None => {
+                let found = read::topmost(self.view, self.path.levels(), suffix.as_bytes())?;
+                found.and_then(|found| Some((found.lsn, found.version.here()?.clone())))
+            }
+        };
+        let stored = stored.as_ref().map(|(lsn, value)| (*lsn, &value[..]));
+        let counters = Counters::decode(replaced.delta.as_ref())?.updated(update, &replaced.value, stored)?;
         self.write(suffix, Version::value(value).based_on(base).counting(counters.encode()))
     }
 

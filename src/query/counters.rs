@@ -6,6 +6,8 @@
 //! counters = [[path, LSN of the version that the first increment replaced, the sum of the increments], …]
 //! ```
 
+use super::edit::at_path;
+use super::merge::is_same;
 use super::update::{Operator, Update};
 use crate::error::{Error, Result};
 use crate::types::fields::Field;
@@ -93,8 +95,9 @@ impl Counters {
         self.0.iter().find(|counter| counter.path == path)
     }
 
-    /// As an update leaves them. `replaced`: the version that it replaces, if it is one that has an LSN.
-    pub fn updated(mut self, update: &Update, replaced: Option<Lsn>) -> Result<Counters> {
+    /// As an update of `current` leaves them. `replaced` is the version below it that is stored, with its LSN: a field
+    /// that is in `current` as it is there becomes a counter from there on.
+    pub fn updated(mut self, update: &Update, current: &[u8], replaced: Option<(Lsn, &[u8])>) -> Result<Counters> {
         for step in update.steps() {
             let place = self.0.iter().position(|counter| counter.path == step.path);
             match (step.operator, place) {
@@ -103,7 +106,9 @@ impl Counters {
                     None => drop(self.0.remove(place)),
                 },
                 (Operator::Inc, None) => {
-                    if let Some(since) = replaced {
+                    if let Some((since, stored)) = replaced
+                        && is_same(at_path(current, &step.path)?, at_path(stored, &step.path)?)?
+                    {
                         self.0.push(Counter { path: step.path.clone(), since, sum: step.value.clone() });
                     }
                 }
@@ -152,13 +157,14 @@ mod tests {
 
     #[test]
     fn a_field_is_a_counter_until_it_is_set() {
-        let counters = Counters::default().updated(&update("$inc", "n", 2), Some(Lsn(4))).unwrap();
-        let counters = counters.updated(&update("$inc", "n", 3), Some(Lsn(5))).unwrap();
+        let empty = [0x80];
+        let counters = Counters::default().updated(&update("$inc", "n", 2), &empty, Some((Lsn(4), &empty))).unwrap();
+        let counters = counters.updated(&update("$inc", "n", 3), &empty, Some((Lsn(5), &empty))).unwrap();
         assert_eq!(counters.0, [Counter { path: "n".into(), since: Lsn(4), sum: number(5) }]);
         assert_eq!(Counters::decode(counters.encode().as_ref()).unwrap(), counters);
-        let other = counters.clone().updated(&update("$set", "nn", 3), Some(Lsn(6))).unwrap();
+        let other = counters.clone().updated(&update("$set", "nn", 3), &empty, None).unwrap();
         assert_eq!(other, counters);
-        assert_eq!(counters.updated(&update("$set", "n.m", 3), Some(Lsn(6))).unwrap(), Counters::default());
+        assert_eq!(counters.updated(&update("$set", "n.m", 3), &empty, None).unwrap(), Counters::default());
     }
 
     #[test]

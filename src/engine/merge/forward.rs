@@ -1,5 +1,6 @@
 //! Merge and rebase: a clone's changes into its origin, or onto what the origin is now (SEMANTICS C12, C13).
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
@@ -139,6 +140,7 @@ impl Database {
             left.abandon().await;
             return Ok(tally.report(stand.head));
         }
+        super::check_wanted(&options.heed)?;
         let (layer, parked) = (left.layer(), left.has_parked);
         let effects = into.finish().await?;
         let effects = match left.finish().await {
@@ -200,8 +202,12 @@ impl Database {
         let stand = self.stand(None, to.map_or(Point::Present, Point::At)).await?;
         stand.check_forward()?;
         let mut left = LayerWriter::new(&self.store, draw_layer(&*self.store.platform));
-        let mut tally = Tally { has_changes: stand.to > stand.as_of() || stand.own.row.parked, ..Tally::default() };
-        let rebased = self.rebase_rows(&stand, options, &mut left, &mut tally).await;
+        let has_changes = stand.own.row.parked || self.has_moved(&stand).await?;
+        let mut tally = Tally { has_changes, ..Tally::default() };
+        let rebased = match has_changes {
+            true => self.rebase_rows(&stand, options, &mut left, &mut tally).await,
+            false => Ok(()),
+        };
         if rebased.is_err() || tally.is_stuck() || options.dry_run || !tally.has_changes {
             left.abandon().await;
             rebased?;
@@ -220,6 +226,20 @@ impl Database {
         };
         let version = self.commit_checked(effects, check).await?;
         Ok(tally.report(version))
+    }
+
+    /// Whether the origin differs, or may, from what it was where the clone stands.
+    async fn has_moved(self: &Rc<Database>, stand: &Stand) -> Result<bool> {
+        let ranges = diff::ranges(None, None);
+        self.store
+            .read(|state, view| {
+                commit::check_floor(state, stand.head)?;
+                let mut candidates = BTreeSet::new();
+                let paths = (&stand.paths.origin, &stand.paths.below);
+                diff::gather_candidates(state, view, paths, &ranges, &mut candidates)?;
+                Ok(!candidates.is_empty())
+            })
+            .await
     }
 
     async fn rebase_rows(
