@@ -33,6 +33,12 @@ pub enum Bug {
     BaseLostAtCompaction,
     /// A commit does not ask whether its epoch is closed.
     TrimmedLsnReused,
+    /// A materialization's copies are dated at the present, above what the clone wrote itself.
+    CopiesDatedNow,
+    /// A materialization copies a row that a clone on the way has deleted.
+    MiddleTombstoneCopiedOver,
+    /// Copies are taken in although their link was cut, or their run was given up.
+    AbandonedJobServed,
 }
 
 #[cfg(feature = "planted")]

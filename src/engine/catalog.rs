@@ -1,13 +1,16 @@
 //! The catalog: databases as rows of the store's own layer, versioned like all rows.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, ErrorCode};
 use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeView};
 use crate::types::fields::Field;
-use crate::types::row::{prefix, prefix_end, row, split_name};
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_name};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
 
 pub const DATABASES: &str = "databases";
 const SETTINGS: &str = "settings";
+const LAYERS: &str = "layers";
 
 /// Where a clone began: a database's name, resolved as the catalog was at that LSN.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -197,4 +200,41 @@ pub fn setting(view: TreeView<'_>, name: &str, at: Lsn) -> Attempt<Option<u64>> 
         }
         _ => Ok(None),
     }
+}
+
+/// Whether who read `then` reads the same over `now`: nothing moved, or only the link was cut, once the layer held all
+/// that it gave.
+pub fn reads_alike(then: &DatabaseRow, now: &DatabaseRow) -> bool {
+    then.id == now.id && then.layer == now.layer && (then.origin == now.origin || now.materialized)
+}
+
+/// The row that says of a layer that it holds everything, so that nothing below it is read any more. Its LSN is that
+/// of the commit that cut the link.
+pub fn whole_row(layer: LayerId) -> Vec<u8> {
+    row(LayerId::CATALOG, Suffix::named(LAYERS, Kind::Catalog, &format!("{:016x}", layer.0)).as_bytes())
+}
+
+pub fn encode_whole() -> Version {
+    Version::value(Field::List(Vec::new()).encode())
+}
+
+/// Whether the layer holds everything, by a commit that is complete.
+pub fn is_whole(view: TreeView<'_>, layer: LayerId) -> Attempt<bool> {
+    Ok(view.get(&whole_row(layer), view.tree.head)?.is_some())
+}
+
+/// The layers that hold everything, each with the LSN from which on that is known.
+pub fn whole_layers(view: TreeView<'_>) -> Attempt<BTreeMap<LayerId, Lsn>> {
+    let range = RowRange {
+        from: row(LayerId::CATALOG, &prefix(LAYERS, Kind::Catalog)),
+        before: row(LayerId::CATALOG, &prefix_end(LAYERS, Kind::Catalog)),
+    };
+    let mut cursor = RowCursor::new(view, &range, view.tree.head, false);
+    let mut layers = BTreeMap::new();
+    while let Some(next) = cursor.next_row()? {
+        let number = split_name(&next.row[LAYER_BYTES..]).and_then(|name| u64::from_str_radix(name, 16).ok());
+        let number = number.ok_or_else(|| Error::corrupt("a catalog row does not say of which layer it is"))?;
+        layers.insert(LayerId(number), next.lsn);
+    }
+    Ok(layers)
 }

@@ -1,8 +1,10 @@
 //! Clones: one catalog row each, whatever the origin's size.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::catalog::{self, DatabaseRow, Entry, Origin};
+use super::copy::Progress;
 use super::database::Database;
 use super::history::When;
 use super::path::Path;
@@ -11,7 +13,7 @@ use super::store::Store;
 use crate::error::{Detail, Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, RowRange};
 use crate::platform::Platform;
-use crate::types::{DatabaseName, LayerId, Lsn, Version, limits};
+use crate::types::{DatabaseName, LayerId, Lsn, limits};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Existing {
@@ -24,12 +26,23 @@ pub enum Existing {
 pub struct CloneOptions {
     pub at: Option<When>,
     pub existing: Existing,
+    /// Milliseconds after which the clone drops itself.
+    pub ttl: Option<u64>,
+    /// The clone is materialized by and by, while nobody else has work.
+    pub background: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     Root,
+    /// Its rows come from its origin, but for its own.
     Shadowed,
+    /// Rows were copied; so many bytes of so many rows.
+    Materializing {
+        rows_done: u64,
+        rows_total: u64,
+        bytes_done: u64,
+    },
     Materialized,
 }
 
@@ -60,12 +73,28 @@ pub fn draw_layer(platform: &dyn Platform) -> LayerId {
     LayerId((platform.random() >> 1) | 1)
 }
 
-fn status(row: &DatabaseRow) -> Status {
-    match (&row.origin, row.materialized) {
-        (Some(_), _) => Status::Shadowed,
-        (None, true) => Status::Materialized,
-        (None, false) => Status::Root,
+/// How far copies have come, by layer and link.
+type Copies = [(LayerId, Lsn, Progress)];
+
+fn status(row: &DatabaseRow, copies: &Copies) -> Status {
+    let Some(origin) = &row.origin else {
+        return if row.materialized { Status::Materialized } else { Status::Root };
+    };
+    let is_own = |copy: &&(LayerId, Lsn, Progress)| copy.0 == row.layer() && copy.1 == Lsn(origin.as_of);
+    match copies.iter().find(is_own) {
+        Some((_, _, Progress { rows_done, rows_total, bytes_done })) => Status::Materializing {
+            rows_done: *rows_done,
+            rows_total: rows_total.unwrap_or_default(),
+            bytes_done: *bytes_done,
+        },
+        None => Status::Shadowed,
     }
+}
+
+/// The error of dropping what others read through.
+pub(super) fn dependency(name: &DatabaseName, dependents: Vec<String>) -> Error {
+    let message = format!("other databases are clones of it. name={name}, clones={}", dependents.join(", "));
+    Error::new(ErrorCode::CloneDependency, message).with("dependents", Detail::Texts(dependents))
 }
 
 impl Database {
@@ -88,6 +117,11 @@ impl Database {
         };
         let (id, layer) = (self.store.platform.random(), draw_layer(&*self.store.platform));
         let created_at = self.store.platform.now();
+        // What would be for ever is.
+        let expires_at = options.ttl.and_then(|ttl| created_at.checked_add(ttl));
+        if temporary {
+            self.store.keep_temporary(id).await;
+        }
         let made = name.clone();
         let evaluate = move |frame: &Frame<'_>| {
             let own = this.entry(frame.view, frame.at)?;
@@ -96,12 +130,20 @@ impl Database {
             }
             let as_of = this.check_point(frame, at, &own)?;
             let origin = Origin { name: own.name.to_string(), as_of: as_of.0 };
-            let row = DatabaseRow { temporary, ..DatabaseRow::clone_of(id, layer, origin, created_at) };
+            let row = DatabaseRow {
+                expires_at,
+                temporary,
+                background: options.background,
+                ..DatabaseRow::clone_of(id, layer, origin, created_at)
+            };
             let change = Change(catalog::database_row(&made), row.encode().encode());
             Ok(((), vec![change]))
         };
-        self.store.commit(self.store.durability, evaluate).await?;
-        Ok(name)
+        let made = self.store.commit(self.store.durability, evaluate).await;
+        if made.is_err() {
+            self.store.release_temporary(id);
+        }
+        made.map(|_| name)
     }
 
     /// The LSN that a clone begins at: history still holds it, this database existed, and the depth allows it.
@@ -128,41 +170,25 @@ impl Database {
         Ok(as_of)
     }
 
-    /// Removes this database. One that others read through stays, and the error names them (SEMANTICS C8, C9).
-    pub async fn drop_database(self: &Rc<Database>) -> Result<()> {
-        self.check_open()?;
-        if *self.name() == DatabaseName::main() {
-            return Err(Error::new(ErrorCode::NotAClone, "the root database main cannot be dropped"));
-        }
-        let this = self.clone();
-        let evaluate = move |frame: &Frame<'_>| {
-            let own = this.entry(frame.view, frame.at)?;
-            let dependents = catalog::dependents(&catalog::list(frame.view, frame.at)?, &own.name);
-            if !dependents.is_empty() {
-                let message =
-                    format!("other databases are clones of it. name={}, clones={}", own.name, dependents.join(", "));
-                let error = Error::new(ErrorCode::CloneDependency, message);
-                return Err(error.with("dependents", Detail::Texts(dependents)).into());
-            }
-            Ok(((), vec![Change(catalog::database_row(&own.name), Version::tombstone().encode())]))
-        };
-        self.store.commit(self.store.durability, evaluate).await.map(drop)
-    }
-
     /// This database first, the root last (SEMANTICS C4).
     pub async fn lineage(self: &Rc<Database>) -> Result<Vec<LineageEntry>> {
         self.check_open()?;
+        let copies = self.store.copy_jobs().await?;
         self.store
             .read(|state, view| {
                 let mut entry = self.entry(view, state.head)?;
                 let mut lineage = Vec::new();
                 loop {
+                    if catalog::is_whole(view, entry.row.layer())? {
+                        // It was materialized after the link that leads here was made.
+                        (entry.row.origin, entry.row.materialized) = (None, true);
+                    }
                     let origin = entry.row.origin.clone();
                     lineage.push(LineageEntry {
                         as_of: origin.as_ref().map(|origin| Lsn(origin.as_of)),
                         created_at: entry.row.created_at,
                         created: entry.created(),
-                        status: status(&entry.row),
+                        status: status(&entry.row, &copies),
                         name: entry.name,
                     });
                     let Some(origin) = origin else { return Ok(lineage) };
@@ -174,7 +200,8 @@ impl Database {
 
     pub async fn status(self: &Rc<Database>) -> Result<Status> {
         self.check_open()?;
-        self.store.read(|state, view| Ok(status(&self.entry(view, state.head)?.row))).await
+        let copies = self.store.copy_jobs().await?;
+        self.store.read(|state, view| Ok(status(&self.entry(view, state.head)?.row, &copies))).await
     }
 }
 
@@ -195,8 +222,16 @@ pub(super) fn exists(name: &DatabaseName) -> Error {
 impl Store {
     /// All databases, by name.
     pub async fn databases(self: &Rc<Store>) -> Result<Vec<DatabaseInfo>> {
+        self.settled().await;
+        let copies = self.copy_jobs().await?;
         self.read(|state, view| {
             let all = catalog::list(view, state.head)?;
+            let mut dependents: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+            for entry in &all {
+                if let Some(origin) = &entry.row.origin {
+                    dependents.entry(&origin.name).or_default().push(entry.name.to_string());
+                }
+            }
             let mut infos = Vec::with_capacity(all.len());
             for entry in &all {
                 let layer = entry.row.layer();
@@ -209,8 +244,8 @@ impl Store {
                     as_of: origin.map(|origin| Lsn(origin.as_of)),
                     created_at: entry.row.created_at,
                     expires_at: entry.row.expires_at,
-                    status: status(&entry.row),
-                    dependents: catalog::dependents(&all, &entry.name),
+                    status: status(&entry.row, &copies),
+                    dependents: dependents.remove(entry.name.as_str()).unwrap_or_default(),
                     own_bytes: view.bytes_in(&range)?,
                 });
             }

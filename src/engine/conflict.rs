@@ -21,7 +21,9 @@ pub fn check(view: TreeView<'_>, state: &State, transaction: &Transaction) -> At
     let guard = &transaction.guard;
     let moved = view.newest(&catalog::database_row(&guard.name), guard.lsn)?.filter(|lsn| *lsn > guard.lsn);
     let moved = moved.filter(|_| !planted::is(Bug::CatalogRowNotValidated));
-    if let Some(lsn) = moved {
+    if let Some(lsn) = moved
+        && !reads_on(view, transaction)?
+    {
         return Err(conflict("the database was moved or dropped", lsn));
     }
     if snapshot < state.manifest.floor() {
@@ -32,6 +34,13 @@ pub fn check(view: TreeView<'_>, state: &State, transaction: &Transaction) -> At
         && state.notes.iter().all(|note| note.lsn <= snapshot || note.runs.is_empty())
         && state.staged().iter().all(|commit| commit.runs.is_empty());
     if in_notes { check_notes(state, transaction, layer) } else { check_versions(view, transaction, layer) }
+}
+
+/// Whether the database's catalog row was written without a change to what is read through it: a clone's link was cut.
+fn reads_on(view: TreeView<'_>, transaction: &Transaction) -> Attempt<bool> {
+    let guard = &transaction.guard;
+    let (then, now) = (catalog::find(view, &guard.name, guard.lsn)?, catalog::find(view, &guard.name, Lsn::MAX)?);
+    Ok(then.zip(now).is_some_and(|(then, now)| catalog::reads_alike(&then.row, &now.row)))
 }
 
 fn depends_on(transaction: &Transaction, suffix: &Suffix) -> bool {

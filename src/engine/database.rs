@@ -63,6 +63,10 @@ impl Database {
         &self.name
     }
 
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub fn store(&self) -> &Rc<Store> {
         &self.store
     }

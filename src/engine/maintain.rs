@@ -54,7 +54,8 @@ impl Store {
     /// Moves the log into a run, raises the history floor, merges what is worth merging.
     pub async fn maintain(self: &Rc<Store>) -> Result<()> {
         self.maintain_runs().await?;
-        self.sweep().await
+        self.sweep().await?;
+        self.look_after().await
     }
 
     /// Deletes what nobody names.
@@ -62,7 +63,8 @@ impl Store {
         if self.is_damaged.get() {
             return Ok(());
         }
-        self.lsm.sweep(self.platform.now().saturating_sub(ABANDONED)).await
+        self.lsm.sweep(self.platform.now().saturating_sub(ABANDONED)).await?;
+        self.sweep_copies().await
     }
 
     /// After a commit that brought a run of its own.
@@ -123,8 +125,12 @@ impl Store {
     }
 
     /// Swaps the manifest, which the host flushes: all up to its checkpoint is durable from then on.
-    async fn install(self: &Rc<Store>, installation: Installation) -> Result<bool> {
+    pub(super) async fn install(self: &Rc<Store>, installation: Installation) -> Result<bool> {
         let checkpoint = installation.checkpoint();
+        let clock = self.lsm.with(|state| state.manifest.clock);
+        if clock != self.opened_at {
+            self.clock_before.set(clock);
+        }
         let installed = self.exclusively(Exclusive::Install(Box::new(installation))).await?;
         if installed {
             self.witness.flushed(checkpoint);
@@ -136,16 +142,13 @@ impl Store {
     /// Where history may end: what the retention says, by times that two openings agree on, and never above what this
     /// engine's own snapshots read or what is in runs.
     async fn next_floor(self: &Rc<Store>, checkpoint: Lsn) -> Result<Lsn> {
-        let now = self.platform.now();
-        let opened_at = self.opened_at;
         let floor = self
             .read(|state, view| {
                 let retain = catalog::setting(view, RETAIN_SETTING, state.head)?.unwrap_or(RETAIN);
                 if retain == 0 {
                     return Ok(checkpoint);
                 }
-                let agreed = state.manifest.clock.min(opened_at).min(now);
-                oldest_kept(state, view, agreed.saturating_sub(retain))
+                oldest_kept(state, view, self.agreed_clock(state).saturating_sub(retain))
             })
             .await?;
         let reading = self.reading.borrow().iter().min().copied().unwrap_or(Lsn::MAX);

@@ -5,14 +5,17 @@
 
 mod ahead;
 mod catalog;
+mod chores;
 mod clone;
 mod conflict;
 mod context;
+mod copy;
 mod database;
 mod diff;
 mod history;
 mod id;
 mod maintain;
+mod materialize;
 mod merge;
 pub mod op;
 mod path;
@@ -28,6 +31,7 @@ mod witness;
 mod written;
 
 pub use clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
+pub use copy::{Progress, Watch};
 pub use database::{CollectionInfo, Database};
 pub use diff::{Change, ChangePage, Side};
 pub use history::When;

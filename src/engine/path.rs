@@ -47,6 +47,10 @@ impl Path {
         let mut levels = vec![Level { name: entry.name, layer: entry.row.layer(), lsn: at }];
         let mut origin = entry.row.origin;
         while let Some(link) = origin.take() {
+            // Since then the rows below were copied into the layer, and what they were copied from may be gone.
+            if catalog::is_whole(view, levels[levels.len() - 1].layer)? {
+                break;
+            }
             if levels.len() > limits::CLONE_DEPTH {
                 return Err(Error::corrupt(format!("a clone's links go too deep. name={}", levels[0].name)).into());
             }

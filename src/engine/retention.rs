@@ -16,6 +16,9 @@ pub fn retention(view: TreeView<'_>, floor: Lsn) -> Attempt<Retention> {
         from: row(LayerId::CATALOG, &prefix(catalog::DATABASES, Kind::Catalog)),
         before: row(LayerId::CATALOG, &prefix_end(catalog::DATABASES, Kind::Catalog)),
     };
+    // A layer that was whole at the floor is read without what lies below it by everybody; before, only by some.
+    let whole_layers = catalog::whole_layers(view)?;
+    let is_whole = |layer: LayerId| whole_layers.get(&layer).is_some_and(|lsn| *lsn <= floor);
     let mut versions = VersionCursor::everywhere(view, &range);
     // Of each name the versions come newest first; below the floor only the first one is read.
     let mut name = Vec::new();
@@ -31,18 +34,29 @@ pub fn retention(view: TreeView<'_>, floor: Lsn) -> Attempt<Retention> {
                 continue;
             }
             let row = DatabaseRow::decode(&view.whole(lsn, &encoded)?)?;
-            pin(view, &mut retention, row)?;
+            pin(view, &mut retention, row, &is_whole)?;
         }
+    }
+    for layer in whole_layers.into_keys().filter(|layer| !retention.names(*layer)).collect::<Vec<_>>() {
+        retention.forget(catalog::whole_row(layer));
     }
     Ok(retention)
 }
 
 /// Pins what a database reads: its layer from the floor on, and each layer below at the link's LSN, with the catalog
 /// that resolves the link.
-fn pin(view: TreeView<'_>, retention: &mut Retention, database: DatabaseRow) -> Attempt<()> {
+fn pin(
+    view: TreeView<'_>,
+    retention: &mut Retention,
+    database: DatabaseRow,
+    is_whole: &impl Fn(LayerId) -> bool,
+) -> Attempt<()> {
     let mut at = None;
     let mut row = database;
     loop {
+        if is_whole(row.layer()) {
+            row.origin = None;
+        }
         let pins = retention.layer(row.layer());
         pins.is_root &= row.origin.is_none();
         if let Some(at) = at.filter(|_| !planted::is(Bug::PinnedVersionVacuumed)) {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use super::catalog::{self, DatabaseRow};
+use super::chores::Chores;
 use super::database::Database;
 use super::id::IdMaker;
 use super::pipeline::Job;
@@ -75,8 +76,11 @@ pub struct Store {
     /// LSNs that open snapshots and transactions of this engine read at, in no order: its own vacuum spares them.
     pub(super) reading: RefCell<Vec<Lsn>>,
     pub(super) maintaining: Cell<bool>,
-    /// The clock when this engine opened, and what an earlier opening wrote down.
+    /// The clock when this engine opened.
     pub(super) opened_at: u64,
+    /// What an earlier opening has last written down of its clock.
+    pub(super) clock_before: Cell<u64>,
+    pub(super) chores: Chores,
     pub(super) witness: Witness,
     /// Damage was met: nothing is merged or dropped any more, so that nothing is built on it.
     pub(super) is_damaged: Cell<bool>,
@@ -88,7 +92,10 @@ impl Store {
     pub async fn open(platform: Rc<dyn Platform>, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {
         let opened_at = platform.now();
         let (lsm, testimony) = open_witnessed(&*platform, storage, &options).await?;
+        let clock_before = Cell::new(lsm.with(|state| state.manifest.clock));
         let store = Rc::new(Store {
+            clock_before,
+            chores: Chores::default(),
             witness: Witness::default(),
             is_damaged: Cell::new(false),
             ids: IdMaker::new(platform.clone()),
@@ -113,6 +120,7 @@ impl Store {
         if let Some(retain) = options.retain {
             store.set_retain(retain).await?;
         }
+        store.settle_soon();
         Ok(store)
     }
 
@@ -166,6 +174,9 @@ impl Store {
             }
             found => found?,
         };
+        if entry.row.temporary {
+            self.keep_temporary(entry.row.id).await;
+        }
         let database = Rc::new(Database::new(self.clone(), entry));
         let mut handles = self.handles.borrow_mut();
         handles.retain(|handle| handle.strong_count() > 0);
@@ -282,7 +293,9 @@ impl Store {
     pub(super) fn after_commits(self: &Rc<Store>) {
         let catalog = self.lsm.with(|state| state.catalog_changed);
         self.maintain_soon();
-        if self.seen_catalog.replace(catalog) != catalog {
+        let seen = self.seen_catalog.replace(catalog);
+        if seen != catalog {
+            self.note_background(seen);
             for handle in self.open_handles() {
                 handle.check_dropped();
             }
@@ -293,6 +306,11 @@ impl Store {
     pub(super) fn hold(self: &Rc<Store>, lsn: Lsn) -> Hold {
         self.reading.borrow_mut().push(lsn);
         Hold { store: self.clone(), lsn }
+    }
+
+    /// Whether a handle on the database is open.
+    pub(super) fn has_handle(&self, id: u64) -> bool {
+        self.open_handles().iter().any(|handle| handle.id() == id && handle.check_open().is_ok())
     }
 
     fn open_handles(&self) -> Vec<Rc<Database>> {

@@ -146,5 +146,11 @@ pub fn clone(options: &JsValue) -> JsResult<CloneOptions> {
         Some("open") => Existing::Open,
         _ => Existing::Fail,
     };
-    Ok(CloneOptions { at: if at.is_undefined() { None } else { Some(when(&at)?) }, existing })
+    Ok(CloneOptions {
+        at: if at.is_undefined() { None } else { Some(when(&at)?) },
+        existing,
+        // Infinity becomes the greatest number, which is never reached.
+        ttl: field("ttl").as_f64().map(|milliseconds| milliseconds as u64),
+        background: field("background").is_truthy(),
+    })
 }

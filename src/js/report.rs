@@ -4,13 +4,29 @@ use serde::Serialize;
 use wasm_bindgen::JsValue;
 
 use crate::engine::op::write_key;
-use crate::engine::{Change, ChangePage, CollectionInfo, DatabaseInfo, LineageEntry, Stats, Status};
+use crate::engine::{Change, ChangePage, CollectionInfo, DatabaseInfo, LineageEntry, Progress, Stats, Status};
 use crate::types::pack::{write_array, write_bin, write_nil, write_text};
 use crate::types::{Bytes, Kind, Lsn, key};
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct State {
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows_done: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows_total: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_done: Option<f64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Copied {
+    rows_done: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows_total: Option<f64>,
+    bytes_done: f64,
 }
 
 #[derive(Serialize)]
@@ -70,12 +86,27 @@ fn to_js<T: Serialize>(report: &T) -> JsValue {
 }
 
 fn state(status: Status) -> State {
-    let state = match status {
-        Status::Root => "root",
-        Status::Shadowed => "shadowed",
-        Status::Materialized => "materialized",
+    let (state, copied) = match status {
+        Status::Root => ("root", None),
+        Status::Shadowed => ("shadowed", None),
+        Status::Materialized => ("materialized", None),
+        Status::Materializing { rows_done, rows_total, bytes_done } => {
+            ("materializing", Some((rows_done, rows_total, bytes_done)))
+        }
     };
-    State { state }
+    State {
+        state,
+        rows_done: copied.map(|(rows, _, _)| rows as f64),
+        rows_total: copied.map(|(_, rows, _)| rows as f64),
+        bytes_done: copied.map(|(_, _, bytes)| bytes as f64),
+    }
+}
+
+/// How far a materialization is.
+pub fn progress(progress: Progress) -> JsValue {
+    let Progress { rows_done, rows_total, bytes_done } = progress;
+    let rows_total = rows_total.map(|rows| rows as f64);
+    to_js(&Copied { rows_done: rows_done as f64, rows_total, bytes_done: bytes_done as f64 })
 }
 
 pub fn kind_name(kind: Kind) -> &'static str {

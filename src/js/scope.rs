@@ -11,7 +11,7 @@ use super::error::to_js;
 use super::options::{self, JsResult};
 use super::promise::{boxed, check_alive, promise};
 use super::{merging, report, result};
-use crate::engine::{Answer, Database, Ended, MergeOptions, Op, OpenTransaction, Side, Snapshot};
+use crate::engine::{Answer, Database, Ended, MergeOptions, Op, OpenTransaction, Progress, Side, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{CollectionName, DatabaseName, Suffix};
 
@@ -30,6 +30,14 @@ pub struct Scope {
 
 fn wrong_scope() -> JsValue {
     to_js(&Error::new(ErrorCode::Internal, "BUG: this call is for a database as it is now"))
+}
+
+/// The caller's function ends the work by answering false, or by throwing.
+fn watching(watch: &Function) -> impl Fn(Progress) -> bool + '_ {
+    |progress| match watch.call1(&JsValue::UNDEFINED, &report::progress(progress)) {
+        Ok(answer) => answer.as_bool() != Some(false),
+        Err(_) => false,
+    }
 }
 
 fn bytes(answer: &Answer) -> JsValue {
@@ -190,6 +198,22 @@ impl Scope {
         Ok(promise(async move { Ok(report::collections(&database.collections().await?)) }))
     }
 
+    /// Copies what the clone lacks and cuts its link. `watch` is called with how far it is, and ends it by answering
+    /// false.
+    pub fn materialize(&self, watch: Function) -> JsResult<Promise> {
+        let database = self.database()?;
+        Ok(promise(async move { Ok(report::status(database.materialize(&watching(&watch)).await?)) }))
+    }
+
+    /// Materializes the clones of this database first. `watch` is called as in `materialize`.
+    pub fn drop_by_force(&self, watch: Function) -> JsResult<Promise> {
+        let database = self.database()?;
+        Ok(promise(async move {
+            database.drop_by_force(&watching(&watch)).await?;
+            Ok(JsValue::UNDEFINED)
+        }))
+    }
+
     pub fn drop_database(&self) -> JsResult<Promise> {
         let database = self.database()?;
         Ok(promise(async move {
@@ -281,6 +305,15 @@ impl Scope {
             }
         }));
         Ok(())
+    }
+
+    /// Closes the handle of a database for its user: a temporary one goes with its last handle.
+    pub fn leave(&self) -> JsResult<Promise> {
+        let database = self.database()?;
+        Ok(promise(async move {
+            database.leave().await;
+            Ok(JsValue::UNDEFINED)
+        }))
     }
 
     pub fn close(&self) -> Promise {

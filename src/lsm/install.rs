@@ -10,7 +10,7 @@ use super::manifest::Manifest;
 use super::record::{self, Commit, Head, Record};
 use super::store::{Lsm, State};
 use crate::error::Result;
-use crate::storage::{Batch, Durability, ListRange, Space};
+use crate::storage::{Batch, Durability, ListRange, Place, Space};
 use crate::types::Lsn;
 
 /// Blocks deleted in one transaction.
@@ -77,6 +77,11 @@ impl Installation {
     pub fn finish_job(&mut self, run: u64) {
         self.batch.present.push(job_place(run));
         self.batch.delete.push(job_place(run));
+    }
+
+    /// A record that goes with the swap.
+    pub fn put(&mut self, (space, name): Place, bytes: Vec<u8>) {
+        self.batch.put.push((space, name, bytes));
     }
 
     /// The run is named no more: its blocks are to be deleted, by whoever gets to it.
@@ -164,7 +169,8 @@ impl Lsm {
 
     /// Deletes the blocks of runs that are named no more, and of runs whose writer is gone since before `abandoned`.
     pub async fn sweep(&self, abandoned: u64) -> Result<()> {
-        let jobs = self.storage().list(Space::Jobs, ListRange { limit: DELETE, ..ListRange::default() }).await?;
+        let range = ListRange { from: Some("drop-".into()), before: Some("run.".into()), limit: DELETE };
+        let jobs = self.storage().list(Space::Jobs, range).await?;
         for (name, bytes) in jobs {
             let began = bytes.try_into().map_or(0, u64::from_be_bytes);
             let run = name.rsplit('-').next().and_then(|id| u64::from_str_radix(id, 16).ok());

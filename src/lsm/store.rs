@@ -84,6 +84,7 @@ impl State {
         let mut tree = Tree::new(cache_bytes);
         tree.set_runs(manifest.runs.iter().cloned());
         let head = manifest.head();
+        tree.head = head.lsn;
         State {
             tree,
             manifest,
@@ -155,6 +156,7 @@ impl State {
             let runs = commit.runs.into_iter().map(|run| Rc::new(run.at(lsn))).collect();
             self.notes.push(Note { lsn, id: commit.id, time: commit.time, rows, runs });
             self.head = lsn;
+            self.tree.head = lsn;
         }
         self.head_hash = hash;
         self.read_up_to = self.read_up_to.max(number);
@@ -320,6 +322,7 @@ impl Lsm {
         let checkpoint = manifest.checkpoint();
         if checkpoint > state.head {
             state.head = checkpoint;
+            state.tree.head = checkpoint;
             state.head_hash = manifest.hash;
             state.catalog_changed = checkpoint;
         }

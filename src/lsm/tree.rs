@@ -60,6 +60,8 @@ impl Found {
 /// The versions of a store: those of the log in the memtable, all others in runs.
 pub struct Tree {
     pub memtable: Memtable,
+    /// The last commit that is complete; above it stands what is being written.
+    pub head: Lsn,
     /// Newest first, by their newest LSN.
     pub runs: Vec<Rc<RunDescription>>,
     pub cache: BlockCache,
@@ -74,7 +76,7 @@ pub struct TreeView<'a> {
 
 impl Tree {
     pub fn new(cache_bytes: usize) -> Tree {
-        Tree { memtable: Memtable::default(), runs: Vec::new(), cache: BlockCache::new(cache_bytes) }
+        Tree { memtable: Memtable::default(), head: Lsn::ZERO, runs: Vec::new(), cache: BlockCache::new(cache_bytes) }
     }
 
     pub fn set_runs(&mut self, runs: impl Iterator<Item = Rc<RunDescription>>) {

@@ -1,5 +1,6 @@
 //! Which versions of a row somebody can still read, and dropping the others.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::run::RunDescription;
@@ -31,11 +32,13 @@ pub struct Retention {
     pub floor: Lsn,
     /// By rising number.
     layers: Vec<(LayerId, LayerPins)>,
+    /// Rows of the catalog that say something of layers which nobody names any more.
+    forgotten: BTreeSet<Vec<u8>>,
 }
 
 impl Retention {
     pub fn new(floor: Lsn) -> Retention {
-        Retention { floor, layers: Vec::new() }
+        Retention { floor, layers: Vec::new(), forgotten: BTreeSet::new() }
     }
 
     /// The pins of a layer, which is read from here on.
@@ -47,6 +50,21 @@ impl Retention {
         &mut self.layers[at].1
     }
 
+    /// Whether anybody can still read the layer.
+    pub fn names(&self, layer: LayerId) -> bool {
+        self.pins(layer).is_some()
+    }
+
+    /// The oldest LSN at which anybody can still read the layer, now or later.
+    pub fn oldest(&self, layer: LayerId) -> Lsn {
+        self.pins(layer).and_then(|pins| pins.below_floor.last().copied()).unwrap_or(self.floor).min(self.floor)
+    }
+
+    /// Nobody reads this row of the catalog any more.
+    pub fn forget(&mut self, row: Vec<u8>) {
+        self.forgotten.insert(row);
+    }
+
     fn pins(&self, layer: LayerId) -> Option<&LayerPins> {
         let found = self.layers.binary_search_by_key(&layer, |(layer, _)| *layer).ok()?;
         Some(&self.layers[found].1)
@@ -54,8 +72,10 @@ impl Retention {
 
     /// Whether anybody reads the version of `lsn` where the next newer one, if there is one, is of `newer`.
     fn is_read(&self, pins: &LayerPins, lsn: Lsn, newer: Option<Lsn>) -> bool {
-        let is_newest_at = |at: Lsn| lsn <= at && newer.is_none_or(|newer| newer > at);
-        lsn > self.floor || is_newest_at(self.floor) || pins.below_floor.iter().any(|pin| is_newest_at(*pin))
+        // The pins fall: the first one that a newer version does not hide is the newest that can read this one.
+        let visible = newer.map_or(0, |newer| pins.below_floor.partition_point(|pin| *pin >= newer));
+        let is_newest_at_floor = lsn <= self.floor && newer.is_none_or(|newer| newer > self.floor);
+        lsn > self.floor || is_newest_at_floor || pins.below_floor.get(visible).is_some_and(|pin| lsn <= *pin)
     }
 }
 
@@ -96,8 +116,14 @@ impl<'a> Vacuum<'a> {
             self.newer = None;
         }
         let newer = self.newer.replace(lsn);
+        // Two tabs that copied one row into a clone wrote the same version.
+        if newer == Some(lsn) {
+            self.dropped += 1;
+            return Ok(());
+        }
         let (layer, suffix) = split_row(row);
-        let Some(pins) = self.retention.pins(layer) else {
+        let pins = self.retention.pins(layer);
+        let Some(pins) = pins.filter(|_| layer != LayerId::CATALOG || !self.retention.forgotten.contains(row)) else {
             self.dropped += 1;
             return Ok(());
         };

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use offshoot::storage::{Batch, ListRange, MemoryDisk, Outcome, Space};
 use serde_json::{Value, json};
 
-use crate::support::{Db, World, open_in, run, say};
+use crate::support::{Db, World, open_in, rest, run, say};
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1.bin")
@@ -28,6 +28,7 @@ async fn fill(world: &Rc<World>) {
     main.ok(say::put(&many)).await;
     main.ok(say::update("a", json!({"$set": {"n": 100}}))).await;
     draft.clone_as("grandchild").await.ok(say::put(&[("c", json!({"n": 3}))])).await;
+    rest().await;
 }
 
 fn records(disk: &MemoryDisk) -> Vec<(u8, String, Vec<u8>)> {

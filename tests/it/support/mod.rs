@@ -1,6 +1,7 @@
 //! What the tests share: a disk with tabs on it, a clock that obeys, and a short way to say documents.
 
 pub mod disk;
+pub mod leases;
 pub mod merging;
 pub mod place;
 pub mod say;
@@ -15,10 +16,12 @@ use futures_task::{LocalFutureObj, LocalSpawn};
 use offshoot::engine::op::{Answer, Op};
 use offshoot::engine::{CloneOptions, Database, Isolation, OpenOptions, Snapshot, Store, TransactionOptions, When};
 use offshoot::error::{ErrorCode, Result};
-use offshoot::platform::Platform;
+use offshoot::platform::{Lease, Platform};
 use offshoot::storage::{LocalFuture, MemoryDisk, Storage};
 use offshoot::types::{DatabaseName, Lsn};
 use serde_json::Value;
+
+use leases::Leases;
 
 /// A clock that stands still until it is told to move, and random numbers that are the same in every run.
 pub struct TestPlatform {
@@ -26,6 +29,7 @@ pub struct TestPlatform {
     now: Rc<Cell<u64>>,
     random: Rc<Cell<u64>>,
     witness: Witness,
+    leases: Rc<Leases>,
 }
 
 /// What is written down outside of the store; `None` inside: the host has no place for it.
@@ -50,7 +54,12 @@ impl Platform for TestPlatform {
     }
 
     fn sleep(&self, _: u64) -> LocalFuture<'static, ()> {
-        Box::pin(async {})
+        Box::pin(pause())
+    }
+
+    fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
+        let lease = self.leases.take(name);
+        Box::pin(async move { lease })
     }
 
     fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
@@ -74,6 +83,7 @@ pub struct World {
     pub disk: MemoryDisk,
     pub now: Rc<Cell<u64>>,
     pub witness: Witness,
+    pub leases: Rc<Leases>,
     random: Rc<Cell<u64>>,
     spawner: LocalSpawner,
 }
@@ -81,7 +91,8 @@ pub struct World {
 impl World {
     pub fn platform(&self) -> Rc<dyn Platform> {
         let (now, random) = (self.now.clone(), self.random.clone());
-        Rc::new(TestPlatform { spawner: self.spawner.clone(), now, random, witness: self.witness.clone() })
+        let (witness, leases) = (self.witness.clone(), self.leases.clone());
+        Rc::new(TestPlatform { spawner: self.spawner.clone(), now, random, witness, leases })
     }
 
     /// Opens the store as another tab would.
@@ -106,7 +117,7 @@ impl World {
     /// A world with an empty disk, run by the same pool.
     pub fn elsewhere(&self) -> World {
         let (now, random, spawner) = (self.now.clone(), self.random.clone(), self.spawner.clone());
-        World { disk: MemoryDisk::new(), witness: Witness::default(), now, random, spawner }
+        World { disk: MemoryDisk::new(), witness: Witness::default(), leases: Rc::default(), now, random, spawner }
     }
 
     /// As often as it is asked: a number that the next one does not tell.
@@ -127,8 +138,8 @@ impl World {
 pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Rc<World>) -> F) {
     let mut pool = LocalPool::new();
     let (now, random) = (Rc::new(Cell::new(1_700_000_000_000)), Rc::new(Cell::new(7)));
-    let world =
-        Rc::new(World { disk: MemoryDisk::new(), witness: Witness::default(), now, random, spawner: pool.spawner() });
+    let (disk, spawner) = (MemoryDisk::new(), pool.spawner());
+    let world = Rc::new(World { disk, witness: Witness::default(), leases: Rc::default(), now, random, spawner });
     pool.run_until(body(world));
 }
 
@@ -249,4 +260,11 @@ pub async fn pause() {
         std::task::Poll::Pending
     })
     .await;
+}
+
+/// Waits until what is done once a store rests is done.
+pub async fn rest() {
+    for _ in 0..64 {
+        pause().await;
+    }
 }

@@ -1,0 +1,243 @@
+//! What nobody calls for: temporary clones that go, clones whose time is up, materialization in the background.
+//!
+//! A store is looked after once it is open, and with its maintenance. It is one walk over the catalog, and no call
+//! waits for it but those that tell what databases there are.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+
+use super::catalog::{self, Entry};
+use super::copy::{Link, Pace};
+use super::database::Database;
+use super::materialize::{drop_changes, lease_name};
+use super::pipeline::Frame;
+use super::store::Store;
+use crate::error::Result;
+use crate::lsm::{Installation, State};
+use crate::platform::Lease;
+use crate::types::row::{LAYER_BYTES, prefix, row, split_name};
+use crate::types::{DatabaseName, Kind, LayerId, Lsn};
+
+/// An opening and what follows it at once go first.
+const SETTLE: u64 = 20;
+/// How long to wait for a tab that copies before this one asks again, in milliseconds, and how often.
+const RETRY: u64 = 5000;
+const RETRIES: u32 = 60;
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Look {
+    #[default]
+    Due,
+    UnderWay,
+    Done,
+}
+
+#[derive(Default)]
+pub struct Chores {
+    look: Cell<Look>,
+    waiting: RefCell<Vec<oneshot::Sender<()>>>,
+    /// Leases on the temporary clones that this engine made: no other one drops them while it lives.
+    temporary: RefCell<BTreeMap<u64, Lease>>,
+    /// Clones to be materialized in the background.
+    background: RefCell<BTreeSet<DatabaseName>>,
+    is_copying: Cell<bool>,
+}
+
+fn temporary_lease(id: u64) -> String {
+    format!("temporary-{id:016x}")
+}
+
+impl Store {
+    /// Looks after the store a moment from now.
+    pub(super) fn settle_soon(self: &Rc<Store>) {
+        let store = self.clone();
+        self.platform.spawn(Box::pin(async move {
+            store.platform.sleep(SETTLE).await;
+            store.settled().await;
+        }));
+    }
+
+    /// Waits until the store was looked after since it is open. What fails is made up for by the next time.
+    pub(super) async fn settled(self: &Rc<Store>) {
+        match self.chores.look.get() {
+            Look::Done => {}
+            Look::UnderWay => {
+                let (sender, receiver) = oneshot::channel();
+                self.chores.waiting.borrow_mut().push(sender);
+                let _ = receiver.await;
+            }
+            Look::Due => {
+                self.chores.look.set(Look::UnderWay);
+                let _ = self.look_after().await;
+                self.chores.look.set(Look::Done);
+                let waiting = std::mem::take(&mut *self.chores.waiting.borrow_mut());
+                for sender in waiting {
+                    let _ = sender.send(());
+                }
+            }
+        }
+    }
+
+    /// Drops the clones that are to go, and finds those that are to be materialized.
+    pub(super) async fn look_after(self: &Rc<Store>) -> Result<()> {
+        let found = self.read(|state, view| {
+            let all = catalog::list(view, state.head)?;
+            let of_interest =
+                |entry: &Entry| entry.row.temporary || entry.row.expires_at.is_some() || is_to_copy(entry);
+            Ok(all.into_iter().filter(of_interest).collect::<Vec<_>>())
+        });
+        let mut is_due_here = false;
+        for entry in found.await? {
+            if is_to_copy(&entry) {
+                self.chores.background.borrow_mut().insert(entry.name.clone());
+            }
+            if entry.row.temporary && !self.chores.temporary.borrow().contains_key(&entry.row.id) {
+                let lease = self.platform.try_lease(&temporary_lease(entry.row.id)).await;
+                if lease.is_some() {
+                    self.drop_unused(&entry).await;
+                }
+            }
+            if let Some(time) = entry.row.expires_at {
+                if time <= self.lsm.with(|state| self.agreed_clock(state)) {
+                    self.drop_unused(&entry).await;
+                } else {
+                    is_due_here |= time <= self.opened_at;
+                }
+            }
+        }
+        self.copy_soon();
+        if is_due_here { self.write_clock().await } else { Ok(()) }
+    }
+
+    /// What two openings agree that it is at least: one clock that jumped destroys nothing.
+    pub(super) fn agreed_clock(&self, state: &State) -> u64 {
+        let told = state.manifest.clock;
+        let told = if told == self.opened_at { self.clock_before.get() } else { told };
+        told.min(self.opened_at).min(self.platform.now())
+    }
+
+    /// Writes this opening's clock down, for a later one to agree with.
+    async fn write_clock(self: &Rc<Store>) -> Result<()> {
+        let manifest = self.lsm.with(|state| state.manifest.clone());
+        if manifest.clock == self.opened_at || self.is_damaged.get() {
+            return Ok(());
+        }
+        let mut installation = Installation::new(manifest);
+        installation.set_clock(self.opened_at);
+        self.install(installation).await.map(drop)
+    }
+
+    /// Drops a clone that is to go, unless others read through it: then it goes later.
+    async fn drop_unused(self: &Rc<Store>, entry: &Entry) {
+        let (name, id) = (entry.name.clone(), entry.row.id);
+        let evaluate = move |frame: &Frame<'_>| {
+            let found = catalog::find(frame.view, &name, frame.at)?.filter(|found| found.row.id == id);
+            let changes = found.map(|found| drop_changes(frame, &found)).transpose()?;
+            Ok(((), changes.unwrap_or_default()))
+        };
+        let _ = self.commit(self.durability, evaluate).await;
+    }
+
+    /// Takes the lease on a temporary clone for as long as this engine has a handle on it.
+    pub(super) async fn keep_temporary(self: &Rc<Store>, id: u64) {
+        let is_kept = self.chores.temporary.borrow().contains_key(&id);
+        if !is_kept && let Some(lease) = self.platform.try_lease(&temporary_lease(id)).await {
+            self.chores.temporary.borrow_mut().insert(id, lease);
+        }
+    }
+
+    /// Another engine may drop it from here on.
+    pub(super) fn release_temporary(&self, id: u64) {
+        self.chores.temporary.borrow_mut().remove(&id);
+    }
+
+    /// After a commit that changed the catalog: notes clones that are to be materialized in the background.
+    pub(super) fn note_background(self: &Rc<Store>, since: Lsn) {
+        let names = self.lsm.with(|state| {
+            let databases = row(LayerId::CATALOG, &prefix(catalog::DATABASES, Kind::Catalog));
+            let from = state.notes.partition_point(|note| note.lsn <= since);
+            let rows = state.notes[from..].iter().flat_map(|note| note.rows.iter());
+            let names =
+                rows.filter(|row| row.starts_with(&databases)).filter_map(|row| split_name(&row[LAYER_BYTES..]));
+            names.filter_map(|name| DatabaseName::new(name).ok()).collect::<BTreeSet<_>>()
+        });
+        for name in names {
+            let found = self.read_now(|state, view| catalog::find(view, &name, state.head));
+            if let Some(Ok(Some(entry))) = found
+                && is_to_copy(&entry)
+            {
+                self.chores.background.borrow_mut().insert(name);
+            }
+        }
+        self.copy_soon();
+    }
+
+    fn copy_soon(self: &Rc<Store>) {
+        let has_work = !self.chores.background.borrow().is_empty();
+        if has_work && self.check_open().is_ok() && !self.chores.is_copying.replace(true) {
+            let store = self.clone();
+            self.platform.spawn(Box::pin(async move {
+                // What fails here is nobody's call; it is tried again when the store is looked after.
+                let _ = store.copy_in_background().await;
+                store.chores.is_copying.set(false);
+            }));
+        }
+    }
+
+    /// Materializes one clone after the other. One that another tab copies is asked for again, should that tab die.
+    async fn copy_in_background(self: &Rc<Store>) -> Result<()> {
+        for _ in 0..RETRIES {
+            let names: Vec<DatabaseName> = self.chores.background.borrow().iter().cloned().collect();
+            for name in names {
+                if self.copy_behind(&name).await? {
+                    self.chores.background.borrow_mut().remove(&name);
+                }
+            }
+            if self.chores.background.borrow().is_empty() {
+                break;
+            }
+            self.platform.sleep(RETRY).await;
+            self.refresh().await?;
+        }
+        Ok(())
+    }
+
+    /// False: another tab is at it.
+    async fn copy_behind(self: &Rc<Store>, name: &DatabaseName) -> Result<bool> {
+        let entry = self.read(|state, view| catalog::find(view, name, state.head)).await?;
+        let Some(link) = entry.filter(is_to_copy).and_then(|entry| Link::of(&entry)) else { return Ok(true) };
+        let Some(lease) = self.platform.try_lease(&lease_name(&link)).await else { return Ok(false) };
+        if self.copy_again(&link, Pace::Background, &|_| true).await? {
+            self.cut_link(&link).await?;
+        }
+        drop(lease);
+        // Where the link was moved meanwhile, there is another one to copy over.
+        let entry = self.read(|state, view| catalog::find(view, name, state.head)).await?;
+        Ok(!entry.is_some_and(|entry| is_to_copy(&entry)))
+    }
+}
+
+fn is_to_copy(entry: &Entry) -> bool {
+    entry.row.background && entry.row.origin.is_some()
+}
+
+impl Database {
+    /// Closes the handle. With the last one of its engine a temporary clone goes, unless others read through it: then
+    /// it goes once they are gone.
+    pub async fn leave(self: &Rc<Database>) {
+        if self.check_open().is_err() {
+            return;
+        }
+        let entry = self.store.read(|state, view| self.entry(view, state.head)).await.ok();
+        self.close();
+        if let Some(entry) = entry.filter(|entry| entry.row.temporary)
+            && !self.store.has_handle(entry.row.id)
+        {
+            self.store.drop_unused(&entry).await;
+            self.store.release_temporary(entry.row.id);
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! Copying into a clone's layer what it reads below: rows dated at the link's LSN, in runs that a manifest swap takes
+//! in together with the place where the copying goes on (SEMANTICS C6).
+//!
+//! A copy lies beneath everything that the clone wrote itself, and says what a read found below; so it changes no
+//! answer, whoever writes meanwhile, and two tabs that copy one row do no harm.
+
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use super::catalog::{self, Entry};
+use super::path::{Level, Path};
+use super::read::{self, SuffixRange, just_after};
+use super::retention::retention;
+use super::store::Store;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, BlockSink, Fault, Installation, RowCursor, RowRange, RunWriter, TreeView};
+use crate::planted::{self, Bug};
+use crate::storage::{Batch, ListRange, Place, Space};
+use crate::types::fields::Field;
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, push_lsn, row};
+use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
+
+/// Copies are taken in when there are about so many bytes of them.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// A count looks at so many rows in one go.
+const COUNTED_ROWS: usize = 4096;
+/// How job records of copies are named: this, and the layer.
+const COPY: &str = "copy-";
+
+/// How far a materialization is. Rows are those that the clone sees below its layer, whoever copied them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    pub rows_done: u64,
+    /// `None` while they are being counted.
+    pub rows_total: Option<u64>,
+    /// Bytes of the copies, as they were written.
+    pub bytes_done: u64,
+}
+
+/// Told after every slice; false ends the work there.
+pub type Watch<'a> = dyn Fn(Progress) -> bool + 'a;
+
+/// Who waits for the copying, and so how much of it is done in one go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    Foreground,
+    /// Nobody waits: whoever reads or writes goes first.
+    Background,
+}
+
+impl Pace {
+    fn rows(self) -> usize {
+        if self == Pace::Foreground { 1024 } else { 256 }
+    }
+
+    fn bytes(self) -> usize {
+        if self == Pace::Foreground { 512 * 1024 } else { 64 * 1024 }
+    }
+}
+
+/// A clone's link as it was when the copying began. Copies are taken in only while it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    pub name: DatabaseName,
+    id: u64,
+    pub layer: LayerId,
+    origin: String,
+    as_of: Lsn,
+}
+
+impl Link {
+    /// `None`: the database lies on nothing.
+    pub fn of(entry: &Entry) -> Option<Link> {
+        let origin = entry.row.origin.as_ref()?;
+        Some(Link {
+            name: entry.name.clone(),
+            id: entry.row.id,
+            layer: entry.row.layer(),
+            origin: origin.name.clone(),
+            as_of: Lsn(origin.as_of),
+        })
+    }
+
+    /// The database's row at `at`, if the link still stands there.
+    pub fn find(&self, view: TreeView<'_>, at: Lsn) -> Attempt<Option<Entry>> {
+        let found = catalog::find(view, &self.name, at)?;
+        Ok(found.filter(|entry| Link::of(entry).as_ref() == Some(self)))
+    }
+
+    fn place(&self) -> Place {
+        copy_place(self.layer)
+    }
+}
+
+fn copy_place(layer: LayerId) -> Place {
+    (Space::Jobs, format!("{COPY}{:016x}", layer.0))
+}
+
+/// What is written down of a copying: all rows up to `position` are in the layer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Job {
+    as_of: u64,
+    position: Vec<u8>,
+    rows_done: u64,
+    rows_total: u64,
+    bytes_done: u64,
+}
+
+impl Job {
+    fn encode(&self) -> Vec<u8> {
+        Field::List(vec![
+            Field::Number(self.as_of),
+            Field::Bytes(&self.position),
+            Field::Number(self.rows_done),
+            Field::Number(self.rows_total),
+            Field::Number(self.bytes_done),
+        ])
+        .encode()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Job> {
+        let mut fields = Field::decode(bytes)?;
+        Some(Job {
+            as_of: fields.number()?,
+            position: fields.bytes()?.to_vec(),
+            rows_done: fields.number()?,
+            rows_total: fields.number()?,
+            bytes_done: fields.number()?,
+        })
+    }
+
+    pub fn progress(&self) -> Progress {
+        let Job { rows_done, rows_total, bytes_done, .. } = *self;
+        Progress { rows_done, rows_total: Some(rows_total), bytes_done }
+    }
+}
+
+/// The rows that a database holds, in their order: the collections' own, then documents and entries. The change feed
+/// stands between them and is each layer's own.
+fn ranges(after: &[u8]) -> Vec<SuffixRange> {
+    let collections = SuffixRange { from: prefix("", Kind::Collection), before: prefix_end("", Kind::Collection) };
+    let content = SuffixRange { from: vec![1], before: vec![0xff] };
+    let mut left = vec![collections, content];
+    if !after.is_empty() {
+        left.iter_mut().for_each(|range| range.from = std::mem::take(&mut range.from).max(just_after(after)));
+    }
+    left.retain(|range| range.from < range.before);
+    left
+}
+
+/// Some rows that a walk has come past, and the copies that it made of them.
+#[derive(Default)]
+struct Slice {
+    walked: u64,
+    /// The last row walked.
+    position: Vec<u8>,
+    copies: Vec<(Vec<u8>, Vec<u8>)>,
+    bytes: usize,
+    is_last: bool,
+}
+
+/// A walk over what a clone sees below its layer.
+struct Walk<'a> {
+    below: &'a [Level],
+    layer: LayerId,
+    /// Nobody can read the layer at an older LSN.
+    oldest: Lsn,
+    max_rows: usize,
+    max_bytes: usize,
+}
+
+impl Walk<'_> {
+    /// The rows behind `after`. What was walked before a block was missing is a slice.
+    fn copy(&self, view: TreeView<'_>, after: &[u8]) -> Attempt<Slice> {
+        let mut slice = Slice::default();
+        let mut is_full = false;
+        for range in ranges(after) {
+            let hidden = planted_hidden(view, self.below, &range)?;
+            let mut own = OwnRows::new(view, self.layer, &range, self.oldest);
+            let walked = read::scan(view, self.below, hidden.as_ref(), &range, false, |row| {
+                if is_full {
+                    return Ok(ControlFlow::Break(()));
+                }
+                // A version that everybody finds who reads the layer leaves nothing of the copy to be seen.
+                if !own.has(row.suffix)? {
+                    let mut version = row.version()?;
+                    (version.base, version.delta) = (None, None);
+                    let copy = version.encode();
+                    slice.bytes += row.suffix.len() + copy.len();
+                    slice.copies.push((row.suffix.to_vec(), copy));
+                }
+                slice.walked += 1;
+                slice.position = row.suffix.to_vec();
+                is_full = slice.walked as usize >= self.max_rows || slice.bytes >= self.max_bytes;
+                Ok(ControlFlow::Continue(()))
+            });
+            match walked {
+                Err(Fault::Need(blocks)) if slice.walked == 0 => return Err(Fault::Need(blocks)),
+                Err(Fault::Need(_)) => return Ok(slice),
+                Err(error) => return Err(error),
+                Ok(()) if is_full => return Ok(slice),
+                Ok(()) => {}
+            }
+        }
+        slice.is_last = true;
+        Ok(slice)
+    }
+
+    /// As `copy`, but only counts.
+    fn count(&self, view: TreeView<'_>, after: &[u8]) -> Attempt<Slice> {
+        let mut slice = Slice::default();
+        for range in ranges(after) {
+            let walked = read::scan(view, self.below, None, &range, false, |row| {
+                if slice.walked as usize >= COUNTED_ROWS {
+                    return Ok(ControlFlow::Break(()));
+                }
+                slice.walked += 1;
+                slice.position = row.suffix.to_vec();
+                Ok(ControlFlow::Continue(()))
+            });
+            match walked {
+                Err(Fault::Need(blocks)) if slice.walked == 0 => return Err(Fault::Need(blocks)),
+                Err(Fault::Need(_)) => return Ok(slice),
+                Err(error) => return Err(error),
+                Ok(()) if slice.walked as usize >= COUNTED_ROWS => return Ok(slice),
+                Ok(()) => {}
+            }
+        }
+        slice.is_last = true;
+        Ok(slice)
+    }
+}
+
+/// The rows of a layer that have a version at an LSN, asked for in rising order.
+struct OwnRows<'a> {
+    cursor: RowCursor<'a>,
+    next: Option<Vec<u8>>,
+    is_begun: bool,
+}
+
+impl<'a> OwnRows<'a> {
+    fn new(view: TreeView<'a>, layer: LayerId, range: &SuffixRange, at: Lsn) -> OwnRows<'a> {
+        let rows = RowRange { from: row(layer, &range.from), before: row(layer, &range.before) };
+        OwnRows { cursor: RowCursor::new(view, &rows, at, false), next: None, is_begun: false }
+    }
+
+    fn has(&mut self, suffix: &[u8]) -> Attempt<bool> {
+        while !self.is_begun || self.next.as_ref().is_some_and(|next| next[LAYER_BYTES..] < *suffix) {
+            self.next = self.cursor.next_row()?.map(|found| found.row);
+            self.is_begun = true;
+        }
+        Ok(self.next.as_ref().is_some_and(|next| next[LAYER_BYTES..] == *suffix))
+    }
+}
+
+/// The planted bug: a row of the root counts as visible although a clone on the way has deleted it.
+fn planted_hidden(
+    view: TreeView<'_>,
+    below: &[Level],
+    range: &SuffixRange,
+) -> Attempt<Option<std::collections::BTreeMap<Suffix, Version>>> {
+    if !planted::is(Bug::MiddleTombstoneCopiedOver) {
+        return Ok(None);
+    }
+    let mut hidden = std::collections::BTreeMap::new();
+    read::scan(view, &below[below.len() - 1..], None, range, false, |row| {
+        if read::topmost(view, below, row.suffix)?.is_some_and(|found| found.version.is_tombstone()) {
+            hidden.insert(Suffix::from_bytes(row.suffix.to_vec()), row.version()?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Some(hidden))
+}
+
+pub(super) fn aborted() -> Error {
+    Error::new(ErrorCode::Aborted, "the materialization was aborted; it goes on from here when it is called again")
+}
+
+/// Copies that are being written, until they are taken in.
+struct Pending<'a> {
+    run: u64,
+    writer: RunWriter,
+    sink: BlockSink<'a>,
+    bytes: usize,
+}
+
+impl Store {
+    /// What is written down of copying over this link.
+    pub(super) async fn copy_job(&self, link: &Link) -> Result<Option<Job>> {
+        let (space, name) = link.place();
+        let found = self.lsm.storage().read(space, &[name]).await?.pop().flatten();
+        Ok(found.and_then(|bytes| Job::decode(&bytes)).filter(|job| Lsn(job.as_of) == link.as_of))
+    }
+
+    /// All that is written down of copying, by layer, with the link's LSN.
+    pub(super) async fn copy_jobs(&self) -> Result<Vec<(LayerId, Lsn, Progress)>> {
+        let range = ListRange { from: Some(COPY.into()), before: Some("copy.".into()), limit: usize::MAX };
+        let listed = self.lsm.storage().list(Space::Jobs, range).await?;
+        let read = |(name, bytes): (String, Vec<u8>)| {
+            let layer = u64::from_str_radix(name.strip_prefix(COPY)?, 16).ok()?;
+            let job = Job::decode(&bytes)?;
+            Some((LayerId(layer), Lsn(job.as_of), job.progress()))
+        };
+        Ok(listed.into_iter().filter_map(read).collect())
+    }
+
+    /// What is written down of copying into this layer is of no use any more.
+    pub(super) async fn forget_copy(&self, layer: LayerId) -> Result<()> {
+        let batch = Batch { delete: vec![copy_place(layer)], ..Batch::default() };
+        self.lsm.storage().write(batch).await.map(drop)
+    }
+
+    /// Copies everything that the link's clone sees below and its layer lacks, from where an earlier copying stopped.
+    /// False: the link stands no more. ABORTED: `watch` has said so.
+    pub(super) async fn copy_all(self: &Rc<Store>, link: &Link, pace: Pace, watch: &Watch<'_>) -> Result<bool> {
+        let looked = self.read(|state, view| {
+            let Some(entry) = link.find(view, state.head)? else { return Ok(None) };
+            let path = Path::from_entry(view, entry, state.head)?;
+            // The layer was made no earlier than where its link leads.
+            let oldest = retention(view, state.manifest.floor())?.oldest(link.layer).max(link.as_of);
+            Ok(Some((path, oldest)))
+        });
+        let Some((path, oldest)) = looked.await? else { return Ok(false) };
+        let (max_rows, max_bytes) = (pace.rows(), pace.bytes());
+        let walk = Walk { below: path.below(), layer: link.layer, oldest, max_rows, max_bytes };
+        let mut job = match self.copy_job(link).await? {
+            Some(job) => job,
+            None => self.begin_copy(link, &walk, pace, watch).await?,
+        };
+        let mut pending: Option<Pending<'_>> = None;
+        loop {
+            let slice = self.read(|_, view| walk.copy(view, &job.position)).await?;
+            job.rows_done += slice.walked;
+            job.bytes_done += slice.bytes as u64;
+            if slice.walked > 0 {
+                job.position = slice.position;
+            }
+            if !slice.copies.is_empty() {
+                let pending = pending.get_or_insert_with(|| self.pending());
+                pending.bytes += slice.bytes;
+                self.push(link, pending, &slice.copies).await?;
+            }
+            let goes_on = watch(job.progress());
+            let is_full = pending.as_ref().is_some_and(|pending| pending.bytes >= BATCH_BYTES);
+            if (is_full || slice.is_last || !goes_on) && !self.take_in(link, &job, pending.take()).await? {
+                return Ok(false);
+            }
+            if !goes_on {
+                return Err(aborted());
+            }
+            if slice.is_last {
+                return Ok(true);
+            }
+            self.give_way(pace).await?;
+        }
+    }
+
+    /// Counts what there is to copy, and writes down that the copying has begun.
+    async fn begin_copy(self: &Rc<Store>, link: &Link, walk: &Walk<'_>, pace: Pace, watch: &Watch<'_>) -> Result<Job> {
+        let mut job = Job { as_of: link.as_of.0, position: Vec::new(), rows_done: 0, rows_total: 0, bytes_done: 0 };
+        let mut after = Vec::new();
+        loop {
+            let slice = self.read(|_, view| walk.count(view, &after)).await?;
+            job.rows_total += slice.walked;
+            if slice.is_last {
+                break;
+            }
+            after = slice.position;
+            if !watch(Progress::default()) {
+                return Err(aborted());
+            }
+            self.give_way(pace).await?;
+        }
+        let (space, name) = link.place();
+        let put = vec![(space, name, job.encode())];
+        self.lsm.storage().write(Batch { put, ..Batch::default() }).await?;
+        Ok(job)
+    }
+
+    fn pending(self: &Rc<Store>) -> Pending<'_> {
+        let run = self.platform.random();
+        let sink = BlockSink::new(&self.lsm, run, self.platform.now());
+        Pending { run, writer: RunWriter::new(run), sink, bytes: 0 }
+    }
+
+    async fn push(&self, link: &Link, pending: &mut Pending<'_>, copies: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+        let date = if planted::is(Bug::CopiesDatedNow) { self.head() } else { link.as_of };
+        for (suffix, version) in copies {
+            let mut internal = row(link.layer, suffix);
+            push_lsn(&mut internal, date);
+            pending.writer.push(&internal, version)?;
+            pending.sink.take(&mut pending.writer).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the manifest name the copies, and writes down how far they go, in one swap. False: the link stands no more.
+    ///
+    /// A cut link lets vacuum drop tombstones that a late copy would undo. So the link is looked at under the very
+    /// manifest that is replaced: what was vacuumed since came with another one, and then the swap is refused.
+    async fn take_in(self: &Rc<Store>, link: &Link, job: &Job, pending: Option<Pending<'_>>) -> Result<bool> {
+        let run = match pending {
+            Some(Pending { run, writer, sink, .. }) => {
+                let (description, blocks) = writer.finish();
+                sink.finish(blocks).await?;
+                Some((run, Rc::new(description)))
+            }
+            None => None,
+        };
+        let is_blind = planted::is(Bug::AbandonedJobServed);
+        loop {
+            self.refresh().await?;
+            let looked = self.read(|state, view| {
+                let stands = is_blind || link.find(view, state.head)?.is_some();
+                Ok(stands.then(|| state.manifest.clone()))
+            });
+            let Some(mut manifest) = looked.await? else {
+                if let Some((run, _)) = run {
+                    self.lsm.abandon_run(run).await;
+                }
+                return Ok(false);
+            };
+            manifest.runs.extend(run.iter().map(|(_, description)| description.clone()));
+            let mut installation = Installation::new(manifest);
+            if let Some((run, _)) = run
+                && !is_blind
+            {
+                installation.finish_job(run);
+            }
+            installation.put(link.place(), job.encode());
+            if self.install(installation).await? {
+                return Ok(true);
+            }
+            if let Some((run, _)) = run
+                && !self.lsm.has_job(run).await?
+            {
+                return Err(Error::new(
+                    ErrorCode::Conflict,
+                    "copies were taken for abandoned before they were taken in",
+                ));
+            }
+        }
+    }
+
+    /// Between two slices: everybody else has a turn.
+    async fn give_way(&self, pace: Pace) -> Result<()> {
+        self.platform.sleep(0).await;
+        if pace == Pace::Background {
+            self.platform.sleep(1).await;
+            for _ in 0..50 {
+                if !self.pumping.get() {
+                    break;
+                }
+                self.platform.sleep(5).await;
+            }
+        }
+        self.check_open()
+    }
+
+    /// Forgets what is written down of copying over links that stand no more.
+    pub(super) async fn sweep_copies(self: &Rc<Store>) -> Result<()> {
+        let jobs = self.copy_jobs().await?;
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        self.refresh().await?;
+        let links = self
+            .read(|state, view| Ok(catalog::list(view, state.head)?.iter().filter_map(Link::of).collect::<Vec<_>>()));
+        let links = links.await?;
+        for (layer, as_of, _) in jobs {
+            if !links.iter().any(|link| link.layer == layer && link.as_of == as_of) {
+                self.forget_copy(layer).await?;
+            }
+        }
+        Ok(())
+    }
+}
