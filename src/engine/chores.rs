@@ -44,6 +44,8 @@ pub struct Chores {
     /// Clones to be materialized in the background.
     background: RefCell<BTreeSet<DatabaseName>>,
     is_copying: Cell<bool>,
+    /// What was there after a merge of everything that gave back less than it promised.
+    pub(super) left_bytes: Cell<u64>,
 }
 
 fn temporary_lease(id: u64) -> String {
@@ -57,6 +59,7 @@ impl Store {
         self.platform.spawn(Box::pin(async move {
             store.platform.sleep(SETTLE).await;
             store.settled().await;
+            let _ = store.reclaim_if_worth().await;
         }));
     }
 
@@ -120,7 +123,7 @@ impl Store {
     }
 
     /// Writes this opening's clock down, for a later one to agree with.
-    async fn write_clock(self: &Rc<Store>) -> Result<()> {
+    pub(super) async fn write_clock(self: &Rc<Store>) -> Result<()> {
         let manifest = self.lsm.with(|state| state.manifest.clone());
         if manifest.clock == self.opened_at || self.is_damaged.get() {
             return Ok(());

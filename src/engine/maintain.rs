@@ -32,19 +32,20 @@ impl Store {
             let store = self.clone();
             self.platform.spawn(Box::pin(async move {
                 // What fails here is nobody's call; the next commit that finds the work still due tries again.
-                let _ = store.maintain_if_free().await;
+                let _ = store.maintain_if_free(false).await;
                 store.maintaining.set(false);
             }));
         }
     }
 
-    async fn maintain_if_free(self: &Rc<Store>) -> Result<()> {
+    /// `is_worth`: much would come back, whether or not the log is due.
+    pub(super) async fn maintain_if_free(self: &Rc<Store>, is_worth: bool) -> Result<()> {
         let lease: Option<Lease> = self.platform.try_lease(LEASE).await;
         if lease.is_none() && !self.lsm.with(|state| is_due(state, URGENT)) {
             return Ok(());
         }
         self.refresh().await?;
-        if self.lsm.with(|state| is_due(state, 1)) {
+        if is_worth || self.lsm.with(|state| is_due(state, 1)) {
             self.maintain().await?;
         }
         drop(lease);
@@ -59,7 +60,7 @@ impl Store {
     }
 
     /// Deletes what nobody names.
-    async fn sweep(self: &Rc<Store>) -> Result<()> {
+    pub(super) async fn sweep(self: &Rc<Store>) -> Result<()> {
         if self.is_damaged.get() {
             return Ok(());
         }
@@ -74,20 +75,22 @@ impl Store {
         self.platform.spawn(Box::pin(async move { drop(store.lsm.write_hot().await) }));
     }
 
-    async fn maintain_runs(self: &Rc<Store>) -> Result<()> {
+    pub(super) async fn maintain_runs(self: &Rc<Store>) -> Result<()> {
         let checkpoint = self.lsm.checkpoint(self.platform.random(), self.platform.now()).await?;
         let mut installation = match checkpoint {
             Some(installation) => installation,
             None => Installation::new(self.lsm.with(|state| state.manifest.clone())),
         };
         if !self.is_damaged.get() {
-            let floor = self.next_floor(installation.checkpoint()).await?;
+            let clock = self.lsm.with(|state| self.agreed_clock(state));
+            let floor = self.next_floor(installation.checkpoint(), clock).await?;
             installation.raise_floor(floor);
         }
         installation.set_clock(self.opened_at);
         if !self.install(installation).await? || self.is_damaged.get() {
             return Ok(());
         }
+        self.reclaim().await?;
         loop {
             let inputs = choose(&self.lsm.with(|state| state.manifest.runs.clone()));
             if inputs.is_empty() || !self.merge(&inputs).await? {
@@ -97,16 +100,8 @@ impl Store {
         Ok(())
     }
 
-    /// Merges all runs into one and drops everything that nobody can read.
-    pub async fn compact_all(self: &Rc<Store>) -> Result<()> {
-        self.maintain_runs().await?;
-        let runs = self.lsm.with(|state| state.manifest.runs.clone());
-        self.merge(&runs).await?;
-        self.sweep().await
-    }
-
     /// False: another tab was first.
-    async fn merge(self: &Rc<Store>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
+    pub(super) async fn merge(self: &Rc<Store>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
         if inputs.is_empty() || self.is_damaged.get() {
             return Ok(!self.is_damaged.get());
         }
@@ -139,16 +134,16 @@ impl Store {
         Ok(installed)
     }
 
-    /// Where history may end: what the retention says, by times that two openings agree on, and never above what this
-    /// engine's own snapshots read or what is in runs.
-    async fn next_floor(self: &Rc<Store>, checkpoint: Lsn) -> Result<Lsn> {
+    /// Where history may end at the time `clock`: what the retention says, and never above what this engine's own
+    /// snapshots read or what is in runs.
+    pub(super) async fn next_floor(self: &Rc<Store>, checkpoint: Lsn, clock: u64) -> Result<Lsn> {
         let floor = self
             .read(|state, view| {
                 let retain = catalog::setting(view, RETAIN_SETTING, state.head)?.unwrap_or(RETAIN);
                 if retain == 0 {
                     return Ok(checkpoint);
                 }
-                oldest_kept(state, view, self.agreed_clock(state).saturating_sub(retain))
+                oldest_kept(state, view, clock.saturating_sub(retain))
             })
             .await?;
         let reading = self.reading.borrow().iter().min().copied().unwrap_or(Lsn::MAX);

@@ -21,6 +21,7 @@ pub mod op;
 mod path;
 mod pipeline;
 mod read;
+mod reclaim;
 mod retention;
 mod snapshot;
 mod store;
@@ -41,8 +42,9 @@ pub use merge::{
 };
 pub use op::{Answer, Op};
 pub use path::{Level, Path};
+pub use reclaim::Stats;
 pub use snapshot::Snapshot;
-pub use store::{OpenOptions, Stats, Store};
+pub use store::{OpenOptions, Store};
 pub use transact::{Ended, OpenTransaction, TransactionOptions};
 pub use transaction::Isolation;
 pub use witness::Testimony;

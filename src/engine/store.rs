@@ -38,27 +38,6 @@ impl Default for OpenOptions {
     }
 }
 
-/// What `stats()` tells.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Stats {
-    /// Versions in runs and in the log, tombstones too.
-    pub rows: u64,
-    pub blocks: u64,
-    pub block_bytes: u64,
-    /// Bytes of versions that nothing replaces, as far as one run or the log shows; the rest is reclaimable in time.
-    pub live_bytes: u64,
-    pub reclaimable_bytes: u64,
-    pub log_entries: u64,
-    pub log_bytes: u64,
-    pub cache_hits: u64,
-    pub cache_misses: u64,
-    pub cached_bytes: u64,
-    /// Whether something outside of the store would tell that it was wiped.
-    pub witness: bool,
-    /// Commits that the host lost, unpromised, before the store was opened: `relaxed` ones, at a power cut.
-    pub lost_commits: u64,
-}
-
 pub struct Store {
     pub(super) platform: Rc<dyn Platform>,
     pub(super) lsm: Lsm,
@@ -258,31 +237,6 @@ impl Store {
             self.is_damaged.set(true);
         }
         result
-    }
-
-    pub fn stats(&self) -> Stats {
-        self.lsm.with(|state| {
-            let cache = state.tree.cache.figures();
-            let runs = || state.tree.runs.iter();
-            let memtable = &state.tree.memtable;
-            let in_runs = runs().map(|run| run.packed(run.superseded)).sum::<u64>();
-            let superseded = in_runs + memtable.superseded() as u64;
-            let block_bytes = runs().map(|run| run.bytes).sum::<u64>();
-            Stats {
-                rows: runs().map(|run| run.entries).sum::<u64>() + memtable.len() as u64,
-                blocks: runs().map(|run| u64::from(run.blocks)).sum(),
-                block_bytes,
-                live_bytes: (block_bytes + memtable.bytes() as u64).saturating_sub(superseded),
-                reclaimable_bytes: superseded,
-                log_entries: state.log_entries(),
-                log_bytes: state.log_bytes(),
-                cache_hits: cache.hits,
-                cache_misses: cache.misses,
-                cached_bytes: cache.bytes as u64,
-                witness: self.witness.is_there.get(),
-                lost_commits: self.witness.lost.get(),
-            }
-        })
     }
 
     pub(super) fn announce(&self, head: Lsn) {

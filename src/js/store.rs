@@ -118,8 +118,20 @@ impl Store {
     }
 
     pub fn stats(&self) -> Promise {
-        let stats = report::stats(&self.engine.stats());
-        boxed(async move { Ok(stats) })
+        let engine = self.engine.clone();
+        boxed(async move {
+            let stats = engine.stats().await.map_err(|error| to_js(&error))?;
+            Ok(report::stats(&stats))
+        })
+    }
+
+    /// Gives back what nobody can read.
+    pub fn compact(&self) -> Promise {
+        let engine = self.engine.clone();
+        boxed(async move {
+            engine.compact_all().await.map_err(|error| to_js(&error))?;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
     /// The last handle was closed.

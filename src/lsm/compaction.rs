@@ -119,7 +119,7 @@ impl Lsm {
         now: u64,
     ) -> Result<Option<Rc<RunDescription>>> {
         let mut rows = SortedBytes::default();
-        for run in inputs.iter().filter(|run| run.fixed().is_some_and(|lsn| lsn >= retention.floor)) {
+        for run in inputs.iter().filter(|run| run.fixed().is_some_and(|lsn| lsn > retention.floor)) {
             let mut listing = Listing { run: run.clone(), resume: Vec::new(), chunks: Vec::new() };
             while self.list_slice(&mut listing).await? {}
             for row in listing.chunks.into_iter().flat_map(Chunks::finish) {
@@ -183,9 +183,10 @@ impl<'a> Merge<'a> {
     fn step(&mut self, view: TreeView<'_>) -> Attempt<bool> {
         let Merge { inputs, vacuum, writer, resume, kept } = self;
         let mut cursor = VersionCursor::new(view, inputs, &rest(resume));
-        let mut keep = |internal: &[u8], version: &Bytes| -> Attempt<()> {
+        let mut keep = |internal: &[u8], version: &Bytes, is_pinned: bool| -> Attempt<()> {
             *kept += 1;
-            Ok(writer.push(internal, version)?)
+            let pushed = if is_pinned { writer.push_pinned(internal, version) } else { writer.push(internal, version) };
+            Ok(pushed?)
         };
         for _ in 0..SLICE_VERSIONS {
             let Some((internal, encoded)) = cursor.next_version()? else {

@@ -17,6 +17,7 @@ mod install;
 mod manifest;
 mod memtable;
 mod opening;
+mod reclaim;
 mod record;
 mod run;
 mod segment;
@@ -33,6 +34,7 @@ pub use feed::{Written as FeedWritten, decode as decode_feed, range as feed_rang
 pub use install::Installation;
 pub use manifest::Manifest;
 pub use opening::Opening;
+pub use reclaim::Footprint;
 pub use record::{Change, Commit, Head, Joined, Judged, Record, join, split};
 pub use run::{RunDescription, RunWriter};
 pub use store::{Lsm, Note, State, Written};

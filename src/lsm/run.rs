@@ -41,13 +41,15 @@ pub struct RunDescription {
     pub newest: u64,
     /// A run that one commit wrote ahead of its log record: all its versions are of this LSN, whatever its blocks say.
     pub fixed: Option<u64>,
-    /// Bytes of versions that a newer one in this run replaces, unpacked.
+    /// Bytes of versions that a newer one in this run replaces and no clone pins, unpacked.
     pub superseded: u64,
+    /// Tombstones that hide an older version of their layer, which lies in another run.
+    pub tombstones: u64,
 }
 
 impl RunDescription {
     pub fn to_field(&self) -> Field<'_> {
-        Field::List(vec![
+        let mut fields = vec![
             Field::Number(self.id),
             Field::Number(self.root.into()),
             Field::Number(self.root_checksum),
@@ -62,7 +64,10 @@ impl RunDescription {
             Field::Number(self.newest),
             Field::optional(self.fixed),
             Field::Number(self.superseded),
-        ])
+        ];
+        // Most runs have none, and the field came late.
+        fields.extend((self.tombstones > 0).then_some(Field::Number(self.tombstones)));
+        Field::List(fields)
     }
 
     pub fn from_fields(mut fields: Fields<'_>) -> Option<RunDescription> {
@@ -81,6 +86,7 @@ impl RunDescription {
             newest: fields.number()?,
             fixed: fields.optional()?,
             superseded: fields.number()?,
+            tombstones: fields.optional()?.unwrap_or_default(),
         })
     }
 
@@ -167,6 +173,9 @@ pub struct RunWriter {
     unpacked: u64,
     entries: u64,
     superseded: u64,
+    tombstones: u64,
+    /// The last version that was added is a tombstone of which nothing older has come yet.
+    hides_other_run: bool,
     first: Option<Vec<u8>>,
     last: Vec<u8>,
     oldest: Lsn,
@@ -188,6 +197,8 @@ impl RunWriter {
             unpacked: 0,
             entries: 0,
             superseded: 0,
+            tombstones: 0,
+            hides_other_run: false,
             first: None,
             last: Vec::new(),
             oldest: Lsn::MAX,
@@ -207,6 +218,15 @@ impl RunWriter {
 
     /// Adds a version; internal keys rise. Its value is whole, never one that is stored apart.
     pub fn push(&mut self, internal: &[u8], version: &[u8]) -> Result<()> {
+        self.add_version(internal, version, false)
+    }
+
+    /// As `push`, of a version that a clone pins: a newer one does not make it superfluous.
+    pub fn push_pinned(&mut self, internal: &[u8], version: &[u8]) -> Result<()> {
+        self.add_version(internal, version, true)
+    }
+
+    fn add_version(&mut self, internal: &[u8], version: &[u8], is_pinned: bool) -> Result<()> {
         let (row, lsn) = split_internal(internal);
         let begins_block = self.entries > 0 && self.levels[0].last_key().is_empty();
         if planted::is(Bug::TombstoneLostAtBlockEdge) && begins_block && Version::is_encoded_tombstone(version) {
@@ -215,9 +235,12 @@ impl RunWriter {
         if self.first.is_none() {
             self.first = Some(row.to_vec());
         }
-        if row == &self.last[..] {
+        if row != &self.last[..] {
+            self.tombstones += u64::from(self.hides_other_run);
+        } else if !is_pinned {
             self.superseded += (internal.len() + version.len()) as u64;
         }
+        self.hides_other_run = Version::hides_own_layer(version);
         self.last.clear();
         self.last.extend_from_slice(row);
         self.oldest = self.oldest.min(lsn);
@@ -348,6 +371,7 @@ impl RunWriter {
             newest: self.newest.0,
             fixed: None,
             superseded: self.superseded,
+            tombstones: self.tombstones + u64::from(self.hides_other_run),
         };
         (description, self.ready)
     }

@@ -24,6 +24,13 @@ impl LayerPins {
             self.below_floor.insert(at, lsn);
         }
     }
+
+    /// Whether a pin reads the version of `lsn` where the next newer one, if there is one, is of `newer`.
+    fn reads(&self, lsn: Lsn, newer: Option<Lsn>) -> bool {
+        // They fall: the first one that the newer version does not hide is the newest that can read this one.
+        let first = newer.map_or(0, |newer| self.below_floor.partition_point(|pin| *pin >= newer));
+        self.below_floor.get(first).is_some_and(|pin| lsn <= *pin)
+    }
 }
 
 /// What may be dropped: a layer that is not named here is read by nobody.
@@ -52,7 +59,7 @@ impl Retention {
 
     /// Whether anybody can still read the layer.
     pub fn names(&self, layer: LayerId) -> bool {
-        self.pins(layer).is_some()
+        self.names_any(layer, layer)
     }
 
     /// The oldest LSN at which anybody can still read the layer, now or later.
@@ -65,6 +72,12 @@ impl Retention {
         self.forgotten.insert(row);
     }
 
+    /// Whether anybody can still read one of the layers from `first` to `last`.
+    pub fn names_any(&self, first: LayerId, last: LayerId) -> bool {
+        let at = self.layers.partition_point(|(layer, _)| *layer < first);
+        self.layers.get(at).is_some_and(|(layer, _)| *layer <= last)
+    }
+
     fn pins(&self, layer: LayerId) -> Option<&LayerPins> {
         let found = self.layers.binary_search_by_key(&layer, |(layer, _)| *layer).ok()?;
         Some(&self.layers[found].1)
@@ -72,10 +85,8 @@ impl Retention {
 
     /// Whether anybody reads the version of `lsn` where the next newer one, if there is one, is of `newer`.
     fn is_read(&self, pins: &LayerPins, lsn: Lsn, newer: Option<Lsn>) -> bool {
-        // The pins fall: the first one that a newer version does not hide is the newest that can read this one.
-        let visible = newer.map_or(0, |newer| pins.below_floor.partition_point(|pin| *pin >= newer));
         let is_newest_at_floor = lsn <= self.floor && newer.is_none_or(|newer| newer > self.floor);
-        lsn > self.floor || is_newest_at_floor || pins.below_floor.get(visible).is_some_and(|pin| lsn <= *pin)
+        lsn > self.floor || is_newest_at_floor || pins.reads(lsn, newer)
     }
 }
 
@@ -83,6 +94,7 @@ impl Retention {
 struct Held {
     internal: Vec<u8>,
     version: Bytes,
+    is_pinned: bool,
 }
 
 /// Takes versions in order, newest first within a row, and gives those that stay.
@@ -101,12 +113,12 @@ impl<'a> Vacuum<'a> {
         Vacuum { retention, others, row: Vec::new(), newer: None, held: None, dropped: 0 }
     }
 
-    /// The next version. `keep` is called with every version that stays, in order.
+    /// The next version. `keep` is called with every version that stays, in order, and whether a clone pins it.
     pub fn push<E>(
         &mut self,
         internal: &[u8],
         version: &Bytes,
-        keep: &mut impl FnMut(&[u8], &Bytes) -> Result<(), E>,
+        keep: &mut impl FnMut(&[u8], &Bytes, bool) -> Result<(), E>,
     ) -> Result<(), E> {
         let (row, lsn) = split_internal(internal);
         if row != &self.row[..] {
@@ -136,17 +148,18 @@ impl<'a> Vacuum<'a> {
         }
         // An older version stays, so the tombstone above it must.
         if let Some(held) = self.held.take() {
-            keep(&held.internal, &held.version)?;
+            keep(&held.internal, &held.version, held.is_pinned)?;
         }
+        let is_pinned = pins.reads(lsn, newer);
         if Version::is_encoded_tombstone(version) && lsn <= self.retention.floor {
-            self.held = Some(Held { internal: internal.to_vec(), version: version.clone() });
+            self.held = Some(Held { internal: internal.to_vec(), version: version.clone(), is_pinned });
             return Ok(());
         }
-        keep(internal, version)
+        keep(internal, version, is_pinned)
     }
 
     /// After the last version of a row: its oldest tombstone stays only where it may hide something.
-    pub fn finish<E>(&mut self, keep: &mut impl FnMut(&[u8], &Bytes) -> Result<(), E>) -> Result<(), E> {
+    pub fn finish<E>(&mut self, keep: &mut impl FnMut(&[u8], &Bytes, bool) -> Result<(), E>) -> Result<(), E> {
         let Some(held) = self.held.take() else { return Ok(()) };
         let (row, lsn) = split_internal(&held.internal);
         let hides_older = self.others.iter().any(|run| Lsn(run.oldest) < lsn && run.may_hold(row));
@@ -154,7 +167,7 @@ impl<'a> Vacuum<'a> {
         let is_root = pins.is_some_and(|pins| pins.is_root);
         let hides_below = !is_root && Version::decode(&held.version).is_none_or(|version| version.base.is_some());
         if hides_older || hides_below {
-            return keep(&held.internal, &held.version);
+            return keep(&held.internal, &held.version, held.is_pinned);
         }
         self.dropped += 1;
         Ok(())
@@ -179,7 +192,7 @@ mod tests {
         pins.iter().for_each(|pin| retention.layer(LAYER).pin(Lsn(*pin)));
         let mut vacuum = Vacuum::new(&retention, &[]);
         let mut kept = Vec::new();
-        let mut keep = |internal: &[u8], _: &Bytes| {
+        let mut keep = |internal: &[u8], _: &Bytes, _: bool| {
             kept.push(split_internal(internal).1.0);
             Ok::<(), ()>(())
         };
@@ -227,7 +240,7 @@ mod tests {
         let mut vacuum = Vacuum::new(&retention, &[]);
         let mut internal = row(LAYER, Suffix::new("todos", Kind::Document, b"k").as_bytes());
         push_lsn(&mut internal, Lsn(9));
-        let mut keep = |_: &[u8], _: &Bytes| Err(());
+        let mut keep = |_: &[u8], _: &Bytes, _: bool| Err(());
         vacuum.push(&internal, &value().encode().into(), &mut keep).unwrap();
         vacuum.finish(&mut keep).unwrap();
         assert_eq!(vacuum.dropped, 1);

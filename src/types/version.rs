@@ -100,6 +100,11 @@ impl Version {
         encoded.first().is_some_and(|flags| flags & TOMBSTONE != 0)
     }
 
+    /// Whether encoded bytes are a tombstone that hides nothing below its layer, only an older version in it.
+    pub fn hides_own_layer(encoded: &[u8]) -> bool {
+        encoded.first().is_some_and(|flags| flags & (TOMBSTONE | BASE) == TOMBSTONE)
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let room = self.here().map_or(0, |v| v.len());
         let mut out = Vec::with_capacity(room + 12);

@@ -20,6 +20,7 @@ mod pages;
 mod reads;
 mod selection;
 mod shapes;
+mod space;
 mod support;
 mod tabs;
 mod three_way;

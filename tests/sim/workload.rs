@@ -335,7 +335,7 @@ async fn make_clone(world: &World, tab: &Tab, handle: &Handle) {
     let existing = if random.chance(200) { Existing::Open } else { Existing::Fail };
     let act = Act::Clone { origin: handle.identity.clone(), name: name.clone(), at, existing };
     let number = world.begin(tab, act);
-    let options = CloneOptions { at: at.map(|lsn| When::Version(Lsn(lsn))), existing };
+    let options = CloneOptions { at: at.map(|lsn| When::Version(Lsn(lsn))), existing, ..CloneOptions::default() };
     let made = handle.database.create_clone(Some(DatabaseName::new(&name).expect("a good name")), options).await;
     let outcome = match made {
         Ok(_) => {
