@@ -36,6 +36,7 @@ export interface CoreStore {
   database(name: string): Promise<CoreScope>;
   databases(): Promise<object[]>;
   stats(): Promise<Stats>;
+  compact(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -49,6 +50,10 @@ export interface CoreTransactionOptions {
 export interface CoreCloneOptions {
   at?: string | number;
   existing?: "fail" | "open";
+  /** Milliseconds, Infinity allowed. */
+  ttl?: number;
+  /** To be materialized by and by. */
+  background?: boolean;
 }
 
 /** A function of MessagePack: what the core asks, and what it is answered (see merging.ts). */
@@ -62,6 +67,9 @@ export interface CoreMergeOptions {
   dryRun?: boolean;
   isAborted?: () => boolean;
 }
+
+/** Called with how far long work is; false ends it with ABORTED. */
+export type CoreWatch = (progress: { rowsDone: number; rowsTotal?: number; bytesDone: number }) => boolean;
 
 /** MessagePack: where the next page begins, or nil, and the changes (see diff.ts). */
 type DiffPage = Promise<Uint8Array>;
@@ -90,11 +98,16 @@ export interface CoreScope {
   reset(only: CoreQuestion | undefined): Promise<void>;
   revert(commits: string[], options: CoreMergeOptions): Promise<Uint8Array>;
   restore(when: string | number, keepAs: string | undefined): Promise<void>;
+  materialize(watch: CoreWatch): Promise<object>;
+  /** Materializes the clones of this database first. */
+  drop_by_force(watch: CoreWatch): Promise<void>;
   /** On a snapshot: one page of what it has that the snapshot `against` has not. */
   diff_page(against: CoreScope, collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
   /** On a snapshot: one page of what it has that its origin, where the clone began, has not. */
   diff_origin_page(collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
   /** Calls back once, when the handle closes for a reason that is not its user's. */
   on_close(callback: (error: object | undefined) => void): void;
+  /** As `close`, by the user of a database's handle: a temporary one goes with its last handle. */
+  leave(): Promise<void>;
   close(): Promise<void>;
 }

@@ -39,7 +39,7 @@ export interface OpenOptions {
   cacheBytes?: number;                                 // block cache budget, default 32 MiB
   repair?: boolean;                                    // open a damaged or wiped store all the same, with what is left
   wasm?: string | object;                              // URL, bytes or WebAssembly.Module, when it can't be found by itself; the realm's first open decides
-  now?: () => number;                                  // for tests: the clock of retain and at(Date)
+  now?: () => number;                                  // for tests: the clock of ttl, retain and at(Date)
   signal?: AbortSignal;
 }
 export type Durability = "relaxed" | "strict";         // what a resolved write survives: the tab's death | power loss
@@ -88,10 +88,18 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
   // clones
   database(name: string): Promise<Database<S>>;        // another database of this store; DATABASE_NOT_FOUND
   databases(): Promise<DatabaseInfo[]>;
-  /** Without a name: a temporary clone, dropped when its handle closes, or at the next open. */
-  clone(name?: string, options?: CloneOptions): Promise<Database<S>>;
+  /**
+   * Without a name: a temporary clone, dropped when its last handle closes, or at the next open. "background": it is
+   * materialized by and by, while nothing else is to be done.
+   */
+  clone(name?: string, options?: CloneOptions & { materialize?: "never" | "background" }): Promise<Database<S>>;
   lineage(): Promise<LineageEntry[]>;
   status(): Promise<CloneStatus>;
+  /**
+   * Copies what is missing and cuts the link: after it diff fails with NOT_A_CLONE. It may be aborted (ABORTED) or cut
+   * short by a crash: the next call goes on from there. Of a database that is no clone it only tells the status.
+   */
+  materialize(options?: Progress): Promise<CloneStatus>;
   diff(options?: DiffOptions<S>): Changes<S>;
   /** Into the origin, in one commit. What was taken is no change of the clone's any more: diff() shows the rest. */
   merge(options?: MergeOptions<S>): Promise<MergeReport>;
@@ -105,9 +113,12 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
   revert(commits: Version | readonly Version[], options?: Pick<MergeOptions<S>, "onConflict" | "dryRun">): Promise<MergeReport>;
   /** Makes the present equal a past, in one commit; `keepAs` clones the present first. */
   restore(when: When, options?: { keepAs?: string; evenIfSynced?: boolean }): Promise<void>;
-  drop(): Promise<void>;
+  /** CLONE_DEPENDENCY if it has clones; with `force` they are materialized first, and all of it happens or nothing. */
+  drop(options?: { force?: boolean }): Promise<void>;
 
   stats(): Promise<Stats>;
+  /** Gives back now what nobody can read any more; by and by that happens without a call. Of the whole store. */
+  compact(): Promise<void>;
   close(): Promise<void>;                                       // this handle only; `await using` does it too
 }
 /** Ends with its body: any later call fails with CLOSED. */
@@ -132,7 +143,9 @@ export interface Snapshot<S extends SchemaOf<S> = any> extends AsyncDisposable {
   kv<N extends KvNames<S>>(name: N): ReadonlyKeyValue<KvOf<S, N>>;
   close(): Promise<void>;
 }
-export interface CloneOptions { at?: When; existing?: "fail" | "open" }        // default "fail": DATABASE_EXISTS
+export interface Progress { signal?: AbortSignal; onProgress?: (p: { rowsDone: number; rowsTotal?: number; bytesDone: number }) => void }
+/** `ttl`: the clone drops itself once that has passed and nothing depends on it. `existing`: default "fail", DATABASE_EXISTS. */
+export interface CloneOptions { at?: When; ttl?: Duration; existing?: "fail" | "open" }
 
 export type CloneStatus =
   | { state: "root" | "shadowed" | "materialized" }

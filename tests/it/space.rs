@@ -37,7 +37,7 @@ async fn eager(world: &World) -> Rc<Store> {
     world.try_tab(OpenOptions { retain: Some(0), ..OpenOptions::default() }).await.expect("the store opens")
 }
 
-/// SEMANTICS C10: at least 95% of the bytes of all documents that were deleted, and the figures say so before and after.
+/// SEMANTICS C10: at least 95% of the bytes of what was deleted, and the figures say so before and after.
 #[test]
 fn deleted_documents_give_their_space_back() {
     run(async |world| {

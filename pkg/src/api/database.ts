@@ -5,7 +5,9 @@ import type { OffshootError } from "../errors.js";
 import { checkName, checkOptions, flag, invalidOption, oneOf, signal, text, when } from "./check.js";
 import { closesAtEndOfBlock } from "./dispose.js";
 import { Changes, type Side } from "./diff.js";
+import { duration, milliseconds } from "./duration.js";
 import * as merging from "./merging.js";
+import { watched } from "./progress.js";
 import { asCollectionInfo, asDatabaseInfo, asLineageEntry, asMoment, originFigures } from "./reports.js";
 import { Scoped } from "./scoped.js";
 import { Session } from "./session.js";
@@ -15,7 +17,12 @@ import { runTransaction } from "./transaction.js";
 
 /** Lets diff() reach another handle's session without making it part of the class's face. */
 const sessions = new WeakMap<object, { session: Session; store: Store }>();
-const CLONE = { at: when, existing: oneOf("fail", "open") };
+const CLONE = {
+  at: when,
+  existing: oneOf("fail", "open"),
+  ttl: duration,
+  materialize: oneOf("never", "background"),
+};
 const RESTORE = { keepAs: text, evenIfSynced: flag };
 const DIFF = { collection: text, at: when, against: { is: () => true, words: "" }, signal };
 
@@ -23,7 +30,6 @@ const DIFF = { collection: text, at: when, against: { is: () => true, words: "" 
 export async function openDatabase<S extends contract.SchemaOf<S>>(
   store: Store,
   name: string,
-  temporary = false,
 ): Promise<Database<S>> {
   let scope: CoreScope;
   try {
@@ -32,7 +38,7 @@ export async function openDatabase<S extends contract.SchemaOf<S>>(
     await store.release();
     throw store.instance.error(error);
   }
-  const database = new Database<S>(store, name, scope, temporary);
+  const database = new Database<S>(store, name, scope);
   // The store was destroyed while this handle was on its way.
   if (store.doom === undefined) return database;
   for (const abandon of [...store.handles]) await abandon(store.doom);
@@ -45,18 +51,16 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
   readonly closed: Promise<OffshootError | undefined>;
   readonly #store: Store;
   readonly #session: Session;
-  readonly #temporary: boolean;
   #tellClosed!: (reason: OffshootError | undefined) => void;
   #closing: Promise<void> | undefined;
   readonly #abandon: Abandon = (reason) => this.#end(reason, false);
 
-  constructor(store: Store, name: string, scope: CoreScope, temporary: boolean) {
+  constructor(store: Store, name: string, scope: CoreScope) {
     const session = new Session(store.instance, scope, "live");
     super(session);
     this.name = name;
     this.#store = store;
     this.#session = session;
-    this.#temporary = temporary;
     this.closed = new Promise((resolve) => (this.#tellClosed = resolve));
     store.handles.add(this.#abandon);
     sessions.set(this, { session, store });
@@ -103,15 +107,20 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
     return (await this.#session.callAsync(() => this.#store.core.databases())).map(asDatabaseInfo);
   }
 
-  async clone(name?: string, options: contract.CloneOptions = {}): Promise<contract.Database<S>> {
+  async clone(
+    name?: string,
+    options: contract.CloneOptions & { materialize?: "never" | "background" } = {},
+  ): Promise<contract.Database<S>> {
     if (name !== undefined) checkName(name, "database");
     checkOptions(options, CLONE, "clone");
     const given: CoreCloneOptions = {};
     if (options.at !== undefined) given.at = asMoment(options.at);
     if (options.existing !== undefined) given.existing = options.existing;
+    if (options.ttl !== undefined) given.ttl = milliseconds(options.ttl)!;
+    if (options.materialize === "background") given.background = true;
     const made = await this.#session.callAsync(() => this.#session.scope.create_clone(name, given));
     this.#store.retain();
-    return openDatabase<S>(this.#store, made, name === undefined);
+    return openDatabase<S>(this.#store, made);
   }
 
   async lineage(): Promise<contract.LineageEntry[]> {
@@ -132,6 +141,12 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
       subject: () => this.#side(at),
       against: async () => (other === undefined ? undefined : other()),
     });
+  }
+
+  async materialize(options?: contract.Progress): Promise<contract.CloneStatus> {
+    const { scope } = this.#session;
+    const done = await watched(this.#session, "materialize", options, (watch) => scope.materialize(watch));
+    return done as contract.CloneStatus;
   }
 
   // Merging, and going back.
@@ -168,9 +183,17 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
     await this.#session.callAsync(() => this.#session.scope.restore(asMoment(moment), keepAs));
   }
 
-  async drop(): Promise<void> {
-    await this.#session.callAsync(() => this.#session.scope.drop_database());
+  async drop(options: { force?: boolean } = {}): Promise<void> {
+    checkOptions(options, { force: flag }, "drop");
+    const { scope } = this.#session;
+    await this.#session.callAsync(() =>
+      options.force === true ? scope.drop_by_force(() => true) : scope.drop_database(),
+    );
     await this.#end(undefined, false);
+  }
+
+  async compact(): Promise<void> {
+    await this.#session.callAsync(() => this.#store.core.compact());
   }
 
   async stats(): Promise<contract.Stats> {
@@ -179,7 +202,7 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
   }
 
   close(): Promise<void> {
-    return this.#end(undefined, this.#temporary);
+    return this.#end(undefined, true);
   }
 
   /** How to reach what this database is compared with. */
@@ -205,18 +228,16 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
     return { session: sessionOf(past)!, release: () => void past.close().catch(() => undefined) };
   }
 
-  #end(reason: OffshootError | undefined, drop: boolean): Promise<void> {
-    return (this.#closing ??= this.#finish(reason, drop));
+  #end(reason: OffshootError | undefined, leave: boolean): Promise<void> {
+    return (this.#closing ??= this.#finish(reason, leave));
   }
 
-  async #finish(reason: OffshootError | undefined, drop: boolean): Promise<void> {
+  async #finish(reason: OffshootError | undefined, leave: boolean): Promise<void> {
     const { scope, instance } = this.#session;
     this.#session.end(`the database is closed. database="${this.name}"`, reason);
     this.#store.handles.delete(this.#abandon);
     try {
-      // A temporary clone that can't be dropped now, because it has clones itself say, goes at the next open.
-      if (drop) await scope.drop_database().catch(() => undefined);
-      await scope.close();
+      await (leave ? scope.leave() : scope.close());
     } catch (error) {
       throw instance.error(error);
     } finally {
