@@ -193,10 +193,11 @@ impl Lsm {
         Ok(self.storage().read(space, &[name]).await?.iter().all(Option::is_some))
     }
 
-    /// Takes back a run whose commit will not come. What fails here is left for the next sweep.
+    /// Takes back a run whose commit will not come. What fails here is left for the next sweep. A run whose job is gone
+    /// stays: its commit did come after all, or a sweep has it.
     pub async fn abandon_run(&self, run: u64) {
         let (_, name) = job_place(run);
-        if self.forget_job(name).await.is_ok() {
+        if self.forget_job(name).await == Ok(true) {
             let _ = self.delete_blocks(run).await;
         }
     }
