@@ -31,6 +31,7 @@ pub enum ErrorCode {
     StorageUnavailable,
     StorageCorrupt,
     FormatTooNew,
+    InvalidImport,
     Internal,
 }
 
@@ -61,6 +62,7 @@ impl ErrorCode {
             ErrorCode::StorageUnavailable => "STORAGE_UNAVAILABLE",
             ErrorCode::StorageCorrupt => "STORAGE_CORRUPT",
             ErrorCode::FormatTooNew => "FORMAT_TOO_NEW",
+            ErrorCode::InvalidImport => "INVALID_IMPORT",
             ErrorCode::Internal => "INTERNAL",
         }
     }
@@ -79,6 +81,7 @@ impl ErrorCode {
 pub enum Detail {
     Text(String),
     Texts(Vec<String>),
+    Number(u64),
 }
 
 #[derive(Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use super::pipeline::Effects;
 use super::store::Store;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{BlockSink, Change, RunWriter};
 use crate::storage::LocalFuture;
 use crate::types::row::{push_lsn, row};
@@ -11,6 +11,8 @@ use crate::types::{LayerId, Lsn, SortedBytes, Version, limits};
 
 /// What stays for the log: of two layers and the catalog together less than a record takes.
 const IN_LOG_BYTES: usize = limits::COMMIT_IN_LOG_BYTES / 4;
+/// Milliseconds after which it is said again that a run is being written.
+const RENEW: u64 = 5 * 60 * 1000;
 
 /// Takes the rows of one layer, in rising order.
 pub struct AheadWriter<'a> {
@@ -25,6 +27,8 @@ struct Run<'a> {
     id: u64,
     writer: RunWriter,
     sink: BlockSink<'a>,
+    /// When it was last said that the run is being written.
+    renewed: u64,
 }
 
 impl Run<'_> {
@@ -58,8 +62,9 @@ impl<'a> AheadWriter<'a> {
                 return Ok(());
             }
             let id = self.store.platform.random();
-            let sink = BlockSink::new(&self.store.lsm, id, self.store.platform.now());
-            self.run = Some(Run { id, writer: RunWriter::new(id), sink });
+            let now = self.store.platform.now();
+            let sink = BlockSink::new(&self.store.lsm, id, now);
+            self.run = Some(Run { id, writer: RunWriter::new(id), sink, renewed: now });
         }
         if let Some(run) = &mut self.run {
             for change in std::mem::take(&mut self.changes) {
@@ -69,14 +74,31 @@ impl<'a> AheadWriter<'a> {
         Ok(())
     }
 
-    /// What is left for the commit to write, or to name.
+    /// To be called now and then while rows are long in coming, so that what is written is not taken for abandoned.
+    pub async fn keep(&mut self) -> Result<()> {
+        let now = self.store.platform.now();
+        let Some(run) = self.run.as_mut().filter(|run| now > run.renewed + RENEW) else { return Ok(()) };
+        run.renewed = now;
+        if run.sink.renew(now).await? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorCode::Conflict, "what was written ahead was taken for abandoned"))
+    }
+
+    /// What is left for the commit to write, or to name. If that fails, what was written is taken back.
     pub async fn finish(mut self) -> Result<Effects> {
-        self.flush().await?;
-        let Some(Run { writer, sink, .. }) = self.run else {
+        if let Err(error) = self.flush().await {
+            self.abandon().await;
+            return Err(error);
+        }
+        let Some(Run { id, writer, sink, .. }) = self.run else {
             return Ok(Effects { changes: self.changes, runs: Vec::new() });
         };
         let (run, blocks) = writer.finish();
-        sink.finish(blocks).await?;
+        if let Err(error) = sink.finish(blocks).await {
+            self.store.lsm.abandon_run(id).await;
+            return Err(error);
+        }
         Ok(Effects { changes: Vec::new(), runs: vec![run] })
     }
 

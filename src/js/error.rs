@@ -17,6 +17,7 @@ pub fn to_js(error: &Error) -> JsValue {
         let value = match detail {
             Detail::Text(text) => JsValue::from_str(text),
             Detail::Texts(texts) => texts.iter().map(|text| JsValue::from_str(text)).collect::<Array>().into(),
+            Detail::Number(number) => JsValue::from_f64(*number as f64),
         };
         set(&details, name, &value);
     }

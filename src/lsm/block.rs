@@ -153,6 +153,11 @@ impl Block {
         block.map(Rc::new).ok_or_else(|| damaged(reference, "its shape is unknown"))
     }
 
+    /// What stands in for a block that cannot be read.
+    pub fn empty() -> Rc<Block> {
+        Rc::new(Block { bytes: vec![PLAIN, 1, 0, 0, 0].into(), end: 1, restarts: 1 })
+    }
+
     fn of(bytes: Vec<u8>) -> Option<Block> {
         let tail = bytes.len().checked_sub(4)?;
         let restarts = u32::from_le_bytes(bytes[tail..].try_into().ok()?) as usize;

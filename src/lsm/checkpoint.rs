@@ -36,6 +36,7 @@ pub fn drop_place(run: u64) -> Place {
 /// that is there. The next ones are made while some are still on their way.
 pub struct BlockSink<'a> {
     lsm: &'a Lsm,
+    run: u64,
     /// The job's record, until it is written.
     job: Option<(Space, String, Vec<u8>)>,
     /// Whether the job's record is there.
@@ -47,7 +48,18 @@ impl<'a> BlockSink<'a> {
     pub fn new(lsm: &'a Lsm, run: u64, now: u64) -> BlockSink<'a> {
         let (space, name) = job_place(run);
         let job = Some((space, name, now.to_be_bytes().to_vec()));
-        BlockSink { lsm, job, is_begun: false, on_their_way: VecDeque::new() }
+        BlockSink { lsm, run, job, is_begun: false, on_their_way: VecDeque::new() }
+    }
+
+    /// Says again, at `now`, that the run is being written. False: it was taken for abandoned.
+    pub async fn renew(&mut self, now: u64) -> Result<bool> {
+        if !self.is_begun {
+            return Ok(true);
+        }
+        let (space, name) = job_place(self.run);
+        let put = vec![(space, name.clone(), now.to_be_bytes().to_vec())];
+        let batch = Batch { put, present: vec![(space, name)], ..Batch::default() };
+        Ok(self.lsm.storage().write(batch).await?.is_written())
     }
 
     pub async fn take(&mut self, writer: &mut RunWriter) -> Result<()> {

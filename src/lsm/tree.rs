@@ -1,7 +1,7 @@
 //! All versions of a store as a reader finds them: the memtable over the runs. Everything here is synchronous.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -21,15 +21,44 @@ use crate::types::{Bytes, Lsn, Overflow, Version};
 #[derive(Default)]
 pub struct Loaded {
     blocks: RefCell<HashMap<BlockAddress, Kept>>,
+    around: Option<Rc<GivenUp>>,
+}
+
+/// Blocks that cannot be read, for a reader that goes around them: they read as if they were empty.
+#[derive(Default)]
+pub struct GivenUp(RefCell<BTreeSet<BlockAddress>>);
+
+impl GivenUp {
+    pub fn insert(&self, address: BlockAddress) {
+        self.0.borrow_mut().insert(address);
+    }
+
+    pub fn addresses(&self) -> Vec<BlockAddress> {
+        self.0.borrow().iter().copied().collect()
+    }
 }
 
 impl Loaded {
+    /// For a reader that goes around what cannot be read.
+    pub fn around(given_up: Rc<GivenUp>) -> Loaded {
+        Loaded { around: Some(given_up), ..Loaded::default() }
+    }
+
+    fn is_given_up(&self, address: BlockAddress) -> bool {
+        self.around.as_ref().is_some_and(|given_up| given_up.0.borrow().contains(&address))
+    }
+
+    /// False: this reader does not go around damage.
+    fn give_up(&self, address: BlockAddress) -> bool {
+        self.around.as_ref().map(|given_up| given_up.insert(address)).is_some()
+    }
+
     pub fn keep(&self, address: BlockAddress, kept: Kept) {
         self.blocks.borrow_mut().insert(address, kept);
     }
 
     fn has(&self, address: BlockAddress) -> bool {
-        self.blocks.borrow().contains_key(&address)
+        self.blocks.borrow().contains_key(&address) || self.is_given_up(address)
     }
 
     fn get(&self, reference: BlockReference) -> Result<Option<Rc<Block>>> {
@@ -92,11 +121,22 @@ impl Tree {
 
 impl<'a> TreeView<'a> {
     pub fn block(&self, reference: BlockReference) -> Attempt<Rc<Block>> {
-        if let Some(block) = self.loaded.get(reference)? {
-            self.tree.cache.keep(reference.address, Kept::Open(block.clone()));
-            return Ok(block);
+        if self.loaded.is_given_up(reference.address) {
+            return Ok(Block::empty());
         }
-        self.tree.cache.get(reference)?.ok_or_else(|| Fault::Need(vec![reference]))
+        let found = match self.loaded.get(reference) {
+            Ok(Some(block)) => {
+                self.tree.cache.keep(reference.address, Kept::Open(block.clone()));
+                return Ok(block);
+            }
+            Ok(None) => self.tree.cache.get(reference),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(block) => block.ok_or_else(|| Fault::Need(vec![reference])),
+            Err(_) if self.loaded.give_up(reference.address) => Ok(Block::empty()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether a block need not be fetched.
@@ -106,6 +146,11 @@ impl<'a> TreeView<'a> {
 
     /// The newest version of `row` that is not newer than `at`.
     pub fn get(&self, row: &[u8], at: Lsn) -> Attempt<Option<Found>> {
+        self.find(row, at)?.map(|(lsn, encoded)| self.whole(lsn, &encoded)).transpose()
+    }
+
+    /// As `get`, as it is stored: a large value stays where it is.
+    pub fn find(&self, row: &[u8], at: Lsn) -> Attempt<Option<(Lsn, Bytes)>> {
         let mut best = self.tree.memtable.get(row, at).map(|(lsn, version)| (lsn, version.clone()));
         let mut needed = Vec::new();
         for run in &self.tree.runs {
@@ -126,7 +171,12 @@ impl<'a> TreeView<'a> {
         if !needed.is_empty() {
             return Err(Fault::Need(needed));
         }
-        best.map(|(lsn, encoded)| self.whole(lsn, &encoded)).transpose()
+        Ok(best)
+    }
+
+    /// Whether a run has a version of `row`. It may be one that nothing names yet.
+    pub fn is_in_run(&self, run: &RunDescription, row: &[u8]) -> Attempt<bool> {
+        Ok(run.may_hold(row) && self.get_in_run(run, row, Lsn::MAX)?.is_some())
     }
 
     /// The LSN of the newest version of `row`, whatever it says; its value is not looked at.

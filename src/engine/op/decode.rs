@@ -144,7 +144,7 @@ fn read_key(reader: &mut Reader<'_>) -> Result<Key> {
     }
 }
 
-fn encoded_key(reader: &mut Reader<'_>) -> Result<Vec<u8>> {
+pub fn encoded_key(reader: &mut Reader<'_>) -> Result<Vec<u8>> {
     read_key(reader)?.encode()
 }
 

@@ -5,6 +5,7 @@ mod documents;
 mod encode;
 mod entries;
 
+pub(super) use decode::encoded_key;
 pub(super) use documents::document;
 pub use encode::write_key;
 

@@ -2,10 +2,12 @@
 
 pub mod disk;
 pub mod leases;
+pub mod memory;
 pub mod merging;
 pub mod place;
 pub mod say;
 pub mod script;
+pub mod transfer;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,0 +1,204 @@
+//! The bytes of an export, a page of rows at a time.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::format::{CHUNK_BYTES, End, Frame, FrameWriter, Header, NAMED, Row, Skipped};
+use super::salvage::Salvage;
+use crate::engine::context::{Context, Page, PageLimits};
+use crate::engine::database::{CollectionInfo, collections};
+use crate::engine::path::Path;
+use crate::engine::read::{SuffixRange, Visible, just_after};
+use crate::engine::snapshot::Snapshot;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Fault, TreeView};
+use crate::types::row::split_suffix;
+use crate::types::{CollectionName, Kind, limits};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExportOptions {
+    /// Go around what cannot be read, and say so, instead of failing.
+    pub salvage: bool,
+}
+
+/// One export under way. It holds a page, and no more.
+pub struct Export {
+    pub(super) snapshot: Rc<Snapshot>,
+    database: String,
+    pub(super) salvage: Option<Salvage>,
+    writer: FrameWriter,
+    /// Collections whose frames are still to come; `None`: nothing was read yet.
+    ahead: Option<VecDeque<(CollectionName, Kind)>>,
+    collection: Option<CollectionName>,
+    /// Where the next page begins; `None`: the end is written.
+    from: Option<Vec<u8>>,
+    documents: u64,
+    entries: u64,
+}
+
+/// A row of a page, or one whose value cannot be read.
+enum Item {
+    Row { collection: CollectionName, kind: Kind, row: Row },
+    Lost(Skipped),
+}
+
+impl Snapshot {
+    /// What it reads, as the bytes of an export that names the database `name`.
+    pub fn export(self: &Rc<Snapshot>, name: &str, options: ExportOptions) -> Export {
+        Export {
+            snapshot: self.clone(),
+            database: name.to_string(),
+            salvage: options.salvage.then(Salvage::default),
+            writer: FrameWriter::new(),
+            ahead: None,
+            collection: None,
+            // Names are not empty, so the rows of the collections themselves, under the empty name, come before.
+            from: Some(vec![1]),
+            documents: 0,
+            entries: 0,
+        }
+    }
+}
+
+impl Export {
+    /// How many rows the bytes so far hold.
+    pub fn rows(&self) -> u64 {
+        self.documents + self.entries
+    }
+
+    /// Of a salvage: how many places could not be read so far.
+    pub fn skipped(&self) -> Option<u64> {
+        self.salvage.as_ref().map(Salvage::skipped)
+    }
+
+    /// The next bytes, of one or a few frames; `None`: that was all. After an error there are no more.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let outcome = self.try_next().await;
+        if outcome.is_err() {
+            self.from = None;
+        }
+        outcome
+    }
+
+    async fn try_next(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(from) = self.from.take() else { return Ok(None) };
+        self.snapshot.check_open()?;
+        if self.ahead.is_none() {
+            self.begin().await?;
+        }
+        let range = SuffixRange { from, before: vec![0xff] };
+        let salvages = self.salvage.is_some();
+        let page = self.read(|view, path| page(view, path, &range, salvages)).await?;
+        self.push_rows(page.rows)?;
+        match page.next {
+            Some(last) => self.from = Some(just_after(last.as_bytes())),
+            None => self.push_end().await?,
+        }
+        Ok(Some(self.writer.take()))
+    }
+
+    /// Reads at the snapshot, around damage if that is asked for.
+    pub(super) async fn read<T>(&self, mut read: impl FnMut(TreeView<'_>, Path) -> Attempt<T>) -> Result<T> {
+        let (store, snapshot) = (&self.snapshot.store, &self.snapshot);
+        match &self.salvage {
+            None => store.read(|state, view| read(view, snapshot.path(state)?)).await,
+            Some(salvage) => store.read_around(salvage, |state, view| read(view, snapshot.path(state)?)).await,
+        }
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        let (version, time) = (self.snapshot.version().to_text(), self.snapshot.store.platform.now());
+        self.writer.push(&Frame::Header(Header { database: self.database.clone(), version, time }));
+        let infos = self.read(|view, path| collections(view, &path)).await?;
+        let named = |info: CollectionInfo| Ok((CollectionName::new(&info.name)?, info.kind));
+        self.ahead = Some(infos.into_iter().map(named).collect::<Result<_>>()?);
+        Ok(())
+    }
+
+    /// Writes the frames of collections up to the one that the next row belongs to.
+    fn reach(&mut self, collection: &CollectionName, kind: Kind) {
+        if self.collection.as_ref() == Some(collection) {
+            return;
+        }
+        let ahead = self.ahead.as_mut().expect("BUG: collections are read before rows");
+        while let Some((name, _)) = ahead.front()
+            && name <= collection
+        {
+            let (name, kind) = ahead.pop_front().expect("BUG: there is a first");
+            if name != *collection {
+                self.writer.push(&Frame::Collection(name, kind));
+            }
+        }
+        self.writer.push(&Frame::Collection(collection.clone(), kind));
+        self.collection = Some(collection.clone());
+    }
+
+    fn push_rows(&mut self, items: Vec<Item>) -> Result<()> {
+        let mut frame = Vec::new();
+        let mut bytes = 0;
+        for item in items {
+            let (collection, kind, row) = match item {
+                Item::Row { collection, kind, row } => (collection, kind, row),
+                Item::Lost(skipped) => {
+                    self.salvage.as_mut().expect("BUG: only a salvage goes on").skip(skipped);
+                    continue;
+                }
+            };
+            let is_full = bytes + row.size() > CHUNK_BYTES;
+            if !frame.is_empty() && (is_full || self.collection.as_ref() != Some(&collection)) {
+                self.writer.push(&Frame::Rows(std::mem::take(&mut frame)));
+                bytes = 0;
+            }
+            self.reach(&collection, kind);
+            match kind {
+                Kind::Entry => self.entries += 1,
+                _ => self.documents += 1,
+            }
+            bytes += row.size();
+            frame.push(row);
+        }
+        if !frame.is_empty() {
+            self.writer.push(&Frame::Rows(frame));
+        }
+        Ok(())
+    }
+
+    async fn push_end(&mut self) -> Result<()> {
+        for (name, kind) in self.ahead.take().unwrap_or_default() {
+            self.writer.push(&Frame::Collection(name, kind));
+        }
+        let mut end = End { documents: self.documents, entries: self.entries, ..End::default() };
+        if self.salvage.is_some() {
+            let places = self.places().await?;
+            end.skipped = Some(places.len() as u64);
+            end.named = places.into_iter().take(NAMED).collect();
+        }
+        self.writer.push(&Frame::End(end));
+        Ok(())
+    }
+}
+
+fn page(view: TreeView<'_>, path: Path, range: &SuffixRange, salvages: bool) -> Attempt<Page<Item>> {
+    let limits = PageLimits { rows: limits::PAGE_ROWS, bytes: CHUNK_BYTES };
+    Context::reading(view, path).scan(range, false, limits, |visible| {
+        let Some((name, kind @ (Kind::Document | Kind::Entry), key)) = split_suffix(visible.suffix) else {
+            return Ok(None);
+        };
+        match read_row(visible, key) {
+            Ok(row) => {
+                let size = row.size();
+                Ok(Some((Item::Row { collection: CollectionName::new(name)?, kind, row }, size)))
+            }
+            Err(Fault::Error(error)) if salvages && error.code() == ErrorCode::StorageCorrupt => {
+                Ok(Some((Item::Lost(Skipped::row(visible.suffix, &error)), visible.suffix.len())))
+            }
+            Err(fault) => Err(fault),
+        }
+    })
+}
+
+fn read_row(visible: &Visible<'_>, key: &[u8]) -> Attempt<Row> {
+    let version = visible.version()?;
+    let value = version.here().ok_or_else(|| Error::corrupt("a row has no value"))?.clone();
+    Ok(Row { key: key.to_vec(), value, expiry: version.expiry })
+}

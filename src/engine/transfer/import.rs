@@ -1,0 +1,300 @@
+//! Rows out of an export into a database: written ahead as they come, and one commit at the end.
+
+use std::rc::Rc;
+
+use super::format::{End, Frame, Row};
+use super::reader::FrameReader;
+use crate::engine::ahead::AheadWriter;
+use crate::engine::context::Context;
+use crate::engine::database::Database;
+use crate::engine::path::{Level, Path};
+use crate::engine::pipeline::{Effects, Frame as Place, changes_of};
+use crate::engine::read::SuffixRange;
+use crate::engine::transaction::{Guard, Isolation, Transaction};
+use crate::engine::written::{self, Between};
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, BlockReference, Change, Fault, State, TreeView};
+use crate::storage::LocalFuture;
+use crate::types::row::{row, split_suffix};
+use crate::types::{CollectionName, Key, KeyPart, Kind, LayerId, Lsn, Suffix, Version};
+
+/// How often a commit may ask for blocks of its own run before it takes them for swept away.
+const ASKED: u32 = 1000;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ImportOptions {
+    /// A row that is there already is replaced; without it, it fails with KEY_EXISTS.
+    pub replace: bool,
+}
+
+/// Where an import's bytes come from.
+pub trait Source {
+    /// The next piece, of any size; `None`: that was all. What it fails with, the import fails with.
+    fn next(&mut self, progress: ImportProgress) -> LocalFuture<'_, Result<Option<Vec<u8>>>>;
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ImportProgress {
+    pub rows: u64,
+}
+
+/// What an import brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Imported {
+    pub documents: u64,
+    pub entries: u64,
+    /// Of a salvage: how many places could not be read.
+    pub skipped: Option<u64>,
+}
+
+struct Import {
+    database: Rc<Database>,
+    path: Path,
+    guard: Guard,
+    layer: LayerId,
+    snapshot: Lsn,
+    replace: bool,
+    collections: Vec<(CollectionName, Kind)>,
+}
+
+impl Database {
+    /// Adds what `source` gives to what is here, all or nothing. Memory is bounded; others read and write meanwhile.
+    ///
+    /// Fails with INVALID_IMPORT, which tells the frame and the byte, or with FORMAT_TOO_NEW where nothing is wrong but
+    /// this version; with KEY_EXISTS or WRONG_KIND where it meets what is here; and with CONFLICT if the database was
+    /// moved, or its history dropped, while it was under way.
+    pub async fn import(self: &Rc<Database>, source: &mut dyn Source, options: ImportOptions) -> Result<Imported> {
+        let Transaction { path, guard, .. } = self.begin(Isolation::Serializable).await?;
+        let level = path.top().expect("BUG: a database that is open has a layer").clone();
+        let _hold = self.store().hold(level.lsn);
+        let mut import = Import {
+            database: self.clone(),
+            path,
+            guard,
+            layer: level.layer,
+            snapshot: level.lsn,
+            replace: options.replace,
+            collections: Vec::new(),
+        };
+        let mut rows = AheadWriter::new(self.store(), level.layer);
+        match import.take_in(source, &mut rows).await {
+            Ok(imported) => {
+                import.commit(rows.finish().await?).await?;
+                Ok(imported)
+            }
+            Err(error) => {
+                rows.abandon().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Import {
+    async fn take_in(&mut self, source: &mut dyn Source, rows: &mut AheadWriter<'_>) -> Result<Imported> {
+        let mut reader = FrameReader::new();
+        let mut end = End::default();
+        loop {
+            let progress = ImportProgress { rows: reader.documents + reader.entries };
+            let piece = source.next(progress).await?;
+            self.database.check_open()?;
+            let Some(piece) = piece else { break };
+            reader.push(&piece);
+            while let Some(frame) = reader.next()? {
+                match frame {
+                    Frame::Header(_) => {}
+                    Frame::Collection(name, kind) => self.begin_collection(name, kind).await?,
+                    Frame::Rows(frame) => self.write_rows(frame, rows).await?,
+                    Frame::End(told) => end = told,
+                }
+            }
+            rows.keep().await?;
+        }
+        reader.finish()?;
+        Ok(Imported { documents: end.documents, entries: end.entries, skipped: end.skipped })
+    }
+
+    async fn begin_collection(&mut self, name: CollectionName, kind: Kind) -> Result<()> {
+        let path = self.path.clone();
+        let check = |state: &State, view: TreeView<'_>| {
+            self.check_history(state)?;
+            Context::reading(view, path.clone()).check_kind(&name, kind)
+        };
+        self.database.store().read(check).await?;
+        self.collections.push((name, kind));
+        Ok(())
+    }
+
+    async fn write_rows(&self, frame: Vec<Row>, rows: &mut AheadWriter<'_>) -> Result<()> {
+        let (name, kind) = self.collections.last().expect("BUG: rows follow their collection");
+        let suffixes: Vec<Suffix> = frame.iter().map(|row| Suffix::new(name.as_str(), *kind, &row.key)).collect();
+        let bases = self.bases(&suffixes).await?;
+        for ((row, suffix), base) in frame.into_iter().zip(&suffixes).zip(bases) {
+            let mut version = Version::value(row.value).based_on(base);
+            version.expiry = row.expiry;
+            rows.push(suffix.as_bytes(), &version);
+        }
+        rows.flush().await
+    }
+
+    /// What each row replaces below the layer (SEMANTICS W9). Fails if one is there and must not be.
+    async fn bases(&self, suffixes: &[Suffix]) -> Result<Vec<Option<Lsn>>> {
+        if self.replace && self.path.below().is_empty() {
+            return Ok(vec![None; suffixes.len()]);
+        }
+        let look_up = |state: &State, view: TreeView<'_>| {
+            self.check_history(state)?;
+            let mut bases = Vec::with_capacity(suffixes.len());
+            let mut needed = Vec::new();
+            for suffix in suffixes {
+                match self.base(view, suffix) {
+                    Ok(base) => bases.push(base),
+                    // What the rows behind it lack is fetched in the same go.
+                    Err(Fault::Need(blocks)) => needed.extend(blocks),
+                    Err(error) => return Err(error),
+                }
+            }
+            if needed.is_empty() { Ok(bases) } else { Err(Fault::Need(needed)) }
+        };
+        self.database.store().read(look_up).await
+    }
+
+    fn base(&self, view: TreeView<'_>, suffix: &Suffix) -> Attempt<Option<Lsn>> {
+        let own = topmost(view, &self.path.levels()[..1], suffix)?;
+        let (lsn, version) = match own {
+            Some((_, version)) if self.replace || version.is_tombstone() => return Ok(version.base),
+            Some(_) => return Err(taken(suffix).into()),
+            None => match topmost(view, self.path.below(), suffix)? {
+                Some(below) => below,
+                None => return Ok(None),
+            },
+        };
+        match version.is_tombstone() {
+            true => Ok(None),
+            false if self.replace => Ok(Some(lsn)),
+            false => Err(taken(suffix).into()),
+        }
+    }
+
+    fn check_history(&self, state: &State) -> Result<()> {
+        if self.snapshot >= state.manifest.floor() {
+            return Ok(());
+        }
+        Err(conflict("the history that it was checked against was dropped in another tab"))
+    }
+
+    async fn commit(self, effects: Effects) -> Result<()> {
+        let store = self.database.store().clone();
+        let effects = Rc::new(effects);
+        let written = effects.clone();
+        let mut asked = 0;
+        let evaluate = move |place: &Place<'_>| {
+            let made = self.evaluate(place, &written);
+            if let Err(Fault::Need(needed)) = &made
+                && is_of(needed, &written)
+            {
+                asked += 1;
+                if asked > ASKED {
+                    return Err(conflict("what was written ahead was taken for abandoned").into());
+                }
+            }
+            Ok(((), made?))
+        };
+        let committed = store.commit(store.durability, evaluate).await;
+        if committed.is_err() {
+            store.take_back(&effects).await;
+        }
+        committed.map(drop)
+    }
+
+    /// What the commit writes, if it may: the database is where it was, and nobody wrote what was imported.
+    fn evaluate(&self, place: &Place<'_>, effects: &Effects) -> Attempt<Effects> {
+        let entry = self.database.entry(place.view, place.at)?;
+        if entry.lsn != self.guard.lsn {
+            return Err(conflict("the database was moved").into());
+        }
+        if !self.replace && place.at > self.snapshot {
+            self.check_history(place.state)?;
+            self.check_written(place, effects)?;
+        }
+        let mut transaction = Transaction::immediate(self.path.at(place.at), self.guard.clone());
+        let mut context = Context::writing(place.view, &mut transaction);
+        for (name, kind) in &self.collections {
+            context.ensure_collection(name, *kind)?;
+        }
+        let made = Effects::from(changes_of(self.layer, transaction.writes()));
+        Ok(Effects { changes: effects.changes.clone(), runs: effects.runs.clone() }.and(made))
+    }
+
+    /// Fails if a row that was imported was written meanwhile and is there now.
+    fn check_written(&self, place: &Place<'_>, effects: &Effects) -> Attempt<()> {
+        let between = Between { layer: self.layer, older: self.snapshot, newer: place.at };
+        // All documents and entries: names are not empty.
+        let range = SuffixRange { from: vec![1], before: vec![0xff] };
+        let levels = self.path.at(place.at);
+        let mut needed = Vec::new();
+        written::visit(place.state, place.view, between, &range, usize::MAX, &mut |suffix| match is_taken(
+            place.view,
+            levels.levels(),
+            effects,
+            self.layer,
+            suffix,
+        ) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(taken(&Suffix::from_bytes(suffix.to_vec())).into()),
+            Err(Fault::Need(blocks)) => {
+                needed.extend(blocks);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        })?;
+        if needed.is_empty() { Ok(()) } else { Err(Fault::Need(needed)) }
+    }
+}
+
+/// Whether a row is among the imported ones, and is there now.
+fn is_taken(view: TreeView<'_>, levels: &[Level], effects: &Effects, layer: LayerId, suffix: &[u8]) -> Attempt<bool> {
+    let whole = row(layer, suffix);
+    let mut is_imported = effects.changes.binary_search_by(|Change(other, _)| other.cmp(&whole)).is_ok();
+    for run in &effects.runs {
+        is_imported = is_imported || view.is_in_run(run, &whole)?;
+    }
+    if !is_imported {
+        return Ok(false);
+    }
+    let found = topmost(view, levels, &Suffix::from_bytes(suffix.to_vec()))?;
+    Ok(found.is_some_and(|(_, version)| !version.is_tombstone()))
+}
+
+/// Whether any of the blocks belongs to a run of the import's own.
+fn is_of(needed: &[BlockReference], effects: &Effects) -> bool {
+    needed.iter().any(|reference| effects.runs.iter().any(|run| run.id == reference.address.run))
+}
+
+/// The topmost version of a row, its value wherever it is stored.
+fn topmost(view: TreeView<'_>, levels: &[Level], suffix: &Suffix) -> Attempt<Option<(Lsn, Version)>> {
+    for level in levels {
+        if let Some((lsn, encoded)) = view.find(&row(level.layer, suffix.as_bytes()), level.lsn)? {
+            let unreadable = || Error::corrupt(format!("a version cannot be decoded. lsn={lsn}"));
+            return Ok(Some((lsn, Version::decode(&encoded).ok_or_else(unreadable)?)));
+        }
+    }
+    Ok(None)
+}
+
+fn conflict(what: &str) -> Error {
+    let message = format!("{what} while an import was under way: nothing was imported, import it again");
+    Error::new(ErrorCode::Conflict, message)
+}
+
+fn taken(suffix: &Suffix) -> Error {
+    let (collection, kind, key) = split_suffix(suffix.as_bytes()).expect("BUG: an imported row has its collection");
+    let what = if kind == Kind::Document { "a document with this id" } else { "an entry with this key" };
+    let key = match Key::decode(key) {
+        Some(Key::One(KeyPart::Text(text))) => text,
+        other => format!("{other:?}"),
+    };
+    let message = format!("{what} is there already. collection={collection}, key={key:?}");
+    Error::new(ErrorCode::KeyExists, message).with_text("collection", collection).with_text("key", key)
+}

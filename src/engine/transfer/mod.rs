@@ -1,0 +1,13 @@
+//! A database as a stream of bytes, and back: see `format.rs`.
+//!
+//! An export is one snapshot, read a page at a time. An import writes its rows ahead as they come and is one commit at
+//! the end, so an import that is cut off, damaged or refused changes nothing.
+
+mod export;
+mod format;
+mod import;
+mod reader;
+mod salvage;
+
+pub use export::{Export, ExportOptions};
+pub use import::{ImportOptions, ImportProgress, Imported, Source};

@@ -1,0 +1,38 @@
+//! Which keys of a run a block covers, from the index above it.
+
+use super::block::BlockCursor;
+use super::fault::{Attempt, BlockAddress, BlockReference};
+use super::run::{RunDescription, decode_reference};
+use super::tree::TreeView;
+use crate::types::row::LSN_BYTES;
+
+/// Internal keys, both bounds included. Either may be cut short.
+pub struct Covered {
+    pub from: Vec<u8>,
+    pub to: Vec<u8>,
+}
+
+/// `None`: no index names the block, as it is with pieces of values stored apart, and with blocks below an index that
+/// cannot be read.
+pub fn covered(view: TreeView<'_>, run: &RunDescription, address: BlockAddress) -> Attempt<Option<Covered>> {
+    let last = [&run.last[..], &[0xff; LSN_BYTES]].concat();
+    let mut open: Vec<(BlockReference, u8, Covered)> =
+        vec![(run.root(), run.height, Covered { from: run.first.clone(), to: last })];
+    while let Some((reference, height, of_block)) = open.pop() {
+        if reference.address == address {
+            return Ok(Some(of_block));
+        }
+        if height == 0 {
+            continue;
+        }
+        let mut index = BlockCursor::first(view.block(reference)?)?;
+        let mut from = of_block.from;
+        while let Some(last) = index.key() {
+            let below = decode_reference(run.id, &index.value())?;
+            open.push((below, height - 1, Covered { from, to: last.to_vec() }));
+            from = last.to_vec();
+            index.advance()?;
+        }
+    }
+    Ok(None)
+}
