@@ -71,6 +71,18 @@ export interface CoreMergeOptions {
 /** Called with how far long work is; false ends it with ABORTED. */
 export type CoreWatch = (progress: { rowsDone: number; rowsTotal?: number; bytesDone: number }) => boolean;
 
+/** One export under way. */
+export interface CoreExport {
+  /** Undefined: that was all. One call at a time. */
+  next(): Promise<Uint8Array | undefined>;
+  rows(): number;
+  /** Of a salvage: how many places could not be read so far. */
+  skipped(): number | undefined;
+}
+
+/** Given the number of rows so far, gives the next bytes of an import; undefined: that was all. */
+export type CorePull = (rowsDone: number) => Promise<Uint8Array | undefined>;
+
 /** MessagePack: where the next page begins, or nil, and the changes (see diff.ts). */
 type DiffPage = Promise<Uint8Array>;
 
@@ -105,6 +117,10 @@ export interface CoreScope {
   diff_page(against: CoreScope, collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
   /** On a snapshot: one page of what it has that its origin, where the clone began, has not. */
   diff_origin_page(collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
+  /** Of a snapshot. */
+  export_rows(salvage: boolean): CoreExport;
+  /** The numbers of documents, of entries and, of a salvage, of places that could not be read. */
+  import_rows(pull: CorePull, replace: boolean): Promise<[number, number, number?]>;
   /** Calls back once, when the handle closes for a reason that is not its user's. */
   on_close(callback: (error: object | undefined) => void): void;
   /** As `close`, by the user of a database's handle: a temporary one goes with its last handle. */

@@ -116,6 +116,17 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
   /** CLONE_DEPENDENCY if it has clones; with `force` they are materialized first, and all of it happens or nothing. */
   drop(options?: { force?: boolean }): Promise<void>;
 
+  /**
+   * This database as it is now, with all that a clone reads of its origin, as a stream of bytes in a documented format
+   * (src/engine/transfer/format.rs). It is read as it is pulled, and holds its history until it has ended or is cancelled.
+   */
+  export(options?: ExportOptions): ReadableStream<Uint8Array>;
+  /**
+   * Adds to what is here, in one commit, all or nothing; an id or key that is taken fails with KEY_EXISTS unless
+   * `replace`. An export that is cut off or damaged fails with INVALID_IMPORT, which says where; one that a newer version
+   * made may fail with FORMAT_TOO_NEW. A failure leaves nothing, and cancels the source.
+   */
+  import(source: ReadableStream<Uint8Array> | Uint8Array, options?: ImportOptions): Promise<Imported>;
   stats(): Promise<Stats>;
   /** Gives back now what nobody can read any more; by and by that happens without a call. Of the whole store. */
   compact(): Promise<void>;
@@ -141,9 +152,19 @@ export interface Snapshot<S extends SchemaOf<S> = any> extends AsyncDisposable {
   collection<N extends DocNames<S>>(name: N): ReadonlyCollection<S[N]>;
   kv(): ReadonlyKeyValue<KvOf<S, "kv">>;
   kv<N extends KvNames<S>>(name: N): ReadonlyKeyValue<KvOf<S, N>>;
+  export(options?: ExportOptions): ReadableStream<Uint8Array>;  // the database as it was
   close(): Promise<void>;
 }
-export interface Progress { signal?: AbortSignal; onProgress?: (p: { rowsDone: number; rowsTotal?: number; bytesDone: number }) => void }
+/** `skipped`, of a salvage: places that could not be read so far. What `onProgress` throws ends the work and comes out. */
+export interface Progress { signal?: AbortSignal; onProgress?: (p: { rowsDone: number; rowsTotal?: number; bytesDone: number; skipped?: number }) => void }
+/**
+ * `salvage`: of a damaged store (opened with `repair` where it does not open), go around what cannot be read. There, rows
+ * may be missing, or be older than they were, deleted ones too; the end of the export says where.
+ */
+export interface ExportOptions extends Progress { salvage?: boolean }
+export interface ImportOptions extends Progress { replace?: boolean }
+/** `skipped`: the export was a salvage, and so many places could not be read. */
+export interface Imported { documents: number; entries: number; skipped?: number }
 /** `ttl`: the clone drops itself once that has passed and nothing depends on it. `existing`: default "fail", DATABASE_EXISTS. */
 export interface CloneOptions { at?: When; ttl?: Duration; existing?: "fail" | "open" }
 
@@ -267,6 +288,7 @@ export type ErrorDetails<C> =
   : C extends "CLONE_DEPENDENCY" ? { dependents: string[] }
   : C extends "CLONE_DEPTH_EXCEEDED" ? { materialize: string }
   : C extends "HISTORY_PRUNED" ? { oldest: Version }
+  : C extends "INVALID_IMPORT" ? { frame: number; offset: number }          // the frame that is wrong, and the byte at which it begins
   : C extends "INVALID_VALUE" | "INVALID_UPDATE" ? { path: string }
   : Record<string, unknown>;
 export type ErrorCode =

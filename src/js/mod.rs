@@ -18,6 +18,7 @@ mod report;
 mod result;
 mod scope;
 mod store;
+mod transfer;
 mod witness;
 
 use wasm_bindgen::prelude::*;

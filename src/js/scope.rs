@@ -66,9 +66,16 @@ impl Scope {
         Scope { inner, name: self.name.clone() }
     }
 
-    fn database(&self) -> JsResult<Rc<Database>> {
+    pub(super) fn database(&self) -> JsResult<Rc<Database>> {
         match &self.inner {
             Inner::Live(database) => Ok(database.clone()),
+            _ => Err(wrong_scope()),
+        }
+    }
+
+    pub(super) fn fixed(&self) -> JsResult<Rc<Snapshot>> {
+        match &self.inner {
+            Inner::Snapshot(snapshot) => Ok(snapshot.clone()),
             _ => Err(wrong_scope()),
         }
     }

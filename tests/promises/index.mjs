@@ -7,6 +7,7 @@ import { cases as materialize } from "./materialize.mjs";
 import { cases as merging } from "./merging.mjs";
 import { cases as reads } from "./reads.mjs";
 import { cases as transactions } from "./transactions.mjs";
+import { cases as transfer } from "./transfer.mjs";
 import { cases as values } from "./values.mjs";
 import { cases as writes } from "./writes.mjs";
 
@@ -21,4 +22,5 @@ export const suites = {
   materialize,
   merging,
   handles,
+  transfer,
 };

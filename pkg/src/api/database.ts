@@ -14,6 +14,7 @@ import { Session } from "./session.js";
 import { Snapshot, sessionOf } from "./snapshot.js";
 import type { Abandon, Store } from "./store.js";
 import { runTransaction } from "./transaction.js";
+import { exportFrom, importInto } from "./transfer.js";
 
 /** Lets diff() reach another handle's session without making it part of the class's face. */
 const sessions = new WeakMap<object, { session: Session; store: Store }>();
@@ -181,6 +182,19 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
     const { keepAs } = options;
     if (keepAs !== undefined) checkName(keepAs, "database");
     await this.#session.callAsync(() => this.#session.scope.restore(asMoment(moment), keepAs));
+  }
+
+  // To a file and back.
+
+  export(options?: contract.ExportOptions): ReadableStream<Uint8Array> {
+    return exportFrom(this.#session, options);
+  }
+
+  async import(
+    source: ReadableStream<Uint8Array> | Uint8Array,
+    options?: contract.ImportOptions,
+  ): Promise<contract.Imported> {
+    return importInto(this.#session, source, options);
   }
 
   async drop(options: { force?: boolean } = {}): Promise<void> {

@@ -4,6 +4,7 @@ import type { CoreScope } from "../core.js";
 import { closesAtEndOfBlock } from "./dispose.js";
 import { Scoped } from "./scoped.js";
 import { Session } from "./session.js";
+import { exportFrom } from "./transfer.js";
 
 /** Lets diff() reach the scope without making it part of the class's face. */
 const scopes = new WeakMap<object, Session>();
@@ -24,6 +25,10 @@ export class Snapshot<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
     this.#session = session;
     this.predatesClone = session.call(() => scope.predates_clone());
     scopes.set(this, session);
+  }
+
+  export(options?: contract.ExportOptions): ReadableStream<Uint8Array> {
+    return exportFrom(this.#session, options);
   }
 
   close(): Promise<void> {
