@@ -11,7 +11,7 @@ use super::error::describe;
 use super::options::JsResult;
 use super::promise::promise;
 use super::scope::Scope;
-use crate::engine::{self, ExportOptions, ImportOptions, Progress, Source};
+use crate::engine::{self, ExportOptions, ImportOptions, ImportProgress, Source};
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::LocalFuture;
 
@@ -73,7 +73,7 @@ impl Scope {
 struct Pulled(Function);
 
 impl Source for Pulled {
-    fn next(&mut self, progress: Progress) -> LocalFuture<'_, Result<Option<Vec<u8>>>> {
+    fn next(&mut self, progress: ImportProgress) -> LocalFuture<'_, Result<Option<Vec<u8>>>> {
         Box::pin(async move {
             let piece = match self.0.call1(&JsValue::UNDEFINED, &(progress.rows as f64).into()) {
                 Ok(piece) => JsFuture::from(Promise::resolve(&piece)).await,

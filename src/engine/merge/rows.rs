@@ -45,7 +45,18 @@ impl Side {
 }
 
 pub fn side(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Side> {
-    let Some(Placed { level, found }) = read::placed(view, path.levels(), suffix)? else { return Ok(Side::default()) };
+    let Some(Placed { mut level, mut found }) = read::placed(view, path.levels(), suffix)? else {
+        return Ok(Side::default());
+    };
+    // What is as old as the link may be a copy that a materialization made, which is no change of the layer's own.
+    let is_old = level == 0 && path.below().first().is_some_and(|below| found.lsn <= below.lsn);
+    if is_old
+        && found.version.base.is_none()
+        && let Some(copied) = read::topmost(view, path.below(), suffix)?
+        && copied.version.here() == found.version.here()
+    {
+        (level, found) = (1, copied);
+    }
     let is_own = level == 0;
     // What was counted in a level below is no difference from it.
     let counters = if is_own { Counters::decode(found.version.delta.as_ref())? } else { Counters::default() };
