@@ -64,6 +64,22 @@ export async function measureDepth(bench, { rounds, tell }) {
   return figures;
 }
 
+/** Drafting in a clone beside doing the same without one. */
+export async function measureDrafts(bench, { rounds, tell }) {
+  const figures = {};
+  const page = await bench.page();
+  const given = { name: "drafts", count: LARGE };
+  await bench.call(page, "fillDrafts", given);
+  for (let round = 0; round < rounds; round++) {
+    tell(`drafts: round ${round + 1} of ${rounds}`);
+    const costs = await bench.call(page, "draftCosts", { ...given, round });
+    for (const [name, took] of Object.entries(costs)) (figures[name] ??= []).push(took);
+  }
+  await bench.call(page, "destroy", given.name);
+  await page.close();
+  return figures;
+}
+
 const LOOK = 50;
 
 /** Scans a store in pages, looking at both memories every so often; gives by how much they grew at most. */

@@ -92,10 +92,22 @@ const parts = [
     judge: targets.judgeDepth,
     notes: (figures) =>
       Object.entries(figures).map(
-        ([where, { root, deep }]) =>
-          `a hot read takes ${shown(median(root), "µs")} in the root, ${shown(median(deep), "µs")} through 8 clones ` +
+        ([where, costs]) =>
+          `a hot read takes ${shown(median(costs[0]), "µs")} in the root, ` +
+          `${[1, 4, 8].map((depth) => shown(median(costs[depth]), "µs")).join(", ")} through 1, 4 and 8 clones ` +
           `whose own rows lie in the ${where}`,
       ),
+  },
+  {
+    name: "drafts",
+    measure: (bench) => alone.measureDrafts(bench, { rounds, tell }),
+    judge: targets.judgeDrafts,
+    notes: ({ rewrite, merge, diff, scan, materialize, bulk, write, restore }) => [
+      `of 100,000 documents, 100 read and written: ${milliseconds(rewrite)}; in a clone, and merged: ` +
+        `${milliseconds(merge)}; the diff of 100: ${milliseconds(diff)}, all of them read: ${milliseconds(scan)}`,
+      `a clone of 100,000 documents is materialized in ${milliseconds(materialize)}, a bulk insert takes ` +
+        `${milliseconds(bulk)}; 1,000 are written in ${milliseconds(write)}, restored in ${milliseconds(restore)}`,
+    ],
   },
   {
     name: "memory",

@@ -63,9 +63,22 @@ export function judgeClones(figures) {
 }
 
 export function judgeDepth(figures) {
-  return Object.entries(figures).map(([where, { root, deep }]) =>
-    atMost(`depth-8-read-in-${where}`, median(deep) / median(root), 3, times),
+  return Object.entries(figures).map(([where, costs]) =>
+    atMost(`depth-8-read-in-${where}`, median(costs[8]) / median(costs[0]), 3, times),
   );
+}
+
+export function judgeDrafts(figures) {
+  const { rewrite, merge, diff, scan, materialize, bulk, write, restore } = figures;
+  const ratio = (one, other) => median(one) / median(other);
+  const faster = ratio(scan, diff);
+  const judged = { name: "diff-of-100", measured: `${times(faster)} as fast as a scan`, bound: "at least 50 times" };
+  return [
+    atMost("clone-change-100-merge", ratio(merge, rewrite), 3, (number) => `${times(number)} the change alone`),
+    { ...judged, ok: faster >= 50 },
+    atMost("materialize", ratio(materialize, bulk), 2, (number) => `${times(number)} a bulk insert`),
+    atMost("restore-1000", ratio(restore, write), 2, (number) => `${times(number)} writing them`),
+  ];
 }
 
 export function judgeMemory(figures) {
