@@ -17,7 +17,7 @@ use sources::{Source, repository};
 /// The statements of `tests/SEMANTICS.md` that hold so far. It grows with what is built, and never shrinks.
 const KEPT_PROMISES: &[&str] = &[
     "R1", "R2", "R3", "R4", "R6", "R7", "R8", "R9", "R10", "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10",
-    "W11", "W12", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11", "C14",
+    "W11", "W12", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11", "C12", "C13", "C14", "C15",
 ];
 
 /// Those that `tests/promises` also runs from JavaScript, in Node and in a browser.

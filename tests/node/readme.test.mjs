@@ -11,7 +11,7 @@ const root = new URL("../../", import.meta.url);
 test("what the README shows runs, and gives what it says", async () => {
   const readme = await readFile(new URL("README.md", root), "utf8");
   const blocks = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
-  assert.equal(blocks.length, 3);
+  assert.equal(blocks.length, 5);
   const dist = new URL("pkg/dist/node.js", root).href;
   const program = blocks.join("\n").replaceAll('from "offshoot"', `from ${JSON.stringify(dist)}`);
   const folder = await mkdtemp(join(tmpdir(), "offshoot-readme-"));
@@ -22,14 +22,19 @@ test("what the README shows runs, and gives what it says", async () => {
   };
   try {
     const file = join(folder, "readme.mjs");
-    await writeFile(file, `${program}\nexport { db, draft, id, sure, todos };\n`);
-    const { db, draft, id, sure, todos } = await import(pathToFileURL(file).href);
-    assert.deepEqual(await todos.get(id), { id, title: "water the plants", done: false, price: 12 });
-    assert.deepEqual(await draft.collection("todos").get(id), { id, title: "water the plants", done: true });
+    await writeFile(file, `${program}\nexport { copy, db, draft, id, merged, sure, todos };\n`);
+    const { copy, db, draft, id, merged, sure, todos } = await import(pathToFileURL(file).href);
+    const whole = { id, title: "water the plants", done: true, price: 12 };
+    assert.deepEqual(await todos.get(id), whole);
+    assert.deepEqual([merged.outcome, merged.conflicts.length], ["merged", 1]);
+    assert.deepEqual(await draft.collection("todos").get(id), whole);
     const [change] = await draft.diff().toArray();
-    assert.deepEqual([change.op, change.fields], ["update", ["done"]]);
+    assert.deepEqual([change.op, change.after.title], ["insert", "buy seeds"]);
+    const undone = await db.database("undone");
+    assert.deepEqual(await undone.collection("todos").get(id), { ...whole, done: false });
+    assert.deepEqual(await copy.collection("todos").find().toArray(), [whole]);
     assert.equal(sure.name, "main");
-    for (const handle of [sure, draft, db]) await handle.close();
+    for (const handle of [sure, undone, copy, draft, db]) await handle.close();
   } finally {
     globalThis.fetch = fetch;
     await rm(folder, { recursive: true });
