@@ -88,6 +88,18 @@ pub fn scan(
     reverse: bool,
     mut visit: impl FnMut(Visible<'_>) -> Attempt<ControlFlow<()>>,
 ) -> Attempt<()> {
+    walk(view, levels, own, range, reverse, &mut visit)
+}
+
+/// One for all visitors, so that it is in the module once.
+fn walk(
+    view: TreeView<'_>,
+    levels: &[Level],
+    own: Option<&BTreeMap<Suffix, Version>>,
+    range: &SuffixRange,
+    reverse: bool,
+    visit: &mut dyn FnMut(Visible<'_>) -> Attempt<ControlFlow<()>>,
+) -> Attempt<()> {
     let mut lanes = Vec::with_capacity(levels.len());
     for level in levels {
         let rows = RowRange { from: row(level.layer, &range.from), before: row(level.layer, &range.before) };

@@ -220,7 +220,11 @@ impl Store {
     }
 
     /// Brings blocks into memory. Boxed: `read` is in the module once for each type that it gives, and this is not.
-    fn fetch<'a>(self: &'a Rc<Store>, needed: &'a [BlockReference], loaded: &'a Loaded) -> LocalFuture<'a, Result<()>> {
+    pub(super) fn fetch<'a>(
+        self: &'a Rc<Store>,
+        needed: &'a [BlockReference],
+        loaded: &'a Loaded,
+    ) -> LocalFuture<'a, Result<()>> {
         Box::pin(async move {
             let found = self.lsm.load(needed, loaded).await;
             let Some(gone) = self.note_damage(found)? else { return Ok(()) };

@@ -69,22 +69,26 @@ impl<'a> BlockSink<'a> {
         Ok(())
     }
 
-    /// Writes the last blocks, and waits until all are there.
-    pub async fn finish(mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> Result<()> {
-        let sent = self.send(blocks).await;
-        let waited = self.wait(0).await;
-        sent.and(waited)
+    /// Writes the last blocks, and waits until all are there. Boxed, as `send` is: several tasks share the code.
+    pub fn finish(mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let sent = self.send(blocks).await;
+            let waited = self.wait(0).await;
+            sent.and(waited)
+        })
     }
 
-    async fn send(&mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> Result<()> {
-        let put = blocks.into_iter().map(|(address, bytes)| (Space::Blocks, address.name(), bytes));
-        if self.job.is_none() && !self.is_begun {
-            self.wait(0).await?;
-            self.is_begun = true;
-        }
-        let batch = Batch { put: self.job.take().into_iter().chain(put).collect(), ..Batch::default() };
-        self.on_their_way.push_back(self.lsm.storage().write(batch));
-        self.wait(IN_FLIGHT).await
+    fn send(&mut self, blocks: Vec<(BlockAddress, Vec<u8>)>) -> LocalFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let put = blocks.into_iter().map(|(address, bytes)| (Space::Blocks, address.name(), bytes));
+            if self.job.is_none() && !self.is_begun {
+                self.wait(0).await?;
+                self.is_begun = true;
+            }
+            let batch = Batch { put: self.job.take().into_iter().chain(put).collect(), ..Batch::default() };
+            self.on_their_way.push_back(self.lsm.storage().write(batch));
+            self.wait(IN_FLIGHT).await
+        })
     }
 
     /// Starts what is not started, and waits until no more than `left` are on their way. After a failure it waits for

@@ -1,7 +1,7 @@
 //! All versions of a store as a reader finds them: the memtable over the runs. Everything here is synchronous.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -24,17 +24,24 @@ pub struct Loaded {
     around: Option<Rc<GivenUp>>,
 }
 
-/// Blocks that cannot be read, for a reader that goes around them: they read as if they were empty.
+/// Blocks that cannot be read, for a reader that goes around them: they read as if they were empty. In order.
 #[derive(Default)]
-pub struct GivenUp(RefCell<BTreeSet<BlockAddress>>);
+pub struct GivenUp(RefCell<Vec<BlockAddress>>);
 
 impl GivenUp {
     pub fn insert(&self, address: BlockAddress) {
-        self.0.borrow_mut().insert(address);
+        let mut addresses = self.0.borrow_mut();
+        if let Err(place) = addresses.binary_search(&address) {
+            addresses.insert(place, address);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
     }
 
     pub fn addresses(&self) -> Vec<BlockAddress> {
-        self.0.borrow().iter().copied().collect()
+        self.0.borrow().clone()
     }
 }
 
@@ -45,7 +52,7 @@ impl Loaded {
     }
 
     fn is_given_up(&self, address: BlockAddress) -> bool {
-        self.around.as_ref().is_some_and(|given_up| given_up.0.borrow().contains(&address))
+        self.around.as_ref().is_some_and(|given_up| given_up.0.borrow().binary_search(&address).is_ok())
     }
 
     /// False: this reader does not go around damage.

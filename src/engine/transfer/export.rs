@@ -11,7 +11,7 @@ use crate::engine::path::Path;
 use crate::engine::read::{SuffixRange, Visible, just_after};
 use crate::engine::snapshot::Snapshot;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Fault, TreeView};
+use crate::lsm::{Attempt, Fault, State, TreeView};
 use crate::types::row::split_suffix;
 use crate::types::{CollectionName, Kind, limits};
 
@@ -88,7 +88,13 @@ impl Export {
         }
         let range = SuffixRange { from, before: vec![0xff] };
         let salvages = self.salvage.is_some();
-        let page = self.read(|view, path| page(view, path, &range, salvages)).await?;
+        let mut found = None;
+        self.look(&mut |view, path| {
+            found = Some(page(view, path, &range, salvages)?);
+            Ok(())
+        })
+        .await?;
+        let page = found.expect("BUG: a look that ended has seen");
         self.push_rows(page.rows)?;
         match page.next {
             Some(last) => self.from = Some(just_after(last.as_bytes())),
@@ -97,19 +103,22 @@ impl Export {
         Ok(Some(self.writer.take()))
     }
 
-    /// Reads at the snapshot, around damage if that is asked for.
-    pub(super) async fn read<T>(&self, mut read: impl FnMut(TreeView<'_>, Path) -> Attempt<T>) -> Result<T> {
-        let (store, snapshot) = (&self.snapshot.store, &self.snapshot);
-        match &self.salvage {
-            None => store.read(|state, view| read(view, snapshot.path(state)?)).await,
-            Some(salvage) => store.read_around(salvage, |state, view| read(view, snapshot.path(state)?)).await,
-        }
+    /// Looks at the snapshot, around damage if that is asked for.
+    pub(super) async fn look(&self, look: &mut dyn FnMut(TreeView<'_>, Path) -> Attempt<()>) -> Result<()> {
+        let snapshot = &self.snapshot;
+        let mut look = |state: &State, view: TreeView<'_>| look(view, snapshot.path(state)?);
+        snapshot.store.look(self.salvage.as_ref(), &mut look).await
     }
 
     async fn begin(&mut self) -> Result<()> {
         let (version, time) = (self.snapshot.version().to_text(), self.snapshot.store.platform.now());
         self.writer.push(&Frame::Header(Header { database: self.database.clone(), version, time }));
-        let infos = self.read(|view, path| collections(view, &path)).await?;
+        let mut infos = Vec::new();
+        self.look(&mut |view, path| {
+            infos = collections(view, &path)?;
+            Ok(())
+        })
+        .await?;
         let named = |info: CollectionInfo| Ok((CollectionName::new(&info.name)?, info.kind));
         self.ahead = Some(infos.into_iter().map(named).collect::<Result<_>>()?);
         Ok(())

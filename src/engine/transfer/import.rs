@@ -117,11 +117,11 @@ impl Import {
 
     async fn begin_collection(&mut self, name: CollectionName, kind: Kind) -> Result<()> {
         let path = self.path.clone();
-        let check = |state: &State, view: TreeView<'_>| {
+        let mut check = |state: &State, view: TreeView<'_>| {
             self.check_history(state)?;
             Context::reading(view, path.clone()).check_kind(&name, kind)
         };
-        self.database.store().read(check).await?;
+        self.database.store().look(None, &mut check).await?;
         self.collections.push((name, kind));
         Ok(())
     }
@@ -143,9 +143,10 @@ impl Import {
         if self.replace && self.path.below().is_empty() {
             return Ok(vec![None; suffixes.len()]);
         }
-        let look_up = |state: &State, view: TreeView<'_>| {
+        let mut bases = Vec::with_capacity(suffixes.len());
+        let mut look_up = |state: &State, view: TreeView<'_>| {
             self.check_history(state)?;
-            let mut bases = Vec::with_capacity(suffixes.len());
+            bases.clear();
             let mut needed = Vec::new();
             for suffix in suffixes {
                 match self.base(view, suffix) {
@@ -155,9 +156,10 @@ impl Import {
                     Err(error) => return Err(error),
                 }
             }
-            if needed.is_empty() { Ok(bases) } else { Err(Fault::Need(needed)) }
+            if needed.is_empty() { Ok(()) } else { Err(Fault::Need(needed)) }
         };
-        self.database.store().read(look_up).await
+        self.database.store().look(None, &mut look_up).await?;
+        Ok(bases)
     }
 
     fn base(&self, view: TreeView<'_>, suffix: &Suffix) -> Attempt<Option<Lsn>> {

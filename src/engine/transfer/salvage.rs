@@ -6,7 +6,8 @@ use super::export::Export;
 use super::format::{Bound, Skipped};
 use crate::engine::store::Store;
 use crate::error::{Detail, Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Covered, Fault, GivenUp, Loaded, State, TreeView, covered};
+use crate::lsm::{Attempt, BlockReference, Covered, Fault, GivenUp, Loaded, State, TreeView, covered};
+use crate::storage::LocalFuture;
 use crate::types::LayerId;
 use crate::types::row::{LAYER_BYTES, split_row};
 
@@ -43,41 +44,60 @@ impl Bound {
     /// What a suffix, which may be cut short, says of its collection and key.
     fn of(suffix: &[u8]) -> Bound {
         let end = suffix.iter().position(|byte| *byte == 0).unwrap_or(suffix.len());
-        let collection = String::from_utf8_lossy(&suffix[..end]).into_owned();
+        let collection = String::from_utf8(suffix[..end].to_vec()).unwrap_or_default();
         Bound { collection, key: suffix.get(end + 2..).unwrap_or_default().to_vec() }
     }
 }
 
+/// What is done with a view, again after blocks were fetched.
+pub type Look<'a> = dyn FnMut(&State, TreeView<'_>) -> Attempt<()> + 'a;
+
 impl Store {
-    /// As `read`, around blocks that are damaged or gone.
-    pub(super) async fn read_around<T>(
-        self: &Rc<Store>,
-        salvage: &Salvage,
-        mut read: impl FnMut(&State, TreeView<'_>) -> Attempt<T>,
-    ) -> Result<T> {
-        let loaded = Loaded::around(salvage.given_up.clone());
-        loop {
-            self.check_open()?;
-            let before = salvage.given_up.addresses().len();
-            let attempt = self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded }));
-            if salvage.given_up.addresses().len() > before {
-                self.is_damaged.set(true);
-            }
-            let needed = match attempt {
-                Ok(value) => return Ok(value),
-                Err(Fault::Error(error)) => return Err(error),
-                Err(Fault::Need(needed)) => needed,
-            };
-            let Some(gone) = self.lsm.load(&needed, &loaded).await? else { continue };
-            // Another tab may have compacted its run.
-            self.refresh().await?;
-            match self.lsm.check_lost(gone).await {
-                Err(error) if error.code() == ErrorCode::StorageCorrupt => {
+    /// As `read`, and around blocks that are damaged or gone where that is asked for. Boxed, and one for all that look,
+    /// so that it is in the module once.
+    pub(super) fn look<'a>(
+        self: &'a Rc<Store>,
+        around: Option<&'a Salvage>,
+        look: &'a mut Look<'a>,
+    ) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let loaded = around.map_or_else(Loaded::default, |salvage| Loaded::around(salvage.given_up.clone()));
+            loop {
+                self.check_open()?;
+                let attempt = self.lsm.with(|state| look(state, TreeView { tree: &state.tree, loaded: &loaded }));
+                if around.is_some_and(|salvage| !salvage.given_up.is_empty()) {
+                    // Whoever gave a block up has not told of it: it is damage all the same.
                     self.is_damaged.set(true);
-                    salvage.given_up.insert(gone.address);
                 }
-                checked => checked?,
+                let needed = match attempt {
+                    Ok(()) => return Ok(()),
+                    Err(Fault::Error(error)) => return self.note_damage(Err(error)),
+                    Err(Fault::Need(needed)) => needed,
+                };
+                match around {
+                    Some(salvage) => self.fetch_around(&needed, &loaded, salvage).await?,
+                    None => self.fetch(&needed, &loaded).await?,
+                }
             }
+        })
+    }
+
+    async fn fetch_around(
+        self: &Rc<Store>,
+        needed: &[BlockReference],
+        loaded: &Loaded,
+        salvage: &Salvage,
+    ) -> Result<()> {
+        let Some(gone) = self.lsm.load(needed, loaded).await? else { return Ok(()) };
+        // Another tab may have compacted its run.
+        self.refresh().await?;
+        let lost = self.lsm.check_lost(gone).await;
+        match self.note_damage(lost) {
+            Err(error) if error.code() == ErrorCode::StorageCorrupt => {
+                salvage.given_up.insert(gone.address);
+                Ok(())
+            }
+            checked => checked,
         }
     }
 }
@@ -88,12 +108,14 @@ impl Export {
         let salvage = self.salvage.as_ref().expect("BUG: only a salvage skips");
         let mut places = salvage.lost.clone();
         for address in salvage.given_up.addresses() {
-            let found = self
-                .read(|view, path| {
-                    let Some(run) = view.tree.runs.iter().find(|run| run.id == address.run) else { return Ok(None) };
-                    Ok(covered(view, run, address)?.map(|covered| (covered, path)))
-                })
-                .await?;
+            let mut found = None;
+            self.look(&mut |view, path| {
+                let run = view.tree.runs.iter().find(|run| run.id == address.run);
+                let covered = run.map(|run| covered(view, run, address)).transpose()?.flatten();
+                found = covered.map(|covered| (covered, path));
+                Ok(())
+            })
+            .await?;
             let Some((covered, path)) = found else { continue };
             let layers = path.levels().iter().map(|level| level.layer);
             places.extend(layers.filter_map(|layer| clipped(&covered, layer)).map(|(from, to)| Skipped {
