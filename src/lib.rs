@@ -26,7 +26,7 @@
 //!   vacuum.
 //! - `query/`: MongoDB's update language on MessagePack bytes.
 //! - `engine/`: databases: catalog, path, context, calls (`op/`), pipeline, conflicts, clones, history, diff,
-//!   maintenance, and the witness, which tells a wiped store from a new one.
+//!   exports and imports (`transfer/`), maintenance, and the witness, which tells a wiped store from a new one.
 //! - `js/`: wasm32 only: exported classes, IndexedDB, errors. It translates and decides nothing.
 //! - `planted.rs`: bugs planted on purpose, for the tests that must catch them; never in the module that ships.
 //! - `pkg/`: the npm package in TypeScript; `tests/`: see each folder's first lines.

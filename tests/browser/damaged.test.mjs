@@ -23,4 +23,15 @@ onEachBackend((browser) => {
       t.diagnostic(`${space}: told ${outcomes.STORAGE_CORRUPT} times, without harm ${outcomes.right} times`);
     }
   });
+
+  test("whichever block of the store is gone, a salvage gives the others, and tells what is missing", async (t) => {
+    const tab = await browser.tab();
+    const outcomes = await tab.evaluate(async (name) => {
+      const { salvageEach } = await import("/tests/browser/pages/damage.mjs");
+      return salvageEach(globalThis.offshoot, name);
+    }, storeName());
+    assert.deepEqual(outcomes.wrong, []);
+    assert.ok(outcomes.less > 5 && outcomes.whole > 5, "some rows were lost, and often none that a clone reads");
+    t.diagnostic(`whole ${outcomes.whole} times, less ${outcomes.less} times`);
+  });
 });

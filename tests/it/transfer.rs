@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use offshoot::engine::op::{Condition, KeyRange};
 use offshoot::engine::{Answer, ExportOptions, Imported, Op};
-use offshoot::types::{Key, KeyPart};
+use offshoot::types::pack::write_bin;
+use offshoot::types::{Key, KeyPart, limits};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -145,6 +146,36 @@ fn an_import_into_a_clone_remembers_what_it_replaced() {
             assert_eq!(version.base.is_some(), is_based, "{id}");
         }
     });
+}
+
+/// The largest value has a frame to itself, and fits.
+#[test]
+fn a_value_of_any_size_comes_back() {
+    run(async |world| {
+        let main = world.main().await;
+        let sizes = [60_000, 64 * 1024, 70_000, 1_200_000, limits::VALUE_BYTES];
+        for (n, size) in sizes.into_iter().enumerate() {
+            let mut value = Vec::new();
+            write_bin(&mut value, &vec![n as u8; size - if size > 0xffff { 5 } else { 3 }]);
+            assert!(value.len().abs_diff(size) <= 2, "about the size that is meant");
+            let (collection, key) = (say::collection("kv"), say::key(&format!("{n}")));
+            main.ok(Op::EntrySet { collection, entries: vec![(key, value)], condition: Condition::None }).await;
+        }
+        let bytes = export(&main).await;
+        let other = world.elsewhere().main().await;
+        assert_eq!(import(&other, &bytes).await.entries, 5);
+        for (n, size) in sizes.into_iter().enumerate() {
+            assert!(entry(&other, n).await == entry(&main, n).await, "{size} bytes");
+        }
+    });
+}
+
+async fn entry(db: &Db, n: usize) -> Vec<u8> {
+    let get = Op::EntryGet { collection: say::collection("kv"), keys: vec![say::key(&format!("{n}"))], one: true };
+    match db.0.run(get, None).await.expect("a read") {
+        Answer::Value(Some(value)) => value.to_vec(),
+        other => panic!("a value, not {other:?}"),
+    }
 }
 
 fn part() -> impl Strategy<Value = KeyPart> {

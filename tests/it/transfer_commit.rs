@@ -8,7 +8,7 @@ use offshoot::error::{Error, ErrorCode};
 use offshoot::types::{limits, pack};
 use serde_json::{Value, json};
 
-use crate::support::disk::Watched;
+use crate::support::disk::{Dying, Watched};
 use crate::support::memory;
 use crate::support::transfer::{Made, Pieces, assembled, contents, export, import, import_from, leftovers, try_import};
 use crate::support::{Db, World, open_in, pause, run, say};
@@ -220,6 +220,25 @@ fn a_source_that_fails_fails_the_import_and_leaves_nothing() {
                 assert_eq!(leftovers(&world), [""; 0]);
                 assert_eq!(main.ok(say::count()).await, json!(0));
             }
+        });
+    }
+}
+
+/// SEMANTICS W8: whether the commit came cannot be learned. If it did, its rows must be there.
+#[test]
+fn an_import_whose_outcome_is_unknown_keeps_what_it_wrote_if_it_came() {
+    for (count, text) in SIZES {
+        run(async move |world| {
+            let bytes = export_of_many(&world, count, text).await;
+            let storage = Rc::new(Dying::new(&world.disk));
+            let main =
+                open_in(&world.open(storage.clone(), OpenOptions::default()).await.expect("a store"), "main").await;
+            storage.arm();
+            let error = try_import(&main, &bytes, false).await.expect_err("nobody knows");
+            assert_eq!(error.code(), ErrorCode::StorageUnavailable, "{error}");
+            let after = world.main().await;
+            assert_eq!(after.ok(say::count()).await, json!(count));
+            assert_eq!(export(&after).await.len(), bytes.len());
         });
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use offshoot::engine::Imported;
 use offshoot::error::{Error, ErrorCode};
 use offshoot::types::pack::{write_array, write_bin, write_ext, write_float, write_integer, write_map, write_text};
+use proptest::prelude::*;
 use serde_json::json;
 
 use crate::support::transfer::{
@@ -243,6 +244,32 @@ fn what_breaks_the_rules_is_refused_though_its_checks_are_right() {
         lie.extend([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert!(refused(&world, &main, &lie).await.message().contains("too large"));
     });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever a frame holds, if its check is right: it is taken, or it is told where it is wrong.
+    #[test]
+    fn no_body_is_more_than_refused(frame in 0usize..7, at in any::<prop::sample::Index>(), byte: u8, length: bool) {
+        run(async |world| {
+            let mut frames = bodies(&small(&world).await);
+            let frame = frame % frames.len();
+            let body = &mut frames[frame];
+            let at = at.index(body.len());
+            if length {
+                body.truncate(at);
+            } else {
+                body[at] = byte;
+            }
+            let main = world.main().await;
+            let before = main.0.version();
+            if let Err(error) = try_import(&main, &assembled(1, &frames), false).await {
+                assert!(place_of(&error).0 >= frame as u64);
+                assert_eq!(main.0.version(), before);
+            }
+        });
+    }
 }
 
 fn path() -> PathBuf {

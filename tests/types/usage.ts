@@ -180,6 +180,16 @@ export async function changes(db: Database<Schema>): Promise<void> {
   void all;
 }
 
+export async function transfers(db: Database<Schema>, file: Uint8Array): Promise<void> {
+  const stream: ReadableStream<Uint8Array> = db.export({ onProgress: ({ rowsDone }) => void rowsDone });
+  const { documents, entries, skipped } = await db.import(stream, { replace: true });
+  void (documents + entries + (skipped ?? 0));
+  await db.import(file, { onProgress: ({ bytesDone }) => void bytesDone });
+  void (await db.at(db.version)).export({ salvage: true });
+  // @ts-expect-error: text is no export
+  await db.import("text");
+}
+
 export async function untyped(): Promise<void> {
   const db = await open("app");
   const value: Value = { a: [1, 1n, "x", null, new Date(), new Uint8Array(1), { deep: [] }] };
@@ -196,6 +206,7 @@ export function errors(error: unknown): string {
     same<typeof error.code, "INVALID_VALUE">();
     return error.details.path;
   }
+  if (OffshootError.is(error, "INVALID_IMPORT")) return `byte ${error.details.offset}, frame ${error.details.frame}`;
   if (OffshootError.is(error, "CLONE_DEPENDENCY")) return error.details.dependents.join();
   if (OffshootError.is(error)) {
     const code: ErrorCode = error.code;

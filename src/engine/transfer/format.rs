@@ -11,7 +11,7 @@
 //! right and its format greater than it knows needs a newer version of itself.
 //!
 //! A body is one MessagePack array whose first item says what it is. Items in excess at the end of kinds 1, 2 and 4
-//! are to be skipped. No body is larger than 16 MiB and 64 KiB.
+//! are to be skipped. No body is larger than 16 MiB + 64 KiB.
 //!
 //! ```text
 //! header     = [1, database (str), version (str), time (int)]

@@ -65,6 +65,9 @@ impl Database {
     /// this version; with KEY_EXISTS or WRONG_KIND where it meets what is here; and with CONFLICT if the database was
     /// moved, or its history dropped, while it was under way.
     pub async fn import(self: &Rc<Database>, source: &mut dyn Source, options: ImportOptions) -> Result<Imported> {
+        self.check_open()?;
+        // From the present: history that this tab has not heard of may be gone by the end.
+        self.store().refresh().await?;
         let Transaction { path, guard, .. } = self.begin(Isolation::Serializable).await?;
         let level = path.top().expect("BUG: a database that is open has a layer").clone();
         let _hold = self.store().hold(level.lsn);

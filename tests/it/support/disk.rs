@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use offshoot::error::Result;
+use offshoot::error::{Error, ErrorCode, Result};
 use offshoot::storage::{
     Batch, ListRange, Listed, LocalFuture, Logged, MemoryDisk, MemoryStorage, Outcome, Space, Storage,
 };
@@ -95,6 +95,67 @@ impl Storage for Watched {
             let written = self.inner.write(batch).await;
             self.delay().await;
             written
+        })
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.inner.close()
+    }
+}
+
+/// Storage whose connection dies right behind a write that appends, once it is armed: the write is there, and nobody
+/// who asks learns it.
+pub struct Dying {
+    inner: MemoryStorage,
+    armed: Cell<bool>,
+    is_dead: Cell<bool>,
+}
+
+impl Dying {
+    pub fn new(disk: &MemoryDisk) -> Dying {
+        Dying { inner: MemoryStorage::open(disk), armed: Cell::new(false), is_dead: Cell::new(false) }
+    }
+
+    pub fn arm(&self) {
+        self.armed.set(true);
+    }
+
+    fn check(&self) -> Result<()> {
+        let dead = || Error::new(ErrorCode::StorageUnavailable, "the connection is dead");
+        if self.is_dead.get() { Err(dead()) } else { Ok(()) }
+    }
+}
+
+impl Storage for Dying {
+    fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
+        Box::pin(async move {
+            self.check()?;
+            self.inner.read(space, names).await
+        })
+    }
+
+    fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
+        // Blocks can be listed: whoever wants to delete them is not stopped here.
+        let checked = if space == Space::Blocks { Ok(()) } else { self.check() };
+        Box::pin(async move {
+            checked?;
+            self.inner.list(space, range).await
+        })
+    }
+
+    fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
+        Box::pin(async move {
+            self.check()?;
+            self.inner.log(after, limit).await
+        })
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
+        let dies = self.armed.get() && !batch.append.is_empty();
+        Box::pin(async move {
+            let written = self.inner.write(batch).await;
+            self.is_dead.set(self.is_dead.get() || dies);
+            if dies { self.check().and(written) } else { written }
         })
     }
 
