@@ -3,6 +3,7 @@
 import { decode, encode } from "../../codec/source.mjs";
 import { State, checkName, compareKeys, fail, keyText } from "./state.mjs";
 import { isMap, runOp } from "./ops.mjs";
+import { FrameReader, exportOf, imported } from "./transfer.mjs";
 
 const memory = new WebAssembly.Memory({ initial: 1 });
 const stores = new Map();
@@ -177,8 +178,7 @@ class Scope {
     }
   }
 
-  async create_clone(given, { at, existing = "fail", ttl, background }) {
-    const name = given ?? `temporary-${this.store.lsn}`;
+  async create_clone(name = `temporary-${this.store.lsn}`, { at, existing = "fail" }) {
     checkName(name);
     if (this.store.databases.has(name))
       return existing === "open" ? name : fail("DATABASE_EXISTS", `a name is taken. name=${name}`);
@@ -186,10 +186,7 @@ class Scope {
     for (let link = this.database; link.origin !== undefined; link = link.origin) depth++;
     if (depth >= 8) fail("CLONE_DEPTH_EXCEEDED", "a clone is too deep", { materialize: this.database.name });
     const point = at === undefined ? this : await this.at(at);
-    const made = this.store.create(name, this.database, point.state(), point.version());
-    made.temporary = given === undefined;
-    if (Number.isFinite(ttl)) made.expiresAt = made.createdAt + ttl;
-    if (background) setTimeout(() => new Scope(this.store, made, "snapshot", made.state).materialize(() => true), 5);
+    this.store.create(name, this.database, point.state(), point.version());
     return name;
   }
 
@@ -207,7 +204,8 @@ class Scope {
   }
 
   async collections() {
-    return [...this.state().collections].map(([name, { kind }]) => ({ name, kind }));
+    const all = [...this.state().collections].map(([name, { kind }]) => ({ name, kind }));
+    return all.sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
   async drop_database() {
@@ -219,30 +217,6 @@ class Scope {
     database.dropped = true;
     for (const scope of database.scopes)
       scope.callbacks.forEach((tell) => tell({ code: "CLOSED", message: "dropped", details: {}, retryable: false }));
-  }
-
-  async materialize(watch) {
-    if (this.database.origin !== undefined) {
-      if (watch({ rowsDone: 0, bytesDone: 0 }) === false) fail("ABORTED", "the materialization was aborted");
-      this.database.origin = undefined;
-      this.database.materialized = true;
-    }
-    return statusOf(this.database);
-  }
-
-  async drop_by_force(watch) {
-    const { store, database } = this;
-    if (database.name === "main") fail("NOT_A_CLONE", "the root can't be dropped");
-    for (const other of store.databases.values()) {
-      if (other.origin === database) await new Scope(store, other, "snapshot", other.state).materialize(watch);
-    }
-    return this.drop_database();
-  }
-
-  async leave() {
-    const { database } = this;
-    await this.close();
-    if (database.temporary && database.scopes.size === 0) await this.drop_database().catch(() => undefined);
   }
 
   async diff_origin_page(collection, after, limit) {
@@ -262,6 +236,29 @@ class Scope {
     return encode([next, changes.slice(from, from + size)]);
   }
 
+  export_rows(salvage) {
+    const { name } = this.database;
+    const pieces = exportOf(this.state(), { name, version: this.version(), time: this.store.now(), salvage });
+    let rows = 0;
+    const next = async () => {
+      this.state();
+      const { value } = pieces.next();
+      rows = value?.rows ?? rows;
+      return value?.bytes;
+    };
+    return { next, rows: () => rows, skipped: () => (salvage ? 0 : undefined) };
+  }
+
+  async import_rows(pull, replace) {
+    this.state();
+    const reader = new FrameReader();
+    for (let piece; (piece = await pull(reader.rows)) !== undefined; ) reader.push(piece);
+    reader.finish();
+    const { next, touched } = imported(this.state(), reader, replace);
+    this.commit(next, touched);
+    return reader.end;
+  }
+
   on_close(callback) {
     this.callbacks.push(callback);
   }
@@ -274,9 +271,7 @@ class Scope {
 
 const isWrite = (op) =>
   /^(insert|put|update|delete|kvSet|kvDelete|kvSetField)$/.test(decode(op.slice(1, 1 + 1 + (op[1] & 0x1f))));
-const statusOf = ({ origin, materialized }) => ({
-  state: origin !== undefined ? "shadowed" : materialized ? "materialized" : "root",
-});
+const statusOf = (database) => ({ state: database.origin === undefined ? "root" : "shadowed" });
 
 function moveRow(from, to, collection, key) {
   const source = from.collections.get(collection);
@@ -331,7 +326,6 @@ class OpenStore {
       origin: database.origin?.name,
       asOf: database.asOf,
       createdAt: database.createdAt,
-      expiresAt: database.expiresAt,
       status: statusOf(database),
       dependents: this.store.dependents(database),
       ownBytes: 0,
@@ -352,7 +346,6 @@ class OpenStore {
     ];
     return Object.fromEntries(figures.map((name) => [name, 0]));
   }
-  async compact() {}
   async close() {
     stores.delete(this.store.name);
   }
