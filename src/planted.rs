@@ -61,3 +61,6 @@ pub fn is(bug: Bug) -> bool {
 pub const fn is(_: Bug) -> bool {
     false
 }
+
+/// The simulator has few rows: what is done in slices is cut small there, so that there are several.
+pub const HAS_FEW_ROWS: bool = cfg!(feature = "planted");

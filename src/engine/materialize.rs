@@ -47,8 +47,8 @@ impl Database {
             self.check_open()?;
             let entry = self.store.read(|state, view| self.entry(view, state.head)).await?;
             let Some(link) = Link::of(&entry) else { return self.status().await };
-            if self.store.copy_in_turn(&link, watch).await? {
-                self.store.cut_link(&link).await?;
+            if self.store.copy_in_turn(&link, watch).await? && self.store.cut_link(&link).await? {
+                return Ok(Status::Materialized);
             }
         }
     }
@@ -183,16 +183,16 @@ impl Store {
         }
     }
 
-    /// Cuts the link of a clone whose layer holds everything. One that stands no more is left as it is.
-    pub(super) async fn cut_link(self: &Rc<Store>, link: &Link) -> Result<()> {
+    /// Cuts the link of a clone whose layer holds everything. False: it stood no more.
+    pub(super) async fn cut_link(self: &Rc<Store>, link: &Link) -> Result<bool> {
         let cut = link.clone();
         let evaluate = move |frame: &Frame<'_>| {
             let entry = cut.find(frame.view, frame.at)?;
             Ok(((), entry.iter().flat_map(cut_changes).collect::<Vec<_>>()))
         };
-        self.commit(self.durability, evaluate).await?;
+        let ((), lsn) = self.commit(self.durability, evaluate).await?;
         // A record that stays behind is swept in time.
         let _ = self.forget_copy(link.layer).await;
-        Ok(())
+        Ok(lsn.is_some())
     }
 }

@@ -8,7 +8,7 @@ use offshoot::types::limits;
 use crate::call::{Call, Observed};
 use crate::history::{Act, Check, Event, Identity, Outcome, Violation, violation};
 use crate::journal::{CatalogChange, Logged};
-use crate::model::{State, difference};
+use crate::model::{ModelDatabase, State, difference};
 use crate::oracle::{Oracle, check_of};
 
 pub fn check_all(oracle: &Oracle<'_>) -> Result<(), Violation> {
@@ -60,9 +60,9 @@ fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Result
             }
             Err(violation(Check::Durability, format!("it wrote, and was told that it did not: {event:?}")))
         }
-        Act::Clone { origin, name, existing, .. } => {
+        Act::Clone { origin, made, existing, .. } => {
             let is_there = |lsn: u64| {
-                let made = oracle.states[lsn as usize].databases.get(name);
+                let made = made.name.as_ref().and_then(|name| oracle.states[lsn as usize].databases.get(name));
                 made.and_then(|made| made.origin.as_ref()).is_some_and(|(of, _)| *of == origin.name)
             };
             if *existing == Existing::Open && somewhere(oracle, event, is_there) {
@@ -70,7 +70,15 @@ fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Result
             }
             Err(violation(Check::Durability, format!("the clone was told as made and is not there: {event:?}")))
         }
-        Act::Drop { .. } => {
+        // Another tab may have been first.
+        Act::Materialize { database } => {
+            let is_root = |lsn: u64| oracle.find(database, lsn).is_some_and(|found| !found.is_clone());
+            if somewhere(oracle, event, is_root) {
+                return Ok(());
+            }
+            Err(violation(Check::Durability, format!("the link was told as cut and is there: {event:?}")))
+        }
+        Act::Drop { .. } | Act::DropByForce { .. } => {
             Err(violation(Check::Durability, format!("the drop was told as done and is not there: {event:?}")))
         }
     }
@@ -100,16 +108,22 @@ fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<
             Act::Call { database, .. }
             | Act::Transaction { database, .. }
             | Act::Clone { origin: database, .. }
-            | Act::Drop { database },
+            | Act::Drop { database }
+            | Act::DropByForce { database }
+            | Act::Materialize { database },
             ErrorCode::Closed,
         ) => somewhere(oracle, event, |lsn| oracle.find(database, lsn).is_none()),
         (Act::Call { database, call }, ErrorCode::KeyExists) => {
             let observed = Observed::Failed(code);
             somewhere(oracle, event, |lsn| answers_without_writing(oracle, database, call, &observed, lsn))
         }
-        (Act::Clone { name, .. }, ErrorCode::DatabaseExists) => {
-            somewhere(oracle, event, |lsn| state(lsn).databases.contains_key(name))
-        }
+        (Act::Clone { made, .. }, ErrorCode::DatabaseExists) => somewhere(oracle, event, |lsn| {
+            made.name.as_ref().is_some_and(|name| state(lsn).databases.contains_key(name))
+        }),
+        // Its watcher ended it, or a clock that jumped made others give up its runs, again and again.
+        (Act::Materialize { .. }, ErrorCode::Aborted) => true,
+        (Act::Materialize { .. } | Act::DropByForce { .. }, ErrorCode::Conflict) => true,
+        (Act::DropByForce { database }, ErrorCode::NotAClone) => database.name == "main",
         (Act::Clone { origin, at: Some(at), .. }, ErrorCode::InvalidOption) => oracle.find(origin, *at).is_none(),
         (Act::Clone { origin, .. }, ErrorCode::CloneDepthExceeded) => somewhere(oracle, event, |lsn| {
             oracle.find(origin, lsn).is_some_and(|found| found.depth >= limits::CLONE_DEPTH)
@@ -118,7 +132,7 @@ fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<
         (Act::Clone { at: Some(at), .. }, ErrorCode::HistoryPruned) => *at < oracle.journal.floor,
         (Act::Drop { database }, ErrorCode::NotAClone) => database.name == "main",
         (Act::Drop { database }, ErrorCode::CloneDependency) => {
-            somewhere(oracle, event, |lsn| has_dependents(state(lsn), &database.name))
+            somewhere(oracle, event, |lsn| !state(lsn).dependents(&database.name).is_empty())
         }
         _ => false,
     };
@@ -128,13 +142,9 @@ fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<
     Err(violation(Check::Refusals, format!("there was no reason to fail with {}: {event:?}", code.as_str())))
 }
 
-pub fn has_dependents(state: &State, name: &str) -> bool {
-    state.databases.values().any(|other| other.origin.as_ref().is_some_and(|(origin, _)| origin == name))
-}
-
 /// The state after a clone was made as `lsn`: a whole copy of its origin as it was.
 pub fn clone_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<State, Violation> {
-    let Act::Clone { origin, name, at, .. } = &event.act else { unreachable!("BUG: only clones come here") };
+    let Act::Clone { origin, made, at, .. } = &event.act else { unreachable!("BUG: only clones come here") };
     oracle.alive(origin, lsn)?;
     let as_of = at.unwrap_or(lsn - 1);
     let Some(then) = oracle.find(origin, as_of) else {
@@ -143,32 +153,45 @@ pub fn clone_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<Stat
     };
     let mut state = oracle.states[lsn as usize - 1].clone();
     let logged = &oracle.journal.commits[&lsn];
-    let layer = logged.catalog_changes().iter().find_map(|change| match change {
-        CatalogChange::Made { layer, .. } => Some(*layer),
-        CatalogChange::Dropped { .. } => None,
+    let change = logged.catalog_changes().into_iter().find_map(|change| match change {
+        CatalogChange::Made { name, layer, .. } => Some((name, layer)),
+        _ => None,
     });
-    let Some(layer) = layer else {
+    let Some((name, layer)) = change else {
         return Err(violation(Check::Atomicity, format!("commit {lsn} makes no database")));
     };
-    let replaced = state.databases.insert(name.clone(), then.copy(&origin.name, as_of, lsn, layer));
+    let is_named = made.name.as_ref().map_or(name.starts_with("temporary-"), |wanted| *wanted == name);
+    if !is_named {
+        return Err(violation(Check::Atomicity, format!("commit {lsn} makes {name}, not {made:?}")));
+    }
+    let mut copy = then.copy(&origin.name, as_of, lsn, layer);
+    copy.goes = made.expires || made.name.is_none();
+    copy.background = made.background;
+    let replaced = state.databases.insert(name.clone(), copy);
     if replaced.is_some() {
         return Err(violation(Check::Catalog, format!("commit {lsn} makes {name}, which is there")));
     }
     Ok(state)
 }
 
-/// Whether the catalog's change on the disk is the one that the event makes.
-pub fn check_catalog(lsn: u64, logged: &Logged, state: &State, event: &Event) -> Result<(), Violation> {
-    let expected = match &event.act {
-        Act::Clone { name, .. } => {
-            let made = &state.databases[name];
-            CatalogChange::Made { name: name.clone(), layer: made.layer, origin: made.origin.clone() }
+/// Whether the catalog's changes on the disk are those that lead from `before` to `state`.
+pub fn check_catalog(lsn: u64, logged: &Logged, before: &State, state: &State) -> Result<(), Violation> {
+    let mut expected = Vec::new();
+    for (name, database) in &state.databases {
+        let ModelDatabase { layer, origin, .. } = database;
+        let layer = *layer;
+        let old = before.databases.get(name);
+        if old.is_none_or(|old| old.created != database.created) {
+            expected.push(CatalogChange::Made { name: name.clone(), layer, origin: origin.clone() });
+        } else if old.is_some_and(ModelDatabase::is_clone) && origin.is_none() {
+            expected.push(CatalogChange::Cut { name: name.clone(), layer });
         }
-        Act::Drop { database } => CatalogChange::Dropped { name: database.name.clone() },
-        Act::Call { .. } | Act::Transaction { .. } => unreachable!("BUG: these leave the catalog alone"),
-    };
+    }
+    let dropped = before.databases.keys().filter(|name| !state.databases.contains_key(*name));
+    expected.extend(dropped.map(|name| CatalogChange::Dropped { name: name.clone() }));
     let changes = logged.catalog_changes();
-    if changes == [expected.clone()] && logged.rows().is_empty() {
+    let is_same = changes.len() == expected.len() && expected.iter().all(|change| changes.contains(change));
+    if is_same && logged.rows().is_empty() {
         return Ok(());
     }
     Err(violation(Check::Atomicity, format!("commit {lsn} changed {changes:?} in the catalog, not {expected:?}")))

@@ -67,12 +67,43 @@ pub struct Attempt {
     pub steps: Vec<(Call, Observed)>,
 }
 
+/// A clone to be made.
+#[derive(Clone, Debug)]
+pub struct NewClone {
+    /// `None`: a temporary one.
+    pub name: Option<String>,
+    /// It has only so long to live.
+    pub expires: bool,
+    pub background: bool,
+}
+
 #[derive(Clone, Debug)]
 pub enum Act {
-    Call { database: Identity, call: Call },
-    Transaction { database: Identity, isolation: Isolation, attempts: Vec<Attempt> },
-    Clone { origin: Identity, name: String, at: Option<u64>, existing: Existing },
-    Drop { database: Identity },
+    Call {
+        database: Identity,
+        call: Call,
+    },
+    Transaction {
+        database: Identity,
+        isolation: Isolation,
+        attempts: Vec<Attempt>,
+    },
+    Clone {
+        origin: Identity,
+        made: NewClone,
+        at: Option<u64>,
+        existing: Existing,
+    },
+    Drop {
+        database: Identity,
+    },
+    /// The links of all that read through it are cut first.
+    DropByForce {
+        database: Identity,
+    },
+    Materialize {
+        database: Identity,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -108,6 +139,8 @@ pub enum Seen {
     Pruned,
     /// What a database has that its origin had not where it began.
     DifferenceToOrigin(Vec<Difference>),
+    /// That there is no origin to be compared with.
+    NoOrigin,
     /// What a database has that it had not at this LSN.
     DifferenceSince(u64, Vec<Difference>),
     /// The names of all databases.

@@ -20,8 +20,19 @@ pub struct Logged {
 /// What a commit did to a database's row in the catalog.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CatalogChange {
-    Made { name: String, layer: u64, origin: Option<(String, u64)> },
-    Dropped { name: String },
+    Made {
+        name: String,
+        layer: u64,
+        origin: Option<(String, u64)>,
+    },
+    Dropped {
+        name: String,
+    },
+    /// Its link was cut: its layer holds everything.
+    Cut {
+        name: String,
+        layer: u64,
+    },
 }
 
 /// What a commit wrote to one row of one layer.
@@ -142,7 +153,11 @@ impl Logged {
                     let layer = row[1].as_u64().expect("a layer's number");
                     let origin =
                         row[2][0].as_str().map(|name| (name.to_string(), row[2][1].as_u64().expect("an origin's LSN")));
-                    CatalogChange::Made { name, layer, origin }
+                    let is_whole = row[5].as_bool().expect("a flag");
+                    match origin {
+                        None if is_whole => CatalogChange::Cut { name, layer },
+                        origin => CatalogChange::Made { name, layer, origin },
+                    }
                 }
             });
         }

@@ -1,6 +1,6 @@
 //! The plain model: a store whose clones are physical copies, in which one thing happens after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use offshoot::engine::op::Condition;
@@ -31,6 +31,11 @@ pub struct ModelDatabase {
     pub layer: u64,
     pub origin: Option<(String, u64)>,
     pub depth: usize,
+    /// Where the links began that it was made over, its own last: copies of rows below are dated so.
+    pub links: Vec<u64>,
+    /// It may go without a call, or become a root without one.
+    pub goes: bool,
+    pub background: bool,
     /// What it was copied from, as it was then.
     pub copied: Rc<Rows>,
     pub rows: Rc<Rows>,
@@ -40,6 +45,24 @@ pub struct ModelDatabase {
 #[derive(Clone, Default, Debug)]
 pub struct State {
     pub databases: BTreeMap<String, ModelDatabase>,
+    /// Layers that hold everything.
+    pub whole: BTreeSet<u64>,
+}
+
+impl State {
+    /// Makes a clone a root of its own; what is in it stays.
+    pub fn cut(&mut self, name: &str) {
+        let database = self.databases.get_mut(name).expect("BUG: it was found before");
+        database.origin = None;
+        database.background = false;
+        self.whole.insert(database.layer);
+    }
+
+    /// The clones of a database, by name.
+    pub fn dependents(&self, name: &str) -> Vec<String> {
+        let reads_it = |other: &&ModelDatabase| other.origin.as_ref().is_some_and(|(origin, _)| origin == name);
+        self.databases.iter().filter(|(_, other)| reads_it(other)).map(|(name, _)| name.clone()).collect()
+    }
 }
 
 impl ModelDatabase {
@@ -53,7 +76,16 @@ impl ModelDatabase {
         let copied: Rows = visible.map(|(place, row)| (*place, Row { base: None, own: false, ..*row })).collect();
         let copied = Rc::new(copied);
         let origin = Some((name.to_string(), as_of));
-        ModelDatabase { created, layer, origin, depth: self.depth + 1, rows: copied.clone(), copied }
+        let mut links = self.links.clone();
+        links.push(as_of);
+        let (depth, rows) = (self.depth + 1, copied.clone());
+        ModelDatabase { created, layer, origin, depth, links, goes: false, background: false, rows, copied }
+    }
+
+    /// Whether a row is based on what the model says, or on the copy of it that a materialization made.
+    pub fn is_base(&self, expected: Option<u64>, found: Option<u64>) -> bool {
+        let is_copy = |base: u64| self.links.split_last().is_some_and(|(_, below)| below.contains(&base));
+        expected == found || expected.is_some() && found.is_some_and(is_copy)
     }
 
     /// What the call answers on `rows`, which it changes; a call that fails changes nothing.

@@ -40,7 +40,8 @@ pub fn judge(history: &History, journal: &Journal, report: &Report) -> Vec<Viola
 
 /// The check that a read or a write of this database belongs to.
 pub fn check_of(database: &ModelDatabase, otherwise: Check) -> Check {
-    if database.is_clone() { Check::CloneIsolation } else { otherwise }
+    // What was a clone once goes on being what a copy would be.
+    if database.links.is_empty() { otherwise } else { Check::CloneIsolation }
 }
 
 impl Oracle<'_> {
@@ -126,11 +127,38 @@ impl Oracle<'_> {
         }
         let wrote: Vec<String> = logged.rows().iter().map(|row| format!("{:?} {}", row.shelf, row.id)).collect();
         let catalog = logged.catalog_changes();
+        if let Some(state) = self.effect_without_a_call(lsn, logged) {
+            return Ok(state);
+        }
         let what = format!(
             "commit {lsn} of tab {} is no call's whole work: it wrote {wrote:?} {catalog:?}; candidates: {unfit:?}",
             logged.tab
         );
         Err(violation(Check::Atomicity, what))
+    }
+
+    /// What the engine does by itself: clones go when their time is up, and become roots when they were made to.
+    fn effect_without_a_call(&self, lsn: u64, logged: &Logged) -> Option<State> {
+        let mut state = self.states[lsn as usize - 1].clone();
+        match &logged.catalog_changes()[..] {
+            [CatalogChange::Cut { name, layer }] => {
+                let found = state.databases.get(name)?;
+                if !found.background || !found.is_clone() || found.layer != *layer {
+                    return None;
+                }
+                self.report.count("clones materialized behind");
+                state.cut(name);
+            }
+            [CatalogChange::Dropped { name }] => {
+                if !state.databases.get(name)?.goes || !state.dependents(name).is_empty() {
+                    return None;
+                }
+                self.report.count("clones that went");
+                state.databases.remove(name);
+            }
+            _ => return None,
+        }
+        logged.rows().is_empty().then_some(state)
     }
 
     /// What the model makes of an event that commits as `lsn`; what the event saw must be what the model sees there.
@@ -162,11 +190,26 @@ impl Oracle<'_> {
             Act::Drop { database } => {
                 self.alive(database, lsn)?;
                 let mut state = before.clone();
-                if claims::has_dependents(&state, &database.name) {
+                if !state.dependents(&database.name).is_empty() {
                     let what = format!("commit {lsn} drops {} under its clones", database.name);
                     return Err(violation(Check::Catalog, what));
                 }
                 state.databases.remove(&database.name);
+                Ok(state)
+            }
+            Act::DropByForce { database } => {
+                self.alive(database, lsn)?;
+                let mut state = before.clone();
+                state.dependents(&database.name).iter().for_each(|name| state.cut(name));
+                state.databases.remove(&database.name);
+                Ok(state)
+            }
+            Act::Materialize { database } => {
+                if !self.alive(database, lsn)?.is_clone() {
+                    return Err(violation(Check::Catalog, format!("commit {lsn} cuts a link that is not there")));
+                }
+                let mut state = before.clone();
+                state.cut(&database.name);
                 Ok(state)
             }
         }
@@ -203,7 +246,7 @@ impl Oracle<'_> {
         let before = &self.states[lsn as usize - 1];
         let name = match &event.act {
             Act::Call { database, .. } | Act::Transaction { database, .. } => &database.name,
-            Act::Clone { .. } | Act::Drop { .. } => return claims::check_catalog(lsn, logged, state, event),
+            _ => return claims::check_catalog(lsn, logged, before, state),
         };
         if !logged.catalog_changes().is_empty() {
             return Err(violation(Check::Atomicity, format!("commit {lsn} moved the catalog")));
@@ -228,7 +271,11 @@ impl Oracle<'_> {
         };
         let matching = written.iter().filter(same).count();
         if matching == written.len() && matching == expected.len() {
-            let lost = written.iter().find(|row| expected[&(row.shelf, row.id)].base != row.base);
+            // What was begun over a link may be committed when that is cut, and its bases matter no more.
+            let is_whole = before.whole.contains(&old.layer);
+            let is_base =
+                |row: &crate::journal::Written| is_whole || old.is_base(expected[&(row.shelf, row.id)].base, row.base);
+            let lost = written.iter().find(|row| !is_base(row));
             let what = |row: &crate::journal::Written| {
                 let base = expected[&(row.shelf, row.id)].base;
                 format!("commit {lsn}: the base of {:?} {} is {:?}, the model's {base:?}", row.shelf, row.id, row.base)
@@ -246,7 +293,7 @@ impl Oracle<'_> {
 }
 
 fn is_catalog(act: &Act) -> bool {
-    matches!(act, Act::Clone { .. } | Act::Drop { .. })
+    !matches!(act, Act::Call { .. } | Act::Transaction { .. })
 }
 
 fn with_rows(before: &State, name: &str, rows: Rows) -> State {
@@ -276,7 +323,18 @@ fn genesis(logged: &Logged) -> Verdict<State> {
         [CatalogChange::Made { name, layer, origin: None }] if name == "main" => {
             let empty = Rc::new(Rows::new());
             let (copied, rows) = (empty.clone(), empty);
-            let main = ModelDatabase { created: 1, layer: *layer, origin: None, depth: 0, copied, rows };
+            let (links, goes, background) = (Vec::new(), false, false);
+            let main = ModelDatabase {
+                created: 1,
+                layer: *layer,
+                origin: None,
+                depth: 0,
+                links,
+                goes,
+                background,
+                copied,
+                rows,
+            };
             state.databases.insert(name.clone(), main);
             Ok(state)
         }

@@ -77,3 +77,18 @@ fn a_trimmed_lsn_that_a_stale_tab_reuses_is_caught() {
 fn a_loser_taken_along_with_its_group_is_caught() {
     catch(Bug::GroupLoserTakenAlong, Check::Serializability);
 }
+
+#[test]
+fn copies_dated_at_the_present_are_caught() {
+    catch(Bug::CopiesDatedNow, Check::CloneIsolation);
+}
+
+#[test]
+fn a_middles_tombstone_that_a_copy_undoes_is_caught() {
+    catch(Bug::MiddleTombstoneCopiedOver, Check::CloneIsolation);
+}
+
+#[test]
+fn an_abandoned_jobs_blocks_that_are_served_are_caught() {
+    catch(Bug::AbandonedJobServed, Check::CloneIsolation);
+}

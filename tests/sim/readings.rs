@@ -37,6 +37,7 @@ fn holds(oracle: &Oracle<'_>, reading: &Reading, lsn: u64) -> bool {
         Seen::DifferenceToOrigin(seen) => {
             oracle.find(identity, lsn).is_some_and(|found| difference(&found.copied, &found.rows) == *seen)
         }
+        Seen::NoOrigin => oracle.find(identity, lsn).is_some_and(|found| !found.is_clone()),
         Seen::DifferenceSince(older, seen) => {
             let (before, after) = (oracle.find(identity, *older), oracle.find(identity, lsn));
             before.zip(after).is_some_and(|(before, after)| difference(&before.rows, &after.rows) == *seen)
@@ -54,8 +55,11 @@ fn lineage(oracle: &Oracle<'_>, identity: &Identity, lsn: u64) -> Option<Vec<(St
     let mut name = &identity.name;
     let mut entries = Vec::new();
     loop {
-        entries.push((name.clone(), found.origin.as_ref().map(|(_, as_of)| *as_of)));
-        let Some((origin, as_of)) = &found.origin else { return Some(entries) };
+        // Links that were made before their origin became a root lead to a root all the same.
+        let is_whole = oracle.states[lsn as usize].whole.contains(&found.layer);
+        let origin = found.origin.as_ref().filter(|_| !is_whole);
+        entries.push((name.clone(), origin.map(|(_, as_of)| *as_of)));
+        let Some((origin, as_of)) = origin else { return Some(entries) };
         found = oracle.states[*as_of as usize].databases.get(origin)?;
         name = origin;
     }

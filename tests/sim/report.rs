@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What every whole run must have met.
-const NEEDED: [&str; 30] = [
+const NEEDED: [&str; 36] = [
     "big commits",
     "body failures",
     "calls",
@@ -14,6 +14,8 @@ const NEEDED: [&str; 30] = [
     "clones",
     "clones of clones",
     "clones of the past",
+    "clones materialized behind",
+    "clones that went",
     "collisions",
     "commits",
     "compactions",
@@ -22,6 +24,7 @@ const NEEDED: [&str; 30] = [
     "crashes while writing",
     "diffs",
     "drops",
+    "drops by force",
     "errors after the effect",
     "errors before the effect",
     "errors while reading",
@@ -29,11 +32,14 @@ const NEEDED: [&str; 30] = [
     "freezes",
     "groups",
     "late effects",
+    "materializations",
     "lost announcements",
     "pruned history",
     "quota errors",
+    "races",
     "snapshots",
     "split records",
+    "temporary clones",
     "transactions",
     "unknown outcomes that were commits",
 ];

@@ -6,9 +6,9 @@ use offshoot::engine::{CloneOptions, Ended, Existing, Isolation, Side, Snapshot,
 use offshoot::error::{Error, ErrorCode};
 use offshoot::types::{DatabaseName, Kind, Lsn, Suffix, key};
 
-use crate::call::{Call, Content, Observed, Shelf, observe};
+use crate::call::{Call, Content, IDS, Observed, Shelf, observe};
 use crate::draw::{draw_read, draw_write};
-use crate::history::{Act, Check, Difference, Identity, Outcome, Seen};
+use crate::history::{Act, Check, Difference, Identity, NewClone, Outcome, Seen};
 use crate::world::{Handle, Tab, World, is_storage_trouble};
 
 const CLONES: [&str; 4] = ["one", "two", "three", "four"];
@@ -27,7 +27,10 @@ async fn act(world: &Rc<World>, tab: &Rc<Tab>) {
     if random.chance(world.plan.maintenance) {
         return maintain(world, tab).await;
     }
-    match random.below(96) {
+    if world.plan.races && random.chance(300) {
+        return race(world, tab, &handle).await;
+    }
+    match random.below(108) {
         0..34 => write(world, tab, &handle).await,
         34..56 => transaction(world, tab, &handle).await,
         56..65 => read(world, tab, &handle).await,
@@ -36,6 +39,9 @@ async fn act(world: &Rc<World>, tab: &Rc<Tab>) {
         75..85 => make_clone(world, tab, &handle).await,
         85..90 => drop_one(world, tab, &handle).await,
         90..92 => lineage(world, tab, &handle).await,
+        92..99 => materialize(world, tab, &handle).await,
+        99..102 => drop_by_force(world, tab, &handle).await,
+        102..104 => work_in_a_temporary_clone(world, tab, &handle).await,
         _ => match tab.store().refresh().await {
             Err(error) if !is_storage_trouble(&error) => unexpected(world, tab, &error),
             _ => world.see(tab, tab.head()),
@@ -113,8 +119,11 @@ fn failed(world: &World, tab: &Tab, handle: &Handle, error: &Error) -> Outcome {
 }
 
 async fn write(world: &World, tab: &Tab, handle: &Handle) {
+    perform(world, tab, handle, draw_write(world)).await;
+}
+
+async fn perform(world: &World, tab: &Tab, handle: &Handle, call: Call) {
     world.report.count("calls");
-    let call = draw_write(world);
     let number = world.begin(tab, Act::Call { database: handle.identity.clone(), call: call.clone() });
     let outcome = match handle.database.write(call.op(None), None).await {
         Ok((answer, lsn)) => Outcome::Done { observed: observe(answer).0, lsn: lsn.map(|lsn| lsn.0) },
@@ -287,6 +296,10 @@ pub async fn differences(
         let page = match snapshot.diff(side, None, after.as_ref(), 3).await {
             Ok(page) => page,
             Err(error) if is_storage_trouble(&error) => return,
+            Err(error) if error.code() == ErrorCode::NotAClone && against.is_none() => {
+                let version = snapshot.version().0;
+                return world.reading(tab, identity, Seen::NoOrigin, version, version);
+            }
             Err(error) if error.code() == ErrorCode::HistoryPruned => {
                 // The older of the two: the other may still be held.
                 return pruned(world, tab, identity, against.unwrap_or(snapshot));
@@ -333,9 +346,10 @@ async fn make_clone(world: &World, tab: &Tab, handle: &Handle) {
     let name = random.pick(&CLONES).to_string();
     let at = random.chance(400).then(|| random.between(1, tab.head()));
     let existing = if random.chance(200) { Existing::Open } else { Existing::Fail };
-    let act = Act::Clone { origin: handle.identity.clone(), name: name.clone(), at, existing };
-    let number = world.begin(tab, act);
-    let options = CloneOptions { at: at.map(|lsn| When::Version(Lsn(lsn))), existing, ..CloneOptions::default() };
+    let (background, ttl) = (random.chance(200), random.chance(150).then(|| random.below(100)));
+    let new = NewClone { name: Some(name.clone()), expires: ttl.is_some(), background };
+    let number = world.begin(tab, Act::Clone { origin: handle.identity.clone(), made: new, at, existing });
+    let options = CloneOptions { at: at.map(|lsn| When::Version(Lsn(lsn))), existing, ttl, background };
     let made = handle.database.create_clone(Some(DatabaseName::new(&name).expect("a good name")), options).await;
     let outcome = match made {
         Ok(_) => {
@@ -351,6 +365,64 @@ async fn make_clone(world: &World, tab: &Tab, handle: &Handle) {
         Err(error) => failed(world, tab, handle, &error),
     };
     world.end(tab, number, outcome);
+}
+
+/// Makes a clone a root of its own; now and then the watcher has seen enough.
+async fn materialize(world: &World, tab: &Tab, handle: &Handle) {
+    let number = world.begin(tab, Act::Materialize { database: handle.identity.clone() });
+    let outcome = match handle.database.materialize(&|_| !world.random.chance(60)).await {
+        Ok(_) => {
+            world.report.count("materializations");
+            Outcome::Done { observed: Observed::Nothing, lsn: None }
+        }
+        Err(error) => failed(world, tab, handle, &error),
+    };
+    world.end(tab, number, outcome);
+}
+
+/// Makes a clone a root, empties it and drops what nobody reads: a copy that comes late must not bring anything back.
+async fn race(world: &World, tab: &Tab, handle: &Handle) {
+    world.report.count("races");
+    materialize(world, tab, handle).await;
+    for shelf in [Shelf::Documents, Shelf::Entries] {
+        perform(world, tab, handle, Call::Delete(shelf, IDS.to_vec())).await;
+    }
+    maintain(world, tab).await;
+}
+
+async fn drop_by_force(world: &World, tab: &Tab, handle: &Handle) {
+    let number = world.begin(tab, Act::DropByForce { database: handle.identity.clone() });
+    let outcome = match handle.database.drop_by_force(&|_| true).await {
+        Ok(()) => {
+            world.report.count("drops by force");
+            Outcome::Done { observed: Observed::Nothing, lsn: None }
+        }
+        Err(error) => failed(world, tab, handle, &error),
+    };
+    world.end(tab, number, outcome);
+}
+
+/// A clone without a name, which goes with its handle or at the next open.
+async fn work_in_a_temporary_clone(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle) {
+    let new = NewClone { name: None, expires: false, background: false };
+    let act = Act::Clone { origin: handle.identity.clone(), made: new, at: None, existing: Existing::Fail };
+    let number = world.begin(tab, act);
+    let made = handle.database.create_clone(None, CloneOptions::default()).await;
+    let outcome = match &made {
+        Ok(_) => Outcome::Done { observed: Observed::Nothing, lsn: None },
+        Err(error) => failed(world, tab, handle, error),
+    };
+    world.end(tab, number, outcome);
+    let Ok(name) = made else { return };
+    world.report.count("temporary clones");
+    let Some(draft) = self::handle(world, tab, name.as_str()).await else { return };
+    write(world, tab, &draft).await;
+    read(world, tab, &draft).await;
+    if world.random.chance(700) {
+        tab.handles.borrow_mut().remove(name.as_str());
+        draft.database.leave().await;
+        world.see(tab, tab.head());
+    }
 }
 
 async fn drop_one(world: &World, tab: &Tab, handle: &Handle) {

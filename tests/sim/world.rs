@@ -32,6 +32,8 @@ pub struct Plan {
     /// Whether a commit may be over the log's size.
     pub big: bool,
     pub cache_bytes: usize,
+    /// Whether tabs materialize the same clones at once, and empty them afterwards: leases keep nobody from it.
+    pub races: bool,
     /// How many announcements of a thousand are lost.
     pub deafness: u64,
     /// How many actions of a thousand are maintenance.
@@ -49,17 +51,19 @@ impl Plan {
             faults.writes_fail = random.below(150);
             faults.quota = random.below(60);
         }
+        let races = random.chance(150);
         Plan {
-            tabs: random.between(1, 3),
+            tabs: if races { 3 } else { random.between(1, 3) },
             actors: random.between(1, 4),
             actions: random.between(3, 12),
             crashes: random.below(4),
-            freezes: random.below(3),
+            freezes: if races { 8 } else { random.below(3) },
             jumps: random.below(2),
             big: random.chance(100),
+            races,
             deafness: *random.pick(&[0, 400, 1000]),
             maintenance: *random.pick(&[10, 50, 150]),
-            retain: *random.pick(&[None, Some(0), Some(20)]),
+            retain: if races { Some(0) } else { *random.pick(&[None, Some(0), Some(20)]) },
             cache_bytes: *random.pick(&[0, 100_000, 32 << 20]),
             faults,
         }
