@@ -17,7 +17,7 @@ use crate::lsm::{Attempt, BlockSink, Fault, Installation, RowCursor, RowRange, R
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, ListRange, Place, Space};
 use crate::types::fields::Field;
-use crate::types::row::{LAYER_BYTES, prefix, prefix_end, push_lsn, row};
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, push_lsn, row, split_suffix};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
 
 /// Copies are taken in when there are about so many bytes of them.
@@ -152,6 +152,10 @@ fn ranges(after: &[u8]) -> Vec<SuffixRange> {
     left
 }
 
+fn is_ancestor(suffix: &[u8]) -> bool {
+    matches!(split_suffix(suffix), Some((_, Kind::Ancestor, _)))
+}
+
 /// Some rows that a walk has come past, and the copies that it made of them.
 #[derive(Default)]
 struct Slice {
@@ -185,6 +189,10 @@ impl Walk<'_> {
                 if is_full {
                     return Ok(ControlFlow::Break(()));
                 }
+                // What another clone has parked is its own matter.
+                if is_ancestor(row.suffix) {
+                    return Ok(ControlFlow::Continue(()));
+                }
                 // A version that everybody finds who reads the layer leaves nothing of the copy to be seen.
                 if !own.has(row.suffix)? {
                     let mut version = row.version()?;
@@ -217,6 +225,9 @@ impl Walk<'_> {
             let walked = read::scan(view, self.below, None, &range, false, |row| {
                 if slice.walked as usize >= COUNTED_ROWS {
                     return Ok(ControlFlow::Break(()));
+                }
+                if is_ancestor(row.suffix) {
+                    return Ok(ControlFlow::Continue(()));
                 }
                 slice.walked += 1;
                 slice.position = row.suffix.to_vec();

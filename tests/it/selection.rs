@@ -127,3 +127,62 @@ fn a_clone_is_merged_as_it_was_reviewed() {
         assert_eq!(main.ok(say::get("b")).await, json!([{"n": 1, "c": 1111}]));
     });
 }
+
+/// SEMANTICS C6, C12: what a clone has parked is no row: its own clones neither copy it nor count it.
+#[test]
+fn what_waits_is_not_materialized() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("a", json!({"n": 1})), ("b", json!({"n": 1}))])).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::put(&[("a", json!({"n": 2})), ("b", json!({"n": 2}))])).await;
+        main.ok(say::put(&[("a", json!({"n": 3}))])).await;
+        merge_with(&draft, only(|id| if id == "b" { Selected::All } else { Selected::Nothing })).await;
+        let inner = draft.clone_as("inner").await;
+        let total = std::cell::Cell::new(None);
+        let watch = |progress: offshoot::engine::Progress| {
+            total.set(progress.rows_total.or(total.get()));
+            true
+        };
+        inner.0.materialize(&watch).await.expect("a materialization");
+        assert_eq!(total.get(), Some(3), "two documents and their collection");
+        let expected = json!([["a", {"n": 2}], ["b", {"n": 2}]]);
+        assert_eq!(inner.ok(say::find()).await, expected);
+        assert_eq!(told(&merge(&draft).await), ["field todos/a n: 1/2/3"], "and it waits on");
+        assert_eq!(merge_with(&draft, always(Resolution::Origin)).await.outcome, Outcome::Merged);
+        assert_eq!(inner.ok(say::find()).await, expected);
+    });
+}
+
+/// SEMANTICS C6, C12, C13: a clone that is half materialized is merged, rebased and reset as any; what was copied is no
+/// change, and does not come along to another point.
+#[test]
+fn a_half_materialized_clone_is_merged_and_rebased() {
+    run(async |world| {
+        let main = world.main().await;
+        let rows: Vec<_> = (0..50).map(|n| (format!("{n:02}"), json!({"n": 1}))).collect();
+        let rows: Vec<_> = rows.iter().map(|(id, row)| (&id[..], row.clone())).collect();
+        main.ok(say::insert(&rows)).await;
+        for (round, how) in ["merge", "rebase", "reset"].into_iter().enumerate() {
+            let draft = main.clone_as(how).await;
+            let stop = |progress: offshoot::engine::Progress| progress.rows_done < 10;
+            let stopped = draft.0.materialize(&stop).await.unwrap_err();
+            assert_eq!(stopped.code(), ErrorCode::Aborted);
+            draft.ok(say::put(&[("03", json!({"n": how}))])).await;
+            draft.ok(say::delete(&["04"])).await;
+            main.ok(say::put(&[("05", json!({"n": round})), ("06", json!({"n": round}))])).await;
+            assert_eq!(changed(&draft).await, ["03", "04"]);
+            match how {
+                "merge" => assert_eq!(counts(&merge(&draft).await), (0, 1, 1)),
+                "rebase" => drop(rebase(&draft).await),
+                _ => draft.0.reset(None).await.expect("a reset"),
+            }
+            let theirs = if how == "reset" { json!([{"n": round - 1}]) } else { json!([{"n": round}]) };
+            assert_eq!(draft.ok(say::get("05")).await, theirs, "{how}");
+            draft.0.materialize(&|_| true).await.expect("a materialization");
+            assert_eq!(draft.ok(say::get("05")).await, theirs, "{how}");
+            assert_eq!(draft.reopened(&world).await.ok(say::count()).await, draft.ok(say::count()).await);
+            main.ok(say::put(&[("04", json!({"n": 1}))])).await;
+        }
+    });
+}
