@@ -69,8 +69,8 @@
 //!
 //! # What stands, and what does not yet
 //! Stages (a) to (i) stand but for the figures that `make bench` prints as missed: documents and entries in IndexedDB
-//! and in memory, clones, transactions, history, the witness and repair. Clones are not materialized, merged or rebased
-//! yet, queries have no filters, and nothing is synced.
+//! and in memory, clones and their materialization, transactions, history, the witness and repair. Clones are not
+//! merged or rebased yet, queries have no filters, and nothing is synced.
 
 pub mod engine;
 pub mod error;

@@ -45,6 +45,8 @@ pub struct DatabaseRow {
     pub parked: bool,
     /// The clone is to be materialized in the background.
     pub background: bool,
+    /// How often the database was made equal to a past.
+    pub restored: u64,
 }
 
 impl DatabaseRow {
@@ -61,6 +63,7 @@ impl DatabaseRow {
             temporary: false,
             parked: false,
             background: false,
+            restored: 0,
         }
     }
 
@@ -80,6 +83,7 @@ impl DatabaseRow {
             Field::Flag(self.temporary),
             Field::Flag(self.parked),
             Field::Flag(self.background),
+            Field::Number(self.restored),
         ]);
         Version::value(fields.encode())
     }
@@ -104,6 +108,7 @@ impl DatabaseRow {
             temporary: fields.flag()?,
             parked: fields.flag()?,
             background: fields.flag()?,
+            restored: fields.optional()?.unwrap_or(0),
         })
     }
 }
@@ -205,7 +210,8 @@ pub fn setting(view: TreeView<'_>, name: &str, at: Lsn) -> Attempt<Option<u64>> 
 /// Whether who read `then` reads the same over `now`: nothing moved, or only the link was cut, once the layer held all
 /// that it gave.
 pub fn reads_alike(then: &DatabaseRow, now: &DatabaseRow) -> bool {
-    then.id == now.id && then.layer == now.layer && (then.origin == now.origin || now.materialized)
+    let is_in_place = then.id == now.id && then.layer == now.layer && then.restored == now.restored;
+    is_in_place && (then.origin == now.origin || now.materialized)
 }
 
 /// The row that says of a layer that it holds everything, so that nothing below it is read any more. Its LSN is that

@@ -100,12 +100,12 @@ impl Store {
             if entry.row.temporary && !self.chores.temporary.borrow().contains_key(&entry.row.id) {
                 let lease = self.platform.try_lease(&temporary_lease(entry.row.id)).await;
                 if lease.is_some() {
-                    self.drop_unused(&entry).await;
+                    self.drop_unused(&entry.name, entry.row.id).await;
                 }
             }
             if let Some(time) = entry.row.expires_at {
                 if time <= self.lsm.with(|state| self.agreed_clock(state)) {
-                    self.drop_unused(&entry).await;
+                    self.drop_unused(&entry.name, entry.row.id).await;
                 } else {
                     is_due_here |= time <= self.opened_at;
                 }
@@ -134,8 +134,8 @@ impl Store {
     }
 
     /// Drops a clone that is to go, unless others read through it: then it goes later.
-    async fn drop_unused(self: &Rc<Store>, entry: &Entry) {
-        let (name, id) = (entry.name.clone(), entry.row.id);
+    async fn drop_unused(self: &Rc<Store>, name: &DatabaseName, id: u64) {
+        let name = name.clone();
         let evaluate = move |frame: &Frame<'_>| {
             let found = catalog::find(frame.view, &name, frame.at)?.filter(|found| found.row.id == id);
             let changes = found.map(|found| drop_changes(frame, &found)).transpose()?;
@@ -231,16 +231,11 @@ impl Database {
     /// Closes the handle. With the last one of its engine a temporary clone goes, unless others read through it: then
     /// it goes once they are gone.
     pub async fn leave(self: &Rc<Database>) {
-        if self.check_open().is_err() {
-            return;
-        }
-        let entry = self.store.read(|state, view| self.entry(view, state.head)).await.ok();
+        let is_open = self.check_open().is_ok();
         self.close();
-        if let Some(entry) = entry.filter(|entry| entry.row.temporary)
-            && !self.store.has_handle(entry.row.id)
-        {
-            self.store.drop_unused(&entry).await;
-            self.store.release_temporary(entry.row.id);
+        if is_open && self.is_temporary() && !self.store.has_handle(self.id()) {
+            self.store.drop_unused(self.name(), self.id()).await;
+            self.store.release_temporary(self.id());
         }
     }
 }

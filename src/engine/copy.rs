@@ -26,6 +26,8 @@ const BATCH_BYTES: usize = if planted::HAS_FEW_ROWS { 64 } else { 4 * 1024 * 102
 const COUNTED_ROWS: usize = if planted::HAS_FEW_ROWS { 3 } else { 4096 };
 /// How job records of copies are named: this, and the layer.
 const COPY: &str = "copy-";
+/// So many of them are looked at: there is one for each clone that is being copied.
+const MAX_JOBS: usize = 1024;
 
 /// How far a materialization is. Rows are those that the clone sees below its layer, whoever copied them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -309,7 +311,7 @@ impl Store {
 
     /// All that is written down of copying, by layer, with the link's LSN.
     pub(super) async fn copy_jobs(&self) -> Result<Vec<(LayerId, Lsn, Progress)>> {
-        let range = ListRange { from: Some(COPY.into()), before: Some("copy.".into()), limit: usize::MAX };
+        let range = ListRange { from: Some(COPY.into()), before: Some("copy.".into()), limit: MAX_JOBS };
         let listed = self.lsm.storage().list(Space::Jobs, range).await?;
         let read = |(name, bytes): (String, Vec<u8>)| {
             let layer = u64::from_str_radix(name.strip_prefix(COPY)?, 16).ok()?;

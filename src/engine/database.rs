@@ -24,6 +24,8 @@ pub struct Database {
     name: DatabaseName,
     /// Tells this database from one made later under its name.
     id: u64,
+    /// It goes with the last handle on it.
+    is_temporary: bool,
     /// The path at a head, for as long as neither the head nor the catalog moves.
     cached: RefCell<Option<Cached>>,
     closed: RefCell<Option<Error>>,
@@ -53,6 +55,7 @@ impl Database {
             store,
             name: entry.name,
             id: entry.row.id,
+            is_temporary: entry.row.temporary,
             cached: RefCell::default(),
             closed: RefCell::default(),
             on_close: RefCell::default(),
@@ -61,6 +64,10 @@ impl Database {
 
     pub fn name(&self) -> &DatabaseName {
         &self.name
+    }
+
+    pub(super) fn is_temporary(&self) -> bool {
+        self.is_temporary
     }
 
     pub(super) fn id(&self) -> u64 {

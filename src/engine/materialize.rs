@@ -26,7 +26,7 @@ pub(super) fn lease_name(link: &Link) -> String {
 /// The row of a database whose link is cut.
 fn cut(entry: &Entry) -> DatabaseRow {
     let created = Some(entry.created().0);
-    DatabaseRow { origin: None, created, materialized: true, background: false, ..entry.row.clone() }
+    DatabaseRow { origin: None, created, materialized: true, background: false, parked: false, ..entry.row.clone() }
 }
 
 fn cut_changes(entry: &Entry) -> [Change; 2] {

@@ -382,6 +382,7 @@ fn genesis(platform: &dyn Platform) -> Result<Commit> {
         expires_at: None,
         parked: false,
         background: false,
+        restored: 0,
         temporary: false,
     };
     let change = Change(catalog::database_row(&DatabaseName::main()), main.encode().encode());

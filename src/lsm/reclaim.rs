@@ -46,12 +46,16 @@ impl TreeView<'_> {
         let memtable = &self.tree.memtable;
         space.total += memtable.bytes() as u64;
         space.reclaimable += memtable.superseded() as u64;
-        let hides =
-            |internal: &[u8], version: &[u8]| Version::hides_own_layer(version) && split_internal(internal).1 <= up_to;
-        let tombstones = memtable.iter().filter(|(internal, version)| hides(internal, version)).count() as u64;
+        let mut tombstones = 0;
+        for (internal, version) in memtable.iter() {
+            if Version::hides_own_layer(version) && split_internal(internal).1 <= up_to {
+                tombstones += 1;
+                space.reclaimable += (internal.len() + version.len()) as u64;
+            }
+        }
         let entries = self.tree.runs.iter().map(|run| run.entries).sum::<u64>();
         let bytes = self.tree.runs.iter().map(|run| run.bytes).sum::<u64>();
-        space.reclaimable += tombstones.min(entries) * (bytes / entries.max(1));
+        space.reclaimable += u64::min(tombstones, entries) * (bytes / entries.max(1));
     }
 
     /// About how many bytes of a run are of layers that nobody names: its index says between which rows a block lies.

@@ -6,6 +6,7 @@ mod clones;
 mod damage;
 mod diff;
 mod documents;
+mod dropping;
 mod entries;
 mod fixture;
 mod going;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::script::Script;
 use crate::support::{Db, World, once, open_in, pause, read, rest, run, say};
 
-fn id(n: usize) -> String {
+pub fn id(n: usize) -> String {
     format!("{n:05}")
 }
 
@@ -24,21 +24,21 @@ pub async fn fill(db: &Db, from: usize, to: usize) {
 }
 
 /// Everything that a database holds, in pages, documents and entries.
-async fn everything(db: &Db) -> (Value, Value, Value) {
+pub async fn everything(db: &Db) -> (Value, Value, Value) {
     (db.ok(say::count()).await, db.ok(say::kv_get("key")).await, whole(db).await)
 }
 
-async fn whole(db: &Db) -> Value {
+pub async fn whole(db: &Db) -> Value {
     let ids: Vec<String> = (0..5000).map(id).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     db.ok(say::get_many(&ids)).await
 }
 
-fn go_on(_: Progress) -> bool {
+pub fn go_on(_: Progress) -> bool {
     true
 }
 
-async fn materialize(db: &Db) {
+pub async fn materialize(db: &Db) {
     assert_eq!(db.0.materialize(&go_on).await.expect("it ends"), Status::Materialized);
 }
 
@@ -46,7 +46,7 @@ async fn jobs(world: &World) -> usize {
     world.disk.list(Space::Jobs, &ListRange { limit: usize::MAX, ..ListRange::default() }).len()
 }
 
-async fn eager(world: &World) -> Rc<Store> {
+pub async fn eager(world: &World) -> Rc<Store> {
     world.try_tab(OpenOptions { retain: Some(0), ..OpenOptions::default() }).await.expect("the store opens")
 }
 
@@ -354,67 +354,47 @@ fn a_clone_is_materialized_in_the_background() {
     });
 }
 
-/// SEMANTICS C8: each clone is materialized first, then all links are cut and the database goes, in one commit.
+/// SEMANTICS C6, C8: a crash at any step leaves everything readable, and the next call goes on.
 #[test]
-fn a_forced_drop_leaves_its_clones_whole() {
-    run(async |world| {
-        let store = eager(&world).await;
-        let main = open_in(&store, "main").await;
-        fill(&main, 0, 1500).await;
-        let origin = main.clone_as("origin").await;
-        fill(&origin, 1500, 1600).await;
-        let (a, b) = (origin.clone_as("a").await, origin.clone_as("b").await);
-        a.ok(say::delete(&["00000"])).await;
-        let below = a.clone_as("below").await;
-        let then = [everything(&a).await, everything(&b).await, everything(&below).await];
-        let refused = origin.0.drop_by_force(&|p| p.rows_done < 1000).await.unwrap_err();
-        assert_eq!(refused.code(), ErrorCode::Aborted);
-        assert_eq!(origin.ok(say::count()).await, json!(1600), "all or nothing");
-        assert_eq!(main.0.drop_by_force(&go_on).await.unwrap_err().code(), ErrorCode::NotAClone);
-        let before = origin.0.version();
-        origin.0.drop_by_force(&go_on).await.unwrap();
-        assert_eq!(store.head(), before.next(), "one commit");
-        assert_eq!(origin.code(say::count()).await, ErrorCode::Closed);
-        for _ in 0..2 {
-            for (db, then) in [&a, &b, &below].iter().zip(&then) {
-                assert_eq!(everything(&db.reopened(&world).await).await, *then);
+fn a_crash_at_any_step_loses_nothing() {
+    for steps in (0..120).step_by(7) {
+        run(async |world| {
+            let seed = world.main().await;
+            fill(&seed, 0, 2500).await;
+            let middle = seed.clone_as("middle").await;
+            middle.ok(say::delete(&["00007"])).await;
+            let leaf = middle.clone_as("leaf").await;
+            middle.ok(say::update("00008", json!({"$set": {"n": "own"}}))).await;
+            let then = [whole(&middle).await, whole(&leaf).await];
+            let dying = world.slow_tab().await;
+            let (one, is_forced) = (open_in(&dying, "middle").await, steps % 2 == 0);
+            world.spawn(async move {
+                let _ = if is_forced {
+                    one.0.drop_by_force(&go_on).await
+                } else {
+                    one.0.materialize(&go_on).await.map(drop)
+                };
+            });
+            for _ in 0..steps {
+                pause().await;
             }
-            store.compact_all().await.unwrap();
-        }
-        let infos = store.databases().await.unwrap();
-        let names: Vec<&str> = infos.iter().map(|info| info.name.as_str()).collect();
-        assert_eq!(names, ["a", "b", "below", "main"]);
-        assert_eq!(a.0.status().await.unwrap(), Status::Materialized);
-        assert_eq!(below.0.lineage().await.unwrap().len(), 2);
-        a.0.drop_by_force(&go_on).await.unwrap();
-        assert_eq!(everything(&below).await, then[2]);
-    });
-}
-
-/// SEMANTICS C8: a clone that is made meanwhile is materialized too.
-#[test]
-fn a_forced_drop_begins_anew_for_a_clone_made_meanwhile() {
-    run(async |world| {
-        let main = world.main().await;
-        fill(&main, 0, 1500).await;
-        let origin = main.clone_as("origin").await;
-        let first = origin.clone_as("first").await;
-        let there = Rc::new(open_in(&world.tab().await, "origin").await);
-        let is_made = Rc::new(Cell::new(false));
-        let watch = |_: Progress| {
-            if !is_made.replace(true) {
-                let there = there.clone();
-                world.spawn(async move { drop(there.clone_as("late").await) });
+            let died = offshoot::error::Error::new(ErrorCode::Closed, "the tab has died");
+            dying.close(died).await.unwrap();
+            rest().await;
+            world.leases.forget();
+            let tab = world.tab().await;
+            let leaf = open_in(&tab, "leaf").await;
+            assert_eq!(whole(&leaf).await, then[1], "step {steps}");
+            if let Ok(middle) = crate::support::try_open_in(&tab, "middle").await {
+                assert_eq!(whole(&middle).await, then[0], "step {steps}");
+                tab.compact_all().await.unwrap();
+                materialize(&middle).await;
+                assert_eq!(whole(&middle).await, then[0], "step {steps}");
+            } else {
+                assert_eq!(leaf.0.status().await.unwrap(), Status::Materialized, "all or nothing");
             }
-            true
-        };
-        origin.0.drop_by_force(&watch).await.unwrap();
-        let tab = world.tab().await;
-        for name in ["first", "late"] {
-            let db = open_in(&tab, name).await;
-            assert_eq!(db.0.status().await.unwrap(), Status::Materialized, "{name}");
-            assert_eq!(db.ok(say::count()).await, json!(1500));
-        }
-        assert_eq!(whole(&first).await, whole(&main).await);
-    });
+            tab.compact_all().await.unwrap();
+            assert_eq!(whole(&leaf.reopened(&world).await).await, then[1], "step {steps}");
+        });
+    }
 }

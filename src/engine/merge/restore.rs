@@ -79,9 +79,11 @@ impl Database {
                 true => (then.own.row.origin.clone(), then.own.row.parked),
                 false => (then.then.row.origin.clone(), then.then.row.parked),
             };
-            // The row is written even where it stays as it is: whoever has read it must read again.
+            // Whoever has read the database must read it again.
+            let restored = then.own.row.restored + 1;
+            let row = DatabaseRow { restored, ..commit::flipped(&then.own, layer, origin, parked) };
             let mut changes = gone.clone();
-            changes.push(commit::catalog_change(&then.own, &commit::flipped(&then.own, layer, origin, parked)));
+            changes.push(commit::catalog_change(&then.own, &row));
             if let Some((name, id, layer)) = &keep {
                 let as_of = this.check_point(frame, None, &then.own)?;
                 if let Some(other) = catalog::find(frame.view, name, frame.at)? {
