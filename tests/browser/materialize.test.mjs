@@ -49,7 +49,7 @@ async function namesIn(tab) {
 }
 
 for (const backend of backends) {
-  test(`on ${backend}: killed ${KILLS} times while a clone is materialized and written, it equals the model`, async (t) => {
+  test(`on ${backend}: killed ${KILLS} times, a clone that is materialized and written equals the model`, async (t) => {
     const profile = await mkdtemp(join(tmpdir(), "offshoot-copying-"));
     const site = await serveRepository();
     const name = "copying";
