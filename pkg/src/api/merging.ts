@@ -80,6 +80,10 @@ function place({ collection, key, field }: contract.Conflict): string {
   return `${collection}/${shown(key)}${field === undefined ? "" : `.${field}`}`;
 }
 
+function heed(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw aborted(signal);
+}
+
 /** Runs `work`. What the caller's function threw comes out unchanged, and an abort with its reason. */
 async function unwrapped<R>(
   session: Session,
@@ -87,7 +91,7 @@ async function unwrapped<R>(
   signal: AbortSignal | undefined,
   work: () => Promise<R>,
 ): Promise<R> {
-  if (signal?.aborted === true) throw aborted(signal);
+  heed(signal);
   try {
     return await session.callAsync(work);
   } catch (error) {
@@ -106,7 +110,7 @@ function ask<S>(given: contract.MergeOptions<S>): Question {
     (answer: (question: Uint8Array) => Promise<Uint8Array>) =>
     async (question: Uint8Array): Promise<Uint8Array> => {
       try {
-        if (signal?.aborted === true) throw aborted(signal);
+        heed(signal);
         return await answer(question);
       } catch (error) {
         thrown ??= { error };

@@ -178,7 +178,8 @@ class Scope {
     }
   }
 
-  async create_clone(name = `temporary-${this.store.lsn}`, { at, existing = "fail" }) {
+  async create_clone(given, { at, existing = "fail", ttl, background }) {
+    const name = given ?? `temporary-${this.store.lsn}`;
     checkName(name);
     if (this.store.databases.has(name))
       return existing === "open" ? name : fail("DATABASE_EXISTS", `a name is taken. name=${name}`);
@@ -186,7 +187,10 @@ class Scope {
     for (let link = this.database; link.origin !== undefined; link = link.origin) depth++;
     if (depth >= 8) fail("CLONE_DEPTH_EXCEEDED", "a clone is too deep", { materialize: this.database.name });
     const point = at === undefined ? this : await this.at(at);
-    this.store.create(name, this.database, point.state(), point.version());
+    const made = this.store.create(name, this.database, point.state(), point.version());
+    made.temporary = given === undefined;
+    if (Number.isFinite(ttl)) made.expiresAt = made.createdAt + ttl;
+    if (background) setTimeout(() => new Scope(this.store, made, "snapshot", made.state).materialize(() => true), 5);
     return name;
   }
 
@@ -217,6 +221,30 @@ class Scope {
     database.dropped = true;
     for (const scope of database.scopes)
       scope.callbacks.forEach((tell) => tell({ code: "CLOSED", message: "dropped", details: {}, retryable: false }));
+  }
+
+  async materialize(watch) {
+    if (this.database.origin !== undefined) {
+      if (watch({ rowsDone: 0, bytesDone: 0 }) === false) fail("ABORTED", "the materialization was aborted");
+      this.database.origin = undefined;
+      this.database.materialized = true;
+    }
+    return statusOf(this.database);
+  }
+
+  async drop_by_force(watch) {
+    const { store, database } = this;
+    if (database.name === "main") fail("NOT_A_CLONE", "the root can't be dropped");
+    for (const other of store.databases.values()) {
+      if (other.origin === database) await new Scope(store, other, "snapshot", other.state).materialize(watch);
+    }
+    return this.drop_database();
+  }
+
+  async leave() {
+    const { database } = this;
+    await this.close();
+    if (database.temporary && database.scopes.size === 0) await this.drop_database().catch(() => undefined);
   }
 
   async diff_origin_page(collection, after, limit) {
@@ -271,7 +299,9 @@ class Scope {
 
 const isWrite = (op) =>
   /^(insert|put|update|delete|kvSet|kvDelete|kvSetField)$/.test(decode(op.slice(1, 1 + 1 + (op[1] & 0x1f))));
-const statusOf = (database) => ({ state: database.origin === undefined ? "root" : "shadowed" });
+const statusOf = ({ origin, materialized }) => ({
+  state: origin !== undefined ? "shadowed" : materialized ? "materialized" : "root",
+});
 
 function moveRow(from, to, collection, key) {
   const source = from.collections.get(collection);
@@ -326,6 +356,7 @@ class OpenStore {
       origin: database.origin?.name,
       asOf: database.asOf,
       createdAt: database.createdAt,
+      expiresAt: database.expiresAt,
       status: statusOf(database),
       dependents: this.store.dependents(database),
       ownBytes: 0,
@@ -346,6 +377,7 @@ class OpenStore {
     ];
     return Object.fromEntries(figures.map((name) => [name, 0]));
   }
+  async compact() {}
   async close() {
     stores.delete(this.store.name);
   }
