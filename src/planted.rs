@@ -37,6 +37,8 @@ pub enum Bug {
     CopiesDatedNow,
     /// A materialization copies a row that a clone on the way has deleted.
     MiddleTombstoneCopiedOver,
+    /// Versions are dropped by a history floor that is raised only afterwards.
+    FloorRaisedAfterDropping,
     /// Copies are taken in although their link was cut, or their run was given up.
     AbandonedJobServed,
 }

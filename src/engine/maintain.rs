@@ -12,6 +12,7 @@ use super::retention::retention;
 use super::store::{RETAIN, RETAIN_SETTING, Store};
 use crate::error::{ErrorCode, Result};
 use crate::lsm::{Installation, RunDescription, State, TreeView, choose};
+use crate::planted::{self, Bug};
 use crate::platform::Lease;
 use crate::types::Lsn;
 
@@ -81,7 +82,7 @@ impl Store {
             Some(installation) => installation,
             None => Installation::new(self.lsm.with(|state| state.manifest.clone())),
         };
-        if !self.is_damaged.get() {
+        if !self.is_damaged.get() && !planted::is(Bug::FloorRaisedAfterDropping) {
             let clock = self.lsm.with(|state| self.agreed_clock(state));
             let floor = self.next_floor(installation.checkpoint(), clock).await?;
             installation.raise_floor(floor);
@@ -107,16 +108,33 @@ impl Store {
         }
         // Whatever was committed before the floor was raised must be known: another tab may have made a clone below it.
         self.refresh().await?;
-        let retention = self.read(|state, view| retention(view, state.manifest.floor())).await?;
+        let floor = self.floor_to_drop_by().await?;
+        let retention = self.read(|_, view| retention(view, floor)).await?;
         let ids = [self.platform.random(), self.platform.random()];
         match self.lsm.compact(inputs, &retention, ids, self.platform.now()).await {
             Ok((mut installation, _)) => {
                 installation.set_clock(self.opened_at);
-                self.install(installation).await
+                let installed = self.install(installation).await?;
+                if planted::is(Bug::FloorRaisedAfterDropping) {
+                    let mut late = Installation::new(self.lsm.with(|state| state.manifest.clone()));
+                    late.raise_floor(floor);
+                    self.install(late).await?;
+                }
+                Ok(installed)
             }
             Err(error) if error.code() == ErrorCode::Conflict => Ok(false),
             Err(error) => self.note_damage(Err(error)),
         }
+    }
+
+    /// The floor as every tab knows it; with the planted bug the one that is to come.
+    async fn floor_to_drop_by(self: &Rc<Store>) -> Result<Lsn> {
+        let (floor, checkpoint) = self.lsm.with(|state| (state.manifest.floor(), state.manifest.checkpoint()));
+        if !planted::is(Bug::FloorRaisedAfterDropping) {
+            return Ok(floor);
+        }
+        let clock = self.lsm.with(|state| self.agreed_clock(state));
+        self.next_floor(checkpoint, clock).await
     }
 
     /// Swaps the manifest, which the host flushes: all up to its checkpoint is durable from then on.

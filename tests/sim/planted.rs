@@ -89,6 +89,11 @@ fn a_middles_tombstone_that_a_copy_undoes_is_caught() {
 }
 
 #[test]
+fn a_floor_raised_after_dropping_is_caught() {
+    catch(Bug::FloorRaisedAfterDropping, Check::Snapshots);
+}
+
+#[test]
 fn an_abandoned_jobs_blocks_that_are_served_are_caught() {
     catch(Bug::AbandonedJobServed, Check::CloneIsolation);
 }
