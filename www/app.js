@@ -1,31 +1,42 @@
 /** The page: shows what the address asks for, and does what people ask. */
-import { askForClone, askToDestroy, confirm, showProblem } from "./dialogs.js";
+import * as actions from "./actions.js";
+import { copyPanel } from "./copying.js";
+import { askToDestroy, showProblem } from "./dialogs.js";
 import { button, element, keepingFocus } from "./dom.js";
-import { chooseView, heading, momentChooser, tabs } from "./heading.js";
+import { chooseView, heading, tabs } from "./heading.js";
 import { Importer } from "./importer.js";
 import { picture } from "./lineage.js";
 import { readRoute, routeTo } from "./route.js";
 import { Store } from "./store.js";
 import { coalesced, OtherTabs } from "./tabs.js";
+import { Tasks } from "./task.js";
+import { TimeBar } from "./timebar.js";
+import { Undoing } from "./undoing.js";
 import { changesView } from "./views/changes.js";
 import { figuresView } from "./views/figures.js";
 import { importView } from "./views/import.js";
 import { rowsView } from "./views/rows.js";
-import { counted, duration, size, time } from "./words.js";
+import { sinceView } from "./views/since.js";
+import { counted } from "./words.js";
 
 const place = (id) => document.getElementById(id);
 
 /** Each makes { element, reload }, the second reading anew in place; a view without it does not change by itself. */
-const VIEWS = { rows: rowsView, changes: changesView, figures: figuresView, import: importView };
+const VIEWS = { rows: rowsView, changes: changesView, since: sinceView, figures: figuresView, import: importView };
+/** The longest that a timer can wait. */
+const LONGEST = 2 ** 31 - 1;
 
 class Page {
   importer = new Importer();
+  tasks = new Tasks();
+  undoing = new Undoing();
   /** An earlier moment is shown, which can't be written. */
   isPast = false;
   #tabs = new OtherTabs("offshoot-page");
-  #store;
-  #databases = [];
-  #route = readRoute(location.hash);
+  #timeBar = new TimeBar(this);
+  store;
+  databases = [];
+  route = readRoute(location.hash);
   /** The view that is shown, and what it was made from. */
   #shown;
   #leaving = [];
@@ -45,13 +56,14 @@ class Page {
     });
     this.#tabs.listen(async (version) => {
       // The version may be of a store that is gone by now; what is wrong with this one, the reading itself tells.
-      await this.#store?.catchUp(version).catch(() => undefined);
+      await this.store?.catchUp(version).catch(() => undefined);
       await this.#update();
     });
     document.addEventListener("visibilitychange", () => {
       // What is no page like this one tells nobody what it wrote.
       if (!document.hidden && !this.importer.isBusy) this.#update();
     });
+    document.addEventListener("keydown", (event) => this.#heedKey(event));
     new ResizeObserver(() => this.#drawLineage()).observe(place("picture"));
     await this.#open();
   }
@@ -79,9 +91,27 @@ class Page {
 
   /** Something was written here: this page reads it again, and so do those in other tabs. */
   async wrote(news) {
-    this.#tellTabs();
+    this.tellTabs();
     await this.#update();
     this.say(news);
+  }
+
+  go(route, news) {
+    this.#newsOfNext = news;
+    const to = routeTo(route);
+    if (to === location.hash) return this.#show().then(() => this.say(news));
+    location.hash = to;
+    return undefined;
+  }
+
+  restore(given) {
+    const { database, snapshot, route } = given;
+    return this.attempt(() => actions.restore(this, { database, snapshot, at: route.at }));
+  }
+
+  /** Something was written here that can be taken back. `words` say what: "row-1000 saved". */
+  record(database, version, words) {
+    if (version !== undefined) this.undoing.record(database.name, version, words);
   }
 
   async destroy() {
@@ -89,8 +119,8 @@ class Page {
     this.say("The store was deleted.");
   }
 
-  #tellTabs() {
-    if (this.#store !== undefined) this.#tabs.tell(this.#store.version);
+  tellTabs() {
+    if (this.store !== undefined) this.#tabs.tell(this.store.version);
   }
 
   async #trying(work) {
@@ -104,13 +134,13 @@ class Page {
   async #open() {
     await this.attempt(async () => {
       try {
-        this.#store = await Store.open();
+        this.store = await Store.open();
       } catch (error) {
         this.#showUnopened();
         throw error;
       }
-      this.#store.closed.then((reason) => this.#showClosed(reason));
-      place("mode").textContent = this.#store.isKept ? "kept in IndexedDB" : "in memory, gone after a reload";
+      this.store.closed.then((reason) => this.#showClosed(reason));
+      place("mode").textContent = this.store.isKept ? "kept in IndexedDB" : "in memory, gone after a reload";
       await this.#show();
     });
     document.documentElement.dataset.ready = "true";
@@ -128,8 +158,8 @@ class Page {
 
   /** Deleted, here or in another tab. What is opened next is a new, empty store. */
   #showClosed(reason) {
-    this.#store = undefined;
-    this.#databases = [];
+    this.store = undefined;
+    this.databases = [];
     this.#shown = undefined;
     this.#turn++;
     for (const dialog of document.querySelectorAll("dialog")) dialog.close();
@@ -145,20 +175,20 @@ class Page {
   }
 
   async #readDatabases() {
-    this.#databases = await this.#store.databases();
+    this.databases = await this.store.databases();
     this.#drawLineage();
   }
 
   #drawLineage() {
     const frame = place("picture");
     const width = Math.floor(frame.clientWidth);
-    if (this.#databases.length === 0 || width === 0) return;
-    place("lineage-title").textContent = counted(this.#databases.length, "database");
-    keepingFocus(() => frame.replaceChildren(picture(this.#databases, this.#route, width)));
+    if (this.databases.length === 0 || width === 0) return;
+    place("lineage-title").textContent = counted(this.databases.length, "database");
+    keepingFocus(() => frame.replaceChildren(picture(this.databases, this.route, width)));
     const current = frame.querySelector(".current.database");
-    if (current === null || frame.dataset.current === this.#route.database) return;
+    if (current === null || frame.dataset.current === this.route.database) return;
     // Where there are many, the picture is a window on them: on the one that is shown below, until it is scrolled.
-    frame.dataset.current = this.#route.database;
+    frame.dataset.current = this.route.database;
     const [outer, inner] = [frame.getBoundingClientRect(), current.getBoundingClientRect()];
     if (inner.top < outer.top || inner.bottom > outer.bottom) {
       frame.scrollTop += (inner.top + inner.bottom - outer.top - outer.bottom) / 2;
@@ -166,7 +196,7 @@ class Page {
   }
 
   async #show() {
-    if (this.#store === undefined) return;
+    if (this.store === undefined) return;
     const turn = ++this.#turn;
     const route = readRoute(location.hash);
     try {
@@ -180,17 +210,17 @@ class Page {
   }
 
   async #showRoute(route, isLate) {
-    this.#route = route;
+    this.route = route;
     runAll(this.#leaving.splice(0));
     await this.#readDatabases();
-    const database = await this.#store.database(route.database);
+    const database = await this.store.database(route.database);
     const collections = await database.collections();
     const snapshot = route.at === undefined ? undefined : await database.at(new Date(route.at));
     if (snapshot !== undefined) this.onLeave(() => snapshot.close());
     if (isLate()) return;
-    const info = this.#databases.find(({ name }) => name === route.database);
+    const info = this.databases.find(({ name }) => name === route.database);
     const shown = chooseView(route, collections, info.origin);
-    this.#route = { ...route, view: shown.view, collection: shown.collection };
+    this.route = { ...route, view: shown.view, collection: shown.collection };
     this.isPast = snapshot !== undefined;
     const { origin, asOf } = info;
     const given = { ...shown, database, reader: snapshot ?? database, snapshot, origin, asOf, collections };
@@ -198,24 +228,58 @@ class Page {
     if (isLate()) return;
     document.title = `${route.database} · Offshoot`;
     this.#drawLineage();
-    const onclone = () => this.attempt(() => this.#clone(this.#route));
-    const ondrop = () => this.attempt(() => this.#drop(info));
-    const head = [heading(info, { onclone, ondrop }), momentChooser(route, snapshot)];
+    const copying = copyPanel(this, database, info);
+    await this.#timeBar.show({ route: this.route, info, database, snapshot });
+    if (isLate()) return;
     const choice = tabs(route, shown, collections, info.origin);
-    this.#shown = { ...viewMark(shown, info, collections), reload: view.reload, choice };
-    const draw = () => place("database").replaceChildren(...head, choice, view.element);
+    const drawHead = (now) => this.#drawHead(database, now, copying);
+    const head = drawHead(info);
+    this.#shown = { ...viewMark(shown, info, collections), reload: view.reload, choice, head, drawHead };
+    const draw = () => {
+      place("database").classList.toggle("is-past", this.isPast);
+      place("database").replaceChildren(head, copying.element, this.#timeBar.element, choice, view.element);
+    };
     keepingFocus(draw, choice.querySelector("[aria-current]"));
+    this.#expectEnd(info);
+  }
+
+  #drawHead(database, info, copying) {
+    const next = (which) => (this.isPast ? undefined : this.undoing.next(info.name, which));
+    const turn = (which) => () => this.attempt(() => actions.undo(this, database, which));
+    const on = {
+      clone: () => this.attempt(() => actions.clone(this, this.route)),
+      drop: () => this.attempt(() => actions.drop(this, this.databases.find(({ name }) => name === info.name))),
+      materialize: copying.start,
+      undo: turn("undo"),
+      redo: turn("redo"),
+    };
+    return heading(info, on, { undo: next("undo"), redo: next("redo") });
+  }
+
+  /** A clone with a time to live drops itself, and the page is not told. */
+  #expectEnd({ expiresAt }) {
+    if (expiresAt === undefined) return;
+    const rest = Math.max(0, expiresAt.getTime() - Date.now()) + 1000;
+    const timer = setTimeout(() => this.#update(), Math.min(rest, LONGEST));
+    this.onLeave(() => clearTimeout(timer));
+  }
+
+  #heedKey(event) {
+    const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
+    const isTyping = event.target.closest?.("input:not([type=checkbox]), textarea, select, dialog") != null;
+    if (!isUndo || isTyping) return;
+    document.getElementById(event.shiftKey ? "redo" : "undo")?.click();
   }
 
   /** Something was written, here or in another tab: the person's place stays, unless what is shown has gone. */
   async #readAgain() {
-    if (this.#store === undefined) return;
+    if (this.store === undefined) return;
     const turn = this.#turn;
     await this.#readDatabases();
     const route = readRoute(location.hash);
-    const info = this.#databases.find(({ name }) => name === route.database);
+    const info = this.databases.find(({ name }) => name === route.database);
     if (info === undefined || this.#shown === undefined) return this.#show();
-    const collections = await (await this.#store.database(route.database)).collections();
+    const collections = await (await this.store.database(route.database)).collections();
     if (turn !== this.#turn) return;
     const shown = chooseView(route, collections, info.origin);
     const mark = viewMark(shown, info, collections);
@@ -225,6 +289,9 @@ class Page {
       keepingFocus(() => this.#shown.choice.replaceWith(choice));
       Object.assign(this.#shown, { choice, tabs: mark.tabs });
     }
+    const head = this.#shown.drawHead(info);
+    keepingFocus(() => this.#shown.head.replaceWith(head), head.querySelector("#undo, #redo, #clone"));
+    this.#shown.head = head;
     if (!this.isPast) await this.#shown.reload?.();
   }
 
@@ -238,41 +305,12 @@ class Page {
     const ways = element("div", { class: "buttons start" }, again, back, main);
     place("database").replaceChildren(element("h2", {}, now.database), ways);
   }
-
-  async #clone({ database, at, view, collection }) {
-    const taken = this.#databases.map(({ name }) => name);
-    const create = (name) => this.#store.clone(database, name, at);
-    const moment = at === undefined ? undefined : time(new Date(at));
-    const made = await askForClone({ origin: database, at: moment, taken, create });
-    if (made === undefined) return;
-    this.#tellTabs();
-    const all = await this.#store.databases();
-    const bytes = (wanted) => size(all.find(({ name }) => name === wanted)?.ownBytes ?? 0);
-    this.#go(
-      { database: made.name, view, collection },
-      `${made.name} was cloned from ${database} in ${duration(made.took)}. It takes ${bytes(made.name)} of its own, ` +
-        `${database} ${bytes(database)}. Change it as you like: ${database} stays as it is.`,
-    );
-  }
-
-  async #drop({ name, origin }) {
-    const text = `What it changed itself goes. ${origin} is not touched.`;
-    const isDone = await confirm(`Drop ${name}?`, text, "Drop", () => this.#store.drop(name));
-    if (!isDone) return;
-    this.#tellTabs();
-    this.#go({ database: origin }, `${name} was dropped. ${origin} was not touched.`);
-  }
-
-  #go(route, news) {
-    this.#newsOfNext = news;
-    location.hash = routeTo(route);
-  }
 }
 
 /** As long as these are the same, what is shown can stay where it is. */
-function viewMark({ view, collection, kind }, { createdAt }, collections) {
+function viewMark({ view, collection, kind }, { createdAt, origin, asOf }, collections) {
   return {
-    view: JSON.stringify([view, collection, kind, createdAt]),
+    view: JSON.stringify([view, collection, kind, createdAt, origin, asOf]),
     tabs: JSON.stringify(collections.map(({ name, kind }) => [name, kind])),
   };
 }

@@ -79,29 +79,78 @@ export function askToDestroy(destroy) {
   return confirm("Delete the store?", text, "Delete everything", destroy);
 }
 
-/** Asks for the name of a new clone. `create` makes it. */
+/** The first of "draft", "draft-2"… that is not taken. */
+function freeName(wanted, taken) {
+  let proposal = wanted;
+  for (let next = 2; taken.includes(proposal); next++) proposal = `${wanted}-${next}`;
+  return proposal;
+}
+
+function nameInput(value) {
+  return element("input", { value, autocomplete: "off", spellcheck: "false", maxlength: 64, required: true });
+}
+
+const NAME_HINT = "Letters, digits, - _ and .";
+
+function choice(id, options) {
+  return element("select", { id }, ...options.map(([value, words]) => element("option", { value }, words)));
+}
+
+const TIMES_TO_LIVE = [
+  ["", "until it is dropped"],
+  ["10m", "10 minutes"],
+  ["1h", "1 hour"],
+  ["1d", "1 day"],
+  ["7d", "1 week"],
+];
+
+/** Asks for the name of a new clone, how long it lives, and where its rows are. `create` makes it. */
 export function askForClone({ origin, at, taken, create }) {
-  let proposal = "draft";
-  for (let next = 2; taken.includes(proposal); next++) proposal = `draft-${next}`;
-  const name = element("input", {
-    value: proposal,
-    autocomplete: "off",
-    spellcheck: "false",
-    maxlength: 64,
-    required: true,
-  });
+  const name = nameInput(freeName("draft", taken));
+  const ttl = choice("clone-ttl", TIMES_TO_LIVE);
+  const rows = choice("clone-rows", [
+    ["never", `read from ${origin} until they change`],
+    ["background", "copied by and by, in the background"],
+  ]);
   const moment = at === undefined ? "as it is now" : `as it was at ${at}`;
   const content = element(
     "div",
     {},
-    element("p", {}, `The clone begins as ${origin} ${moment}. No row is copied until it changes.`),
-    field("Name of the clone", name, "Letters, digits, - _ and ."),
+    element("p", {}, `The clone begins as ${origin} ${moment}, in a moment, whatever the size.`),
+    field("Name of the clone", name, NAME_HINT),
+    field("Rows", rows, `Once all are copied, the clone stands alone, and can't be merged into ${origin} any more.`),
+    field("It lives", ttl, "After that it drops itself, unless something depends on it."),
   );
   const submit = async () => {
-    const took = await create(name.value);
+    const options = rows.value === "background" ? { materialize: "background" } : {};
+    if (ttl.value !== "") options.ttl = ttl.value;
+    const took = await create(name.value, options);
     return { name: name.value, took };
   };
   const answer = ask({ title: `Clone ${origin}`, content, action: "Clone", submit });
   name.select();
   return answer;
+}
+
+/** @returns { keepAs } when the person agreed and `work(keepAs)` is done */
+export function askToRestore({ name, moment, taken, work }) {
+  const isKept = element("input", { type: "checkbox", id: "restore-keep", checked: true });
+  const keepAs = nameInput(freeName("before-restore", taken));
+  const naming = field("Name of the clone", keepAs, NAME_HINT);
+  isKept.addEventListener("change", () => {
+    naming.hidden = keepAs.disabled = !isKept.checked;
+  });
+  const content = element(
+    "div",
+    {},
+    element("p", {}, `${name} becomes what it was at ${moment}, in one commit. Its clones stay as they are.`),
+    element("label", { class: "check" }, isKept, "Keep the present as a clone"),
+    naming,
+  );
+  const submit = async () => {
+    const kept = isKept.checked ? keepAs.value : undefined;
+    await work(kept);
+    return { keepAs: kept };
+  };
+  return ask({ title: `Restore ${name}?`, content, action: "Restore", isDangerous: true, submit });
 }

@@ -47,20 +47,20 @@ function editing(text, readOnly) {
 
 const HINT = 'JSON, and also 12n, NaN, Date("2026-01-31T12:00:00.000Z"), Bytes("00ff"). Ctrl+Enter saves.';
 
-/** @returns "saved", "deleted", or undefined when the row was left as it is */
+/** @returns { outcome: "saved" or "deleted", version }, or undefined when the row was left as it is */
 export function editRow({ database, kind, collection, key, value, readOnly }) {
   const opened = rowText(kind, value);
   const area = editing(opened, readOnly);
   const save = async () => {
     const edited = rowValue(kind, area.value);
-    await unchanged({ database, kind, collection, key, opened }, (rows) =>
+    const version = await unchanged({ database, kind, collection, key, opened }, (rows) =>
       kind === "kv" ? rows.set(key, edited) : rows.put({ ...edited, id: key }),
     );
-    return "saved";
+    return { outcome: "saved", version };
   };
   const remove = async () => {
-    await unchanged({ database, kind, collection, key, opened }, (rows) => rows.delete(key));
-    return "deleted";
+    const version = await unchanged({ database, kind, collection, key, opened }, (rows) => rows.delete(key));
+    return { outcome: "deleted", version };
   };
   const deleting = { text: `Delete from ${database.name}`, work: remove, properties: { class: "danger aside" } };
   return ask({
@@ -75,8 +75,7 @@ export function editRow({ database, kind, collection, key, value, readOnly }) {
 
 /** Writes only over what the person has seen: another tab may have been faster. */
 function unchanged({ database, kind, collection, key, opened }, write) {
-  return database.transaction(async (tx) => {
-    const rows = kind === "kv" ? tx.kv(collection) : tx.collection(collection);
+  return committing(database, kind, collection, async (rows) => {
     const now = await rows.get(key);
     if (now === undefined) throw new Error("the row was deleted since it was opened");
     if (rowText(kind, now) !== opened) throw new Error("the row was changed since it was opened: open it again");
@@ -84,18 +83,29 @@ function unchanged({ database, kind, collection, key, opened }, write) {
   });
 }
 
-/** @returns the key of the new row, or undefined */
+/** Writes rows of a collection in one commit. @returns its version, or undefined when nothing was written */
+export async function committing(database, kind, collection, write) {
+  let version;
+  const body = (tx) => write(kind === "kv" ? tx.kv(collection) : tx.collection(collection));
+  await database.transaction(body, { onCommit: (made) => (version = made) });
+  return version;
+}
+
+/** @returns { key, version } of the new row, or undefined */
 export function addRow({ database, kind, collection }) {
   const key = element("input", { autocomplete: "off", spellcheck: "false", class: "code", required: kind === "kv" });
   const area = editing(kind === "kv" ? "" : "{\n  \n}", false);
   const submit = async () => {
     const value = rowValue(kind, area.value);
-    if (kind === "documents") {
-      return database.collection(collection).insert(key.value === "" ? value : { ...value, id: key.value });
-    }
-    const isNew = await database.kv(collection).set(keyOf(key.value), value, { ifAbsent: true });
-    if (!isNew) throw new Error(`this key is there already. key=${formatFlat(keyOf(key.value))}`);
-    return key.value;
+    let made = key.value;
+    const version = await committing(database, kind, collection, async (rows) => {
+      if (kind === "documents") {
+        made = await rows.insert(key.value === "" ? value : { ...value, id: key.value });
+      } else if (!(await rows.set(keyOf(key.value), value, { ifAbsent: true }))) {
+        throw new Error(`this key is there already. key=${formatFlat(keyOf(key.value))}`);
+      }
+    });
+    return { key: made, version };
   };
   const keyHint = kind === "kv" ? 'A word, or 12, Bytes("00ff"), ["a", 1]' : "Left empty, one is made.";
   const content = element("div", {}, field(kind === "kv" ? "Key" : "Id", key, keyHint), field("Value", area, HINT));

@@ -1,4 +1,4 @@
-/** What stands above a view: the database's name, its collections and views, and the moment that is shown. */
+/** What stands above a view: the database's name, what can be done with it, its collections and views. */
 import { button, element } from "./dom.js";
 import { routeTo } from "./route.js";
 import { point, time } from "./words.js";
@@ -7,18 +7,36 @@ import { point, time } from "./words.js";
 export function chooseView(route, collections, origin) {
   if (route.view === "figures" || route.view === "import") return { view: route.view };
   if (route.view === "changes" && origin !== undefined) return { view: "changes" };
+  if (route.view === "since" && route.at !== undefined) return { view: "since" };
   const wanted = collections.find(({ name }) => name === route.collection) ?? collections[0];
   if (wanted === undefined) return { view: "import" };
   return { view: "rows", collection: wanted.name, kind: wanted.kind };
 }
 
-export function heading({ name, origin, asOf, createdAt }, { onclone, ondrop }) {
+/** `on` are the listeners of the buttons; `next` is what undo and redo would turn. */
+export function heading(info, on, next) {
+  const { name, origin, status } = info;
+  const turn = (which, word) => {
+    const entry = next[which];
+    if (entry === undefined) return undefined;
+    const title = `${word}: ${entry.words}`;
+    const keys = which === "undo" ? "Control+Z" : "Control+Shift+Z";
+    return button(word, on[which], { id: which, title, "aria-label": title, "aria-keyshortcuts": keys });
+  };
+  const copy = origin === undefined ? undefined : button("Materialize", on.materialize, { id: "materialize" });
+  const isRoot = status.state === "root";
+  const drop = isRoot ? undefined : button("Drop", on.drop, { class: "danger", id: "drop" });
+  const clone = button("Clone", on.clone, { class: "primary", id: "clone" });
+  const title = element("div", {}, element("h2", {}, name), element("p", { class: "about" }, aboutOf(info)));
+  const buttons = [turn("undo", "Undo"), turn("redo", "Redo"), drop, copy, clone];
+  return element("div", { class: "head" }, title, element("div", { class: "buttons" }, buttons));
+}
+
+function aboutOf({ origin, asOf, createdAt, expiresAt, status }) {
   const made = `made ${time(createdAt)}`;
-  const about = origin === undefined ? `The root, ${made}` : `Clone of ${origin} as of ${point(asOf)}, ${made}`;
-  const clone = button("Clone", onclone, { class: "primary", id: "clone" });
-  const drop = origin === undefined ? undefined : button("Drop", ondrop, { class: "danger", id: "drop" });
-  const title = element("div", {}, element("h2", {}, name), element("p", { class: "about" }, about));
-  return element("div", { class: "head" }, title, element("div", { class: "buttons" }, drop, clone));
+  const ends = expiresAt === undefined ? "" : `. It drops itself ${time(expiresAt)}`;
+  if (origin !== undefined) return `Clone of ${origin} as of ${point(asOf)}, ${made}${ends}`;
+  return status.state === "root" ? `The root, ${made}` : `Materialized: it stands alone, ${made}${ends}`;
 }
 
 export function tabs(route, shown, collections, origin) {
@@ -33,31 +51,8 @@ export function tabs(route, shown, collections, origin) {
     const mark = kind === "kv" ? element("small", {}, "KV") : undefined;
     return tab(element("span", {}, name, mark === undefined ? [] : [" ", mark]), { view: "rows", collection: name });
   });
-  const others = [tab("Import", { view: "import" }), tab("Figures", { view: "figures" })];
+  const others = [tab("Import and export", { view: "import" }), tab("Figures", { view: "figures" })];
   if (origin !== undefined) others.unshift(tab("Changes", { view: "changes" }));
+  if (at !== undefined) others.unshift(tab("Since then", { view: "since" }));
   return element("nav", { class: "tabs", "aria-label": `Views of ${database}` }, rows, others);
-}
-
-/** Chooses the moment that is shown; beside it stands which one it is. */
-export function momentChooser(route, snapshot) {
-  const { at, ...now } = route;
-  const value = localText(at === undefined ? new Date(Date.now() - 60_000) : new Date(at));
-  const input = element("input", { type: "datetime-local", step: 1, value, required: true, "aria-label": "Moment" });
-  const onsubmit = (event) => {
-    event.preventDefault();
-    location.hash = routeTo({ ...now, at: new Date(input.value).toISOString() });
-  };
-  const form = element("form", { onsubmit }, input, element("button", {}, "Show"));
-  const chooser = element("details", { class: "moment" }, element("summary", { id: "moment" }, "As it was at…"), form);
-  if (snapshot === undefined) return chooser;
-  const text = snapshot.predatesClone
-    ? `This clone was not made yet at ${time(new Date(at))}.`
-    : `As it was at ${time(new Date(at))}, ${point(snapshot.version)}. It can be read, and cloned from there.`;
-  const back = element("a", { href: routeTo(now) }, "Back to now");
-  return element("div", {}, element("p", { class: "past" }, text, " ", back), chooser);
-}
-
-/** A date in the form of datetime-local inputs, which know no time zone. */
-function localText(date) {
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }

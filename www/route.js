@@ -1,6 +1,6 @@
 /** What the page shows is in its address, after the #, so that links, reload, Back and Forward all work. */
 
-const VIEWS = ["rows", "changes", "figures", "import"];
+const VIEWS = ["rows", "changes", "since", "figures", "import"];
 
 /** @returns {{ database: string, view?: string, collection?: string, at?: string }} */
 export function readRoute(hash) {

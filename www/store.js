@@ -52,17 +52,17 @@ export class Store {
     return database;
   }
 
-  async clone(origin, name, at) {
+  async clone(origin, name, at, options) {
     const database = await this.database(origin);
     const began = performance.now();
-    const clone = await database.clone(name, at === undefined ? {} : { at: new Date(at) });
+    const clone = await database.clone(name, at === undefined ? options : { ...options, at: new Date(at) });
     const took = performance.now() - began;
     this.#keep(clone);
     return took;
   }
 
-  async drop(name) {
-    await (await this.database(name)).drop();
+  async drop(name, options) {
+    await (await this.database(name)).drop(options);
   }
 
   #keep(database) {

@@ -7,7 +7,10 @@ export const number = (value) => whole.format(value);
 export const time = (date) => clock.format(date);
 
 /** "1 row", "2 rows" */
-export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+export const counted = (count, noun, nouns = `${noun}s`) => `${number(count)} ${count === 1 ? noun : nouns}`;
+
+/** "a", "a and b", "a, b and c" */
+export const listed = (names) => [names.slice(0, -1).join(", "), ...names.slice(-1)].filter(Boolean).join(" and ");
 
 export function size(bytes) {
   let value = bytes;

@@ -1,126 +1,216 @@
-/** What a clone changed since it left its origin, row by row. */
+/** What a clone changed since it left its origin, row by row: to be merged, rebased or forgotten. */
+import { confirm } from "../dialogs.js";
 import { button, element } from "../dom.js";
-import { formatFlat, isObject } from "../text.js";
-import { counted, number, point, shortened } from "../words.js";
+import { reportWords, settle } from "../merging.js";
+import { counted, number, point } from "../words.js";
+import { changeId, changeName } from "./change.js";
+import { ChangeList } from "./changelist.js";
 
-const STEP = 50;
-/** Of a value, as much is shown as a person still reads. */
-const LENGTH = 400;
-/** Of what both sides begin with, when they are longer than that. */
-const LEAD = 40;
-const WORDS = { insert: "inserted", update: "changed", delete: "deleted" };
+/** As many of what is left are counted. */
+const MOST_COUNTED = 10_000;
 
-/** A diff reads one snapshot, so after a write it is read anew, as far as it was shown. */
-export async function changesView(page, { database, snapshot, origin, asOf }) {
-  const list = element("ol", { class: "changes" });
-  const summary = element("p", { class: "summary", role: "status", tabindex: -1 });
-  const more = button("Show more", () => page.attempt(() => load(reading, STEP)));
-  let reading;
-  const leave = () => reading?.iterator.return?.();
-  page.onLeave(leave);
+export async function changesView(page, given) {
+  const view = new ChangesView(page, given);
+  await view.reload();
+  return { element: view.element, reload: () => view.reload() };
+}
 
-  async function load(from, count) {
-    for (let read = 0; read < count && !from.isDone; read++) {
-      const step = await from.iterator.next();
-      if (step.done === true) from.isDone = true;
-      else from.changes.push(step.value);
+class ChangesView {
+  #page;
+  #given;
+  #list;
+  /** What is shown, as of one version, which stays readable while it is shown. */
+  #reviewed;
+  /** Of each row that is ticked: all of it (true), or the fields of the update. */
+  #ticks = new Map();
+  #boxes = new Map();
+  #merge;
+  #reset;
+  #rebase;
+  #all = element("input", { type: "checkbox", id: "tick-all", onchange: () => this.#tickAll() });
+  #picking;
+
+  constructor(page, given) {
+    this.#page = page;
+    this.#given = given;
+    const { origin } = given;
+    const boxesOf = page.isPast ? undefined : (change) => this.#boxesOf(change);
+    this.#list = new ChangeList(page, { summarize: (list) => this.#summarize(list), boxesOf });
+    const act = (work, properties) => button("", () => page.attempt(work), properties);
+    this.#merge = act(() => this.#mergeThem(), { class: "primary", id: "merge" });
+    this.#reset = act(() => this.#resetThem(), { class: "danger", id: "reset" });
+    this.#rebase = button(`Rebase onto ${origin}`, () => page.attempt(() => this.#rebaseIt()), { id: "rebase" });
+    this.#picking = element("label", { class: "check" }, this.#all, "All that are shown");
+    const tools = element("div", { class: "toolbar" }, this.#picking, this.#reset, this.#rebase, this.#merge);
+    const [summary, ...rest] = this.#list.elements;
+    this.element = element("div", {}, summary, page.isPast ? undefined : tools, rest);
+    page.onLeave(() => this.#reviewed?.close());
+  }
+
+  async reload() {
+    const { database, snapshot } = this.#given;
+    const before = this.#reviewed;
+    const reviewed = snapshot === undefined ? await database.at(database.version) : undefined;
+    this.#reviewed = reviewed;
+    await before?.close();
+    this.#boxes.clear();
+    await this.#list.read(database.diff({ at: (reviewed ?? snapshot).version }));
+    const here = new Set(this.#list.changes.map(changeId));
+    for (const id of this.#ticks.keys()) if (!here.has(id)) this.#ticks.delete(id);
+    this.#showTicks();
+  }
+
+  #summarize({ changes, isDone, counts }) {
+    const { database, origin, asOf } = this.#given;
+    const [name, from] = [database.name, `${origin} ${point(asOf)}`];
+    if (changes.length === 0) return `${name} has changed nothing: every row is read from ${from}.`;
+    if (!isDone) return `The first ${counts}, compared with ${from}.`;
+    const all = counted(changes.length, "row");
+    return `${all} of its own, compared with ${from}: ${counts}. ${origin} itself has none of these changes.`;
+  }
+
+  // Ticks
+
+  #boxesOf(change) {
+    const id = changeId(change);
+    const name = changeName(change);
+    const box = (label, onchange, mark) => {
+      const properties = { type: "checkbox", "aria-label": label, onchange, id: `tick ${mark} ${id}` };
+      return element("input", properties);
+    };
+    const row = box(`Select ${name}`, () => this.#tick(id, row.checked), "row");
+    const names = change.op === "update" && change.fields.length > 1 ? change.fields : [];
+    const fields = new Map();
+    for (const field of names) {
+      const tick = () => this.#tickFields(id, names.filter((each) => fields.get(each).checked), names);
+      fields.set(field, box(`Select ${field} of ${name}`, tick, field));
     }
-    if (from !== reading) return;
-    if (from.drawn === 0) list.replaceChildren();
-    list.append(...from.changes.slice(from.drawn).map(drawChange));
-    from.drawn = from.changes.length;
-    if (from.isDone && document.activeElement === more) summary.focus({ preventScroll: true });
-    more.hidden = from.isDone;
-    summary.textContent = summarize(from, database.name, `${origin} ${point(asOf)}`, origin);
+    this.#boxes.set(id, { row, fields });
+    this.#showTicksOf(id);
+    return { row, fields };
   }
 
-  async function reload() {
-    const shown = Math.max(STEP, list.children.length);
-    leave();
-    const diff = database.diff(snapshot === undefined ? {} : { at: snapshot.version });
-    reading = { iterator: diff[Symbol.asyncIterator](), changes: [], drawn: 0, isDone: false };
-    await load(reading, shown);
+  #tick(id, isTicked) {
+    if (isTicked) this.#ticks.set(id, true);
+    else this.#ticks.delete(id);
+    this.#showTicks();
   }
 
-  await reload();
-  return { element: element("div", {}, summary, list, more), reload };
-}
-
-function summarize({ changes, isDone }, name, from, origin) {
-  if (changes.length === 0) return `${name} has changed nothing: every row is read from ${from}.`;
-  const kinds = Object.keys(WORDS)
-    .map((op) => [changes.filter((change) => change.op === op).length, WORDS[op]])
-    .filter(([count]) => count > 0);
-  const text = kinds.map(([count, word]) => `${number(count)} ${word}`).join(", ");
-  if (!isDone) return `The first ${text}, compared with ${from}.`;
-  const all = counted(changes.length, "row");
-  return `${all} of its own, compared with ${from}: ${text}. ${origin} itself has none of these changes.`;
-}
-
-function drawChange(change) {
-  const key = change.kind === "kv" ? formatFlat(change.key) : change.key;
-  const title = element(
-    "h3",
-    {},
-    element("span", { class: `op op-${change.op}` }, WORDS[change.op]),
-    element("span", { class: "key" }, key),
-    element("small", {}, change.collection),
-  );
-  return element("li", {}, title, change.op === "update" ? drawUpdate(change) : drawWhole(change));
-}
-
-function drawWhole({ kind, op, before, after }) {
-  const text = wholeText(kind, op === "insert" ? after : before);
-  return element("p", { class: "whole" }, element(op === "insert" ? "ins" : "del", {}, shortened(text, LENGTH)));
-}
-
-/** A document's id stands above it already. */
-function wholeText(kind, value) {
-  if (kind === "kv") return formatFlat(value);
-  const { id, ...fields } = value;
-  return formatFlat(fields);
-}
-
-/** Where both sides are objects, only what differs is shown, by its path; how much does not is said. */
-function drawUpdate({ before, after, fields }) {
-  if (fields.length === 0) return element("dl", { class: "fields" }, differences("value", before, after));
-  const same = Object.keys(after).filter((name) => name !== "id" && !fields.includes(name)).length;
-  const rows = fields.flatMap((name) => differences(name, before[name], after[name]));
-  const rest = same === 0 ? undefined : element("p", { class: "rest" }, `${counted(same, "field")} as before`);
-  return element("div", {}, element("dl", { class: "fields" }, rows), rest);
-}
-
-/** Looks into objects for the fields in them that differ, and into lists, unless places in them have moved. */
-function differences(path, before, after) {
-  if (Array.isArray(before) && Array.isArray(after) && before.length === after.length) {
-    const inner = [...after.keys()].filter((index) => textOf(before[index]) !== textOf(after[index]));
-    if (inner.length === 0) return [drawField(path, before, after)];
-    return inner.flatMap((index) => differences(`${path}[${index}]`, before[index], after[index]));
+  #tickFields(id, ticked, all) {
+    if (ticked.length === 0) this.#ticks.delete(id);
+    else this.#ticks.set(id, ticked.length === all.length ? true : ticked);
+    this.#showTicks();
   }
-  if (!isObject(before) || !isObject(after)) return [drawField(path, before, after)];
-  const names = new Set([...Object.keys(after), ...Object.keys(before)]);
-  const inner = [...names].filter((name) => textOf(before[name]) !== textOf(after[name]));
-  // Only their order differs.
-  if (inner.length === 0) return [drawField(path, before, after)];
-  return inner.flatMap((name) => differences(`${path}.${name}`, before[name], after[name]));
+
+  #tickAll() {
+    this.#ticks.clear();
+    if (this.#all.checked) for (const id of this.#boxes.keys()) this.#ticks.set(id, true);
+    this.#showTicks();
+  }
+
+  #showTicksOf(id) {
+    const { row, fields } = this.#boxes.get(id);
+    const ticked = this.#ticks.get(id);
+    row.checked = ticked === true;
+    row.indeterminate = Array.isArray(ticked);
+    for (const [name, box] of fields) box.checked = ticked === true || (ticked?.includes(name) ?? false);
+  }
+
+  #showTicks() {
+    const { origin } = this.#given;
+    for (const id of this.#boxes.keys()) this.#showTicksOf(id);
+    const count = this.#ticks.size;
+    const which = count === 0 ? "all" : `${number(count)} selected`;
+    this.#merge.textContent = `Merge ${which} into ${origin}`;
+    this.#reset.textContent = `Reset ${which}`;
+    this.#all.checked = count > 0 && count === this.#boxes.size;
+    this.#all.indeterminate = count > 0 && count < this.#boxes.size;
+    const isEmpty = this.#list.changes.length === 0;
+    this.#picking.hidden = isEmpty;
+    const focused = document.activeElement;
+    this.#merge.disabled = this.#reset.disabled = isEmpty;
+    // A button that can't be used any more loses the focus.
+    if (focused?.disabled) this.#list.focus();
+  }
+
+  /** What is ticked, in the form that merge and reset take; nothing ticked is everything. */
+  get #only() {
+    if (this.#ticks.size === 0) return {};
+    const ticks = new Map(this.#ticks);
+    return { only: (change) => ticks.get(changeId(change)) ?? false };
+  }
+
+  // What is done with them
+
+  async #mergeThem() {
+    const { database, origin } = this.#given;
+    const { name } = database;
+    // What is written meanwhile was not reviewed, and stays in the clone.
+    const options = { ...this.#only, at: this.#reviewed.version };
+    const count = this.#ticks.size;
+    const report = await settle({
+      title: `Merge ${count === 0 ? "all" : `${number(count)} selected`} of ${name} into ${origin}?`,
+      about: `Both changed the same since ${name} was made. What is to be there?`,
+      action: `Merge into ${origin}`,
+      sides: { base: "Before", clone: name, origin },
+      isAsked: true,
+      describe: (trial) => `${countsOf(trial)} in ${origin}, in one commit.`,
+      run: (how) => database.merge({ ...options, ...how }),
+    });
+    if (report === undefined) return;
+    this.#ticks.clear();
+    if (report.outcome === "merged") {
+      this.#page.record(await this.#page.store.database(origin), report.version, `the merge of ${name}`);
+    }
+    const left = await countChanges(database);
+    const rest = left === 0 ? `Nothing is left in ${name}.` : `${counted(left, "changed row")} left in ${name}.`;
+    await this.#page.wrote(`Merged into ${origin}: ${reportWords(report)}. ${rest}`);
+    this.#list.focus();
+  }
+
+  async #rebaseIt() {
+    const { database, origin } = this.#given;
+    const { name } = database;
+    const report = await settle({
+      title: `Rebase ${name} onto ${origin} as it is now?`,
+      about: `Both changed the same since ${name} was made. What is to be there?`,
+      action: "Rebase",
+      sides: { base: "Before", clone: name, origin },
+      isAsked: true,
+      describe: (trial) => `${name} then reads ${origin} as it is now, and keeps of its own: ${countsOf(trial)}.`,
+      run: (how) => database.rebase(how),
+    });
+    if (report === undefined) return;
+    const left = await countChanges(database);
+    await this.#page.wrote(
+      `${name} reads ${origin} as it is now${report.conflicts.length > 0 ? `, ${reportWords(report)}` : ""}. ` +
+        `${counted(left, "changed row")} of its own.`,
+    );
+    this.#list.focus();
+  }
+
+  async #resetThem() {
+    const { database, origin } = this.#given;
+    const { name } = database;
+    const count = this.#ticks.size;
+    const options = this.#only;
+    const what = count === 0 ? "everything that it changed" : `what is selected of ${counted(count, "row")}`;
+    const text = `${name} forgets ${what}, and reads it from ${origin} again. ${origin} is not touched.`;
+    const title = `Reset ${count === 0 ? name : "what is selected"}?`;
+    const isDone = await confirm(title, text, "Reset", () => database.reset(options));
+    if (!isDone) return;
+    this.#ticks.clear();
+    this.#page.undoing.forget(name);
+    const left = await countChanges(database);
+    await this.#page.wrote(`Reset. ${counted(left, "changed row")} left in ${name}. ${origin} was not touched.`);
+    this.#list.focus();
+  }
 }
 
-const textOf = (value) => (value === undefined ? undefined : formatFlat(value));
+const countsOf = (trial) => reportWords({ ...trial, conflicts: [] });
 
-function drawField(name, before, after) {
-  const [was, is] = [textOf(before), textOf(after)];
-  const from = begin(was, is);
-  const part = (text) => shortened(from === 0 ? text : `…${text.slice(from)}`, LENGTH);
-  const sides = [];
-  if (was !== undefined) sides.push(element("del", {}, part(was)));
-  if (is !== undefined) sides.push(element("ins", {}, part(is)));
-  return element("div", {}, element("dt", {}, name), element("dd", {}, sides));
-}
-
-/** Where to begin, so that of two long texts the difference is seen. */
-function begin(was, is) {
-  if (was === undefined || is === undefined || Math.max(was.length, is.length) <= LENGTH) return 0;
-  let same = 0;
-  while (same < was.length && was[same] === is[same]) same++;
-  return Math.max(0, same - LEAD);
+async function countChanges(database) {
+  let count = 0;
+  for await (const change of database.diff()) if (change !== undefined && ++count >= MOST_COUNTED) break;
+  return count;
 }

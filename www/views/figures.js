@@ -1,7 +1,7 @@
 /** What the store holds and costs, as stats() tells it. */
 import { button, element } from "../dom.js";
 import { askToDestroy } from "../dialogs.js";
-import { number, size } from "../words.js";
+import { duration, number, size } from "../words.js";
 
 const FIGURES = [
   ["rows", "Row versions", number, "in blocks and in memory, of all databases"],
@@ -24,20 +24,31 @@ export async function figuresView(page, { database }) {
   const list = element("dl", { class: "figures" });
   const reload = async () => list.replaceChildren(...drawFigures(await database.stats()));
   await reload();
+  async function compact() {
+    const before = await database.stats();
+    const began = performance.now();
+    await database.compact();
+    const took = duration(performance.now() - began);
+    const after = await database.stats();
+    const freed = before.blockBytes + before.logBytes - after.blockBytes - after.logBytes;
+    list.replaceChildren(...drawFigures(after, before));
+    const words = freed > 0 ? `${size(freed)} were given back` : "there was nothing to give back";
+    page.say(`Compacted in ${took}: ${words}. Each figure that changed shows what it was before.`);
+  }
   const destroy = () => page.attempt(() => askToDestroy(() => page.destroy()));
   const clear = button("Delete the store", destroy, { class: "danger" });
   const refresh = button("Refresh", () => page.attempt(reload));
-  const buttons = element("div", { class: "buttons" }, clear, refresh);
+  const pack = button("Compact", () => page.attempt(compact), { id: "compact" });
+  const buttons = element("div", { class: "buttons" }, clear, refresh, pack);
   return { element: element("div", {}, element("p", { class: "summary" }, about), list, buttons), reload };
 }
 
-function drawFigures(stats) {
-  return FIGURES.filter(([name]) => stats[name] !== undefined).map(([name, title, words, note]) =>
-    element(
-      "div",
-      { class: "figure", "data-figure": name },
-      element("dt", {}, title),
-      element("dd", {}, words(stats[name]), element("small", {}, note)),
-    ),
-  );
+/** Where a figure was another one before, that stands below it. */
+function drawFigures(stats, before = stats) {
+  return FIGURES.filter(([name]) => stats[name] !== undefined).map(([name, title, words, note]) => {
+    const [is, was] = [words(stats[name]), words(before[name])];
+    const change = is === was ? undefined : element("small", { class: "before" }, `before: ${was}`);
+    const figure = { class: "figure", "data-figure": name };
+    return element("div", figure, element("dt", {}, title), element("dd", {}, is, change, element("small", {}, note)));
+  });
 }

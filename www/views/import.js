@@ -1,37 +1,34 @@
-/** The data sets, and how far an import has come. */
+/** What comes in and goes out: files, and the data sets. */
 import { dataSets } from "../data.js";
 import { button, element, link } from "../dom.js";
+import { workBar } from "../task.js";
 import { counted, duration, number, size } from "../words.js";
+import { exportCard, importCard } from "./files.js";
 
-export async function importView(page, { database, collections }) {
+export async function importView(page, given) {
+  const { database, collections } = given;
+  // Nothing comes into the past.
+  if (page.isPast) return { element: element("div", { class: "cards" }, exportCard(page, given)) };
   const cards = dataSets.map((dataSet) => card(page, database, dataSet));
   const text =
     `${database.name} is empty. Import a data set, clone the database, then change and delete rows in the clone: ` +
     `the origin stays as it is, and all of it is still there after a reload.`;
   const guide = collections.length > 0 ? undefined : element("p", { class: "guide" }, text);
-  return { element: element("div", {}, guide, element("div", { class: "cards" }, cards)) };
+  const files = [exportCard(page, given), importCard(page, given)];
+  return { element: element("div", {}, guide, element("div", { class: "cards" }, cards, files)) };
 }
 
 function card(page, database, dataSet) {
   const { importer } = page;
-  const bar = element("progress", { max: 1, value: 0, "aria-label": `Import of ${dataSet.title}` });
-  const note = element("p", { class: "note" });
   const start = button(`Import into ${database.name}`, () => page.attempt(() => run()), { class: "primary" });
   const stop = button("Cancel", () => importer.cancel());
-  const show = () => {
+  const state = () => {
     const current = importer.current?.dataSet === dataSet ? importer.current : undefined;
+    const part = current?.total > 0 ? current.done / current.total : undefined;
     const isRunning = importer.isBusy && current !== undefined;
-    const focused = document.activeElement;
-    start.disabled = importer.isBusy;
-    stop.hidden = !isRunning;
-    // The focus stays on this card's button, whichever can be used.
-    if (focused === start && isRunning) stop.focus();
-    if (focused === stop && !isRunning) start.focus();
-    bar.hidden = !isRunning;
-    note.textContent = current === undefined ? "" : progress(current);
-    if (isRunning && current.total > 0) bar.value = Math.min(1, current.done / current.total);
-    else bar.removeAttribute("value");
+    return { isRunning, isBlocked: importer.isBusy, part, words: current === undefined ? "" : progress(current) };
   };
+  const watch = (watcher) => importer.watch(watcher);
   async function run() {
     try {
       const result = await importer.run(dataSet, database);
@@ -43,8 +40,7 @@ function card(page, database, dataSet) {
       throw error;
     }
   }
-  page.onLeave(importer.watch(show));
-  show();
+  const bar = workBar(page, { label: `Import of ${dataSet.title}`, start, stop, watch, state });
   const { source, licence } = dataSet;
   const credit = element(
     "p",
@@ -61,7 +57,6 @@ function card(page, database, dataSet) {
     element("p", {}, dataSet.about),
     credit,
     bar,
-    note,
     buttons,
   );
 }

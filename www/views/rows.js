@@ -1,7 +1,7 @@
 /** The rows of one collection, to page through, open, select and delete. */
 import { confirm } from "../dialogs.js";
 import { button, element, field, keepingFocus } from "../dom.js";
-import { addRow, editRow } from "../editor.js";
+import { addRow, committing, editRow } from "../editor.js";
 import { rowsOf } from "../rows.js";
 import { counted, number } from "../words.js";
 import { drawTable, rowName } from "./table.js";
@@ -153,14 +153,17 @@ class RowsView {
     const { database, kind, collection } = this.#given;
     const value = await this.#rows.get(key);
     if (value === undefined) throw new Error("the row was deleted since this page was shown");
-    const outcome = await editRow({ database, kind, collection, key, value, readOnly: this.#page.isPast });
-    if (outcome !== undefined) await this.#wrote(`${rowName(kind, key)} was ${outcome} in ${database.name}.`);
+    const done = await editRow({ database, kind, collection, key, value, readOnly: this.#page.isPast });
+    if (done === undefined) return;
+    const words = `${rowName(kind, key)} ${done.outcome}`;
+    await this.#wrote(`${rowName(kind, key)} was ${done.outcome} in ${database.name}.`, words, done.version);
   }
 
   async #add() {
     const { database, kind, collection } = this.#given;
-    const key = await addRow({ database, kind, collection });
-    if (key !== undefined) await this.#wrote(`${key} was added to ${database.name}.`);
+    const made = await addRow({ database, kind, collection });
+    if (made === undefined) return;
+    await this.#wrote(`${made.key} was added to ${database.name}.`, `${made.key} added`, made.version);
   }
 
   async #deleteSelected() {
@@ -168,19 +171,21 @@ class RowsView {
     const keys = this.#selected;
     const what = counted(keys.length, "row");
     const other = origin === undefined ? "" : ` ${origin} is not touched.`;
-    const rows = kind === "kv" ? database.kv(collection) : database.collection(collection);
-    let deleted = 0;
+    let [deleted, version] = [0, undefined];
     const isDone = await confirm(`Delete ${what}?`, `They go from ${database.name}.${other}`, "Delete", async () => {
-      deleted = await rows.deleteMany(keys);
+      version = await committing(database, kind, collection, async (rows) => (deleted = await rows.deleteMany(keys)));
     });
     if (!isDone) return;
-    await this.#wrote(`${counted(deleted, "row")} deleted from ${database.name}.`);
+    const words = `${counted(deleted, "row")} deleted`;
+    await this.#wrote(`${words} from ${database.name}.`, words, version);
     // The button that had the focus is disabled now, since nothing is selected.
     this.#table.focus({ preventScroll: true });
   }
 
-  #wrote(news) {
-    const { origin } = this.#given;
+  /** `words` name what was done, so that it can be taken back. */
+  #wrote(news, words, version) {
+    const { database, origin } = this.#given;
+    this.#page.record(database, version, words);
     return this.#page.wrote(origin === undefined ? news : `${news} ${origin} was not touched.`);
   }
 }

@@ -1,0 +1,51 @@
+/** Merging in all its forms: a trial first, then the conflicts are settled by the person, then it is done. */
+import { ConflictView } from "./conflicts.js";
+import { ask } from "./dialogs.js";
+import { element } from "./dom.js";
+import { counted, number } from "./words.js";
+
+/** Nothing is written. Every conflict is settled for the trial, so that the counts say what comes besides. */
+export const rehearse = (run) => run({ dryRun: true, onConflict: () => "clone" });
+
+/**
+ * `run(options)` is the merge itself. Where there are conflicts the person is asked, and where `isAsked` in any case.
+ * @returns the report of what was done, or undefined when the person left it
+ */
+export async function settle({ title, about, action, sides, run, isAsked = false, describe }) {
+  const trial = await rehearse(run);
+  if (trial.conflicts.length === 0 && (!isAsked || trial.outcome === "nothing")) return run({ onConflict: "fail" });
+  const conflicts = new ConflictView(sides);
+  const words = element("p", {});
+  const show = (report) => {
+    const parts = [describe?.(report), report.conflicts.length === 0 ? undefined : about];
+    words.textContent = parts.filter(Boolean).join(" ");
+    conflicts.show(report.conflicts);
+  };
+  show(trial);
+  const submit = async () => {
+    const choices = conflicts.read();
+    try {
+      return await run({ onConflict: (conflict) => choices(conflict) });
+    } catch (error) {
+      if (error?.code !== "MERGE_CONFLICT") throw error;
+      // Written since the trial. What was chosen for the other conflicts stays.
+      show(await rehearse(run));
+      throw new Error("it was changed meanwhile: look at what is not settled yet");
+    }
+  };
+  const content = element("div", {}, words, conflicts.element);
+  return ask({ title, content, action, submit, wide: trial.conflicts.length > 0 });
+}
+
+/** "1 inserted, 2 changed, 1 conflict settled" */
+export function reportWords({ inserted, updated, deleted, conflicts, outcome }) {
+  const counts = [
+    [inserted, "inserted"],
+    [updated, "changed"],
+    [deleted, "deleted"],
+  ];
+  const parts = counts.filter(([count]) => count > 0).map(([count, word]) => `${number(count)} ${word}`);
+  if (outcome === "nothing" || parts.length === 0) parts.unshift("nothing to write");
+  if (conflicts.length > 0) parts.push(`${counted(conflicts.length, "conflict")} settled`);
+  return parts.join(", ");
+}
