@@ -253,7 +253,7 @@ class Page {
       undo: turn("undo"),
       redo: turn("redo"),
     };
-    return heading(info, on, { undo: next("undo"), redo: next("redo") });
+    return heading(info, { on, next: { undo: next("undo"), redo: next("redo") }, isPast: this.isPast });
   }
 
   /** A clone with a time to live drops itself, and the page is not told. */

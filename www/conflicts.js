@@ -149,7 +149,8 @@ class ConflictItem {
   }
 }
 
-function reasonOf({ reason, index }) {
+function reasonOf({ reason, index, clone, origin }) {
   if (reason === "unique") return `both may not be there: ${index}`;
-  return "deleted on one side, changed on the other";
+  const isBoth = clone !== undefined && origin !== undefined;
+  return isBoth ? "the whole of it, changed on both sides" : "deleted on one side, changed on the other";
 }

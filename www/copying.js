@@ -12,6 +12,7 @@ export function copyPanel(page, database, info) {
   const watchers = new Set();
   let { status } = info;
   let isAsking = false;
+  let isLeft = false;
   const begin = async () => {
     isAsking = true;
     await page.attempt(() => materialize(page, database, info, task));
@@ -37,9 +38,9 @@ export function copyPanel(page, database, info) {
   };
   /** What the background or another tab does is seen only by looking. */
   async function look() {
-    if (document.hidden || isAsking || task.isBusy || origin === undefined) return;
+    if (isLeft || document.hidden || isAsking || task.isBusy || origin === undefined) return;
     const now = await database.status().catch(() => status);
-    if (JSON.stringify(now) === JSON.stringify(status)) return;
+    if (isLeft || JSON.stringify(now) === JSON.stringify(status)) return;
     status = now;
     if (now.state === "materialized") await page.wrote(`${name} is materialized. It stands alone now.`);
     else tell();
@@ -51,6 +52,9 @@ export function copyPanel(page, database, info) {
   panel.append(element("h3", {}, "Materialization"), ...bar, buttons);
   page.onLeave(task.watch(tell));
   const timer = setInterval(look, EVERY);
-  page.onLeave(() => clearInterval(timer));
+  page.onLeave(() => {
+    isLeft = true;
+    clearInterval(timer);
+  });
   return { element: panel, start: begin };
 }

@@ -13,8 +13,8 @@ export function chooseView(route, collections, origin) {
   return { view: "rows", collection: wanted.name, kind: wanted.kind };
 }
 
-/** `on` are the listeners of the buttons; `next` is what undo and redo would turn. */
-export function heading(info, on, next) {
+/** `on` are the listeners of the buttons; `next` is what undo and redo would turn. The past can only be cloned. */
+export function heading(info, { on, next, isPast }) {
   const { name, origin, status } = info;
   const turn = (which, word) => {
     const entry = next[which];
@@ -23,9 +23,8 @@ export function heading(info, on, next) {
     const keys = which === "undo" ? "Control+Z" : "Control+Shift+Z";
     return button(word, on[which], { id: which, title, "aria-label": title, "aria-keyshortcuts": keys });
   };
-  const copy = origin === undefined ? undefined : button("Materialize", on.materialize, { id: "materialize" });
-  const isRoot = status.state === "root";
-  const drop = isRoot ? undefined : button("Drop", on.drop, { class: "danger", id: "drop" });
+  const copy = origin !== undefined && !isPast ? button("Materialize", on.materialize, { id: "materialize" }) : undefined;
+  const drop = status.state !== "root" && !isPast ? button("Drop", on.drop, { class: "danger", id: "drop" }) : undefined;
   const clone = button("Clone", on.clone, { class: "primary", id: "clone" });
   const title = element("div", {}, element("h2", {}, name), element("p", { class: "about" }, aboutOf(info)));
   const buttons = [turn("undo", "Undo"), turn("redo", "Redo"), drop, copy, clone];

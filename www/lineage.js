@@ -19,7 +19,10 @@ export function arrange(databases, width) {
     return origin !== undefined && origin !== name && names.has(origin) ? origin : undefined;
   }
   const lanes = [];
-  const waiting = [...(clonesOf.get(undefined) ?? [])].reverse().map((database) => ({ database }));
+  const roots = clonesOf.get(undefined) ?? [];
+  const main = roots.filter(({ name }) => name === "main");
+  const alone = roots.filter(({ name }) => name !== "main");
+  const waiting = [...main, ...alone].reverse().map((database) => ({ database }));
   while (waiting.length > 0) {
     const { database, origin } = waiting.pop();
     // A clone may read a point from before its origin was made; its line still begins on its origin's.
@@ -69,9 +72,10 @@ function trace({ left, right, y, origin }, bend) {
 }
 
 function label({ database, right, y }, route, width) {
-  const { name, origin, asOf } = database;
+  const { name, origin, asOf, status } = database;
   const isCurrent = name === route.database;
-  const from = origin === undefined ? "root" : `clone of ${origin} ${point(asOf)}`;
+  const alone = status?.state === "materialized" ? "materialized" : "root";
+  const from = origin === undefined ? alone : `clone of ${origin} ${point(asOf)}`;
   const bytes = size(database.ownBytes);
   const target = svg("rect", { x: 2, y: y - LANE / 2 + 2, width: width - 4, height: LANE - 4, rx: 8, class: "target" });
   const room = width - right - 20;

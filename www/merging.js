@@ -8,17 +8,19 @@ import { counted, number } from "./words.js";
 export const rehearse = (run) => run({ dryRun: true, onConflict: () => "clone" });
 
 /**
- * `run(options)` is the merge itself. Where there are conflicts the person is asked, and where `isAsked` in any case.
+ * `run(options)` is the merge itself. Where there are conflicts the person is asked, `about` them; where there
+ * are none only if `describe(trial)` says in words what will be done.
  * @returns the report of what was done, or undefined when the person left it
  */
-export async function settle({ title, about, action, sides, run, isAsked = false, describe }) {
+export async function settle({ title, about, action, sides, run, describe }) {
   const trial = await rehearse(run);
-  if (trial.conflicts.length === 0 && (!isAsked || trial.outcome === "nothing")) return run({ onConflict: "fail" });
+  const isPlain = trial.conflicts.length === 0 && (describe === undefined || trial.outcome === "nothing");
+  if (isPlain) return run({ onConflict: "fail" });
   const conflicts = new ConflictView(sides);
   const words = element("p", {});
   const show = (report) => {
-    const parts = [describe?.(report), report.conflicts.length === 0 ? undefined : about];
-    words.textContent = parts.filter(Boolean).join(" ");
+    // What is written besides depends on what is chosen; the report tells it then.
+    words.textContent = report.conflicts.length > 0 ? about : (describe?.(report) ?? "Nothing is in its way any more.");
     conflicts.show(report.conflicts);
   };
   show(trial);

@@ -47,8 +47,9 @@ export async function changeAfter(database, from) {
 
 async function lookAt(database, time) {
   const snapshot = await database.at(new Date(time));
+  const { version } = snapshot;
   await snapshot.close();
-  return snapshot.version;
+  return version;
 }
 
 async function isDifferent(database, before, after) {

@@ -78,8 +78,9 @@ export class TimeBar {
     this.#oldest = oldest;
     const now = Date.now();
     const at = route.at === undefined ? now : Date.parse(route.at);
-    const least = Math.min(oldest.time, at);
-    Object.assign(this.#slider, { min: least, max: now, value: at });
+    // In whole steps, so that the last of them is now; the first may lie before what is held.
+    const steps = Math.max(1, Math.ceil((now - Math.min(oldest.time, at)) / SECOND));
+    Object.assign(this.#slider, { min: now - steps * SECOND, max: now, value: at });
     const why = oldest.isPruned ? "history before it was given back" : `${database.name} was made`;
     this.#bounds.textContent = `From ${time(new Date(oldest.time))} (${why}) to now.`;
     this.#clock.value = localText(new Date(route.at === undefined ? now - 60 * SECOND : at));
@@ -97,8 +98,7 @@ export class TimeBar {
 
   #slide() {
     const wanted = Number(this.#slider.value);
-    // The last step of the slider may lie up to a second before its end.
-    const at = wanted > Number(this.#slider.max) - SECOND ? undefined : wanted;
+    const at = wanted === Number(this.#slider.max) ? undefined : Math.max(wanted, this.#oldest.time);
     this.#tell(at);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#go(at), PAUSE);

@@ -153,7 +153,6 @@ class ChangesView {
       about: `Both changed the same since ${name} was made. What is to be there?`,
       action: `Merge into ${origin}`,
       sides: { base: "Before", clone: name, origin },
-      isAsked: true,
       describe: (trial) => `${countsOf(trial)} in ${origin}, in one commit.`,
       run: (how) => database.merge({ ...options, ...how }),
     });
@@ -176,7 +175,6 @@ class ChangesView {
       about: `Both changed the same since ${name} was made. What is to be there?`,
       action: "Rebase",
       sides: { base: "Before", clone: name, origin },
-      isAsked: true,
       describe: (trial) => `${name} then reads ${origin} as it is now, and keeps of its own: ${countsOf(trial)}.`,
       run: (how) => database.rebase(how),
     });
