@@ -109,8 +109,8 @@ export function askForClone({ origin, at, taken, create }) {
   const name = nameInput(freeName("draft", taken));
   const ttl = choice("clone-ttl", TIMES_TO_LIVE);
   const rows = choice("clone-rows", [
-    ["never", `read from ${origin} until they change`],
-    ["background", "copied by and by, in the background"],
+    ["never", `read from ${origin}`],
+    ["background", "copied in the background"],
   ]);
   const moment = at === undefined ? "as it is now" : `as it was at ${at}`;
   const content = element(
@@ -118,7 +118,7 @@ export function askForClone({ origin, at, taken, create }) {
     {},
     element("p", {}, `The clone begins as ${origin} ${moment}, in a moment, whatever the size.`),
     field("Name of the clone", name, NAME_HINT),
-    field("Rows", rows, `Once all are copied, the clone stands alone, and can't be merged into ${origin} any more.`),
+    field("Rows", rows, `Once all of them are copied, the clone can't be merged into ${origin} any more.`),
     field("It lives", ttl, "After that it drops itself, unless something depends on it."),
   );
   const submit = async () => {

@@ -23,8 +23,10 @@ export function heading(info, { on, next, isPast }) {
     const keys = which === "undo" ? "Control+Z" : "Control+Shift+Z";
     return button(word, on[which], { id: which, title, "aria-label": title, "aria-keyshortcuts": keys });
   };
-  const copy = origin !== undefined && !isPast ? button("Materialize", on.materialize, { id: "materialize" }) : undefined;
-  const drop = status.state !== "root" && !isPast ? button("Drop", on.drop, { class: "danger", id: "drop" }) : undefined;
+  const isClone = origin !== undefined;
+  const isRoot = status.state === "root";
+  const copy = button("Materialize", on.materialize, { id: "materialize", hidden: isPast || !isClone });
+  const drop = button("Drop", on.drop, { class: "danger", id: "drop", hidden: isPast || isRoot });
   const clone = button("Clone", on.clone, { class: "primary", id: "clone" });
   const title = element("div", {}, element("h2", {}, name), element("p", { class: "about" }, aboutOf(info)));
   const buttons = [turn("undo", "Undo"), turn("redo", "Redo"), drop, copy, clone];

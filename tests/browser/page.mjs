@@ -51,6 +51,23 @@ export async function makeClone(page, name) {
   await page.getByRole("heading", { name, exact: true }).waitFor();
 }
 
+/**
+ * Runs `work(databases, argument)` in the page and behind its back; `databases` are those of the page's store by their
+ * names. It becomes text on the way, and so sees nothing of the test.
+ */
+export function inStore(page, work, argument = null) {
+  const body = async (work, argument) => {
+    const { open } = await import("./offshoot/browser.js");
+    const main = await open("offshoot-demo");
+    const names = (await main.databases()).map(({ name }) => name).filter((name) => name !== "main");
+    const others = await Promise.all(names.map((name) => main.database(name)));
+    const result = await work(Object.fromEntries([main, ...others].map((each) => [each.name, each])), argument);
+    for (const each of [...others, main]) await each.close();
+    return result;
+  };
+  return page.evaluate(`(${body})(${work}, ${JSON.stringify(argument)})`);
+}
+
 /** A few documents and entries in the page's own store, without an import. */
 export async function fill(page) {
   await page.evaluate(async () => {

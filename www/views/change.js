@@ -45,7 +45,7 @@ function drawUpdate({ before, after, fields }, boxes) {
   const rows = fields.flatMap((name) => {
     const drawn = differences(name, before[name], after[name]);
     const box = boxes?.get(name);
-    if (box !== undefined) drawn[0].querySelector("dt").prepend(box, " ");
+    if (box !== undefined) drawn[0].querySelector("dt").prepend(box);
     return drawn;
   });
   const rest = same === 0 ? undefined : element("p", { class: "rest" }, `${counted(same, "field")} as before`);
