@@ -23,8 +23,6 @@ const place = (id) => document.getElementById(id);
 
 /** Each makes { element, reload }, the second reading anew in place; a view without it does not change by itself. */
 const VIEWS = { rows: rowsView, changes: changesView, since: sinceView, figures: figuresView, import: importView };
-/** The longest that a timer can wait. */
-const LONGEST = 2 ** 31 - 1;
 
 class Page {
   importer = new Importer();
@@ -240,7 +238,6 @@ class Page {
       place("database").replaceChildren(head, copying.element, this.#timeBar.element, choice, view.element);
     };
     keepingFocus(draw, choice.querySelector("[aria-current]"));
-    this.#expectEnd(info);
   }
 
   #drawHead(database, info, copying) {
@@ -254,14 +251,6 @@ class Page {
       redo: turn("redo"),
     };
     return heading(info, { on, next: { undo: next("undo"), redo: next("redo") }, isPast: this.isPast });
-  }
-
-  /** A clone with a time to live drops itself, and the page is not told. */
-  #expectEnd({ expiresAt }) {
-    if (expiresAt === undefined) return;
-    const rest = Math.max(0, expiresAt.getTime() - Date.now()) + 1000;
-    const timer = setTimeout(() => this.#update(), Math.min(rest, LONGEST));
-    this.onLeave(() => clearTimeout(timer));
   }
 
   #heedKey(event) {

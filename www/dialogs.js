@@ -119,7 +119,7 @@ export function askForClone({ origin, at, taken, create }) {
     element("p", {}, `The clone begins as ${origin} ${moment}, in a moment, whatever the size.`),
     field("Name of the clone", name, NAME_HINT),
     field("Rows", rows, `Once all of them are copied, the clone can't be merged into ${origin} any more.`),
-    field("It lives", ttl, "After that it drops itself, unless something depends on it."),
+    field("It lives", ttl, "After that it goes when the store is opened again, unless something depends on it."),
   );
   const submit = async () => {
     const options = rows.value === "background" ? { materialize: "background" } : {};

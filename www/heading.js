@@ -35,7 +35,7 @@ export function heading(info, { on, next, isPast }) {
 
 function aboutOf({ origin, asOf, createdAt, expiresAt, status }) {
   const made = `made ${time(createdAt)}`;
-  const ends = expiresAt === undefined ? "" : `. It drops itself ${time(expiresAt)}`;
+  const ends = expiresAt === undefined ? "" : `. It goes by itself after ${time(expiresAt)}`;
   if (origin !== undefined) return `Clone of ${origin} as of ${point(asOf)}, ${made}${ends}`;
   return status.state === "root" ? `The root, ${made}` : `Materialized: it stands alone, ${made}${ends}`;
 }

@@ -119,21 +119,24 @@ describe("the past in the page", () => {
 
   test("goes back no further than history does, and says so", async () => {
     const hours = 3 * 3600_000;
-    await page.clock.setSystemTime(Date.now() + hours);
-    await page.reload();
-    await isReady(page);
-    await page.locator("#tab-rows-things").click();
-    for (const name of ["a", "b", "c"]) await write(name);
-    await page.locator("#tab-figures").click();
-    await page.locator("#compact").click();
-    await says(page, /^Compacted in/);
+    // Two openings have to agree about the time before anything is given back: one clock may be wrong.
+    for (const opening of [1, 2]) {
+      await page.clock.setSystemTime(Date.now() + hours * opening);
+      await page.reload();
+      await isReady(page);
+      for (const name of ["a", "b", "c"]) await write(name);
+      await page.locator("#tab-figures").click();
+      await page.locator("#compact").click();
+      await says(page, /^Compacted in/);
+    }
     await page.locator("#moment").click();
     await page.locator(".bounds").getByText("(history before it was given back) to now.").waitFor();
-    const { min, max } = await page.locator("#moment-slider").evaluate(({ min, max }) => ({ min: +min, max: +max }));
-    assert.ok(max - min < hours && max - min > 0, `${max - min}`);
     await page.locator("#moment-slider").focus();
     await page.keyboard.press("Home");
     await isPast();
+    // The oldest that is held is what was there when the retention began.
+    await page.locator("#tab-rows-things").click();
+    assert.match(await rowText(page, "row-1005"), /"name": "Name 5"/);
     assert.equal(await page.locator("#problem").isVisible(), false);
   });
 });
