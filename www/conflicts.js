@@ -5,11 +5,16 @@ import { counted, number } from "./words.js";
 
 /** Of a value, as much is shown as a person still compares. */
 const LENGTH = 4000;
+/** As many are shown one by one; the others are settled together. */
+const MOST_SHOWN = 200;
 
 export class ConflictView {
   element = element("div", { class: "conflicts" });
   #sides;
   #items = [];
+  /** Those that are not shown, and the group by which they are settled. */
+  #rest = new Set();
+  #together;
   #settled = element("p", { class: "note", role: "status" });
 
   /** `sides` are the names of base, clone and origin. */
@@ -21,14 +26,17 @@ export class ConflictView {
   /** A conflict that was shown before, and is the same, keeps what was chosen for it. */
   show(conflicts) {
     const before = new Map(this.#items.map((item) => [item.mark, item]));
-    this.#items = conflicts.map((conflict, index) => {
+    this.#items = conflicts.slice(0, MOST_SHOWN).map((conflict, index) => {
       return before.get(markOf(conflict)) ?? new ConflictItem(conflict, this.#sides, `${Date.now()}-${index}`);
     });
     const rows = new Map();
     for (const item of this.#items) rows.set(item.row, [...(rows.get(item.row) ?? []), item]);
     const all = this.#items.length > 1 ? this.#choices("For all of them", this.#items) : undefined;
     const head = element("div", { class: "conflict-head" }, this.#settled, all);
-    this.element.replaceChildren(head, ...[...rows.values()].map((items) => this.#drawRow(items)));
+    this.#rest = new Set(conflicts.slice(MOST_SHOWN).map(markOf));
+    this.#together = this.#rest.size === 0 ? undefined : this.#drawRest();
+    const drawn = [...rows.values()].map((items) => this.#drawRow(items));
+    this.element.replaceChildren(head, ...drawn, ...(this.#together === undefined ? [] : [this.#together]));
     this.element.hidden = conflicts.length === 0;
     this.#count();
   }
@@ -36,7 +44,21 @@ export class ConflictView {
   /** @returns what settles a conflict, as merge asks for it: one that was not shown like this stays a conflict */
   read() {
     const chosen = new Map(this.#items.map((item) => [item.mark, item.read()]));
-    return (conflict) => chosen.get(markOf(conflict)) ?? "fail";
+    const rest = this.#together?.querySelector(":checked")?.value ?? "fail";
+    return (conflict) => {
+      const mark = markOf(conflict);
+      return chosen.get(mark) ?? (this.#rest.has(mark) ? rest : "fail");
+    };
+  }
+
+  #drawRest() {
+    const words = `${counted(this.#rest.size, "other conflict")}, all from`;
+    const side = (name) => {
+      const radio = element("input", { type: "radio", name: "rest", value: name, required: true });
+      return element("label", { class: "check" }, radio, this.#sides[name]);
+    };
+    const properties = { class: "conflict-row choices", role: "radiogroup", "aria-label": words };
+    return element("div", properties, element("span", {}, words), side("clone"), side("origin"));
   }
 
   #drawRow(items) {
@@ -51,6 +73,8 @@ export class ConflictView {
   #choices(words, items) {
     const choose = (side) => () => {
       for (const item of items) item.choose(side);
+      const others = items === this.#items ? this.#together?.querySelector(`[value=${side}]`) : undefined;
+      if (others != null) others.checked = true;
       this.#count();
     };
     const { clone, origin } = this.#sides;
@@ -60,8 +84,10 @@ export class ConflictView {
   }
 
   #count() {
-    const settled = this.#items.filter((item) => item.isSettled).length;
-    this.#settled.textContent = `${number(settled)} of ${counted(this.#items.length, "conflict")} settled`;
+    const others = this.#together?.querySelector(":checked") == null ? 0 : this.#rest.size;
+    const settled = this.#items.filter((item) => item.isSettled).length + others;
+    const all = this.#items.length + this.#rest.size;
+    this.#settled.textContent = `${number(settled)} of ${counted(all, "conflict")} settled`;
   }
 }
 

@@ -1,7 +1,7 @@
 /** How far a clone's materialization has come, here, in another tab, or by and by in the background. */
 import { materialize } from "./actions.js";
 import { button, element } from "./dom.js";
-import { progressWords, workBar } from "./task.js";
+import { partOf, progressWords, workBar } from "./task.js";
 
 const EVERY = 1000;
 
@@ -26,7 +26,7 @@ export function copyPanel(page, database, info) {
     const progress = task.isBusy ? task.progress : isBegun ? status : undefined;
     panel.hidden = origin === undefined || !(task.isBusy || isBegun);
     start.hidden = task.isBusy;
-    const part = progress?.rowsTotal > 0 ? progress.rowsDone / progress.rowsTotal : undefined;
+    const part = partOf(progress);
     const rows = progress === undefined ? "" : progressWords(progress);
     const words = task.isBusy ? rows : `${rows} copied so far. ${task.outcome}`;
     return { isRunning: task.isBusy, isSeen: isBegun, part, words };

@@ -6,7 +6,7 @@ export class Task {
   #watchers = new Set();
   #abort;
   isBusy = false;
-  /** What the work told last: { rowsDone, rowsTotal?, bytesDone }. */
+  /** What the work told last: { rowsDone, rowsTotal?, bytesDone, bytesTotal? }. */
   progress;
   /** How it ended, in words, until it is begun again. */
   outcome = "";
@@ -52,15 +52,23 @@ export class Tasks {
   }
 }
 
-export function progressWords({ rowsDone, rowsTotal, bytesDone }) {
+export function progressWords({ rowsDone, rowsTotal, bytesDone, bytesTotal }) {
   const done = rowsTotal === undefined ? counted(rowsDone, "row") : number(rowsDone);
   const total = rowsTotal === undefined ? "" : ` of ${counted(rowsTotal, "row")}`;
-  return `${done}${total}, ${size(bytesDone)}`;
+  const bytes = bytesTotal === undefined ? "" : ` of ${size(bytesTotal)}`;
+  return `${done}${total}, ${size(bytesDone)}${bytes}`;
+}
+
+/** From 0 to 1, as far as it is known. */
+export function partOf(progress) {
+  const { rowsDone, rowsTotal, bytesDone, bytesTotal } = progress ?? {};
+  if (rowsTotal > 0) return rowsDone / rowsTotal;
+  return bytesTotal > 0 ? bytesDone / bytesTotal : undefined;
 }
 
 export function taskState(task) {
   const { isBusy, progress, outcome } = task;
-  const part = progress?.rowsTotal > 0 ? progress.rowsDone / progress.rowsTotal : undefined;
+  const part = partOf(progress);
   return { isRunning: isBusy, part, words: progress === undefined || !isBusy ? outcome : progressWords(progress) };
 }
 

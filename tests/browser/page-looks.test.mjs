@@ -31,6 +31,20 @@ describe("the look of the page", () => {
     await page.locator(`#tab-${tab}[aria-current]`).waitFor();
   };
 
+  const showConflicts = async () => {
+    await show("changes");
+    await page.locator("#merge").click();
+    await page.locator("dialog .conflict").first().waitFor();
+    // One is settled by another value, and the others are not.
+    await page.locator("dialog [type=radio][value=own]").first().check();
+  };
+
+  const showPast = async () => {
+    if (!(await page.locator("#moment-slider").isVisible())) await page.locator("#moment").click();
+    await page.locator("#moment-earlier").click();
+    await page.locator(".past").waitFor();
+  };
+
   test("fits a screen 360 pixels wide, in every view and dialog", async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     const fits = async (view) => assert.deepEqual(await page.evaluate(whatSticksOut), [360], view);
@@ -52,10 +66,25 @@ describe("the look of the page", () => {
     await page.locator("dialog .problem").getByText("INVALID_NAME").waitFor();
     await fits("an error");
     await page.keyboard.press("Escape");
+    await page.locator("#materialize").click();
+    await fits("a longer question");
+    await page.keyboard.press("Escape");
     await page.locator("#drop").click();
     await fits("question");
     await confirmDialog(page);
     await page.getByRole("heading", { name: "unwieldy", exact: true }).waitFor();
+    await showConflicts();
+    await fits("conflicts");
+    await page.keyboard.press("Escape");
+    await showPast();
+    await fits("the past");
+    await show("since");
+    await fits("what changed since");
+    await page.locator("#restore").click();
+    await fits("a restoration");
+    await page.keyboard.press("Escape");
+    await page.locator("#moment-now").click();
+    await page.locator(".past").waitFor({ state: "hidden" });
   });
 
   test("keeps the buttons of a long row's editor in sight", async () => {
@@ -100,6 +129,17 @@ describe("the look of the page", () => {
       await page.keyboard.press("Escape");
       await page.locator("#database-unwieldy").click();
       await page.getByRole("heading", { name: "unwieldy", exact: true }).waitFor();
+      await showConflicts();
+      await reads("conflicts");
+      await page.keyboard.press("Escape");
+      await showPast();
+      await reads("the past");
+      await page.locator("#moment-now").click();
+      await page.locator(".past").waitFor({ state: "hidden" });
+      await show("figures");
+      await page.locator("#compact").click();
+      await page.locator("#news").getByText(/^Compacted/).waitFor();
+      await reads("figures before and after");
     });
   }
 
@@ -166,6 +206,7 @@ async function fillWithTheUnwieldy() {
   const lines = Array(80).fill("a line of text");
   await unwieldy.collection("things").put({ id: `a-long-id-${"x".repeat(900)}`, deep, lines });
   await unwieldy.collection("things").put(row(2, "END"));
+  await main.collection("things").put(row(3, "other"));
   await unwieldy.collection("things").delete("row-1000");
   await unwieldy.kv("settings").set(["k".repeat(300), 1], deep);
   for (const database of [...made, main]) await database.close();

@@ -114,6 +114,30 @@ describe("merging in the page", () => {
     assert.deepEqual(merged, { id: "row-1000", name: "of main, later", count: 7, more: true });
   });
 
+  test("settles hundreds of conflicts together, and those that are shown one by one", async () => {
+    await inStore(page, async ({ main, draft }) => {
+      const rows = (name) => Array.from({ length: 300 }, (_, n) => ({ id: `many-${1000 + n}`, name }));
+      await main.collection("things").putMany(rows("of main"));
+      await draft.collection("things").putMany(rows("of draft"));
+    });
+    await page.locator("#tab-figures").click();
+    await page.locator("#tab-changes").click();
+    await page.getByText(/^The first/).waitFor();
+    await page.locator("#merge").click();
+    await page.getByRole("group", { name: "For all of them" }).getByRole("button", { name: "draft" }).click();
+    await page.getByText("303 of 303 conflicts settled").waitFor();
+    await conflict("many-1000, name").getByRole("radio", { name: "main" }).check();
+    await page.getByRole("radiogroup", { name: /^103 other conflicts/ }).getByRole("radio", { name: "main" }).check();
+    await confirmDialog(page);
+    await says(page, /303 conflicts settled/);
+    const [inMain] = await rows(["many-1000", "many-1001", "many-1299"]);
+    assert.deepEqual(
+      inMain.map(({ name }) => name),
+      ["of main", "of draft", "of main"],
+    );
+    assert.deepEqual(page.complaints, []);
+  });
+
   test("is done by the keyboard alone on a narrow screen, and the focus comes back", async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     await page.locator("#merge").focus();

@@ -18,8 +18,11 @@ export function exportCard(page, { database, reader, snapshot }) {
     if (target === undefined) return;
     const began = performance.now();
     const words = await task.run(async ({ signal, onProgress }) => {
-      let last = { rowsDone: 0, bytesDone: 0 };
-      const stream = reader.export({ signal, onProgress: (progress) => onProgress((last = progress)) });
+      let [last, rowsTotal] = [{ rowsDone: 0, bytesDone: 0 }, undefined];
+      // Counting reads every key, so the export doesn't wait for it.
+      countRows(database, reader).then((total) => (rowsTotal = total), () => undefined);
+      const tell = (progress) => onProgress((last = { ...progress, rowsTotal }));
+      const stream = reader.export({ signal, onProgress: tell });
       try {
         await target.save(stream, signal);
       } catch (error) {
@@ -33,6 +36,13 @@ export function exportCard(page, { database, reader, snapshot }) {
   }
   const about = `All of ${database.name} ${which}, with what it reads of its origin, in one file.`;
   return card(page, { name: "export", title: "To a file", about, task, start, stop });
+}
+
+async function countRows(database, reader) {
+  const rows = (await database.collections()).map(({ name, kind }) => {
+    return kind === "kv" ? reader.kv(name).count() : reader.collection(name).count();
+  });
+  return (await Promise.all(rows)).reduce((sum, count) => sum + count, 0);
 }
 
 export function importCard(page, { database }) {
@@ -50,7 +60,8 @@ export function importCard(page, { database }) {
   async function take(file) {
     const began = performance.now();
     const words = await task.run(async ({ signal, onProgress }) => {
-      const options = { replace: replace.checked, signal, onProgress };
+      const tell = (progress) => onProgress({ ...progress, bytesTotal: file.size });
+      const options = { replace: replace.checked, signal, onProgress: tell };
       try {
         const { documents, entries, skipped } = await database.import(file.stream(), options);
         const lost = skipped === undefined ? "" : ` ${counted(skipped, "place")} could not be read when it was made.`;
