@@ -1,10 +1,14 @@
 /** Conflicts, row by row, with what each side says; the person chooses for a field, for a row, or for all. */
 import { button, element } from "./dom.js";
 import { format, formatFlat, parse } from "./text.js";
-import { counted, number } from "./words.js";
+import { counted, differenceIn, number } from "./words.js";
 
 /** Of a value, as much is shown as a person still compares. */
 const LENGTH = 4000;
+/** What is longer is shown from where the sides differ. */
+const LONG = 200;
+/** Rows of the field for another value. */
+const MOST_ROWS = 12;
 /** As many are shown one by one; the others are settled together. */
 const MOST_SHOWN = 200;
 
@@ -103,7 +107,7 @@ function markOf({ reason, collection, kind, key, field, index, otherKey, base, c
 /** One field of a row, or the whole of it, as a group of radio buttons. */
 class ConflictItem {
   #radios = {};
-  #own = element("textarea", { class: "code", rows: 2, spellcheck: "false", autocapitalize: "off" });
+  #own = element("textarea", { class: "code", spellcheck: "false", autocapitalize: "off" });
 
   constructor(conflict, sides, group) {
     this.conflict = conflict;
@@ -111,6 +115,7 @@ class ConflictItem {
     this.row = JSON.stringify([conflict.collection, conflict.kind, formatFlat(conflict.key)]);
     const what = conflict.field ?? "the whole row";
     this.#own.value = this.#text(conflict.clone ?? conflict.origin) ?? "";
+    this.#own.rows = Math.min(MOST_ROWS, Math.max(2, this.#own.value.split("\n").length));
     this.#own.setAttribute("aria-label", `Another value of ${what}`);
     this.#own.addEventListener("input", () => this.choose("own"));
     const radio = (side) => {
@@ -118,9 +123,9 @@ class ConflictItem {
       return this.#radios[side];
     };
     const side = (name) => {
-      return element("label", { class: "side" }, radio(name), this.#drawSide(sides[name], conflict[name]));
+      return element("label", { class: "side" }, radio(name), this.#drawSide(sides, name));
     };
-    const base = element("div", { class: "side base" }, this.#drawSide(sides.base, conflict.base));
+    const base = element("div", { class: "side base" }, this.#drawSide(sides, "base"));
     const hint = element("small", {}, conflict.field === undefined ? "Empty: no row" : "Empty: no such field");
     const own = element("div", { class: "own" });
     own.append(element("label", {}, radio("own"), " Another value ", hint), this.#own);
@@ -167,11 +172,14 @@ class ConflictItem {
     return format(fields);
   }
 
-  #drawSide(name, value) {
-    const text = this.#text(value)?.slice(0, LENGTH);
+  #drawSide(sides, name) {
+    const whole = this.#text(this.conflict[name]);
+    const other = this.#text(name === "clone" ? this.conflict.origin : this.conflict.clone);
+    const from = differenceIn(whole, other, LONG);
+    const text = whole === undefined ? undefined : `${from === 0 ? "" : "…"}${whole.slice(from, from + LENGTH)}`;
     const absent = this.conflict.field === undefined ? "no row" : "no such field";
     const shown = text === undefined ? element("em", {}, absent) : element("code", {}, text);
-    return [element("span", { class: "side-name" }, name), shown];
+    return [element("span", { class: "side-name" }, sides[name]), shown];
   }
 }
 

@@ -14,10 +14,11 @@ export function copyPanel(page, database, info) {
   let isAsking = false;
   let isLeft = false;
   const begin = async () => {
+    if (task.isBusy) return stop.focus();
     isAsking = true;
     await page.attempt(() => materialize(page, database, info, task));
     isAsking = false;
-    await look();
+    return look();
   };
   const start = button("Go on", begin, { id: "copy-on" });
   const stop = button("Abort", () => task.cancel(), { id: "copy-abort" });

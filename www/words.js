@@ -33,6 +33,17 @@ export function shortened(text, length) {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
+/** Of what two long texts begin with alike, as much is shown. */
+const LEAD = 40;
+
+/** Where to begin, so that of two texts of which one is longer than `length` the difference is seen. */
+export function differenceIn(was, is, length) {
+  if (was === undefined || is === undefined || Math.max(was.length, is.length) <= length) return 0;
+  let same = 0;
+  while (same < was.length && was[same] === is[same]) same++;
+  return Math.max(0, same - LEAD);
+}
+
 /** What went wrong, with the code by which a program would tell it from others. The page's own words have none. */
 export function problem(error) {
   const name = error?.name === "Error" ? "" : (error?.name ?? "");

@@ -77,7 +77,7 @@ for (const backend of backends) {
       await choose("damaged.offshoot", bytes);
       await page.locator("#problem strong").getByText("INVALID_IMPORT").waitFor();
       const words = await page.locator("#problem").innerText();
-      assert.match(words, /damaged\.offshoot: frame \d+, which begins at byte \d+ of \d+\)\. Nothing of it was written/);
+      assert.match(words, /damaged\.offshoot: .+ frame=\d+, offset=\d+\. Nothing of it was written/);
       await show("changes");
       await page.getByText("draft has changed nothing").waitFor();
       assert.deepEqual(page.complaints, []);

@@ -1,12 +1,10 @@
 /** One change of a row: what it was, and what it is. */
 import { element } from "../dom.js";
 import { formatFlat, isObject } from "../text.js";
-import { counted, shortened } from "../words.js";
+import { counted, differenceIn, shortened } from "../words.js";
 
 /** Of a value, as much is shown as a person still reads. */
 const LENGTH = 400;
-/** Of what both sides begin with, when they are longer than that. */
-const LEAD = 40;
 export const CHANGE_WORDS = { insert: "inserted", update: "changed", delete: "deleted" };
 
 /** How a change's row is known, whatever it is at the moment. */
@@ -71,18 +69,10 @@ const textOf = (value) => (value === undefined ? undefined : formatFlat(value));
 
 function drawField(name, before, after) {
   const [was, is] = [textOf(before), textOf(after)];
-  const from = begin(was, is);
+  const from = differenceIn(was, is, LENGTH);
   const part = (text) => shortened(from === 0 ? text : `…${text.slice(from)}`, LENGTH);
   const sides = [];
   if (was !== undefined) sides.push(element("del", {}, part(was)));
   if (is !== undefined) sides.push(element("ins", {}, part(is)));
   return element("div", {}, element("dt", {}, name), element("dd", {}, sides));
-}
-
-/** Where to begin, so that of two long texts the difference is seen. */
-function begin(was, is) {
-  if (was === undefined || is === undefined || Math.max(was.length, is.length) <= LENGTH) return 0;
-  let same = 0;
-  while (same < was.length && was[same] === is[same]) same++;
-  return Math.max(0, same - LEAD);
 }

@@ -82,12 +82,11 @@ export function importCard(page, { database }) {
   return made;
 }
 
-/** What was wrong with the file, and what the person can do about it. */
+/** What was wrong with the file, with the frame and the byte at which it begins, or what the person can do about it. */
 function told(error, file) {
-  const { code, message, details } = error;
+  const { code, message } = error;
   if (code === "INVALID_IMPORT") {
-    const where = `frame ${details.frame}, which begins at byte ${details.offset} of ${file.size}`;
-    return Object.assign(new Error(`${message} (${file.name}: ${where}). Nothing of it was written.`), { code });
+    return Object.assign(new Error(`${file.name}: ${message}. Nothing of it was written.`), { code });
   }
   if (code !== "KEY_EXISTS") return error;
   return Object.assign(new Error(`${message}. Nothing was written: tick Replace to write over it`), { code });
