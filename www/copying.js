@@ -3,7 +3,7 @@ import { materialize } from "./actions.js";
 import { button, element } from "./dom.js";
 import { partOf, progressWords, workBar } from "./task.js";
 
-const EVERY = 1000;
+const EVERY = 400;
 
 /** @returns { element, start }; it is seen while rows are copied, or when some are and others are not yet */
 export function copyPanel(page, database, info) {

@@ -2,6 +2,9 @@
 import { button, element, field } from "./dom.js";
 import { problem } from "./words.js";
 
+/** Work that takes longer is seen to be under way. */
+const PATIENCE = 300;
+
 /**
  * Shows a dialog with a form. `submit` does the work while the dialog is there: what it throws is shown in it, and when
  * it succeeds, the dialog closes. `extra` are further actions of the same kind.
@@ -11,6 +14,7 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
   return new Promise((resolve) => {
     const opener = document.activeElement?.id;
     const alert = element("div", { role: "alert", class: "problem", hidden: true });
+    const busy = element("progress", { "aria-label": "Under way", hidden: true });
     const cancel = button(submit === undefined ? "Close" : "Cancel", () => dialog.close());
     const confirm = element("button", { type: "submit", class: isDangerous ? "danger" : "primary" }, action ?? "");
     let answer;
@@ -21,12 +25,15 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
       const buttons = [...dialog.querySelectorAll("button")];
       alert.hidden = true;
       for (const each of buttons) each.disabled = true;
+      const waiting = setTimeout(() => (busy.hidden = false), PATIENCE);
       try {
         answer = await work();
         dialog.close();
       } catch (error) {
         showProblem(alert, error);
       } finally {
+        clearTimeout(waiting);
+        busy.hidden = true;
         for (const each of buttons) each.disabled = false;
         if (dialog.open) focused?.focus();
       }
@@ -44,6 +51,7 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
       element("h2", { id: "dialog-title" }, title),
       content,
       alert,
+      busy,
       buttons,
     );
     const dialog = element("dialog", { "aria-labelledby": "dialog-title", class: wide ? "wide" : undefined }, form);

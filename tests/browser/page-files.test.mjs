@@ -114,37 +114,44 @@ for (const backend of backends) {
       assert.deepEqual(page.complaints, []);
     });
 
-    test("a clone is materialized with a bar, aborted, gone on with, and stands alone then", async () => {
-      await inStore(page, async ({ main }) => {
+    /** So many rows that what is done with them is seen to be under way. */
+    const fillMore = () =>
+      inStore(page, async ({ main }) => {
         const text = "x".repeat(60);
-        for (let from = 0; from < 60_000; from += 5000) {
-          await main.collection("many").putMany(Array.from({ length: 5000 }, (_, n) => ({ id: `m${from + n}`, text })));
+        const rows = Array.from({ length: 100_000 }, (_, n) => ({ id: `m${n}`, text }));
+        for (let from = 0; from < rows.length; from += 5000) {
+          await main.collection("many").putMany(rows.slice(from, from + 5000));
         }
       });
+
+    test("a clone is materialized with a bar, aborted, gone on with, and stands alone then", async () => {
+      await fillMore();
       await makeClone(page, "draft");
       await page.locator("#materialize").click();
       await confirmDialog(page);
       const panel = page.locator(".copying");
-      await panel.locator(".note").getByText(/^[\d,]+ of 60,\d{3} rows, /).waitFor();
+      await panel.locator(".note").getByText(/^[\d,]+ of 100,\d{3} rows, /).waitFor();
       await panel.getByRole("button", { name: "Abort" }).click();
       await panel.getByText(/rows, .* copied so far\. Aborted\./).waitFor();
       assert.ok(Number(await panel.locator("progress").getAttribute("value")) < 1);
       await panel.getByRole("button", { name: "Go on" }).click();
-      await says(page, /^draft is materialized: 60,\d{3} rows, .* It stands alone now\.$/);
+      await says(page, /^draft is materialized: 100,\d{3} rows, .* It stands alone now\.$/);
       await page.locator(".about").getByText("Materialized: it stands alone").waitFor();
       assert.equal(await page.locator("#materialize:visible, #tab-changes").count(), 0);
       await page.locator("#database-draft[aria-label^='draft, materialized']").waitFor();
-      assert.equal(await total(page, "draft", "many"), 60_000);
+      assert.equal(await total(page, "draft", "many"), 100_000);
       assert.deepEqual(page.complaints, []);
     });
 
     test("a clone is materialized in the background, has a time to live, and is dropped by force", async () => {
+      await fillMore();
       await page.locator("#clone").click();
       await page.locator("dialog input").fill("draft");
       await page.locator("dialog").getByLabel("Rows").selectOption("background");
       await page.locator("dialog").getByLabel("It lives").selectOption("1h");
       await confirmDialog(page);
       await page.locator(".about").getByText(/It goes by itself after/).waitFor();
+      await page.locator(".copying .note").getByText(/^[\d,]+ of 100,\d{3} rows, .* copied so far/).waitFor();
       await page.locator(".about").getByText("Materialized: it stands alone").waitFor();
       await makeClone(page, "of-draft");
       await page.locator("#database-draft").click();

@@ -68,6 +68,11 @@ describe("merging in the page", () => {
     const left = page.locator(".changes li", { hasText: "row-1002" });
     assert.deepEqual(await left.locator("dt").allInnerTexts(), ["name", "count"]);
     assert.equal(await page.locator(".changes li", { hasText: "row-2000" }).count(), 0);
+    // The merge is a commit of the origin's, which can be taken back there.
+    await page.locator("#database-main").click();
+    await page.getByRole("button", { name: "Undo: the merge of draft" }).click();
+    await says(page, "Undone: the merge of draft. 1 changed, 1 deleted.");
+    assert.deepEqual((await rows(["row-1002", "row-2000"]))[0], [{ ...two, count: 2 }, undefined]);
     assert.deepEqual(page.complaints, []);
   });
 
