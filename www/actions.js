@@ -94,6 +94,10 @@ export async function undo(page, database, which) {
     action: word,
     sides,
     run: (options) => database.revert(entry.version, options),
+  }).catch((error) => {
+    // What is too old to be taken back does not stand in the way of what came before it.
+    if (error?.code === "HISTORY_PRUNED") page.undoing.turned(database.name, which, undefined);
+    throw error;
   });
   if (report === undefined) return;
   page.undoing.turned(database.name, which, report.outcome === "nothing" ? undefined : report.version);

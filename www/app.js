@@ -159,6 +159,8 @@ class Page {
     this.store = undefined;
     this.databases = [];
     this.#shown = undefined;
+    this.undoing = new Undoing();
+    this.tasks = new Tasks();
     this.#turn++;
     for (const dialog of document.querySelectorAll("dialog")) dialog.close();
     const again = button("Open a new one", () => {
@@ -267,6 +269,7 @@ class Page {
     await this.#readDatabases();
     const route = readRoute(location.hash);
     const info = this.databases.find(({ name }) => name === route.database);
+    if (info === undefined) this.undoing.forget(route.database);
     if (info === undefined || this.#shown === undefined) return this.#show();
     const collections = await (await this.store.database(route.database)).collections();
     if (turn !== this.#turn) return;

@@ -105,6 +105,7 @@ export class TimeBar {
   }
 
   async #stepBack() {
+    await this.#measure();
     const { database, route } = this.#given;
     const from = route.at === undefined ? Date.now() : Date.parse(route.at);
     const before = await changeBefore(database, from, this.#oldest.time);
