@@ -7,7 +7,7 @@ use super::read::{self, Placed, SuffixRange, Visible, just_after};
 use super::transaction::{Reader, Transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, Found, TreeView};
-use crate::query::{Counters, Update};
+use crate::query::{self, Counters, Update};
 use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
 
 pub struct Context<'a> {
@@ -19,10 +19,17 @@ pub struct Context<'a> {
 /// A visible row.
 pub struct Current {
     pub value: Bytes,
-    /// `None`: the transaction wrote it itself.
-    lsn: Option<Lsn>,
+    /// `Lsn::MAX`: the transaction wrote it itself.
+    lsn: Lsn,
+    level: usize,
     /// Its counters, if it is of the topmost level.
     delta: Option<Bytes>,
+}
+
+impl Current {
+    fn is_uncommitted(&self) -> bool {
+        self.lsn == Lsn::MAX
+    }
 }
 
 /// A page of a scan, and where the next one begins.
@@ -75,7 +82,7 @@ impl<'a> Context<'a> {
     pub fn current(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Current>> {
         if let Some(version) = self.own(suffix) {
             let delta = version.delta.clone();
-            return Ok(version.here().cloned().map(|value| Current { value, lsn: None, delta }));
+            return Ok(version.here().cloned().map(|value| Current { value, lsn: Lsn::MAX, level: 0, delta }));
         }
         self.record(suffix, reader)?;
         let Some(Placed { level, found }) = read::placed(self.view, self.path.levels(), suffix.as_bytes())? else {
@@ -83,7 +90,7 @@ impl<'a> Context<'a> {
         };
         // What was counted in a level below is no difference from it.
         let delta = found.version.delta.clone().filter(|_| level == 0);
-        Ok(found.version.here().cloned().map(|value| Current { value, lsn: Some(found.lsn), delta }))
+        Ok(found.version.here().cloned().map(|value| Current { value, lsn: found.lsn, level, delta }))
     }
 
     /// Walks visible rows in order and gathers a page of what `keep` makes of them.
@@ -157,16 +164,27 @@ impl<'a> Context<'a> {
     /// As `put`, of a row that an update changed.
     pub fn put_updated(&mut self, suffix: Suffix, value: Bytes, replaced: &Current, update: &Update) -> Attempt<()> {
         let base = self.base(&suffix)?;
-        let stored = match replaced.lsn {
-            Some(lsn) => Some((lsn, replaced.value.clone())),
-            None => {
-                let found = read::topmost(self.view, self.path.levels(), suffix.as_bytes())?;
-                found.and_then(|found| Some((found.lsn, found.version.here()?.clone())))
-            }
-        };
-        let stored = stored.as_ref().map(|(lsn, value)| (*lsn, &value[..]));
-        let counters = Counters::decode(replaced.delta.as_ref())?.updated(update, &replaced.value, stored)?;
+        let counters = Counters::decode(replaced.delta.as_ref(), replaced.lsn)?;
+        let counters = counters.updated(update, |field| self.counts_since(&suffix, replaced, field))?;
         self.write(suffix, Version::value(value).based_on(base).counting(counters.encode()))
+    }
+
+    /// What an increment of a field counts from: the version that it replaces, or zero if that is of a level below, so
+    /// that all increments since the layer began are known as such. What the transaction wrote itself counts from what
+    /// stood before it, where that was read and the field is as it was.
+    fn counts_since(&self, suffix: &Suffix, replaced: &Current, field: &str) -> Attempt<Lsn> {
+        if !replaced.is_uncommitted() {
+            return Ok(if replaced.level == 0 { replaced.lsn } else { Lsn::ZERO });
+        }
+        let is_read = self.transaction.as_ref().is_some_and(|transaction| transaction.reads.keys.contains(suffix));
+        if is_read
+            && let Some(Placed { level, found }) = read::placed(self.view, self.path.levels(), suffix.as_bytes())?
+            && let Some(value) = found.version.here()
+            && query::at_path(value, field)? == query::at_path(&replaced.value, field)?
+        {
+            return Ok(if level == 0 { found.lsn } else { Lsn::ZERO });
+        }
+        Ok(Lsn::MAX)
     }
 
     /// Writes a tombstone over a row that is visible (SEMANTICS W4).

@@ -244,9 +244,9 @@ fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Att
     Ok(change(suffix, value(other)?, value(one)?)?)
 }
 
-/// What happened to a row of documents or entries; `None`: nothing.
+/// What happened to a row of documents or entries; `None`: nothing. The same fields in another order are no change.
 pub(super) fn change(suffix: &Suffix, before: Option<Bytes>, after: Option<Bytes>) -> Result<Option<Change>> {
-    if before == after {
+    if query::is_same(before.as_deref(), after.as_deref())? {
         return Ok(None);
     }
     let (collection, kind, key) = split_suffix(suffix.as_bytes()).expect("BUG: a candidate is content");
@@ -269,7 +269,8 @@ fn changed_fields(before: &[u8], after: &[u8]) -> Result<Vec<String>> {
         for _ in 0..reader.map()? {
             let name = reader.text()?;
             let value = reader.value()?;
-            if query::field(other, name)? != Some(value) && !changed.iter().any(|other| other == name) {
+            let is_same = query::is_same(query::field(other, name)?, Some(value))?;
+            if !is_same && !changed.iter().any(|other| other == name) {
                 changed.push(name.to_string());
             }
         }

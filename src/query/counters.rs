@@ -6,8 +6,6 @@
 //! counters = [[path, LSN of the version that the first increment replaced, the sum of the increments], …]
 //! ```
 
-use super::edit::at_path;
-use super::merge::is_same;
 use super::update::{Operator, Update};
 use crate::error::{Error, Result};
 use crate::types::fields::Field;
@@ -61,12 +59,13 @@ impl Counters {
         Counters(counters)
     }
 
-    pub fn decode(delta: Option<&Bytes>) -> Result<Counters> {
+    /// Of a version that was committed at `lsn`: a counter that its own commit began counts from there.
+    pub fn decode(delta: Option<&Bytes>, lsn: Lsn) -> Result<Counters> {
         let Some(delta) = delta else { return Ok(Counters::default()) };
         let read = || {
             Field::decode(delta)?.lists(|mut counter| {
                 let path = counter.text()?.to_string();
-                Some(Counter { path, since: Lsn(counter.number()?), sum: counter.bytes()?.to_vec() })
+                Some(Counter { path, since: Lsn(counter.number()?).min(lsn), sum: counter.bytes()?.to_vec() })
             })
         };
         read().map(Counters).ok_or_else(|| Error::corrupt("the counters of a version cannot be read"))
@@ -95,9 +94,12 @@ impl Counters {
         self.0.iter().find(|counter| counter.path == path)
     }
 
-    /// As an update of `current` leaves them. `replaced` is the version below it that is stored, with its LSN: a field
-    /// that is in `current` as it is there becomes a counter from there on.
-    pub fn updated(mut self, update: &Update, current: &[u8], replaced: Option<(Lsn, &[u8])>) -> Result<Counters> {
+    /// As an update leaves them. `since` says from where on a field counts that was none; `Lsn::MAX`: from this commit.
+    pub fn updated<E: From<Error>>(
+        mut self,
+        update: &Update,
+        since: impl Fn(&str) -> std::result::Result<Lsn, E>,
+    ) -> std::result::Result<Counters, E> {
         for step in update.steps() {
             let place = self.0.iter().position(|counter| counter.path == step.path);
             match (step.operator, place) {
@@ -106,31 +108,13 @@ impl Counters {
                     None => drop(self.0.remove(place)),
                 },
                 (Operator::Inc, None) => {
-                    if let Some((since, stored)) = replaced
-                        && is_same(at_path(current, &step.path)?, at_path(stored, &step.path)?)?
-                    {
-                        self.0.push(Counter { path: step.path.clone(), since, sum: step.value.clone() });
-                    }
+                    let since = since(&step.path)?;
+                    self.0.push(Counter { path: step.path.clone(), since, sum: step.value.clone() });
                 }
                 _ => self.0.retain(|counter| !meets(&counter.path, &step.path)),
             }
         }
         Ok(self)
-    }
-
-    /// What was added to each counter after `point`. `then` are the counters of the version at that point, where both
-    /// are of one layer.
-    pub fn increments(&self, then: Option<&Counters>, point: Lsn) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut found = Vec::new();
-        for counter in &self.0 {
-            let before = then.and_then(|then| then.get(&counter.path)).filter(|before| before.since == counter.since);
-            let sum = match before {
-                Some(before) => subtract(&counter.sum, &before.sum)?,
-                None => (counter.since <= point).then(|| counter.sum.clone()),
-            };
-            found.extend(sum.map(|sum| (counter.path.clone(), sum)));
-        }
-        Ok(found)
     }
 }
 
@@ -145,6 +129,10 @@ mod tests {
         out
     }
 
+    fn at(lsn: u64) -> impl Fn(&str) -> Result<Lsn> {
+        move |_| Ok(Lsn(lsn))
+    }
+
     fn update(operator: &str, path: &str, by: i64) -> Update {
         let mut out = Vec::new();
         write_map(&mut out, 1);
@@ -157,22 +145,12 @@ mod tests {
 
     #[test]
     fn a_field_is_a_counter_until_it_is_set() {
-        let empty = [0x80];
-        let counters = Counters::default().updated(&update("$inc", "n", 2), &empty, Some((Lsn(4), &empty))).unwrap();
-        let counters = counters.updated(&update("$inc", "n", 3), &empty, Some((Lsn(5), &empty))).unwrap();
+        let counters = Counters::default().updated(&update("$inc", "n", 2), at(4)).unwrap();
+        let counters = counters.updated(&update("$inc", "n", 3), at(5)).unwrap();
         assert_eq!(counters.0, [Counter { path: "n".into(), since: Lsn(4), sum: number(5) }]);
-        assert_eq!(Counters::decode(counters.encode().as_ref()).unwrap(), counters);
-        let other = counters.clone().updated(&update("$set", "nn", 3), &empty, None).unwrap();
+        assert_eq!(Counters::decode(counters.encode().as_ref(), Lsn(9)).unwrap(), counters);
+        let other = counters.clone().updated(&update("$set", "nn", 3), at(6)).unwrap();
         assert_eq!(other, counters);
-        assert_eq!(counters.updated(&update("$set", "n.m", 3), &empty, None).unwrap(), Counters::default());
-    }
-
-    #[test]
-    fn what_was_added_since_a_point_is_told() {
-        let then = Counters(vec![Counter { path: "n".into(), since: Lsn(4), sum: number(5) }]);
-        let counter = |path: &str, since, sum| Counter { path: path.into(), since: Lsn(since), sum: number(sum) };
-        let now = Counters(vec![counter("n", 4, 7), counter("early", 8, 1), counter("late", 12, 1)]);
-        let added = now.increments(Some(&then), Lsn(9)).unwrap();
-        assert_eq!(added, [("n".to_string(), number(2)), ("early".to_string(), number(1))]);
+        assert_eq!(counters.updated(&update("$set", "n.m", 3), at(6)).unwrap(), Counters::default());
     }
 }

@@ -131,6 +131,9 @@ pub fn is_same(a: Option<&[u8]>, b: Option<&[u8]>) -> Result<bool> {
     if a == b {
         return Ok(true);
     }
+    if a.len() != b.len() {
+        return Ok(false);
+    }
     let (mut left, mut right) = (Reader::new(a), Reader::new(b));
     match (left.shape()?, right.shape()?) {
         (Shape::Map, Shape::Map) => {

@@ -213,3 +213,21 @@ fn a_restored_clone_stands_where_it_stood() {
         assert_eq!(early.code(), ErrorCode::InvalidOption, "it did not exist");
     });
 }
+
+/// SEMANTICS C13: rows that a clone keeps over an origin that lost their collection bring it.
+#[test]
+fn what_a_rebase_keeps_is_in_a_collection() {
+    run(async |world| {
+        let main = world.main().await;
+        let empty = main.0.version();
+        main.ok(say::insert(&[("a", json!({"n": 1}))])).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::put(&[("a", json!({"n": 2}))])).await;
+        restore(&main, empty).await;
+        let policy = Policy::Always(Resolution::Clone);
+        draft.0.rebase(offshoot::engine::RebaseOptions { policy, ..Default::default() }).await.expect("a rebase");
+        assert_eq!(draft.ok(say::find()).await, json!([["a", {"n": 2}]]));
+        assert_eq!(draft.0.collections().await.expect("a list").len(), 1);
+        assert_eq!(draft.code(say::kv_list_in("todos", false)).await, ErrorCode::WrongKind);
+    });
+}

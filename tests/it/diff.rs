@@ -120,3 +120,21 @@ fn a_long_diff_comes_in_pages() {
         assert_eq!(all.iter().filter(|change| change.operation() == "delete").count(), 750);
     });
 }
+
+/// SEMANTICS C11: the same fields in another order are no change, at any depth.
+#[test]
+fn the_order_of_fields_is_no_change() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("a", json!({"n": 1, "o": {"x": 1, "y": 1}}))])).await;
+        let clone = main.clone_as("clone").await;
+        for (unset, set) in [("n", json!({"n": 1})), ("o.x", json!({"o.x": 1}))] {
+            clone.ok(say::update("a", json!({"$unset": {unset: true}}))).await;
+            clone.ok(say::update("a", json!({"$set": set}))).await;
+        }
+        assert_eq!(diff(&clone.snapshot().await, Side::Origin, None, 9).await, [] as [Value; 0]);
+        clone.ok(say::update("a", json!({"$set": {"m": 1}}))).await;
+        let found = diff(&clone.snapshot().await, Side::Origin, None, 9).await;
+        assert_eq!(found[0][6], json!(["m"]));
+    });
+}

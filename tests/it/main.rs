@@ -3,6 +3,7 @@
 mod anomalies;
 mod back;
 mod clones;
+mod counters;
 mod damage;
 mod diff;
 mod documents;

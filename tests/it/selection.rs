@@ -186,3 +186,44 @@ fn a_half_materialized_clone_is_merged_and_rebased() {
         }
     });
 }
+
+/// SEMANTICS C12: a row that both inserted and that waits can be selected by field, as the update that its diff says.
+#[test]
+fn a_row_that_both_inserted_is_selected_by_field() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("x", json!({}))])).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::insert(&[("new", json!({"n": 2, "m": 2}))])).await;
+        draft.ok(say::delete(&["x"])).await;
+        main.ok(say::insert(&[("new", json!({"n": 3, "m": 3}))])).await;
+        merge_with(&draft, only(|id| if id == "x" { Selected::All } else { Selected::Nothing })).await;
+        let fields = |name: &'static str| only(move |_| Selected::Fields(vec![name.to_string()]));
+        assert_eq!(told(&merge_with(&draft, fields("n")).await), ["field todos/new n: -/2/3"]);
+        let options = MergeOptions { policy: always(Resolution::Clone).policy, ..fields("n") };
+        assert_eq!(merge_with(&draft, options).await.outcome, Outcome::Merged);
+        assert_eq!(main.ok(say::get("new")).await, json!([{"n": 2, "m": 3}]));
+        assert_eq!(told(&merge(&draft).await), ["field todos/new m: -/2/3"]);
+        // Reset by field, it is the origin's.
+        let m = crate::support::merging::select(|_| Selected::Fields(vec!["m".into()]));
+        draft.0.reset(Some(m)).await.expect("a reset");
+        main.ok(say::update("new", json!({"$set": {"m": 4}}))).await;
+        assert_eq!(told(&rebase(&draft).await), [""; 0]);
+        assert_eq!(draft.ok(say::get("new")).await, json!([{"n": 2, "m": 4}]));
+    });
+}
+
+/// What has no fields cannot be selected by field.
+#[test]
+fn a_scalar_has_no_fields_to_select() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::kv_set("k", json!(1))).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::kv_set("k", json!(2))).await;
+        let refused = draft.0.merge(only(|_| Selected::Fields(vec!["n".into()]))).await;
+        assert_eq!(refused.unwrap_err().code(), ErrorCode::InvalidOption);
+        let n = crate::support::merging::select(|_| Selected::Fields(vec!["n".into()]));
+        assert_eq!(draft.0.reset(Some(n)).await.unwrap_err().code(), ErrorCode::InvalidOption);
+    });
+}

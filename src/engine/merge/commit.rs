@@ -15,7 +15,7 @@ use crate::engine::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, Fault, State};
 use crate::storage::LocalFuture;
-use crate::types::row::row;
+use crate::types::row::{row, split_suffix};
 use crate::types::{CollectionName, Kind, LayerId, Lsn, Suffix, Version};
 
 /// How often all of it starts over before it fails with CONFLICT.
@@ -70,13 +70,16 @@ pub struct LayerWriter<'a> {
     ancestors: AheadWriter<'a>,
     /// Those to be made; made with their first row, they are written at the end.
     made: Collections,
+    /// Those of the rows that were written.
+    pub held: Collections,
     pub has_parked: bool,
 }
 
 impl<'a> LayerWriter<'a> {
     pub fn new(store: &'a Store, layer: LayerId) -> LayerWriter<'a> {
         let (rows, ancestors) = (AheadWriter::new(store, layer), AheadWriter::new(store, layer));
-        LayerWriter { layer, rows, ancestors, made: Collections::default(), has_parked: false }
+        let (made, held) = (Collections::default(), Collections::default());
+        LayerWriter { layer, rows, ancestors, made, held, has_parked: false }
     }
 
     pub fn layer(&self) -> LayerId {
@@ -84,6 +87,11 @@ impl<'a> LayerWriter<'a> {
     }
 
     pub fn push(&mut self, suffix: &Suffix, version: &Version) {
+        if let (false, Some((name, kind @ (Kind::Document | Kind::Entry), _))) =
+            (version.is_tombstone(), split_suffix(suffix.as_bytes()))
+        {
+            self.held.add(name, kind);
+        }
         self.rows.push(suffix.as_bytes(), version);
     }
 

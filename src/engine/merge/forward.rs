@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
+use super::counting::added_over;
 use super::leave::{self, Chosen, keep};
 use super::rows::{Collections, Paths, Row, RowPage, collections, own_collections};
 use super::settle::{self, Merging, adding_up, carried, settle};
@@ -255,13 +256,13 @@ impl Database {
             let page = self.page(stand, after.as_ref()).await?;
             let mut rows = Vec::with_capacity(page.rows.len());
             for row in &page.rows {
-                let added = row.now.counters.increments(None, stand.as_of())?;
+                let added = added_over(&row.now, row.base.as_deref())?;
                 let merging = Merging {
                     suffix: row.suffix.clone(),
                     base: row.base.clone(),
                     clone: row.now.value.clone(),
                     origin: row.origin.value.clone(),
-                    added: adding_up(&added, &row.origin, stand.as_of()),
+                    added: adding_up(&added, &row.counting),
                 };
                 rows.push((merging, added));
             }
@@ -274,7 +275,9 @@ impl Database {
                 tally.count(row.origin.value.as_ref(), value.as_ref());
                 let expiry = if value == row.now.value { row.now.expiry } else { row.origin.expiry };
                 let base = row.origin.lsn.filter(|_| row.origin.value.is_some());
-                let version = leave::anew(row.origin.value.as_ref(), value, &added)?.expiring(expiry).based_on(base);
+                let version = leave::anew(row.origin.value.as_ref(), value, &added, (&row.now, stand.own.lsn))?
+                    .expiring(expiry)
+                    .based_on(base);
                 left.push(&row.suffix, &version);
             }
             left.flush().await?;
@@ -303,9 +306,10 @@ impl Stand {
         Err(Error::new(ErrorCode::InvalidOption, message))
     }
 
-    /// The clone's collections that its origin has not, or has of another kind, stay its own.
+    /// The clone's collections that its origin has not, or has of another kind, stay its own; so do those of its rows.
     pub(super) fn keep_collections(&self, made: &Collections, left: &mut LayerWriter<'_>) {
-        for (name, kind) in self.own_collections.iter() {
+        let held = std::mem::take(&mut left.held);
+        for (name, kind) in held.iter().chain(self.own_collections.iter()) {
             let below = made.kind(name).or_else(|| self.origin_collections.kind(name));
             if below != Some(kind) {
                 left.make(name, kind);
@@ -326,19 +330,18 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     async fn take(&mut self, rows: Vec<Row>) -> Result<()> {
-        let as_of = self.stand.as_of();
         let selected = self.select(&rows).await?;
         let mut merging = Vec::with_capacity(rows.len());
         let mut chosen = Vec::with_capacity(rows.len());
         for (row, selected) in rows.iter().zip(&selected) {
-            let part = Chosen::of(row, selected, as_of)?;
+            let part = Chosen::of(row, selected)?;
             self.tally.has_changes |= !query::is_same(part.value.as_deref(), row.base.as_deref())?;
             merging.push(Merging {
                 suffix: row.suffix.clone(),
                 base: row.base.clone(),
                 clone: part.value.clone(),
                 origin: row.origin.value.clone(),
-                added: adding_up(&part.added(as_of)?, &row.origin, as_of),
+                added: adding_up(&part.added, &row.counting),
             });
             chosen.push(part);
         }
@@ -370,14 +373,14 @@ impl Merge<'_> {
     }
 
     fn put(&mut self, row: &Row, part: &Chosen, merged: Option<Bytes>) -> Result<()> {
-        let as_of = self.stand.as_of();
         let has_below = !self.stand.paths.origin.below().is_empty();
         let is_written = merged != row.origin.value && !query::is_same(merged.as_deref(), row.origin.bytes())?;
         if is_written {
             self.tally.count(row.origin.value.as_ref(), merged.as_ref());
             let (collection, kind, _) = split_suffix(row.suffix.as_bytes()).expect("BUG: a row is content");
             self.ensure(collection, kind)?;
-            let counters = carried(&row.origin, merged.as_ref(), &part.added(as_of)?, row.origin.lsn)?;
+            let counters =
+                carried(&row.origin, merged.as_ref(), &adding_up(&part.added, &row.counting), row.origin.since())?;
             let expiry = if merged == row.then.value { row.then.expiry } else { row.origin.expiry };
             let version = leave::version(merged.clone(), &counters).expiring(expiry);
             self.into.push(&row.suffix, &version.based_on(row.origin.base_above(has_below)));
@@ -385,7 +388,7 @@ impl Merge<'_> {
         let below = if is_written { merged } else { row.origin.value.clone() };
         let base = if is_written { Some(Lsn::ZERO) } else { row.origin.lsn };
         let base = base.filter(|_| below.is_some());
-        if let Some(kept) = keep(row, part, below.as_ref(), base, as_of)? {
+        if let Some(kept) = keep(row, part, below.as_ref(), base, self.stand.own.lsn)? {
             self.left.push(&row.suffix, &kept.version);
             if let Some(ancestor) = kept.ancestor {
                 self.left.park(&row.suffix, ancestor.as_deref());

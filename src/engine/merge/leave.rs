@@ -1,18 +1,22 @@
 //! What of a row stays the clone's own change once a part of it was merged.
 
 use super::Selected;
+use super::counting::{added_over, added_since};
 use super::rows::{Row, Side};
 use super::settle::{Added, Merging, adding_up, carried};
 use crate::error::{Error, ErrorCode, Result};
-use crate::query::{self, Counters};
+use crate::query::{self, Counter, Counters};
+use crate::types::pack::{Reader, Shape};
 use crate::types::{Bytes, Lsn, Version};
 
 /// The part of a clone's change that is merged, as the row would be with that part alone.
 pub struct Chosen {
     pub value: Option<Bytes>,
-    counters: Counters,
-    /// From where on the clone's counters count as not yet merged.
-    point: Lsn,
+    /// What was added to the clone's counters in it, and what was added beside it or after it.
+    pub added: Added,
+    rest: Added,
+    /// Counters of which the origin, once that part is merged, is this part and increments.
+    counting: Vec<String>,
 }
 
 /// A row that the clone keeps in its new layer.
@@ -23,32 +27,53 @@ pub struct Kept {
 }
 
 impl Chosen {
-    pub fn of(row: &Row, selected: &Selected, as_of: Lsn) -> Result<Chosen> {
-        let then = row.then.lsn.unwrap_or(as_of);
-        Ok(match selected {
-            Selected::All => {
-                Chosen { value: row.then.value.clone(), counters: row.then.counters.clone(), point: as_of.max(then) }
+    pub fn of(row: &Row, selected: &Selected) -> Result<Chosen> {
+        let (base, then) = (row.base.as_deref(), &row.then);
+        let is_taken = |path: &str| match selected {
+            Selected::All => true,
+            Selected::Nothing => false,
+            Selected::Fields(fields) => fields.iter().any(|field| Some(&field[..]) == path.split('.').next()),
+        };
+        let value = match selected {
+            Selected::All => then.value.clone(),
+            Selected::Nothing => row.base.clone(),
+            Selected::Fields(fields) => match (&row.below, &then.value) {
+                (Some(below), Some(then)) if is_object(below)? && is_object(then)? => {
+                    Some(with_fields(object(base)?, then, fields)?)
+                }
+                _ => return Err(no_fields()),
+            },
+        };
+        let added: Added = added_over(then, base)?.into_iter().filter(|(path, _)| is_taken(path)).collect();
+        let later = added_since(&row.now, then)?.into_iter().filter(|(path, _)| is_taken(path));
+        let beside = added_over(&row.now, base)?.into_iter().filter(|(path, _)| !is_taken(path));
+        let rest = later.chain(beside).collect();
+        let mut counting = row.counting.clone();
+        let field = |value: Option<&Bytes>, path: &str| -> Result<Option<Vec<u8>>> {
+            let found = value.map_or(Ok(None), |value| query::at_path(value, path))?;
+            Ok(found.map(<[u8]>::to_vec))
+        };
+        for path in &row.counting {
+            let is_added = added.iter().any(|(other, _)| other == path);
+            if is_taken(path) && !is_added && field(row.base.as_ref(), path)? != field(then.value.as_ref(), path)? {
+                counting.retain(|other| other != path);
             }
-            Selected::Nothing => Chosen { value: row.base.clone(), counters: Counters::default(), point: as_of },
-            Selected::Fields(fields) => {
-                let (Some(base), Some(then)) = (&row.base, &row.then.value) else {
-                    return Err(no_fields());
-                };
-                let is_of_them = |path: &str| {
-                    let first = path.split('.').next().unwrap_or_default();
-                    fields.iter().any(|field| field == first)
-                };
-                let counters = row.then.counters.iter().filter(|counter| is_of_them(&counter.path)).cloned();
-                let value = Some(with_fields(base, then, fields)?);
-                Chosen { value, counters: Counters::of(counters.collect()), point: as_of }
-            }
-        })
+        }
+        Ok(Chosen { value, added, rest, counting })
     }
+}
 
-    /// What of the clone's counters is in it.
-    pub fn added(&self, as_of: Lsn) -> Result<Added> {
-        self.counters.increments(None, as_of)
-    }
+pub fn is_object(value: &[u8]) -> Result<bool> {
+    Ok(Reader::new(value).shape()? == Shape::Map)
+}
+
+/// The object of which fields are taken, or one without any.
+pub fn object(value: Option<&[u8]>) -> Result<&[u8]> {
+    const EMPTY: &[u8] = &[0x80];
+    Ok(match value {
+        Some(value) if is_object(value)? => value,
+        _ => EMPTY,
+    })
 }
 
 pub fn no_fields() -> Error {
@@ -70,14 +95,13 @@ pub fn with_fields(value: &[u8], other: &[u8], fields: &[String]) -> Result<Byte
 
 /// What the clone keeps of `row` over `merged`, which stands in the origin now: what it changed beside the chosen part
 /// or after it. Where that clashes with the origin the row is parked, with the clone's own value.
-pub fn keep(row: &Row, chosen: &Chosen, merged: Option<&Bytes>, base: Option<Lsn>, as_of: Lsn) -> Result<Option<Kept>> {
-    let added = row.now.counters.increments(Some(&chosen.counters), chosen.point)?;
+pub fn keep(row: &Row, chosen: &Chosen, merged: Option<&Bytes>, base: Option<Lsn>, began: Lsn) -> Result<Option<Kept>> {
     let merging = Merging {
         suffix: row.suffix.clone(),
         base: chosen.value.clone(),
         clone: row.now.value.clone(),
         origin: merged.cloned(),
-        added: adding_up(&added, &row.origin, as_of),
+        added: adding_up(&chosen.rest, &chosen.counting),
     };
     let mut ancestor = None;
     let value = merging.merge(&mut |clash| {
@@ -90,15 +114,26 @@ pub fn keep(row: &Row, chosen: &Chosen, merged: Option<&Bytes>, base: Option<Lsn
         return Ok(None);
     }
     let expiry = if value == row.now.value { row.now.expiry } else { row.origin.expiry };
-    let version = anew(merged, value, &added)?.expiring(expiry).based_on(base);
+    let version = anew(merged, value, &chosen.rest, (&row.now, began))?.expiring(expiry).based_on(base);
     Ok(Some(Kept { version, ancestor: ancestor.map(|ancestor| ancestor.map(Bytes::from)) }))
 }
 
-/// A version in a new layer over `below`. Its counters count from the beginning of that layer.
-pub fn anew(below: Option<&Bytes>, value: Option<Bytes>, added: &Added) -> Result<Version> {
+/// A version in a new layer over `below`. Increments of what is below are counted from the beginning of that layer;
+/// what else was counted in the layer that began at `began` goes on.
+pub fn anew(below: Option<&Bytes>, value: Option<Bytes>, added: &Added, now: (&Side, Lsn)) -> Result<Version> {
+    let (now, began) = now;
     let below = Side { value: below.cloned(), ..Side::default() };
-    let counters = carried(&below, value.as_ref(), added, Some(Lsn::ZERO))?;
-    Ok(version(value, &counters))
+    let over_below = carried(&below, value.as_ref(), added, Some(Lsn::ZERO))?;
+    let mut counters: Vec<Counter> = over_below.iter().cloned().collect();
+    for counter in carried(now, value.as_ref(), &Added::new(), None)?.iter() {
+        if over_below.get(&counter.path).is_none() {
+            let since = if counter.since == Lsn::ZERO { began } else { counter.since };
+            let by = added.iter().find(|(path, _)| *path == counter.path);
+            let sum = by.map_or_else(|| counter.sum.clone(), |(_, by)| by.clone());
+            counters.push(Counter { path: counter.path.clone(), since, sum });
+        }
+    }
+    Ok(version(value, &Counters::of(counters)))
 }
 
 /// A value or a tombstone.

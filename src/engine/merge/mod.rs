@@ -9,6 +9,7 @@
 //! beside such a row lies its *ancestor*, the row that both sides are compared with, until the clash is settled.
 
 mod commit;
+mod counting;
 mod forward;
 mod leave;
 mod reset;

@@ -6,7 +6,7 @@ use super::Select;
 use super::Selected;
 use super::commit::{self, LayerWriter};
 use super::forward::{Point, Stand, not_a_clone};
-use super::leave::{no_fields, version, with_fields};
+use super::leave::{is_object, no_fields, object, version, with_fields};
 use super::rows::{Collections, Row};
 use super::settle::{self, Added, carried};
 use crate::engine::clone::draw_layer;
@@ -99,7 +99,9 @@ fn keep_part(row: &Row, selected: &Selected, left: &mut LayerWriter<'_>) -> Resu
         Selected::Fields(fields) => &fields[..],
     };
     let value = match (&now.value, &row.below) {
-        (Some(value), Some(below)) => Some(with_fields(value, below, fields)?),
+        (Some(value), Some(below)) if is_object(value)? && is_object(below)? => {
+            Some(with_fields(value, below, fields)?)
+        }
         _ if fields.is_empty() => now.value.clone(),
         _ => return Err(no_fields()),
     };
@@ -109,9 +111,9 @@ fn keep_part(row: &Row, selected: &Selected, left: &mut LayerWriter<'_>) -> Resu
     let counters = carried(now, value.as_ref(), &Added::new(), None)?;
     left.push(&row.suffix, &version(value, &counters).expiring(now.expiry).based_on(now.base));
     if row.is_parked {
-        let ancestor = match (&row.base, &row.below) {
-            (Some(base), Some(below)) => Some(with_fields(base, below, fields)?),
-            (base, _) => base.clone(),
+        let ancestor = match &row.below {
+            Some(below) if !fields.is_empty() => Some(with_fields(object(row.base.as_deref())?, below, fields)?),
+            _ => row.base.clone(),
         };
         left.park(&row.suffix, ancestor.as_deref());
     }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
+use super::counting::added_over;
 use super::leave::version;
 use super::rows::{all, collections, own_collections, own_rows, side};
+use super::settle::{Added, carried};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::clone::{draw_layer, exists};
 use crate::engine::context::collection_row;
@@ -17,7 +19,7 @@ use crate::engine::path::Path;
 use crate::engine::pipeline::Frame;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, State, TreeView};
-use crate::query::Counters;
+use crate::query::{self, Counter, Counters};
 use crate::types::row::{LAYER_BYTES, row};
 use crate::types::{CollectionName, DatabaseName, Lsn, Suffix, Version};
 
@@ -148,9 +150,11 @@ impl Database {
             };
             let (rows, next) = self.store.read(read).await?;
             for (suffix, (now, past)) in rows {
-                if now.value != past.value || now.expiry != past.expiry {
+                let is_same = query::is_same(now.bytes(), past.bytes())?;
+                if !is_same || now.expiry != past.expiry {
                     is_changed = true;
-                    let version = version(past.value, &Counters::default()).expiring(past.expiry);
+                    let counters = carried(&now, past.value.as_ref(), &Added::new(), None)?;
+                    let version = version(past.value, &counters).expiring(past.expiry);
                     writer.push(&suffix, &version.based_on(now.base_above(has_below)));
                 }
             }
@@ -202,7 +206,12 @@ impl Database {
                 {
                     let found = next.found(view)?;
                     let base = found.base();
-                    rows.push((Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec()), found.version.based_on(base)));
+                    let suffix = Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec());
+                    let mut version = found.version.based_on(base);
+                    if version.delta.is_some() {
+                        version = version.counting(counted_from_below(view, &then.then_path, &suffix)?.encode());
+                    }
+                    rows.push((suffix, version));
                 }
                 Ok(rows)
             };
@@ -221,6 +230,15 @@ impl Database {
         own.iter().for_each(|(name, kind)| writer.make(name, kind));
         Ok(())
     }
+}
+
+/// Of the counters of a clone's row, those that still are what is below and increments.
+fn counted_from_below(view: TreeView<'_>, path: &Path, suffix: &Suffix) -> Attempt<Counters> {
+    let own = side(view, path, suffix.as_bytes())?;
+    let below = side(view, &Path::of(path.below()), suffix.as_bytes())?;
+    let added = added_over(&own, below.bytes())?;
+    let counter = |(path, sum)| Counter { path, since: Lsn::ZERO, sum };
+    Ok(Counters::of(added.into_iter().map(counter).collect()))
 }
 
 impl Then {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
+use super::counting::only_counted;
 use super::leave::version;
 use super::rows::{Collections, Side, all, collections, side};
 use super::settle::{Added, Merging, carried, settle};
@@ -14,9 +15,10 @@ use crate::engine::diff;
 use crate::engine::history::{When, pruned};
 use crate::engine::path::Path;
 use crate::engine::pipeline::Frame;
+use crate::engine::read;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
-use crate::query;
+use crate::query::{self, Counters};
 use crate::types::row::split_suffix;
 use crate::types::{Bytes, Lsn, Suffix};
 
@@ -24,7 +26,17 @@ use crate::types::{Bytes, Lsn, Suffix};
 struct Undo {
     suffix: Suffix,
     present: Side,
-    steps: Vec<(usize, Side, Side)>,
+    steps: Vec<Undoing>,
+}
+
+/// What one of the commits did to a row.
+struct Undoing {
+    /// The commit's place among all.
+    commit: usize,
+    before: Side,
+    after: Side,
+    /// Fields that it only incremented, and that were only incremented since.
+    counting: Vec<String>,
 }
 
 /// A commit to undo: the database before it and after it.
@@ -77,12 +89,13 @@ impl Database {
         let reverted: Result<()> = async {
             loop {
                 let page = self.undo_page((head, &now), &undone, after.as_ref()).await?;
-                let values = undo(&page.rows, &undone, policy, &mut tally).await?;
-                for (row, value) in page.rows.iter().zip(values) {
+                let all = undo(&page.rows, undone.len(), policy, &mut tally).await?;
+                for (row, back) in page.rows.iter().zip(all) {
                     tally.has_changes |= !row.steps.is_empty();
-                    if !tally.is_stuck() && value != row.present.value {
-                        tally.count(row.present.value.as_ref(), value.as_ref());
-                        write_back(row, value, (&now, &known), &mut writer)?;
+                    let is_same = query::is_same(back.value.as_deref(), row.present.bytes())?;
+                    if !tally.is_stuck() && !is_same {
+                        tally.count(row.present.value.as_ref(), back.value.as_ref());
+                        write_back(row, &back, (&now, &known), &mut writer)?;
                     }
                     written.insert(row.suffix.clone());
                 }
@@ -161,75 +174,134 @@ impl Database {
 
 fn undo_row(view: TreeView<'_>, now: &Path, undone: &[Undone], suffix: &Suffix) -> Attempt<Undo> {
     let bytes = suffix.as_bytes();
+    let present = side(view, now, bytes)?;
     let mut steps = Vec::new();
-    for (place, Undone { before, after, .. }) in undone.iter().enumerate() {
-        let (before, after) = (side(view, before, bytes)?, side(view, after, bytes)?);
-        if before.value != after.value {
-            steps.push((place, before, after));
+    for (commit, step) in undone.iter().enumerate() {
+        let (before, after) = (side(view, &step.before, bytes)?, side(view, &step.after, bytes)?);
+        if query::is_same(before.bytes(), after.bytes())? {
+            continue;
+        }
+        let mut counting = Vec::new();
+        // Once a clone stands elsewhere, what was counted there and what was counted here are not one count.
+        let is_one_layer = [&step.before, now]
+            .iter()
+            .all(|path| path.top().map(|top| top.layer) == step.after.top().map(|top| top.layer));
+        let noted = if is_one_layer { noted(view, &[&step.before, &step.after, now], bytes)? } else { Vec::new() };
+        for field in noted {
+            let is_counted = only_counted(view, &step.after, &step.before, bytes, &field)?;
+            if is_counted && only_counted(view, now, &step.after, bytes, &field)? {
+                counting.push(field);
+            }
+        }
+        steps.push(Undoing { commit, before, after, counting });
+    }
+    Ok(Undo { suffix: suffix.clone(), present, steps })
+}
+
+/// The counters of a row in any of these.
+fn noted(view: TreeView<'_>, paths: &[&Path], suffix: &[u8]) -> Attempt<Vec<String>> {
+    let mut noted = BTreeSet::new();
+    for path in paths {
+        if let Some(found) = read::topmost(view, path.levels(), suffix)? {
+            let counters = Counters::decode(found.version.delta.as_ref(), found.lsn)?;
+            noted.extend(counters.iter().map(|counter| counter.path.clone()));
         }
     }
-    Ok(Undo { suffix: suffix.clone(), present: side(view, now, bytes)?, steps })
+    Ok(noted.into_iter().collect())
+}
+
+/// A row on its way back, and what was added to its counters, while nothing but that was done to them.
+struct Back {
+    value: Option<Bytes>,
+    added: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Back {
+    fn of(row: &Undo) -> Back {
+        let mut fields: BTreeSet<&str> =
+            row.steps.iter().flat_map(|step| &step.counting).map(|field| &field[..]).collect();
+        fields.extend(row.present.counters.iter().map(|counter| &counter.path[..]));
+        let none = |field: &str| (field.to_string(), None);
+        Back { value: row.present.value.clone(), added: fields.into_iter().map(none).collect() }
+    }
+
+    /// What was added to the commit's counters since.
+    fn since(&self, step: &Undoing) -> Result<Added> {
+        let mut added = Added::new();
+        for field in &step.counting {
+            let is_counted = self.added.iter().any(|(other, _)| other == field);
+            let (now, then) = (at(self.value.as_ref(), field)?, at(step.after.value.as_ref(), field)?);
+            if is_counted && let Some(now) = now {
+                // A field that is not there counts as zero.
+                let by = then.map_or(Ok(Some(now.clone())), |then| query::subtract(&now, &then))?;
+                added.extend(by.map(|by| (field.clone(), by)));
+            }
+        }
+        Ok(added)
+    }
+
+    /// The row is `value` now: what did not come of adding up is counted no more.
+    fn becomes(&mut self, value: Option<Bytes>, step: &Undoing, added: &Added) -> Result<()> {
+        for (field, total) in std::mem::take(&mut self.added) {
+            let (was, is) = (at(self.value.as_ref(), &field)?, at(value.as_ref(), &field)?);
+            if was == is {
+                self.added.push((field, total));
+                continue;
+            }
+            let by = added.iter().find(|(other, _)| *other == field).map(|(_, by)| by);
+            let before = at(step.before.value.as_ref(), &field)?;
+            let sum = match (by, &before) {
+                (Some(by), Some(before)) => query::add(before, by)?,
+                _ => None,
+            };
+            if let (Some(was), Some(is)) = (was, is)
+                && sum.as_ref() == Some(&is)
+                && let Some(by) = query::subtract(&is, &was)?
+            {
+                let total = total.map_or(Ok(Some(by.clone())), |total| query::add(&total, &by))?;
+                self.added.push((field, total));
+            }
+        }
+        self.value = value;
+        Ok(())
+    }
+}
+
+fn at(value: Option<&Bytes>, field: &str) -> Result<Option<Vec<u8>>> {
+    let found = value.map_or(Ok(None), |value| query::at_path(value, field))?;
+    Ok(found.map(<[u8]>::to_vec))
 }
 
 /// What each row is without what the commits did, the newest of them first.
-async fn undo(rows: &[Undo], undone: &[Undone], policy: &Policy, tally: &mut Tally) -> Result<Vec<Option<Bytes>>> {
-    let mut values: Vec<Option<Bytes>> = rows.iter().map(|row| row.present.value.clone()).collect();
-    for (place, commit) in undone.iter().enumerate() {
-        let (mut merging, mut places) = (Vec::new(), Vec::new());
-        for (at, row) in rows.iter().enumerate() {
-            let Some((_, before, after)) = row.steps.iter().find(|(of, _, _)| *of == place) else { continue };
-            let added = counted_since(row, before, after, values[at].as_ref(), commit.lsn)?;
-            let (base, origin) = (after.value.clone(), before.value.clone());
-            merging.push(Merging { suffix: row.suffix.clone(), base, clone: values[at].clone(), origin, added });
-            places.push(at);
+async fn undo(rows: &[Undo], count: usize, policy: &Policy, tally: &mut Tally) -> Result<Vec<Back>> {
+    let mut back: Vec<Back> = rows.iter().map(Back::of).collect();
+    for commit in 0..count {
+        let (mut merging, mut steps) = (Vec::new(), Vec::new());
+        for (place, row) in rows.iter().enumerate() {
+            let Some(step) = row.steps.iter().find(|step| step.commit == commit) else { continue };
+            let (base, origin) = (step.after.value.clone(), step.before.value.clone());
+            let (clone, added) = (back[place].value.clone(), back[place].since(step)?);
+            merging.push(Merging { suffix: row.suffix.clone(), base, clone, origin, added });
+            steps.push((place, step));
         }
-        for (at, value) in places.into_iter().zip(settle(&merging, policy, tally).await?) {
-            values[at] = value;
-        }
-    }
-    Ok(values)
-}
-
-/// Of the counters that the commit only incremented, what was added to them since.
-fn counted_since(row: &Undo, before: &Side, after: &Side, value: Option<&Bytes>, commit: Lsn) -> Result<Added> {
-    let mut added = Added::new();
-    let Some(value) = value else { return Ok(added) };
-    for counter in after.counters.iter() {
-        let was_counter = before.counters.get(&counter.path).is_some_and(|before| before.since == counter.since);
-        let is_counter = row.present.counters.get(&counter.path).is_some_and(|present| present.since <= commit);
-        if !is_counter || !(was_counter || before.lsn == Some(counter.since)) {
-            continue;
-        }
-        let then = after.bytes().map_or(Ok(None), |after| query::at_path(after, &counter.path))?;
-        if let (Some(now), Some(then)) = (query::at_path(value, &counter.path)?, then)
-            && let Some(by) = query::subtract(now, then)?
-        {
-            added.push((counter.path.clone(), by));
+        let settled = settle(&merging, policy, tally).await?;
+        for (((place, step), merging), value) in steps.into_iter().zip(&merging).zip(settled) {
+            back[place].becomes(value, step, &merging.added)?;
         }
     }
-    Ok(added)
+    Ok(back)
 }
 
 fn write_back(
     row: &Undo,
-    value: Option<Bytes>,
+    back: &Back,
     (now, known): (&Path, &Collections),
     writer: &mut LayerWriter<'_>,
 ) -> Result<()> {
-    let mut added = Added::new();
-    for counter in row.present.counters.iter() {
-        let at = |value: Option<&Bytes>| -> Result<Option<Vec<u8>>> {
-            let found = value.map_or(Ok(None), |value| query::at_path(value, &counter.path))?;
-            Ok(found.map(<[u8]>::to_vec))
-        };
-        if let (Some(is), Some(was)) = (at(value.as_ref())?, at(row.present.value.as_ref())?)
-            && let Some(by) = query::subtract(&is, &was)?
-        {
-            added.push((counter.path.clone(), by));
-        }
-    }
-    let counters = carried(&row.present, value.as_ref(), &added, None)?;
-    let then = row.steps.iter().rev().map(|(_, before, _)| before).find(|before| before.value == value);
+    let value = back.value.clone();
+    let added = back.added.iter().filter_map(|(field, by)| Some((field.clone(), by.clone()?))).collect();
+    let counters = carried(&row.present, value.as_ref(), &added, row.present.since())?;
+    let then = row.steps.iter().rev().map(|step| &step.before).find(|before| before.value == value);
     let expiry = then.map_or(row.present.expiry, |before| before.expiry);
     let base = row.present.base_above(!now.below().is_empty());
     ensure(&row.suffix, value.is_some(), known, writer);

@@ -1,11 +1,12 @@
 //! The rows that a clone wrote, each with what stands on every side of it.
 
+use super::counting::{counts_from, only_counted};
 use crate::engine::database;
 use crate::engine::diff::is_content;
 use crate::engine::path::Path;
 use crate::engine::read::{self, Placed, just_after};
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, TreeView};
-use crate::query::Counters;
+use crate::query::{self, Counters};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Bytes, Kind, LayerId, Lsn, Suffix, Version};
 
@@ -34,6 +35,11 @@ impl Side {
         self.value.as_deref()
     }
 
+    /// What an increment of it counts from.
+    pub fn since(&self) -> Option<Lsn> {
+        self.lsn.map(|lsn| if self.is_own { lsn } else { Lsn::ZERO })
+    }
+
     /// What a version written over this one is based on.
     pub fn base_above(&self, has_below: bool) -> Option<Lsn> {
         match (has_below, self.is_own) {
@@ -59,7 +65,8 @@ pub fn side(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Side> {
     }
     let is_own = level == 0;
     // What was counted in a level below is no difference from it.
-    let counters = if is_own { Counters::decode(found.version.delta.as_ref())? } else { Counters::default() };
+    let counters =
+        if is_own { Counters::decode(found.version.delta.as_ref(), found.lsn)? } else { Counters::default() };
     Ok(Side {
         value: found.version.here().cloned(),
         lsn: Some(found.lsn),
@@ -92,6 +99,8 @@ pub struct Row {
     /// The origin where the clone began, and where it is to stand.
     pub below: Option<Bytes>,
     pub origin: Side,
+    /// Counters of the clone that in the origin are the base and increments.
+    pub counting: Vec<String>,
     pub is_parked: bool,
 }
 
@@ -160,20 +169,37 @@ impl Paths {
             true => view.get(&row(self.layer(), ancestor_suffix(bytes).as_bytes()), self.now_lsn())?,
             false => None,
         };
+        let (then, now) = (side(view, &self.then, bytes)?, side(view, &self.now, bytes)?);
         let below = side(view, &self.below, bytes)?.value;
         let base = match &ancestor {
             Some(found) => found.version.here().cloned().filter(|value| !value.is_empty()),
             None => below.clone(),
         };
-        Ok(Row {
-            base,
-            then: side(view, &self.then, bytes)?,
-            now: side(view, &self.now, bytes)?,
-            below,
-            origin: side(view, &self.origin, bytes)?,
-            is_parked: ancestor.is_some(),
-            suffix,
-        })
+        let origin = side(view, &self.origin, bytes)?;
+        let mut counting = Vec::new();
+        for counter in then.counters.iter().chain(now.counters.iter()) {
+            if !counting.contains(&counter.path) && self.is_counted(view, (&base, &below), bytes, &counter.path)? {
+                counting.push(counter.path.clone());
+            }
+        }
+        Ok(Row { base, then, now, below, origin, counting, is_parked: ancestor.is_some(), suffix })
+    }
+
+    fn is_counted(
+        &self,
+        view: TreeView<'_>,
+        (base, below): (&Option<Bytes>, &Option<Bytes>),
+        suffix: &[u8],
+        field: &str,
+    ) -> Attempt<bool> {
+        let Some(base) = base else { return Ok(false) };
+        // What a parked row is compared with is not what the clone began with.
+        let is_base = match below {
+            Some(below) => query::at_path(base, field)? == query::at_path(below, field)?,
+            None => false,
+        };
+        Ok(is_base && only_counted(view, &self.origin, &self.below, suffix, field)?
+            || counts_from(view, &self.origin, Some(base), suffix, field)?)
     }
 }
 

@@ -131,8 +131,8 @@ fn unequal() -> Error {
 /// The counters of a version written over `replaced`: those that only what was added has changed go on, others are
 /// counted from `since` on.
 pub fn carried(replaced: &Side, value: Option<&Bytes>, added: &Added, since: Option<Lsn>) -> Result<Counters> {
-    let Some(value) = value else { return Ok(Counters::default()) };
-    let was = |path: &str| replaced.bytes().map_or(Ok(None), |replaced| query::at_path(replaced, path));
+    let (Some(value), Some(before)) = (value, replaced.bytes()) else { return Ok(Counters::default()) };
+    let was = |path: &str| query::at_path(before, path);
     let by = |path: &str| added.iter().find(|(other, _)| other == path).map(|(_, by)| &by[..]);
     let is_sum = |path: &str, by: &[u8]| -> Result<bool> {
         let sum = match was(path)? {
@@ -163,8 +163,7 @@ pub fn carried(replaced: &Side, value: Option<&Bytes>, added: &Added, since: Opt
     Ok(Counters::of(counters))
 }
 
-/// Of what the clone added, that which adds up with the origin: there, too, nothing but increments came since.
-pub fn adding_up(added: &Added, origin: &Side, as_of: Lsn) -> Added {
-    let is_counter = |path: &str| origin.counters.get(path).is_some_and(|counter| counter.since <= as_of);
-    added.iter().filter(|(path, _)| is_counter(path)).cloned().collect()
+/// Of what the clone added, that which adds up with the origin.
+pub fn adding_up(added: &Added, counting: &[String]) -> Added {
+    added.iter().filter(|(path, _)| counting.contains(path)).cloned().collect()
 }

@@ -1,0 +1,161 @@
+//! Which fields got from one point to another by increments alone.
+//!
+//! A counter of a version says since when: zero is "since the layer began", which leads on to the level below.
+
+use crate::engine::path::{Level, Path};
+use crate::engine::read::{self, Placed};
+use crate::error::Result;
+use crate::lsm::{Attempt, TreeView};
+use crate::query::{self, Counters};
+use crate::types::{DatabaseName, LayerId, Lsn};
+
+use super::rows::Side;
+use super::settle::Added;
+
+/// A stretch of a database's history in which nothing but increments changed a field.
+struct Span {
+    name: DatabaseName,
+    layer: LayerId,
+    /// Zero: since the layer began.
+    from: Lsn,
+    /// The version that was found.
+    version: Lsn,
+    to: Lsn,
+    is_topmost: bool,
+    /// What the field was when it was found, and before the increments.
+    value: Option<Vec<u8>>,
+    start: Option<Vec<u8>>,
+    is_counted: bool,
+}
+
+impl Span {
+    /// Whether both have a point in common. What began with one layer says nothing of another. Below the topmost level
+    /// it is enough if the later one began with what the other was: rows are written for other fields, too.
+    fn meets(&self, other: &Span) -> Result<bool> {
+        if self.name != other.name {
+            return Ok(false);
+        }
+        let is_one_layer = self.layer == other.layer;
+        let from = |span: &Span| if span.from == Lsn::ZERO && !is_one_layer { span.version } else { span.from };
+        if from(self) <= other.to && from(other) <= self.to {
+            return Ok(true);
+        }
+        let (later, earlier) = if self.to < other.to { (other, self) } else { (self, other) };
+        let is_below = !self.is_topmost && !other.is_topmost;
+        Ok(is_below && is_start(later.is_counted, later.start.as_deref(), earlier.value.as_deref())?)
+    }
+}
+
+/// Where a field came from, level by level, and what it was before the increments.
+struct Trace {
+    spans: Vec<Span>,
+    /// Whether it was incremented at all.
+    is_counted: bool,
+    start: Option<Vec<u8>>,
+}
+
+fn trace(view: TreeView<'_>, path: &Path, suffix: &[u8], field: &str) -> Attempt<Trace> {
+    let mut trace = Trace { spans: Vec::new(), is_counted: false, start: None };
+    let mut levels = path.levels();
+    while let Some(Placed { level, found }) = read::placed(view, levels, suffix)? {
+        let Some(value) = found.version.here() else { break };
+        let now = query::at_path(value, field)?;
+        let counters = Counters::decode(found.version.delta.as_ref(), found.lsn)?;
+        let counter = counters.get(field);
+        trace.is_counted |= counter.is_some();
+        let value = now.map(<[u8]>::to_vec);
+        trace.start = match (now, counter) {
+            (Some(now), Some(counter)) => query::subtract(now, &counter.sum)?,
+            _ => value.clone(),
+        };
+        let Level { name, layer, lsn } = &levels[level];
+        trace.spans.push(Span {
+            name: name.clone(),
+            layer: *layer,
+            from: counter.map_or(found.lsn, |counter| counter.since),
+            version: found.lsn,
+            to: *lsn,
+            is_topmost: levels.len() == path.levels().len() && level == 0,
+            value,
+            start: trace.start.clone(),
+            is_counted: counter.is_some(),
+        });
+        levels = &levels[level + 1..];
+        // What is as it is below counts as unchanged, and so does what was so when the increments began.
+        if counter.is_none_or(|counter| counter.since != Lsn::ZERO) {
+            let below = read::topmost(view, levels, suffix)?;
+            let Some(below) = below.as_ref().and_then(|below| below.version.here()) else { break };
+            if !is_start(counter.is_some(), trace.start.as_deref(), query::at_path(below, field)?)? {
+                break;
+            }
+        }
+    }
+    Ok(trace)
+}
+
+/// Whether a field of a row came from what it was on `then` to what it is on `now` by increments alone.
+pub fn only_counted(view: TreeView<'_>, now: &Path, then: &Path, suffix: &[u8], field: &str) -> Attempt<bool> {
+    let (now, then) = (trace(view, now, suffix, field)?, trace(view, then, suffix, field)?);
+    for span in &now.spans {
+        for other in &then.spans {
+            if span.meets(other)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a field on `now` is a base and increments.
+pub fn counts_from(view: TreeView<'_>, now: &Path, base: Option<&[u8]>, suffix: &[u8], field: &str) -> Attempt<bool> {
+    let Some(base) = base else { return Ok(false) };
+    let Trace { spans, is_counted, start } = trace(view, now, suffix, field)?;
+    if spans.is_empty() {
+        return Ok(false);
+    }
+    Ok(is_start(is_counted, start.as_deref(), query::at_path(base, field)?)?)
+}
+
+/// Whether increments began at `base`. A field that was not there counts as zero, once it is incremented.
+fn is_start(is_counted: bool, start: Option<&[u8]>, base: Option<&[u8]>) -> Result<bool> {
+    let is_zero = |number: &[u8]| Ok(query::add(number, number)?.is_some_and(|twice| twice == number));
+    match (start, base) {
+        (Some(other), None) | (None, Some(other)) => Ok(is_counted && is_zero(other)?),
+        (start, base) => Ok(start == base),
+    }
+}
+
+/// What was added to the counters of `now` since the row was `base`, which the clone's layer began with.
+pub fn added_over(now: &Side, base: Option<&[u8]>) -> Result<Added> {
+    let (Some(value), Some(base)) = (now.bytes(), base) else { return Ok(Added::new()) };
+    let mut added = Added::new();
+    for counter in now.counters.iter() {
+        let is_counted = counter.since == Lsn::ZERO || starts_at(value, &counter.path, &counter.sum, base)?;
+        if is_counted {
+            added.push((counter.path.clone(), counter.sum.clone()));
+        }
+    }
+    Ok(added)
+}
+
+/// What was added to the counters of `now` since `then`, an earlier version of the same layer or what lies below it.
+pub fn added_since(now: &Side, then: &Side) -> Result<Added> {
+    let (Some(value), Some(base)) = (now.bytes(), then.bytes()) else { return Ok(Added::new()) };
+    let own = then.lsn.filter(|_| then.is_own).unwrap_or_default();
+    let mut added = Added::new();
+    for counter in now.counters.iter() {
+        let before = then.counters.get(&counter.path).filter(|before| before.since == counter.since);
+        let by = match before {
+            Some(before) => query::subtract(&counter.sum, &before.sum)?,
+            None if counter.since <= own => Some(counter.sum.clone()),
+            None => starts_at(value, &counter.path, &counter.sum, base)?.then(|| counter.sum.clone()),
+        };
+        added.extend(by.map(|by| (counter.path.clone(), by)));
+    }
+    Ok(added)
+}
+
+fn starts_at(value: &[u8], field: &str, sum: &[u8], base: &[u8]) -> Result<bool> {
+    let Some(now) = query::at_path(value, field)? else { return Ok(false) };
+    is_start(true, query::subtract(now, sum)?.as_deref(), query::at_path(base, field)?)
+}
