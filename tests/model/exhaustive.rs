@@ -87,14 +87,18 @@ impl Reached {
 async fn holds(tab: &Rc<Store>, model: &Model) {
     for (name, database) in model.databases() {
         let snapshot = open_in(tab, name).await.snapshot().await;
-        let rows: &Rows = &database.rows;
+        let rows: &Rows = database.rows();
         let all: Vec<_> = rows.iter().map(|((_, key), value)| json!([key, value])).collect();
         assert_eq!(read(&snapshot, say::find()).await, json!(all), "all of {name}");
         let ids = PAIR.map(|key| KEYS[key]);
         let one_by_one = ids.map(|id| rows.get(&("todos", id.to_string())).map(|value| vec![value]));
         assert_eq!(read(&snapshot, say::get_many(&ids)).await, json!(one_by_one), "{name} one by one");
         if let Some(origin) = &database.origin {
-            assert_eq!(differences(&snapshot, None).await, difference(&origin.rows, rows), "{name} and its origin");
+            assert_eq!(
+                differences(&snapshot, None).await,
+                difference(&origin.content.rows, rows),
+                "{name} and its origin"
+            );
         }
     }
 }

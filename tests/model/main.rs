@@ -2,8 +2,11 @@
 //!
 //! `SEED=n` replays one case, `CASES=n` runs as many from the first seed on.
 
+mod content;
 mod exhaustive;
 mod model;
+mod moves;
+mod moving;
 mod program;
 mod random;
 mod rows;
@@ -11,3 +14,4 @@ mod runner;
 #[expect(dead_code, reason = "the promises use more of it")]
 #[path = "../it/support/mod.rs"]
 mod support;
+mod three_way;

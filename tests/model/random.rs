@@ -1,8 +1,9 @@
 //! Random programs, each made of one seed.
 
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use crate::program::program;
+use crate::program::{Step, merging_program, program};
 use crate::runner::Runner;
 use crate::support;
 
@@ -12,24 +13,43 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number: {text}")))
 }
 
-/// SEMANTICS R1, R2, R3, R4, W1, W3, W4, W7, W8, C11: whatever happens, a clone is a physical copy.
-#[test]
-fn a_clone_answers_as_a_physical_copy_would() {
+fn hold(programs: &impl Strategy<Value = Vec<Step>>) {
     let seeds = match number("SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("CASES").unwrap_or(CASES),
+        None => {
+            let first = number("FIRST").unwrap_or(0);
+            first..first + number("CASES").unwrap_or(CASES)
+        }
     };
     for seed in seeds {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
         let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-        let outcome = runner.run(&program(), |program| {
+        let outcome = runner.run(programs, |program| {
             support::run(async |world| Runner::new(world).await.run(&program).await);
             Ok(())
         });
-        if let Err(error) = outcome {
-            panic!("replay it with SEED={seed}: {error}");
+        match outcome {
+            Ok(()) => {}
+            Err(TestError::Fail(why, program)) => {
+                let steps: Vec<String> = program.iter().map(|step| format!("{step:?}")).collect();
+                panic!("replay it with SEED={seed}: {why}\n{}", steps.join("\n"));
+            }
+            Err(error) => panic!("SEED={seed}: {error}"),
         }
     }
+}
+
+/// SEMANTICS R1, R2, R3, R4, W1, W3, W4, W7, W8, C11: whatever happens, a clone is a physical copy.
+#[test]
+fn a_clone_answers_as_a_physical_copy_would() {
+    hold(&program());
+}
+
+/// SEMANTICS W12, C12, C13, C15: merging and going back are a plain three-way merge of plain maps, however often and in
+/// whatever order.
+#[test]
+fn merges_are_three_way_merges_of_copies() {
+    hold(&merging_program());
 }

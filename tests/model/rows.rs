@@ -19,7 +19,10 @@ pub const KEYS: [&str; 5] = ["", "a", "a\0", "b", "\u{10ffff}"];
 pub const BULK: [&str; 4] = ["bulk0", "bulk1", "bulk2", "bulk3"];
 const BULK_BYTES: usize = 270_000;
 
-pub type Rows = BTreeMap<(&'static str, String), Value>;
+/// A collection and a key.
+pub type Key = (&'static str, String);
+
+pub type Rows = BTreeMap<Key, Value>;
 
 /// A row that differs: collection, key, before, after.
 pub type Difference = (&'static str, String, Option<Value>, Option<Value>);
@@ -29,6 +32,9 @@ pub enum Write {
     Put(usize, usize, Value),
     Insert(usize, usize, Value),
     Increment(usize, usize, i64),
+    IncrementInside(usize, usize, i64),
+    Label(usize, usize, i64),
+    SetN(usize, usize, i64),
     SetInside(usize, usize, i64),
     Unset(usize, usize),
     Delete(usize, Vec<usize>),
@@ -71,6 +77,9 @@ impl Write {
             Write::Put(c, key, value) => say::put_in(DOCUMENTS[*c], &[(KEYS[*key], value.clone())]),
             Write::Insert(c, key, value) => say::insert_in(DOCUMENTS[*c], &[(KEYS[*key], value.clone())]),
             Write::Increment(c, key, by) => update(c, key, json!({"$inc": {"n": by}})),
+            Write::IncrementInside(c, key, by) => update(c, key, json!({"$inc": {"inside.n": by}})),
+            Write::Label(c, key, m) => update(c, key, json!({"$set": {"m": m}})),
+            Write::SetN(c, key, n) => update(c, key, json!({"$set": {"n": n}})),
             Write::SetInside(c, key, n) => update(c, key, json!({"$set": {"inside.n": n}})),
             Write::Unset(c, key) => update(c, key, json!({"$unset": {"n": true, "inside.n": true}})),
             Write::Delete(c, keys) => {
@@ -81,6 +90,35 @@ impl Write {
             Write::Set(key, value, condition) => say::kv_set_if(KEYS[*key], value.clone(), *condition),
             Write::SetField(key, n) => say::kv_set_field(KEYS[*key], "n", n.map(Value::from)),
             Write::DeleteEntries(keys) => say::kv_delete(&names(keys)),
+        }
+    }
+
+    /// The counter that it increments.
+    pub fn increments(&self) -> Option<usize> {
+        match self {
+            Write::Increment(..) => Some(0),
+            Write::IncrementInside(..) => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The rows that it writes, where it writes any, and which of their counters by other means than increments.
+    pub fn sets(&self) -> Vec<(Key, [bool; 2])> {
+        let document = |c: &usize, id: &str, sets| ((DOCUMENTS[*c], id.to_string()), sets);
+        let (all, none) = ([true, true], [false, false]);
+        match self {
+            Write::Put(c, key, _) | Write::Insert(c, key, _) | Write::Unset(c, key) => {
+                vec![document(c, KEYS[*key], all)]
+            }
+            Write::Increment(c, key, _) | Write::IncrementInside(c, key, _) | Write::Label(c, key, _) => {
+                vec![document(c, KEYS[*key], none)]
+            }
+            Write::SetN(c, key, _) => vec![document(c, KEYS[*key], [true, false])],
+            Write::SetInside(c, key, _) => vec![document(c, KEYS[*key], [false, true])],
+            Write::Delete(c, keys) => keys.iter().map(|key| document(c, KEYS[*key], all)).collect(),
+            Write::Bulk(c, _) => BULK.iter().map(|id| document(c, id, all)).collect(),
+            Write::Set(key, ..) | Write::SetField(key, _) => vec![((ENTRIES, KEYS[*key].to_string()), all)],
+            Write::DeleteEntries(keys) => keys.iter().map(|key| ((ENTRIES, KEYS[*key].to_string()), all)).collect(),
         }
     }
 
@@ -99,6 +137,20 @@ impl Write {
             Write::Increment(c, key, by) => change(rows, document(c, key), |fields| {
                 let before = fields.get("n").map(|n| n.as_i64().ok_or(ErrorCode::NotANumber)).transpose()?;
                 fields.insert("n".into(), (before.unwrap_or(0) + by).into());
+                Ok(())
+            }),
+            Write::IncrementInside(c, key, by) => change(rows, document(c, key), |fields| {
+                let inside = fields.entry("inside").or_insert_with(|| json!({}));
+                let before = inside.get("n").and_then(Value::as_i64);
+                inside["n"] = (before.unwrap_or(0) + by).into();
+                Ok(())
+            }),
+            Write::Label(c, key, m) => change(rows, document(c, key), |fields| {
+                fields.insert("m".into(), (*m).into());
+                Ok(())
+            }),
+            Write::SetN(c, key, n) => change(rows, document(c, key), |fields| {
+                fields.insert("n".into(), (*n).into());
                 Ok(())
             }),
             Write::SetInside(c, key, n) => change(rows, document(c, key), |fields| {

@@ -9,6 +9,7 @@ use offshoot::error::{Error, ErrorCode};
 use offshoot::types::{Lsn, key::read_id};
 use serde_json::{Value, json};
 
+use crate::content::Content;
 use crate::model::Model;
 use crate::program::{NAMES, Step};
 use crate::rows::{BULK, DOCUMENTS, Difference, ENTRIES, KEYS, Rows, Write, difference, kind};
@@ -18,21 +19,21 @@ const SNAPSHOTS: usize = 4;
 /// Changes of one page: few, so that there are several pages.
 const CHANGES: usize = 5;
 
-struct Tab {
-    store: Rc<Store>,
+pub struct Tab {
+    pub store: Rc<Store>,
     /// Handles as this tab opened them, with the model's id of what they were opened on.
     handles: BTreeMap<String, (u64, Db)>,
 }
 
 struct Taken {
     snapshot: Snapshot,
-    rows: Rc<Rows>,
+    content: Rc<Content>,
 }
 
 pub struct Runner {
     world: Rc<World>,
-    tabs: Vec<Tab>,
-    model: Model,
+    pub tabs: Vec<Tab>,
+    pub model: Model,
     taken: Vec<Taken>,
 }
 
@@ -61,7 +62,7 @@ impl Runner {
         }
     }
 
-    async fn handle(&mut self, tab: usize, name: &str, may_be_stale: bool) -> Db {
+    pub async fn handle(&mut self, tab: usize, name: &str, may_be_stale: bool) -> Db {
         let id = self.model.get(name).id;
         let tab = &mut self.tabs[tab];
         if may_be_stale
@@ -125,7 +126,7 @@ impl Runner {
                 let count = self.taken.len().max(1);
                 if let Some(taken) = self.taken.get(snapshot % count) {
                     let found = differences(&db.snapshot().await, Some(&taken.snapshot)).await;
-                    assert_eq!(found, difference(&taken.rows, &self.model.get(&name).rows), "{name} {step:?}");
+                    assert_eq!(found, difference(&taken.content.rows, self.model.get(&name).rows()), "{name} {step:?}");
                 }
                 *tab
             }
@@ -133,6 +134,9 @@ impl Runner {
                 self.tabs[*number] = tab(&self.world, *cache).await;
                 *number
             }
+            Step::Merge(merging) => self.merge(merging).await,
+            Step::Rebase { .. } | Step::Reset { .. } => self.rebase_or_reset(step).await,
+            Step::Revert { .. } | Step::Restore { .. } => self.go_back(step).await,
             Step::Maintain { tab, all } => {
                 let store = &self.tabs[*tab].store;
                 store.refresh().await.expect("a refresh");
@@ -195,11 +199,11 @@ impl Runner {
         };
         let then = self.model.at(name, at.unwrap_or(self.model.head()));
         assert_eq!(snapshot.predates_clone(), then.is_none(), "{name}@{at:?}");
-        let rows = then.map_or_else(Rc::default, |then| then.rows.clone());
+        let content = then.map_or_else(Rc::default, |then| then.content.clone());
         if self.taken.len() == SNAPSHOTS {
             self.taken.remove(0);
         }
-        self.taken.push(Taken { snapshot, rows });
+        self.taken.push(Taken { snapshot, content });
     }
 
     async fn compare(&mut self, tab: usize) {
@@ -215,11 +219,15 @@ impl Runner {
         });
         assert_eq!(found, expected.collect::<Vec<_>>(), "the catalog");
         for (name, database) in self.model.databases() {
-            let snapshot = open_in(&self.tabs[tab].store, name).await.snapshot().await;
-            holds(&snapshot, &database.rows).await;
+            let db = open_in(&self.tabs[tab].store, name).await;
+            let collections = db.0.collections().await.expect("a list");
+            let named: Vec<_> = collections.iter().map(|found| &found.name[..]).collect();
+            assert!(named.iter().eq(&database.content.collections), "the collections of {name}: {named:?}");
+            let snapshot = db.snapshot().await;
+            holds(&snapshot, database.rows()).await;
             match &database.origin {
                 Some(origin) => {
-                    let expected = difference(&origin.rows, &database.rows);
+                    let expected = difference(&origin.content.rows, database.rows());
                     assert_eq!(differences(&snapshot, None).await, expected, "{name} and its origin");
                 }
                 None => {
@@ -229,7 +237,7 @@ impl Runner {
             }
         }
         for taken in &self.taken {
-            holds(&taken.snapshot, &taken.rows).await;
+            holds(&taken.snapshot, &taken.content.rows).await;
         }
     }
 }

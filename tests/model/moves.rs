@@ -1,0 +1,442 @@
+//! What merging and going back do to the model.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use offshoot::error::ErrorCode;
+use serde_json::{Value, json};
+
+use crate::content::Content;
+use crate::model::{Database, Model, Origin};
+use crate::rows::{DOCUMENTS, KEYS, Key};
+use crate::three_way::{
+    COUNTERS, Clash, Marks, Merged, Row, Winner, counts, counts_since, field, mark, merge, merge_counting, summed, with,
+};
+
+/// What of a change is selected. Fields are selected where both sides are objects; elsewhere all is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pick {
+    All,
+    Nothing,
+    Field(&'static str),
+}
+
+/// Picks in turn, by the place of a row.
+pub type Picks = Vec<Pick>;
+
+pub fn pick(picks: &Picks, key: &Key, before: Option<&Value>, after: Option<&Value>) -> Pick {
+    let collection = DOCUMENTS.iter().position(|name| *name == key.0).unwrap_or(DOCUMENTS.len());
+    let place = KEYS.iter().position(|name| *name == key.1).unwrap_or(KEYS.len());
+    let are_objects = before.is_some_and(Value::is_object) && after.is_some_and(Value::is_object);
+    match picks[(collection * (KEYS.len() + 1) + place) % picks.len()] {
+        Pick::Field(_) if !are_objects => Pick::All,
+        pick => pick,
+    }
+}
+
+/// How conflicts are settled; `None`: they are not.
+pub type Policy = Option<Winner>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Merged,
+    Nothing,
+    Conflict,
+}
+
+/// A conflict: its row, its path, and base, clone and origin.
+pub type Told = (Key, Clash);
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report {
+    pub outcome: Outcome,
+    /// Inserted, updated, deleted.
+    pub counts: [u64; 3],
+    pub conflicts: Vec<Told>,
+}
+
+/// A merge being worked out.
+#[derive(Default)]
+struct Tally {
+    counts: [u64; 3],
+    conflicts: Vec<Told>,
+    has_changes: bool,
+}
+
+impl Tally {
+    fn count(&mut self, before: Option<&Value>, after: Option<&Value>) {
+        match (before, after) {
+            _ if before == after => {}
+            (None, _) => self.counts[0] += 1,
+            (_, Some(_)) => self.counts[1] += 1,
+            (_, None) => self.counts[2] += 1,
+        }
+    }
+
+    fn told(&mut self, key: &Key, merged: &Merged) {
+        self.conflicts.extend(merged.clashes.iter().map(|clash| (key.clone(), clash.clone())));
+    }
+
+    fn report(self, policy: Policy) -> Report {
+        let outcome = match (policy, self.conflicts.is_empty(), self.has_changes) {
+            (None, false, _) => Outcome::Conflict,
+            (_, _, true) => Outcome::Merged,
+            (_, _, false) => Outcome::Nothing,
+        };
+        let counts = if outcome == Outcome::Conflict { [0; 3] } else { self.counts };
+        Report { outcome, counts, conflicts: self.conflicts }
+    }
+}
+
+pub struct MergeAs<'a> {
+    pub policy: Policy,
+    pub only: Option<&'a Picks>,
+    pub at: Option<u64>,
+    pub is_dry: bool,
+}
+
+fn values(row: &Option<Row>) -> Option<&Value> {
+    row.as_ref().map(|row| &row.value)
+}
+
+/// `row` with one field as another row has it.
+fn with_field(row: Option<&Row>, other: &Row, name: &str) -> Row {
+    let mut marks: Marks = row.map(|row| row.marks.clone()).unwrap_or_default();
+    for (counter, path) in COUNTERS.iter().enumerate() {
+        if path[0] == name {
+            marks[counter] = other.marks[counter].clone();
+        }
+    }
+    let value = row.map(|row| row.value.clone()).filter(Value::is_object).or(Some(json!({})));
+    let value = with(value, &[name.to_string()], other.value.get(name).cloned());
+    Row { value: value.expect("an object"), marks }
+}
+
+fn all_keys(contents: &[&Content], parked: &Database) -> BTreeSet<Key> {
+    let rows = contents.iter().flat_map(|content| content.rows.keys());
+    rows.chain(parked.parked.keys()).cloned().collect()
+}
+
+impl Model {
+    /// A row that was merged into `over`: what became of it by increments goes on, all else begins.
+    fn landed(&self, merged: &Merged, over: Option<&Row>, added: Option<&Row>, below: Option<&Row>) -> Option<Row> {
+        let value = merged.value.clone()?;
+        let marks = std::array::from_fn(|counter| {
+            let is_as_before = over.is_some_and(|over| field(Some(over), counter) == at_counter(&value, counter));
+            if merged.sums[counter] {
+                return summed(over, added, counter);
+            }
+            if is_as_before {
+                return mark(over, counter).cloned();
+            }
+            self.numbers.mark(Some(&value), counter, below)
+        });
+        Some(Row { value, marks })
+    }
+
+    /// A row that stays the clone's own over `below`: what is as there goes on as there, all else as in the clone.
+    fn kept(&self, merged: &Merged, now: Option<&Row>, below: Option<&Row>) -> Option<Row> {
+        let value = merged.value.clone()?;
+        let marks = std::array::from_fn(|counter| {
+            let is_as_below = below.is_some_and(|below| field(Some(below), counter) == at_counter(&value, counter));
+            if merged.sums[counter] {
+                return summed(below, now, counter);
+            }
+            if is_as_below {
+                return mark(below, counter).cloned();
+            }
+            if now.is_some() { mark(now, counter).cloned() } else { self.numbers.mark(Some(&value), counter, below) }
+        });
+        Some(Row { value, marks })
+    }
+
+    pub fn merge(&mut self, name: &str, how: &MergeAs<'_>) -> Result<Report, ErrorCode> {
+        let clone = self.get(name).clone();
+        let link = clone.origin.clone().ok_or(ErrorCode::NotAClone)?;
+        let target = self.get(&link.name).clone();
+        let then = match how.at {
+            None => &clone,
+            Some(lsn) => {
+                let then = self.at(name, lsn).filter(|then| then.layer == clone.layer);
+                then.ok_or(ErrorCode::InvalidOption)?
+            }
+        }
+        .clone();
+        let (mut into, mut left) = ((*target.content).clone(), Content::default());
+        let (mut tally, mut parked) = (Tally::default(), BTreeMap::new());
+        let contents = [&*clone.content, &*then.content, &*link.content, &*target.content];
+        for key in all_keys(&contents, &clone) {
+            let [now, was, below, origin] = contents.map(|content| content.row(&key));
+            let base = clone.parked.get(&key).cloned().unwrap_or_else(|| below.clone());
+            let picked = match how.only {
+                Some(picks) if values(&below) != values(&was) => pick(picks, &key, values(&below), values(&was)),
+                _ => Pick::All,
+            };
+            let chosen = match (picked, &was) {
+                (Pick::All, _) => was.clone(),
+                (Pick::Field(name), Some(was)) => Some(with_field(base.as_ref(), was, name)),
+                _ => base.clone(),
+            };
+            tally.has_changes |= values(&chosen) != values(&base);
+            let winner = how.policy.unwrap_or(Winner::Clone);
+            let merged = merge_counting([base.as_ref(), chosen.as_ref(), origin.as_ref()], winner);
+            tally.told(&key, &merged);
+            tally.count(values(&origin), merged.value.as_ref());
+            let is_written = merged.value.as_ref() != values(&origin);
+            let landed = if is_written {
+                self.landed(&merged, origin.as_ref(), chosen.as_ref(), lower(&target, &key).as_ref())
+            } else {
+                origin
+            };
+            if is_written && landed.is_some() {
+                into.collections.insert(key.0);
+            }
+            into.set(&key, landed.clone());
+            let rest = rest(picked, [chosen.as_ref(), now.as_ref(), landed.as_ref()]);
+            if !rest.clashes.is_empty() {
+                parked.insert(key.clone(), self.ancestor(&rest, chosen.as_ref(), landed.as_ref()));
+            }
+            let kept = self.parked(&rest, chosen.as_ref(), now.as_ref(), landed.as_ref());
+            left.set(&key, kept);
+        }
+        let report = tally.report(how.policy);
+        if report.outcome != Outcome::Merged || how.is_dry {
+            return Ok(report);
+        }
+        if how.only.is_none() {
+            into.collections.extend(&clone.made);
+        }
+        self.land(name, into, left, parked);
+        Ok(report)
+    }
+
+    /// The commit of a merge: the origin's rows, and the clone's, which stands on them.
+    fn land(&mut self, name: &str, into: Content, mut left: Content, parked: BTreeMap<Key, Option<Row>>) {
+        let clone = self.get(name).clone();
+        let held: BTreeSet<_> = left.rows.keys().map(|key| key.0).chain(clone.made.iter().copied()).collect();
+        left.collections = into.collections.union(&held).copied().collect();
+        let made = held.difference(&into.collections).copied().collect();
+        let as_of = self.head() + 1;
+        let link = clone.origin.clone().expect("a clone has an origin");
+        let into = Rc::new(into);
+        let origin = Some(Origin { content: into.clone(), as_of, ..link.clone() });
+        let moved = Database { layer: as_of, content: Rc::new(left), made, origin, parked, ..clone };
+        self.commit(|databases| {
+            let target = databases.get_mut(&link.name).expect("an origin stays");
+            target.made.extend(into.collections.difference(&target.content.collections));
+            target.content = into;
+            databases.insert(name.to_string(), moved);
+        });
+    }
+
+    /// What a parked row is compared with: what stands in the origin, and where the two clash, what they began with.
+    fn ancestor(&self, rest: &Merged, chosen: Option<&Row>, landed: Option<&Row>) -> Option<Row> {
+        let mut value = landed.map(|row| row.value.clone());
+        for (path, [base, ..]) in &rest.clashes {
+            value = with(value, path, base.clone());
+        }
+        let value = value?;
+        let marks = std::array::from_fn(|counter| match clashes(rest, counter) {
+            true => self.numbers.mark(Some(&value), counter, None),
+            false => mark(landed, counter).or(mark(chosen, counter)).cloned(),
+        });
+        Some(Row { value, marks })
+    }
+
+    /// As `kept`; what counts from where it clashed goes on counting from there.
+    fn parked(&self, rest: &Merged, chosen: Option<&Row>, now: Option<&Row>, landed: Option<&Row>) -> Option<Row> {
+        let mut kept = self.kept(rest, now, landed)?;
+        for counter in 0..COUNTERS.len() {
+            if clashes(rest, counter) && counts(now, chosen, counter) {
+                let start = chosen.map(|chosen| &chosen.value);
+                kept.marks[counter] = self.numbers.mark(start, counter, None);
+            }
+        }
+        Some(kept)
+    }
+
+    pub fn rebase(&mut self, name: &str, policy: Policy, to: Option<u64>, is_dry: bool) -> Result<Report, ErrorCode> {
+        let clone = self.get(name).clone();
+        let link = clone.origin.clone().ok_or(ErrorCode::NotAClone)?;
+        let to = to.unwrap_or(self.head());
+        if to < link.as_of {
+            return Err(ErrorCode::InvalidOption);
+        }
+        let target = self.at(&link.name, to).expect("it was there before the clone").content.clone();
+        let mut content = (*target).clone();
+        let has_changes = to > link.as_of || !clone.parked.is_empty();
+        let mut tally = Tally { has_changes, ..Tally::default() };
+        for key in all_keys(&[&*clone.content, &*link.content, &*target], &clone) {
+            let [now, below, origin] = [&*clone.content, &*link.content, &*target].map(|content| content.row(&key));
+            let base = clone.parked.get(&key).cloned().unwrap_or(below);
+            let winner = policy.unwrap_or(Winner::Clone);
+            let merged = merge_counting([base.as_ref(), now.as_ref(), origin.as_ref()], winner);
+            tally.told(&key, &merged);
+            tally.count(values(&origin), merged.value.as_ref());
+            content.set(&key, self.kept(&merged, now.as_ref(), origin.as_ref()));
+        }
+        let report = tally.report(policy);
+        if report.outcome == Outcome::Merged && !is_dry {
+            let held: BTreeSet<_> = content.rows.keys().map(|key| key.0).chain(clone.made.iter().copied()).collect();
+            content.collections.extend(&held);
+            let made = held.difference(&target.collections).copied().collect();
+            let origin = Origin { as_of: to, content: target, ..link };
+            self.flip(name, Database { content: Rc::new(content), made, origin: Some(origin), ..clone });
+        }
+        Ok(report)
+    }
+
+    /// Nothing is parked any more, unless `database` says what is.
+    fn flip(&mut self, name: &str, database: Database) {
+        let layer = self.head() + 1;
+        let moved = Database { layer, parked: Default::default(), ..database };
+        self.commit(|databases| drop(databases.insert(name.to_string(), moved)));
+    }
+
+    pub fn reset(&mut self, name: &str, only: Option<&Picks>) -> Result<(), ErrorCode> {
+        let clone = self.get(name).clone();
+        let link = clone.origin.clone().ok_or(ErrorCode::NotAClone)?;
+        let Some(picks) = only else {
+            let content = link.content.clone();
+            self.flip(name, Database { content, made: Default::default(), ..clone });
+            return Ok(());
+        };
+        let mut content = (*clone.content).clone();
+        let mut parked = clone.parked.clone();
+        let mut is_changed = false;
+        for key in all_keys(&[&*clone.content, &*link.content], &clone) {
+            let (now, below) = (clone.content.row(&key), link.content.row(&key));
+            if values(&now) == values(&below) {
+                parked.remove(&key);
+                continue;
+            }
+            let picked = pick(picks, &key, values(&below), values(&now));
+            is_changed |= picked != Pick::Nothing;
+            let row = match (picked, &now, &below) {
+                (Pick::Nothing, ..) => continue,
+                (Pick::Field(name), Some(now), Some(below)) => {
+                    if let Some(base) = parked.get_mut(&key) {
+                        *base = Some(with_field(base.as_ref(), below, name));
+                    }
+                    Some(with_field(Some(now), below, name))
+                }
+                _ => below.clone(),
+            };
+            if values(&row) == values(&below) {
+                parked.remove(&key);
+            }
+            content.set(&key, row);
+        }
+        if is_changed {
+            let layer = self.head() + 1;
+            let moved = Database { layer, parked, content: Rc::new(content), ..clone };
+            self.commit(|databases| drop(databases.insert(name.to_string(), moved)));
+        }
+        Ok(())
+    }
+
+    pub fn revert(&mut self, name: &str, commits: &[u64], policy: Policy, is_dry: bool) -> Result<Report, ErrorCode> {
+        let commits: BTreeSet<u64> = commits.iter().copied().collect();
+        let mut undone = Vec::new();
+        for lsn in commits.into_iter().rev() {
+            let before = self.at(name, lsn.saturating_sub(1)).ok_or(ErrorCode::InvalidOption)?;
+            let after = self.at(name, lsn).ok_or(ErrorCode::InvalidOption)?;
+            let is_moved = [before.layer, after.layer].iter().any(|layer| *layer != self.get(name).layer);
+            undone.push((before.content.clone(), after.content.clone(), is_moved));
+        }
+        let now = self.get(name).content.clone();
+        let (mut tally, mut content) = (Tally::default(), (*now).clone());
+        for (before, after, is_moved) in &undone {
+            for key in all_keys(&[before, after], self.get(name)) {
+                let [before, after] = [before, after].map(|content| content.row(&key));
+                if values(&before) == values(&after) {
+                    continue;
+                }
+                tally.has_changes = true;
+                let row = content.row(&key);
+                let (base, clone, origin) = (after.as_ref(), row.as_ref(), before.as_ref());
+                // Only where the commit itself did nothing but increment, and nothing else came since.
+                let is_one = |side, counter| mark(side, counter).map(|mark| mark.id);
+                let added = |counter| {
+                    let id = is_one(base, counter);
+                    !is_moved && id.is_some() && is_one(clone, counter) == id && is_one(origin, counter) == id
+                };
+                let merged = merge([base, clone, origin], policy.unwrap_or(Winner::Clone), added);
+                tally.told(&key, &merged);
+                content.set(&key, self.landed(&merged, row.as_ref(), None, lower(self.get(name), &key).as_ref()));
+            }
+        }
+        for key in all_keys(&[&*now, &content], self.get(name)) {
+            tally.count(now.rows.get(&key), content.rows.get(&key));
+        }
+        let report = tally.report(policy);
+        if report.outcome == Outcome::Merged && !is_dry && report.counts != [0; 3] {
+            content.collections.extend(content.rows.keys().map(|key| key.0));
+            self.replace(name, content);
+        }
+        Ok(report)
+    }
+
+    pub fn restore(&mut self, name: &str, lsn: u64, keep: Option<&str>) -> Result<(), ErrorCode> {
+        let now = self.get(name).clone();
+        let then = self.at(name, lsn).ok_or(ErrorCode::InvalidOption)?.clone();
+        let is_in_place = now.layer == then.layer;
+        let is_same = now.rows() == then.rows() && now.content.collections == then.content.collections;
+        if is_in_place && is_same && keep.is_none() {
+            return Ok(());
+        }
+        if keep.is_some_and(|keep| self.databases().contains_key(keep)) {
+            return Err(ErrorCode::DatabaseExists);
+        }
+        let kept = keep.map(|keep| self.begun(name, None).map(|made| (keep.to_string(), made))).transpose()?;
+        let mut content = (*then.content).clone();
+        // What a field was by then, it is again: that is no increment.
+        let goes_on = if is_in_place { Some(&now.content) } else { then.origin.as_ref().map(|origin| &origin.content) };
+        for key in then.rows().keys() {
+            let before = goes_on.and_then(|content| content.row(key));
+            let mut row = then.content.row(key).expect("it is there");
+            for counter in 0..COUNTERS.len() {
+                let is_one =
+                    mark(before.as_ref(), counter).map(|mark| mark.id) == mark(Some(&row), counter).map(|mark| mark.id);
+                let is_same = before.is_some() && field(before.as_ref(), counter) == field(Some(&row), counter);
+                if is_in_place && is_same {
+                    row.marks[counter] = mark(before.as_ref(), counter).cloned();
+                } else if is_in_place || !is_one {
+                    row.marks[counter] = self.numbers.mark(Some(&row.value), counter, lower(&then, key).as_ref());
+                }
+            }
+            content.set(key, Some(row));
+        }
+        let layer = if is_in_place { now.layer } else { self.head() + 1 };
+        let moved = Database { layer, content: Rc::new(content), ..then };
+        self.commit(|databases| {
+            databases.insert(name.to_string(), moved);
+            databases.extend(kept);
+        });
+        Ok(())
+    }
+}
+
+/// What a clone keeps of its change beside the chosen part or after it, over what landed: chosen, now, landed.
+fn rest(picked: Pick, sides: [Option<&Row>; 3]) -> Merged {
+    let [chosen, now, landed] = sides;
+    merge(sides, Winner::Clone, |counter| {
+        let is_taken = picked == Pick::All || picked == Pick::Field(COUNTERS[counter][0]);
+        let counts_on = if is_taken { counts_since } else { counts };
+        counts_on(now, chosen, counter) && counts(landed, chosen, counter)
+    })
+}
+
+/// A row where a clone began.
+fn lower(database: &Database, key: &Key) -> Option<Row> {
+    database.origin.as_ref().and_then(|origin| origin.content.row(key))
+}
+
+fn at_counter(value: &Value, counter: usize) -> Option<&Value> {
+    crate::three_way::at(Some(value), COUNTERS[counter])
+}
+
+/// Whether the two sides clash at a counter, or around it.
+fn clashes(merged: &Merged, counter: usize) -> bool {
+    merged.clashes.iter().any(|(path, _)| path.iter().zip(COUNTERS[counter]).all(|(one, other)| one == other))
+}
