@@ -158,7 +158,14 @@ impl<'a> Context<'a> {
     /// Writes a value over whatever is there (SEMANTICS W7, W9).
     pub fn put(&mut self, suffix: Suffix, value: Bytes) -> Attempt<()> {
         let base = self.base(&suffix)?;
+        self.replaced(&suffix);
         self.write(suffix, Version::value(value).based_on(base))
+    }
+
+    fn replaced(&mut self, suffix: &Suffix) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.note_replaced(suffix);
+        }
     }
 
     /// As `put`, of a row that an update changed.
@@ -166,21 +173,22 @@ impl<'a> Context<'a> {
         let base = self.base(&suffix)?;
         let counters = Counters::decode(replaced.delta.as_ref(), replaced.lsn)?;
         let counters = counters.updated(update, |field| self.counts_since(&suffix, replaced, field))?;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.note_updated(&suffix, !replaced.is_uncommitted(), update.sets());
+        }
         self.write(suffix, Version::value(value).based_on(base).counting(counters.encode()))
     }
 
     /// What an increment of a field counts from: the version that it replaces, or zero if that is of a level below, so
-    /// that all increments since the layer began are known as such. What the transaction wrote itself counts from what
-    /// stood before it, where that was read and the field is as it was.
+    /// that all increments since the layer began are known as such. What the transaction updated itself counts from what
+    /// stood before, unless the field was set.
     fn counts_since(&self, suffix: &Suffix, replaced: &Current, field: &str) -> Attempt<Lsn> {
         if !replaced.is_uncommitted() {
             return Ok(if replaced.level == 0 { replaced.lsn } else { Lsn::ZERO });
         }
-        let is_read = self.transaction.as_ref().is_some_and(|transaction| transaction.reads.keys.contains(suffix));
-        if is_read
+        let updated = self.transaction.as_ref().and_then(|transaction| transaction.updated(suffix));
+        if updated.is_some_and(|sets| !sets.iter().any(|set| query::meets(set, field)))
             && let Some(Placed { level, found }) = read::placed(self.view, self.path.levels(), suffix.as_bytes())?
-            && let Some(value) = found.version.here()
-            && query::at_path(value, field)? == query::at_path(&replaced.value, field)?
         {
             return Ok(if level == 0 { found.lsn } else { Lsn::ZERO });
         }
@@ -190,6 +198,7 @@ impl<'a> Context<'a> {
     /// Writes a tombstone over a row that is visible (SEMANTICS W4).
     pub fn delete(&mut self, suffix: Suffix) -> Attempt<()> {
         let base = self.base(&suffix)?;
+        self.replaced(&suffix);
         self.write(suffix, Version::tombstone().based_on(base))
     }
 

@@ -76,6 +76,8 @@ pub struct Transaction {
     writes: BTreeMap<Suffix, Version>,
     write_bytes: usize,
     undo: Vec<(Suffix, Option<Version>)>,
+    /// Rows that were only updated here, with the fields that were set.
+    updated: BTreeMap<Suffix, BTreeSet<String>>,
 }
 
 impl Transaction {
@@ -89,6 +91,7 @@ impl Transaction {
             writes: BTreeMap::new(),
             write_bytes: 0,
             undo: Vec::new(),
+            updated: BTreeMap::new(),
         }
     }
 
@@ -146,6 +149,26 @@ impl Transaction {
         }
         let message = format!("a commit writes at most {} bytes", limits::COMMIT_BYTES);
         Err(Error::new(ErrorCode::TooLarge, message))
+    }
+
+    /// Notes the fields that an update sets in a row; `is_first`: it is over what others wrote.
+    pub fn note_updated<'a>(&mut self, suffix: &Suffix, is_first: bool, fields: impl Iterator<Item = &'a str>) {
+        if is_first {
+            self.updated.insert(suffix.clone(), BTreeSet::new());
+        }
+        if let Some(known) = self.updated.get_mut(suffix) {
+            known.extend(fields.map(String::from));
+        }
+    }
+
+    /// Notes that a row was replaced.
+    pub fn note_replaced(&mut self, suffix: &Suffix) {
+        self.updated.remove(suffix);
+    }
+
+    /// What was set in a row that was only updated here.
+    pub fn updated(&self, suffix: &Suffix) -> Option<&BTreeSet<String>> {
+        self.updated.get(suffix)
     }
 
     /// From here on, `roll_back` undoes; what was written before stays.

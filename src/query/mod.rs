@@ -8,7 +8,7 @@ mod edit;
 mod merge;
 mod update;
 
-pub use counters::{Counter, Counters, add, subtract};
+pub use counters::{Counter, Counters, add, meets, subtract};
 pub use edit::{at_path, edit, field};
 pub use merge::{Clash, Sides, is_same, merge};
 pub use update::{Update, apply};

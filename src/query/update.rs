@@ -63,6 +63,11 @@ impl Update {
         self.steps.is_empty()
     }
 
+    /// The paths that are changed by other means than increments.
+    pub fn sets(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter(|step| step.operator != Operator::Inc).map(|step| &step.path[..])
+    }
+
     pub(super) fn steps(&self) -> &[Step] {
         &self.steps
     }

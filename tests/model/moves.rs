@@ -186,13 +186,18 @@ impl Model {
             let landed = if is_written {
                 self.landed(&merged, origin.as_ref(), chosen.as_ref(), lower(&target, &key).as_ref())
             } else {
-                origin
+                origin.clone()
             };
             if is_written && landed.is_some() {
                 into.collections.insert(key.0);
             }
             into.set(&key, landed.clone());
-            let rest = rest(picked, [chosen.as_ref(), now.as_ref(), landed.as_ref()]);
+            let counting: [bool; COUNTERS.len()] = std::array::from_fn(|counter| {
+                let (chosen, base) = (chosen.as_ref(), base.as_ref());
+                let is_same = field(landed.as_ref(), counter) == field(chosen, counter);
+                is_same || counts(origin.as_ref(), base, counter) && counts(chosen, base, counter)
+            });
+            let rest = rest(picked, counting, [chosen.as_ref(), now.as_ref(), landed.as_ref()]);
             if !rest.clashes.is_empty() {
                 parked.insert(key.clone(), self.ancestor(&rest, chosen.as_ref(), landed.as_ref()));
             }
@@ -368,6 +373,15 @@ impl Model {
         }
         for key in all_keys(&[&*now, &content], self.get(name)) {
             tally.count(now.rows.get(&key), content.rows.get(&key));
+            let (before, after) = (now.row(&key), content.row(&key));
+            let Some(mut after) = after.filter(|_| before.is_some()) else { continue };
+            // What is in the end as it was goes on as it did.
+            for counter in 0..COUNTERS.len() {
+                if field(before.as_ref(), counter) == field(Some(&after), counter) {
+                    after.marks[counter] = mark(before.as_ref(), counter).cloned();
+                }
+            }
+            content.set(&key, Some(after));
         }
         let report = tally.report(policy);
         if report.outcome == Outcome::Merged && !is_dry && report.counts != [0; 3] {
@@ -418,12 +432,13 @@ impl Model {
 }
 
 /// What a clone keeps of its change beside the chosen part or after it, over what landed: chosen, now, landed.
-fn rest(picked: Pick, sides: [Option<&Row>; 3]) -> Merged {
-    let [chosen, now, landed] = sides;
+/// `counting` are the fields that landed as what was chosen and increments.
+fn rest(picked: Pick, counting: [bool; COUNTERS.len()], sides: [Option<&Row>; 3]) -> Merged {
+    let [chosen, now, _] = sides;
     merge(sides, Winner::Clone, |counter| {
         let is_taken = picked == Pick::All || picked == Pick::Field(COUNTERS[counter][0]);
         let counts_on = if is_taken { counts_since } else { counts };
-        counts_on(now, chosen, counter) && counts(landed, chosen, counter)
+        counts_on(now, chosen, counter) && counting[counter]
     })
 }
 
