@@ -218,9 +218,9 @@ impl<'a> Context<'a> {
         }
         self.record(suffix, Reader::Engine)?;
         let own = read::topmost(self.view, &self.path.levels()[..1], suffix.as_bytes())?;
-        // What is as old as the link may be a copy that a materialization made, which is no change.
-        let is_change = |found: &Found| found.lsn > self.path.below()[0].lsn || found.version.base.is_some();
-        if let Some(found) = own.filter(is_change) {
+        if let Some(found) = own
+            && !read::is_copy(self.view, &self.path, suffix.as_bytes(), &found)?
+        {
             return Ok(found.base());
         }
         let below = read::topmost(self.view, self.path.below(), suffix.as_bytes())?;

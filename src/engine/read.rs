@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::path::Level;
+use super::path::{Level, Path};
 use crate::lsm::{Attempt, Found, RowCursor, RowRange, TreeRow, TreeView};
 use crate::types::row::{LAYER_BYTES, row};
-use crate::types::{Suffix, Version};
+use crate::types::{Lsn, Suffix, Version};
 use std::collections::BTreeMap;
 
 /// Suffixes from `from` (included) to `before` (not included).
@@ -48,6 +48,20 @@ pub fn placed(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Op
 /// As `placed`, wherever it is.
 pub fn topmost(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Option<Found>> {
     Ok(placed(view, levels, suffix)?.map(|placed| placed.found))
+}
+
+/// Whether a version of the topmost layer may be a copy that a materialization made, and no change of the layer's own: it
+/// is as old as the link, and has replaced nothing. It is one if a row is visible below.
+pub fn may_be_copy(path: &Path, lsn: Lsn, version: &Version) -> bool {
+    let is_old = path.below().first().is_some_and(|link| lsn <= link.lsn);
+    is_old && version.base.is_none() && !version.is_tombstone()
+}
+
+pub fn is_copy(view: TreeView<'_>, path: &Path, suffix: &[u8], found: &Found) -> Attempt<bool> {
+    if !may_be_copy(path, found.lsn, &found.version) {
+        return Ok(false);
+    }
+    Ok(topmost(view, path.below(), suffix)?.is_some_and(|below| !below.version.is_tombstone()))
 }
 
 /// One visible row of a scan.

@@ -1,6 +1,7 @@
 //! Which rows of a layer were written between two LSNs: from the log's notes, from the change feed, and from what large
 //! commits wrote ahead.
 
+use super::diff::is_content;
 use super::read::SuffixRange;
 use crate::lsm::{Attempt, Change, RowCursor, RowRange, State, TreeView, VersionCursor, decode_feed, feed_range};
 use crate::types::row::{row, split_internal, split_row};
@@ -21,7 +22,7 @@ impl Between {
 }
 
 /// Visits the suffixes in a range that were written, in no order, some of them again. Of what large commits wrote ahead
-/// only the first `limit` are visited. Nothing of it may lie below the history floor.
+/// only the first `limit` documents and entries are visited. Nothing of it may lie below the history floor.
 pub fn visit(
     state: &State,
     view: TreeView<'_>,
@@ -60,10 +61,17 @@ pub fn visit(
     let ahead: Vec<_> = view.tree.runs.iter().filter(|run| run.fixed().is_some_and(is_in)).cloned().collect();
     let rows = RowRange { from: row(between.layer, &range.from), before: row(between.layer, &range.before) };
     let mut versions = VersionCursor::new(view, &ahead, &rows);
-    for _ in 0..limit {
-        let Some((internal, _)) = versions.next_version()? else { break };
+    let (mut last, mut found) = (Vec::new(), 0);
+    while found < limit
+        && let Some((internal, _)) = versions.next_version()?
+    {
         let (layer, suffix) = split_row(split_internal(&internal).0);
-        visit(layer, suffix)?;
+        // Several commits may have written the same row.
+        if *suffix != last[..] {
+            visit(layer, suffix)?;
+            found += usize::from(is_content(suffix));
+            last = suffix.to_vec();
+        }
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::install::Installation;
 use super::manifest::Manifest;
 use super::run::{RunDescription, RunWriter};
 use super::store::Lsm;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{Batch, LocalFuture, Outcome, Place, Space};
 use crate::types::row::split_internal;
 use crate::types::{Lsn, SortedBytes};
@@ -85,7 +85,10 @@ impl<'a> BlockSink<'a> {
                 self.wait(0).await?;
                 self.is_begun = true;
             }
-            let batch = Batch { put: self.job.take().into_iter().chain(put).collect(), ..Batch::default() };
+            // What comes after the job was taken for abandoned would be nobody's.
+            let present = if self.is_begun { vec![job_place(self.run)] } else { Vec::new() };
+            let put = self.job.take().into_iter().chain(put).collect();
+            let batch = Batch { put, present, ..Batch::default() };
             self.on_their_way.push_back(self.lsm.storage().write(batch));
             self.wait(IN_FLIGHT).await
         })
@@ -99,7 +102,10 @@ impl<'a> BlockSink<'a> {
             self.on_their_way.retain_mut(|write| match write.as_mut().poll(context) {
                 Poll::Pending => true,
                 Poll::Ready(Ok(written)) => {
-                    assert!(written.is_written(), "BUG: a batch without guards is written");
+                    if !written.is_written() {
+                        let message = "what was written ahead was taken for abandoned";
+                        outcome = Err(Error::new(ErrorCode::Conflict, message));
+                    }
                     false
                 }
                 Poll::Ready(Err(error)) => {

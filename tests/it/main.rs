@@ -12,6 +12,7 @@ mod entries;
 mod fixture;
 mod going;
 mod history;
+mod holes;
 mod input;
 mod large;
 mod log;

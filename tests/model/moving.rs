@@ -123,6 +123,7 @@ impl Runner {
             only: step.only.as_ref().map(|picks| select(picks, &between)),
             at: at.map(|at| When::Version(Lsn(at))),
             dry_run: step.is_dry,
+            heed: None,
         };
         let found = db.0.merge(options).await;
         if between.borrow().is_none() {
@@ -155,7 +156,9 @@ impl Runner {
                 let as_of = self.model.get(&name).origin.as_ref().map_or(1, |origin| origin.as_of);
                 let to = to.map(|to| within(to, as_of.saturating_sub(1), self.model.head()));
                 let when = to.map(|to| When::Version(Lsn(to)));
-                let found = db.0.rebase(RebaseOptions { policy: policy(*settled), to: when, dry_run: *is_dry }).await;
+                let found =
+                    db.0.rebase(RebaseOptions { policy: policy(*settled), to: when, dry_run: *is_dry, heed: None })
+                        .await;
                 same_report(found, self.model.rebase(&name, *settled, to, *is_dry), step);
                 *tab
             }

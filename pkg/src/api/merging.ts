@@ -3,7 +3,7 @@ import type * as contract from "../../types/offshoot.js";
 import { Reader, Writer } from "../codec/index.js";
 import { isPlainObject } from "../codec/kinds.js";
 import type { CoreMergeOptions } from "../core.js";
-import { OffshootError, aborted } from "../errors.js";
+import { OffshootError, aborted, unlessAborted } from "../errors.js";
 import { type Kind, callable, checkOptions, flag, invalidOption, shown, signal, when } from "./check.js";
 import { readChanges } from "./diff.js";
 import { asMoment } from "./reports.js";
@@ -111,7 +111,7 @@ function ask<S>(given: contract.MergeOptions<S>): Question {
     async (question: Uint8Array): Promise<Uint8Array> => {
       try {
         heed(signal);
-        return await answer(question);
+        return await unlessAborted(signal, () => answer(question));
       } catch (error) {
         thrown ??= { error };
         throw error;

@@ -104,15 +104,18 @@ impl<'a> LayerWriter<'a> {
 
     /// After each page of rows.
     pub async fn flush(&mut self) -> Result<()> {
-        self.rows.flush().await?;
-        self.ancestors.flush().await
+        for writer in [&mut self.rows, &mut self.ancestors] {
+            writer.flush().await?;
+            writer.keep().await?;
+        }
+        Ok(())
     }
 
     pub fn make(&mut self, collection: &str, kind: Kind) {
         self.made.add(collection, kind);
     }
 
-    /// Forgets a collection that is there already.
+    /// The collections that are to be made.
     pub fn made(&self) -> &Collections {
         &self.made
     }
@@ -181,11 +184,12 @@ impl Database {
         }
     }
 
-    /// Runs `work` again while it loses to others. Whoever lost twice takes its turn.
-    pub(super) async fn retried<'a, T>(self: &'a Rc<Database>, work: Try<'a, T>) -> Result<T> {
+    /// Runs `work` again while it loses to others. Whoever lost twice takes its turn, but not to ask its caller in it:
+    /// everybody else would wait for the answer.
+    pub(super) async fn retried<'a, T>(self: &'a Rc<Database>, asks: bool, work: Try<'a, T>) -> Result<T> {
         let mut turn = None;
         for tries in 0.. {
-            if tries == 2 {
+            if tries == 2 && !asks {
                 turn = Some(self.store.turn().await);
             }
             if tries > 0 {

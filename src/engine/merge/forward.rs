@@ -13,6 +13,7 @@ use crate::engine::catalog::{self, Entry, Origin};
 use crate::engine::clone::draw_layer;
 use crate::engine::database::Database;
 use crate::engine::diff;
+use crate::engine::history::pruned;
 use crate::engine::path::Path;
 use crate::engine::pipeline::Frame;
 use crate::engine::store::Hold;
@@ -34,6 +35,8 @@ pub(super) enum Point {
 /// Everything that a comparison stands on, as of one LSN.
 pub(super) struct Stand {
     pub head: Lsn,
+    /// The oldest point that the caller has named.
+    chosen: Option<Lsn>,
     pub own: Entry,
     /// Where the clone began.
     pub link: Origin,
@@ -47,10 +50,24 @@ pub(super) struct Stand {
     _hold: Hold,
 }
 
+/// What the caller has named is gone for good once it is below the floor; the rest is looked at once more.
+fn check_history(state: &State, head: Lsn, chosen: Option<Lsn>) -> Attempt<()> {
+    if chosen.is_some_and(|lsn| lsn < state.manifest.floor()) {
+        return Err(pruned(state).into());
+    }
+    commit::check_floor(state, head)
+}
+
 impl Stand {
     fn as_of(&self) -> Lsn {
         Lsn(self.link.as_of)
     }
+}
+
+/// One name is one kind.
+pub(super) fn wrong_kind(collection: &str) -> Error {
+    let message = format!("the collection holds documents on one side and entries on the other. name={collection}");
+    Error::new(ErrorCode::WrongKind, message).with_text("collection", collection)
 }
 
 pub(super) fn not_a_clone(name: &DatabaseName) -> Error {
@@ -63,10 +80,11 @@ impl Database {
         self.check_open()?;
         self.store.catch_up().await?;
         // What is read from here on, this engine's own vacuum spares.
-        let hold = self.store.hold(self.store.head());
-        let head = hold.lsn();
+        let head = self.store.head();
+        let chosen = at.into_iter().chain(if let Point::At(lsn) = to { Some(lsn) } else { None }).min();
+        let hold = self.store.hold(chosen.unwrap_or(head).min(head));
         let read = |state: &State, view: TreeView<'_>| {
-            commit::check_floor(state, head)?;
+            check_history(state, head, chosen)?;
             let own = self.entry(view, head)?;
             let Some(link) = own.row.origin.clone() else { return Err(not_a_clone(&own.name).into()) };
             let target = catalog::get(view, &DatabaseName::new(&link.name)?, head)?;
@@ -88,13 +106,13 @@ impl Database {
             Ok((own, link, target, to, paths, own_collections, origin_collections))
         };
         let (own, link, target, to, paths, own_collections, origin_collections) = self.store.read(read).await?;
-        Ok(Stand { head, own, link, target, paths, own_collections, origin_collections, to, _hold: hold })
+        Ok(Stand { head, chosen, own, link, target, paths, own_collections, origin_collections, to, _hold: hold })
     }
 
     /// The clone as it was: of the layer that it still has.
     fn path_then(&self, state: &State, view: TreeView<'_>, at: Lsn, now: &Path) -> Attempt<Path> {
         if at < state.manifest.floor() {
-            return Err(crate::engine::history::pruned(state).into());
+            return Err(pruned(state).into());
         }
         let then = catalog::find(view, self.name(), at)?.filter(|entry| self.is_own(entry));
         let path = then.map(|entry| Path::from_entry(view, entry, at)).transpose()?;
@@ -109,13 +127,15 @@ impl Database {
 
     /// Brings this clone's changes into its origin in one commit (SEMANTICS C12). Afterwards the clone stands on the
     /// origin as merged.
-    pub async fn merge(self: &Rc<Database>, options: MergeOptions) -> Result<MergeReport> {
+    pub async fn merge(self: &Rc<Database>, mut options: MergeOptions) -> Result<MergeReport> {
         self.check_open()?;
+        options.policy = settle::remembering(&options.policy);
         let at = match options.at {
             Some(when) => Some(self.resolve(when).await?),
             None => None,
         };
-        self.retried(&|| Box::pin(self.try_merge(&options, at))).await
+        let asks = options.only.is_some() || options.policy.asks();
+        self.retried(asks, &|| Box::pin(self.try_merge(&options, at))).await
     }
 
     async fn try_merge(self: &Rc<Database>, options: &MergeOptions, at: Option<Lsn>) -> Result<MergeReport> {
@@ -183,20 +203,21 @@ impl Database {
     pub(super) async fn page(self: &Rc<Database>, stand: &Stand, after: Option<&Suffix>) -> Result<RowPage> {
         self.store
             .read(|state, view| {
-                commit::check_floor(state, stand.head)?;
+                check_history(state, stand.head, stand.chosen)?;
                 stand.paths.page(view, after)
             })
             .await
     }
 
     /// Moves this clone onto its origin's present, or another later point of it, under its own changes (SEMANTICS C13).
-    pub async fn rebase(self: &Rc<Database>, options: RebaseOptions) -> Result<MergeReport> {
+    pub async fn rebase(self: &Rc<Database>, mut options: RebaseOptions) -> Result<MergeReport> {
         self.check_open()?;
+        options.policy = settle::remembering(&options.policy);
         let to = match options.to {
             Some(when) => Some(self.resolve(when).await?),
             None => None,
         };
-        self.retried(&|| Box::pin(self.try_rebase(&options, to))).await
+        self.retried(options.policy.asks(), &|| Box::pin(self.try_rebase(&options, to))).await
     }
 
     async fn try_rebase(self: &Rc<Database>, options: &RebaseOptions, to: Option<Lsn>) -> Result<MergeReport> {
@@ -218,9 +239,6 @@ impl Database {
         let effects = left.finish().await?;
         let check = move |frame: &Frame<'_>| {
             stand.check(frame)?;
-            if stand.to < frame.state.manifest.floor() {
-                return Err(commit::conflict("history was dropped"));
-            }
             let origin = Origin { name: stand.link.name.clone(), as_of: stand.to.0 };
             let row = commit::flipped(&stand.own, layer, Some(origin), false);
             Ok(vec![commit::catalog_change(&stand.own, &row)])
@@ -283,8 +301,7 @@ impl Database {
             left.flush().await?;
             after = page.next;
             if after.is_none() {
-                stand.keep_collections(&Collections::default(), left);
-                return Ok(());
+                return stand.keep_collections(&Collections::default(), left);
             }
         }
     }
@@ -293,7 +310,7 @@ impl Database {
 impl Stand {
     /// What every commit that flips the clone rests on.
     pub(super) fn check(&self, frame: &Frame<'_>) -> Attempt<()> {
-        commit::check_floor(frame.state, self.head)?;
+        check_history(frame.state, self.head, self.chosen)?;
         commit::check_row(frame, &self.own)?;
         commit::check_layer(frame, self.paths.layer(), self.head, |_| Ok(true))
     }
@@ -307,14 +324,17 @@ impl Stand {
     }
 
     /// The clone's collections that its origin has not, or has of another kind, stay its own; so do those of its rows.
-    pub(super) fn keep_collections(&self, made: &Collections, left: &mut LayerWriter<'_>) {
+    pub(super) fn keep_collections(&self, made: &Collections, left: &mut LayerWriter<'_>) -> Result<()> {
         let held = std::mem::take(&mut left.held);
         for (name, kind) in held.iter().chain(self.own_collections.iter()) {
             let below = made.kind(name).or_else(|| self.origin_collections.kind(name));
-            if below != Some(kind) {
-                left.make(name, kind);
+            match below {
+                None => left.make(name, kind),
+                Some(other) if other == kind => {}
+                Some(_) => return Err(wrong_kind(name)),
             }
         }
+        Ok(())
     }
 }
 
@@ -402,11 +422,7 @@ impl Merge<'_> {
         match self.stand.origin_collections.kind(collection) {
             None => self.into.make(collection, kind),
             Some(other) if other == kind => {}
-            Some(_) => {
-                let message =
-                    format!("the collection holds documents on one side and entries on the other. name={collection}");
-                return Err(Error::new(ErrorCode::WrongKind, message).with_text("collection", collection));
-            }
+            Some(_) => return Err(wrong_kind(collection)),
         }
         Ok(())
     }
@@ -420,7 +436,6 @@ impl Merge<'_> {
                 }
             }
         }
-        self.stand.keep_collections(self.into.made(), &mut self.left);
-        Ok(())
+        self.stand.keep_collections(self.into.made(), &mut self.left)
     }
 }

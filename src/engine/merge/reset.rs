@@ -32,7 +32,7 @@ impl Database {
             };
             return self.store.commit(self.store.durability, evaluate).await.map(drop);
         };
-        self.retried(&|| Box::pin(self.try_reset(&select))).await
+        self.retried(true, &|| Box::pin(self.try_reset(&select))).await
     }
 
     async fn try_reset(self: &Rc<Database>, select: &Select) -> Result<()> {
@@ -49,7 +49,10 @@ impl Database {
             left.abandon().await;
             return Ok(());
         }
-        stand.keep_collections(&Collections::default(), &mut left);
+        if let Err(error) = stand.keep_collections(&Collections::default(), &mut left) {
+            left.abandon().await;
+            return Err(error);
+        }
         let (layer, parked) = (left.layer(), left.has_parked);
         let effects = left.finish().await?;
         let check = move |frame: &Frame<'_>| {

@@ -17,6 +17,7 @@ use crate::engine::diff;
 use crate::engine::history::{When, pruned};
 use crate::engine::path::Path;
 use crate::engine::pipeline::Frame;
+use crate::engine::read;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, State, TreeView};
 use crate::query::{self, Counter, Counters};
@@ -46,7 +47,7 @@ impl Database {
     pub async fn restore(self: &Rc<Database>, when: When, keep_as: Option<DatabaseName>) -> Result<()> {
         self.check_open()?;
         let lsn = self.resolve(when).await?;
-        self.retried(&|| Box::pin(self.try_restore(lsn, keep_as.as_ref()))).await
+        self.retried(false, &|| Box::pin(self.try_restore(lsn, keep_as.as_ref()))).await
     }
 
     async fn try_restore(self: &Rc<Database>, lsn: Lsn, keep_as: Option<&DatabaseName>) -> Result<()> {
@@ -197,7 +198,7 @@ impl Database {
     async fn copy_layer(self: &Rc<Database>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<()> {
         let mut after: Option<Suffix> = None;
         loop {
-            let read = |state: &State, view: TreeView<'_>| {
+            let look = |state: &State, view: TreeView<'_>| {
                 commit::check_floor(state, then.lsn)?;
                 let mut cursor = own_rows(view, then.then.row.layer(), then.lsn, after.as_ref());
                 let mut rows = Vec::new();
@@ -207,18 +208,24 @@ impl Database {
                     let found = next.found(view)?;
                     let base = found.base();
                     let suffix = Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec());
+                    if read::is_copy(view, &then.then_path, suffix.as_bytes(), &found)? {
+                        rows.push((suffix, None));
+                        continue;
+                    }
                     let mut version = found.version.based_on(base);
                     if version.delta.is_some() {
                         version = version.counting(counted_from_below(view, &then.then_path, &suffix)?.encode());
                     }
-                    rows.push((suffix, version));
+                    rows.push((suffix, Some(version)));
                 }
                 Ok(rows)
             };
-            let rows = self.store.read(read).await?;
+            let rows = self.store.read(look).await?;
             let is_last = rows.len() < diff::PAGE;
             for (suffix, version) in rows {
-                writer.push(&suffix, &version);
+                if let Some(version) = version {
+                    writer.push(&suffix, &version);
+                }
                 after = Some(suffix);
             }
             writer.flush().await?;

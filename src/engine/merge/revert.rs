@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
 use super::counting::only_counted;
+use super::forward::wrong_kind;
 use super::leave::version;
 use super::rows::{Collections, Side, all, collections, side};
 use super::settle::{Added, Merging, carried, settle};
@@ -20,7 +21,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
 use crate::query::{self, Counters};
 use crate::types::row::split_suffix;
-use crate::types::{Bytes, Lsn, Suffix};
+use crate::types::{Bytes, Kind, Lsn, Suffix};
 
 /// A row as some commits found it and left it, newest commit first.
 struct Undo {
@@ -67,7 +68,7 @@ impl Database {
                 newest_first.insert(at, *lsn);
             }
         }
-        self.retried(&|| Box::pin(self.try_revert(&newest_first, policy, dry_run))).await
+        self.retried(policy.asks(), &|| Box::pin(self.try_revert(&newest_first, policy, dry_run))).await
     }
 
     async fn try_revert(self: &Rc<Database>, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
@@ -119,7 +120,8 @@ impl Database {
             commit::check_row(frame, &own)?;
             let layer = own.row.layer();
             commit::check_layer(frame, layer, head, |suffix| {
-                Ok(written.contains(&Suffix::from_bytes(suffix.to_vec())))
+                let is_collection = matches!(split_suffix(suffix), Some((_, Kind::Collection, _)));
+                Ok(is_collection || written.contains(&Suffix::from_bytes(suffix.to_vec())))
             })?;
             Ok(Vec::new())
         };
@@ -304,15 +306,18 @@ fn write_back(
     let then = row.steps.iter().rev().map(|step| &step.before).find(|before| before.value == value);
     let expiry = then.map_or(row.present.expiry, |before| before.expiry);
     let base = row.present.base_above(!now.below().is_empty());
-    ensure(&row.suffix, value.is_some(), known, writer);
+    ensure(&row.suffix, value.is_some(), known, writer)?;
     writer.push(&row.suffix, &version(value, &counters).expiring(expiry).based_on(base));
     Ok(())
 }
 
 /// A row that comes back brings its collection, if that is gone.
-fn ensure(suffix: &Suffix, is_there: bool, known: &Collections, writer: &mut LayerWriter<'_>) {
+fn ensure(suffix: &Suffix, is_there: bool, known: &Collections, writer: &mut LayerWriter<'_>) -> Result<()> {
     let (collection, kind, _) = split_suffix(suffix.as_bytes()).expect("BUG: a row is content");
-    if is_there && known.kind(collection).is_none() {
-        writer.make(collection, kind);
+    match known.kind(collection) {
+        None if is_there => writer.make(collection, kind),
+        Some(other) if is_there && other != kind => return Err(wrong_kind(collection)),
+        _ => {}
     }
+    Ok(())
 }

@@ -54,12 +54,9 @@ pub fn side(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Side> {
     let Some(Placed { mut level, mut found }) = read::placed(view, path.levels(), suffix)? else {
         return Ok(Side::default());
     };
-    // What is as old as the link may be a copy that a materialization made, which is no change of the layer's own.
-    let is_old = level == 0 && path.below().first().is_some_and(|below| found.lsn <= below.lsn);
-    if is_old
-        && found.version.base.is_none()
+    if level == 0
+        && read::is_copy(view, path, suffix, &found)?
         && let Some(copied) = read::topmost(view, path.below(), suffix)?
-        && copied.version.here() == found.version.here()
     {
         (level, found) = (1, copied);
     }

@@ -1,5 +1,8 @@
 //! One row's three sides into one, and asking the caller where they clash.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::rows::Side;
 use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
 use crate::engine::diff::Change;
@@ -7,7 +10,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::query::{self, Clash, Counter, Counters, Sides};
 use crate::types::pack::{Reader, Shape};
 use crate::types::row::split_suffix;
-use crate::types::{Bytes, Kind, Lsn, Suffix, limits};
+use crate::types::{Bytes, Kind, Lsn, SortedBytes, Suffix, limits};
 
 /// What the clone added to its counters: dotted paths and numbers.
 pub type Added = Vec<(String, Vec<u8>)>;
@@ -112,6 +115,54 @@ pub async fn settle(rows: &[Merging], policy: &Policy, tally: &mut Tally) -> Res
         list.push(conflict);
     }
     Ok(merged)
+}
+
+/// What was asked and answered, by the places of the conflicts.
+#[derive(Default)]
+struct Answers {
+    places: SortedBytes,
+    answers: Vec<(Conflict, Resolution)>,
+}
+
+fn place(conflict: &Conflict) -> Vec<u8> {
+    let suffix = Suffix::new(&conflict.collection, conflict.kind, &conflict.key);
+    let field = conflict.field.as_deref().map_or(&[][..], str::as_bytes);
+    [suffix.as_bytes(), &[0], field].concat()
+}
+
+impl Answers {
+    fn get(&self, conflict: &Conflict) -> Option<&Resolution> {
+        let at = self.places.get(&place(conflict))?;
+        let at = u32::from_be_bytes(at[..].try_into().expect("BUG: four bytes")) as usize;
+        Some(&self.answers[at]).filter(|(known, _)| known == conflict).map(|(_, resolution)| resolution)
+    }
+
+    fn add(&mut self, conflict: Conflict, resolution: Resolution) {
+        self.places.insert(place(&conflict), (self.answers.len() as u32).to_be_bytes()[..].into());
+        self.answers.push((conflict, resolution));
+    }
+}
+
+/// The same policy, which asks once: where all starts over, a conflict that is as it was has its answer.
+pub fn remembering(policy: &Policy) -> Policy {
+    let Policy::Ask(ask) = policy else { return policy.clone() };
+    let (ask, answers) = (ask.clone(), Rc::new(RefCell::new(Answers::default())));
+    Policy::Ask(Rc::new(move |conflicts| {
+        let (ask, answers) = (ask.clone(), answers.clone());
+        Box::pin(async move {
+            let is_new = |conflict: &&Conflict| answers.borrow().get(conflict).is_none();
+            let new: Vec<Conflict> = conflicts.iter().filter(is_new).cloned().collect();
+            if !new.is_empty() {
+                let told = ask(new.clone()).await?;
+                if told.len() != new.len() {
+                    return Err(unequal());
+                }
+                new.into_iter().zip(told).for_each(|(conflict, told)| answers.borrow_mut().add(conflict, told));
+            }
+            let answers = answers.borrow();
+            Ok(conflicts.iter().map(|conflict| answers.get(conflict).cloned().unwrap_or_default()).collect())
+        })
+    }))
 }
 
 /// Asks which changes are taken.

@@ -9,11 +9,11 @@ use crate::engine::context::Context;
 use crate::engine::database::Database;
 use crate::engine::path::{Level, Path};
 use crate::engine::pipeline::{Effects, Frame as Place, changes_of};
-use crate::engine::read::SuffixRange;
+use crate::engine::read::{SuffixRange, may_be_copy};
 use crate::engine::transaction::{Guard, Isolation, Transaction};
 use crate::engine::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, BlockReference, Change, Fault, State, TreeView};
+use crate::lsm::{Attempt, BlockReference, Change, Fault, Found, State, TreeView};
 use crate::storage::LocalFuture;
 use crate::types::row::{row, split_suffix};
 use crate::types::{CollectionName, Key, KeyPart, Kind, LayerId, Lsn, Suffix, Version};
@@ -166,11 +166,20 @@ impl Import {
     }
 
     fn base(&self, view: TreeView<'_>, suffix: &Suffix) -> Attempt<Option<Lsn>> {
-        let own = topmost(view, &self.path.levels()[..1], suffix)?;
+        let below = || topmost(view, self.path.below(), suffix);
+        let own = match topmost(view, &self.path.levels()[..1], suffix)? {
+            Some((lsn, version)) if may_be_copy(&self.path, lsn, &version) => match below()? {
+                Some((_, below)) if !below.is_tombstone() => None,
+                _ => Some((lsn, version)),
+            },
+            own => own,
+        };
         let (lsn, version) = match own {
-            Some((_, version)) if self.replace || version.is_tombstone() => return Ok(version.base),
+            Some((lsn, version)) if self.replace || version.is_tombstone() => {
+                return Ok(Found { lsn, version }.base());
+            }
             Some(_) => return Err(taken(suffix).into()),
-            None => match topmost(view, self.path.below(), suffix)? {
+            None => match below()? {
                 Some(below) => below,
                 None => return Ok(None),
             },
