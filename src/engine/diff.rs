@@ -159,7 +159,7 @@ fn page(
     limit: usize,
 ) -> Attempt<ChangePage> {
     let mut candidates = BTreeSet::new();
-    gather_candidates(state, view, (one, other), ranges, &mut candidates)?;
+    gather_candidates(state, view, (one, other), ranges, PAGE, &mut candidates)?;
     let is_more = candidates.len() > limit;
     let (mut changes, mut needed) = (Vec::new(), Vec::new());
     let mut last = None;
@@ -178,22 +178,23 @@ fn page(
     Ok(ChangePage { changes, next: if is_more { last } else { None } })
 }
 
-/// Adds the rows in which two paths may differ: at least the first `PAGE` of them, and one more if there are more.
+/// Adds the rows in which two paths may differ: at least the first `limit` of them, and one more if there are more.
 pub(super) fn gather_candidates(
     state: &State,
     view: TreeView<'_>,
     (one, other): (&Path, &Path),
     ranges: &[SuffixRange],
+    limit: usize,
     candidates: &mut BTreeSet<Suffix>,
 ) -> Attempt<()> {
     let aligned = align(one, other);
     for range in ranges {
         for level in &aligned.whole {
-            gather(view, level.layer, level.lsn, Lsn::ZERO, range, candidates)?;
+            gather(view, level.layer, (Lsn::ZERO, level.lsn), range, limit, candidates)?;
         }
         for between in &aligned.between {
             if between.older >= state.manifest.floor() {
-                written::visit(state, view, *between, range, PAGE + 1, &mut |suffix| {
+                written::visit(state, view, *between, range, limit + 1, &mut |suffix| {
                     if is_content(suffix) {
                         candidates.insert(Suffix::from_bytes(suffix.to_vec()));
                     }
@@ -201,7 +202,7 @@ pub(super) fn gather_candidates(
                 })?;
             } else {
                 // The feed ends at the floor; below it only a clone's pin is left, and every row has to be looked at.
-                gather(view, between.layer, between.newer, between.older, range, candidates)?;
+                gather(view, between.layer, (between.older, between.newer), range, limit, candidates)?;
             }
         }
     }
@@ -212,15 +213,15 @@ pub(super) fn gather_candidates(
 fn gather(
     view: TreeView<'_>,
     layer: LayerId,
-    at: Lsn,
-    above: Lsn,
+    (above, at): (Lsn, Lsn),
     range: &SuffixRange,
+    limit: usize,
     candidates: &mut BTreeSet<Suffix>,
 ) -> Attempt<()> {
     let rows = RowRange { from: row(layer, &range.from), before: row(layer, &range.before) };
     let mut cursor = RowCursor::new(view, &rows, at, false);
     let mut found = 0;
-    while found <= PAGE
+    while found <= limit
         && let Some(next) = cursor.next_row()?
     {
         let suffix = &next.row[LAYER_BYTES..];

@@ -255,7 +255,7 @@ impl Database {
                 commit::check_floor(state, stand.head)?;
                 let mut candidates = BTreeSet::new();
                 let paths = (&stand.paths.origin, &stand.paths.below);
-                diff::gather_candidates(state, view, paths, &ranges, &mut candidates)?;
+                diff::gather_candidates(state, view, paths, &ranges, 1, &mut candidates)?;
                 Ok(!candidates.is_empty())
             })
             .await

@@ -1,7 +1,7 @@
 //! The present is made equal to a past: what differs is written, or, where a clone has moved since, the layer of then
 //! is copied and stands on the link of then again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
@@ -23,6 +23,9 @@ use crate::lsm::{Attempt, Change, State, TreeView};
 use crate::query::{self, Counter, Counters};
 use crate::types::row::{LAYER_BYTES, row};
 use crate::types::{CollectionName, DatabaseName, Lsn, Suffix, Version};
+
+/// Rows that are listed at a time.
+const GATHERED: usize = 32 * 1024;
 
 /// The present and a past of one database.
 struct Then {
@@ -131,25 +134,24 @@ impl Database {
         writer: &mut LayerWriter<'_>,
     ) -> Result<Option<Vec<Change>>> {
         let has_below = !then.now_path.below().is_empty();
-        let mut after = None;
+        let (mut queue, mut after) = (VecDeque::new(), Some(None));
         let mut is_changed = false;
         loop {
-            let ranges = diff::ranges(None, after.as_ref());
+            if queue.is_empty() {
+                let Some(behind) = after.take() else { break };
+                queue = self.differing(then, behind).await?.into();
+                after = queue.get(GATHERED - 1).cloned().map(Some);
+            }
+            let page: Vec<Suffix> = queue.drain(..queue.len().min(diff::PAGE)).collect();
             let read = |state: &State, view: TreeView<'_>| {
                 commit::check_floor(state, then.lsn)?;
-                let mut candidates = BTreeSet::new();
-                let paths = (&then.now_path, &then.then_path);
-                diff::gather_candidates(state, view, paths, &ranges, &mut candidates)?;
-                let is_more = candidates.len() > diff::PAGE;
-                let page: Vec<Suffix> = candidates.into_iter().take(diff::PAGE).collect();
-                let sides = all(page.iter().map(|suffix| {
+                all(page.iter().map(|suffix| {
                     let now = side(view, &then.now_path, suffix.as_bytes())?;
                     Ok((now, side(view, &then.then_path, suffix.as_bytes())?))
-                }))?;
-                let next = page.last().filter(|_| is_more).cloned();
-                Ok((page.into_iter().zip(sides).collect::<Vec<_>>(), next))
+                }))
             };
-            let (rows, next) = self.store.read(read).await?;
+            let sides = self.store.read(read).await?;
+            let rows = page.into_iter().zip(sides);
             for (suffix, (now, past)) in rows {
                 let is_same = query::is_same(now.bytes(), past.bytes())?;
                 if !is_same || now.expiry != past.expiry {
@@ -160,14 +162,25 @@ impl Database {
                 }
             }
             writer.flush().await?;
-            after = next;
-            if after.is_none() {
-                break;
-            }
         }
         let gone = self.restore_collections(then, writer).await?;
         let is_changed = is_changed || !gone.is_empty() || !writer.made().is_empty();
         Ok(is_changed.then_some(gone))
+    }
+
+    /// The rows behind `after` in which the present may differ from the past, many at a time: the feed of a large
+    /// commit is long.
+    async fn differing(self: &Rc<Database>, then: &Then, after: Option<Suffix>) -> Result<Vec<Suffix>> {
+        let ranges = diff::ranges(None, after.as_ref());
+        self.store
+            .read(|state, view| {
+                commit::check_floor(state, then.lsn)?;
+                let mut candidates = BTreeSet::new();
+                let paths = (&then.now_path, &then.then_path);
+                diff::gather_candidates(state, view, paths, &ranges, GATHERED, &mut candidates)?;
+                Ok(candidates.into_iter().take(GATHERED).collect())
+            })
+            .await
     }
 
     async fn restore_collections(

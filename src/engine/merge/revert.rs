@@ -163,7 +163,7 @@ impl Database {
                     if lsn.0 <= state.manifest.floor().0 {
                         return Err(pruned(state).into());
                     }
-                    diff::gather_candidates(state, view, (after, before), &ranges, &mut candidates)?;
+                    diff::gather_candidates(state, view, (after, before), &ranges, diff::PAGE, &mut candidates)?;
                 }
                 let is_more = candidates.len() > diff::PAGE;
                 let page: Vec<Suffix> = candidates.into_iter().take(diff::PAGE).collect();
