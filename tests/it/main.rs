@@ -15,6 +15,7 @@ mod history;
 mod holes;
 mod input;
 mod large;
+mod large_merges;
 mod log;
 mod maintenance;
 mod materialize;

@@ -1,6 +1,6 @@
 //! Storage that is watched: what went over it is counted, and it can be made to answer late.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use offshoot::error::{Error, ErrorCode, Result};
@@ -24,11 +24,24 @@ pub struct Watched {
     figures: Rc<Cell<Figures>>,
     /// Where the lengths of the pauses come from; `None`: it answers at once.
     random: Option<Rc<Cell<u64>>>,
+    disk: MemoryDisk,
+    /// The disk as each write left it, where that is kept.
+    steps: Option<Steps>,
 }
+
+pub type Steps = Rc<RefCell<Vec<MemoryDisk>>>;
 
 impl Watched {
     pub fn new(disk: &MemoryDisk, random: Option<Rc<Cell<u64>>>) -> Watched {
-        Watched { inner: MemoryStorage::open(disk), figures: Rc::default(), random }
+        let (inner, disk) = (MemoryStorage::open(disk), disk.clone());
+        Watched { inner, figures: Rc::default(), random, disk, steps: None }
+    }
+
+    /// Keeps a copy of the disk after each write from here on.
+    pub fn keeping_steps(mut self) -> (Watched, Steps) {
+        let steps = Steps::default();
+        self.steps = Some(steps.clone());
+        (self, steps)
     }
 
     pub fn figures(&self) -> Rc<Cell<Figures>> {
@@ -93,6 +106,9 @@ impl Storage for Watched {
             });
             self.delay().await;
             let written = self.inner.write(batch).await;
+            if let Some(steps) = &self.steps {
+                steps.borrow_mut().push(self.disk.copied());
+            }
             self.delay().await;
             written
         })
