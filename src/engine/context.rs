@@ -180,8 +180,8 @@ impl<'a> Context<'a> {
     }
 
     /// What an increment of a field counts from: the version that it replaces, or zero if that is of a level below, so
-    /// that all increments since the layer began are known as such. What the transaction updated itself counts from what
-    /// stood before, unless the field was set.
+    /// that all increments since the layer began are known as such. What the transaction updated itself counts from
+    /// what stood before, unless the field was set.
     fn counts_since(&self, suffix: &Suffix, replaced: &Current, field: &str) -> Attempt<Lsn> {
         if !replaced.is_uncommitted() {
             return Ok(if replaced.level == 0 { replaced.lsn } else { Lsn::ZERO });

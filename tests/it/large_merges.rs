@@ -75,8 +75,7 @@ async fn kept_steps(world: &World) -> (Rc<Store>, Steps) {
     (world.open(Rc::new(storage), OpenOptions::default()).await.expect("the store opens"), steps)
 }
 
-/// Opens the store as it was after each write, and asks for `None`: nothing of it is there, or all. What was left behind
-/// is swept.
+/// Opens the store as each write left it: nothing of it is there, or all. What was left behind is swept.
 async fn cut_at_every_write(
     world: &World,
     steps: &[MemoryDisk],
@@ -121,7 +120,7 @@ fn a_large_merge_that_is_cut_off_leaves_nothing_or_all() {
         assert_eq!(report.version, version.next(), "one commit");
         let new: Vec<_> = runs(&world.disk).difference(&before).cloned().collect();
         assert_eq!(new.len(), 2, "one for the origin and one for the clone");
-        cut_at_every_write(&world, &steps.borrow(), &before, async |store| {
+        cut_at_every_write(&world, &steps.take(), &before, async |store| {
             let (main, draft) = (open_in(store, "main").await, open_in(store, "draft").await);
             let is_merged = draft.path().await.ends_with(&format!("main@{}", report.version));
             assert_eq!(sampled(&main).await, expected_of_main(is_merged));
@@ -151,7 +150,7 @@ fn a_large_restore_that_is_cut_off_leaves_nothing_or_all() {
         let main = open_in(&store, "main").await;
         main.0.restore(When::Version(then), None).await.expect("a restore");
         assert_eq!(main.0.version(), version.next(), "one commit");
-        cut_at_every_write(&world, &steps.borrow(), &before, async |store| {
+        cut_at_every_write(&world, &steps.take(), &before, async |store| {
             let found = sampled(&open_in(store, "main").await).await;
             let is_restored = found[0] == json!(1);
             assert_eq!(found, vec![json!(if is_restored { 1 } else { 3 }); samples().len()]);

@@ -139,11 +139,11 @@ impl Model {
         let value = merged.value.clone()?;
         let marks = std::array::from_fn(|counter| {
             let is_as_below = below.is_some_and(|below| field(Some(below), counter) == at_counter(&value, counter));
-            if merged.sums[counter] {
-                return summed(below, now, counter);
-            }
             if is_as_below {
                 return mark(below, counter).cloned();
+            }
+            if merged.sums[counter] {
+                return summed(below, now, counter);
             }
             if now.is_some() { mark(now, counter).cloned() } else { self.numbers.mark(Some(&value), counter, below) }
         });
