@@ -150,7 +150,7 @@ fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
     Aligned { whole: left.iter().chain(right).collect(), between }
 }
 
-fn page(
+pub(super) fn page(
     state: &State,
     view: TreeView<'_>,
     one: &Path,

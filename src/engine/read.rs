@@ -50,8 +50,8 @@ pub fn topmost(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<O
     Ok(placed(view, levels, suffix)?.map(|placed| placed.found))
 }
 
-/// Whether a version of the topmost layer may be a copy that a materialization made, and no change of the layer's own: it
-/// is as old as the link, and has replaced nothing. It is one if a row is visible below.
+/// Whether a version of the topmost layer may be a copy that a materialization made, and no change of the layer's own:
+/// it is as old as the link, and has replaced nothing. It is one if a row is visible below.
 pub fn may_be_copy(path: &Path, lsn: Lsn, version: &Version) -> bool {
     let is_old = path.below().first().is_some_and(|link| lsn <= link.lsn);
     is_old && version.base.is_none() && !version.is_tombstone()

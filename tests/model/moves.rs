@@ -112,6 +112,11 @@ fn with_field(row: Option<&Row>, other: &Row, name: &str) -> Row {
     Row { value: value.expect("an object"), marks }
 }
 
+/// Whether both hold the same rows and the same collections.
+fn is_equal(one: &Content, other: &Content) -> bool {
+    one.collections == other.collections && one.rows == other.rows
+}
+
 fn all_keys(contents: &[&Content], parked: &Database) -> BTreeSet<Key> {
     let rows = contents.iter().flat_map(|content| content.rows.keys());
     rows.chain(parked.parked.keys()).cloned().collect()
@@ -269,8 +274,10 @@ impl Model {
         }
         let target = self.at(&link.name, to).expect("it was there before the clone").content.clone();
         let mut content = (*target).clone();
-        let has_changes = to > link.as_of || !clone.parked.is_empty();
-        let mut tally = Tally { has_changes, ..Tally::default() };
+        let mut tally = Tally { has_changes: true, ..Tally::default() };
+        if clone.parked.is_empty() && is_equal(&target, &link.content) {
+            return Ok(Tally::default().report(policy));
+        }
         for key in all_keys(&[&*clone.content, &*link.content, &*target], &clone) {
             let [now, below, origin] = [&*clone.content, &*link.content, &*target].map(|content| content.row(&key));
             let base = clone.parked.get(&key).cloned().unwrap_or(below);

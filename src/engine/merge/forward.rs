@@ -1,6 +1,5 @@
 //! Merge and rebase: a clone's changes into its origin, or onto what the origin is now (SEMANTICS C12, C13).
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
@@ -249,16 +248,25 @@ impl Database {
 
     /// Whether the origin differs, or may, from what it was where the clone stands.
     async fn has_moved(self: &Rc<Database>, stand: &Stand) -> Result<bool> {
-        let ranges = diff::ranges(None, None);
-        self.store
-            .read(|state, view| {
+        let (origin, below) = (&stand.paths.origin, &stand.paths.below);
+        let mut after = None;
+        loop {
+            let ranges = diff::ranges(None, after.as_ref());
+            let read = |state: &State, view: TreeView<'_>| {
                 commit::check_floor(state, stand.head)?;
-                let mut candidates = BTreeSet::new();
-                let paths = (&stand.paths.origin, &stand.paths.below);
-                diff::gather_candidates(state, view, paths, &ranges, 1, &mut candidates)?;
-                Ok(!candidates.is_empty())
-            })
-            .await
+                let collections = collections(view, below)? != stand.origin_collections;
+                Ok((collections, diff::page(state, view, origin, below, &ranges, diff::PAGE)?))
+            };
+            let (collections, page) = self.store.read(read).await?;
+            let mut is_moved = collections;
+            for change in &page.changes {
+                is_moved |= !query::is_same(change.before.as_deref(), change.after.as_deref())?;
+            }
+            after = page.next;
+            if is_moved || after.is_none() {
+                return Ok(is_moved);
+            }
+        }
     }
 
     async fn rebase_rows(

@@ -207,7 +207,7 @@ pub fn own_rows<'a>(view: TreeView<'a>, layer: LayerId, at: Lsn, after: Option<&
 }
 
 /// Collections and their kinds: few, so they are looked through.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Collections(Vec<(String, Kind)>);
 
 impl Collections {
