@@ -24,9 +24,10 @@
 //! - `platform.rs`: clock, randomness, timers, leases, other tabs. Nothing else asks the host.
 //! - `lsm/`: the ordered, versioned map: log, memtable, blocks in segments, runs, manifest, checkpoint, compaction,
 //!   vacuum.
-//! - `query/`: MongoDB's update language on MessagePack bytes.
-//! - `engine/`: databases: catalog, path, context, calls (`op/`), pipeline, conflicts, clones, history, diff,
-//!   exports and imports (`transfer/`), maintenance, and the witness, which tells a wiped store from a new one.
+//! - `query/`: MongoDB's update language and three-way merging on MessagePack bytes.
+//! - `engine/`: databases: catalog, path, context, calls (`op/`), pipeline, conflicts, clones, history, diff, merging
+//!   and going back (`merge/`), exports and imports (`transfer/`), maintenance, and the witness, which tells a wiped
+//!   store from a new one.
 //! - `js/`: wasm32 only: exported classes, IndexedDB, errors. It translates and decides nothing.
 //! - `planted.rs`: bugs planted on purpose, for the tests that must catch them; never in the module that ships.
 //! - `pkg/`: the npm package in TypeScript; `tests/`: see each folder's first lines.
@@ -64,13 +65,21 @@
 //! - Records are turned into lists of fields and back by hand (`types/fields.rs`), on rmp-serde: code derived for each
 //!   was a fifth of the module.
 //! - The manifest is kept twice, for a repair: it is the one record without which nothing else can be found.
+//! - A selection may leave rows in a clone that clash with the origin. Beside such a row lies its ancestor, which both
+//!   sides are compared with until it is settled: a base by its LSN alone would have to be pinned in a database that
+//!   moves on, and could not say what of a row was merged already.
+//! - A restore writes what differs into the layer as it is; only where a clone has moved since, the layer of then is
+//!   copied, with the link that it had. A new layer each time would cost what the database holds.
+//! - What `$inc` did is noted beside a value, with the LSN from which on nothing else changed the field, so that two
+//!   sides add up exactly where both only added.
 //! - Layers are numbered at random, databases found by name in the versioned catalog: two tabs need not agree on
 //!   numbers.
 //!
 //! # What stands, and what does not yet
 //! Stages (a) to (i) stand but for the figures that `make bench` prints as missed: documents and entries in IndexedDB
-//! and in memory, clones and their materialization, transactions, history, the witness and repair. Clones are not
-//! merged or rebased yet, queries have no filters, and nothing is synced.
+//! and in memory, clones, transactions, history, the witness and repair. So do materialization, merge, rebase, reset,
+//! revert, restore, exports and imports; what is missing of them is their part in the simulator, but for
+//! materialization. Queries have no filters, and nothing is synced.
 
 pub mod engine;
 pub mod error;
