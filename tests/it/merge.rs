@@ -359,3 +359,24 @@ fn collections_of_two_kinds_do_not_merge() {
         assert_eq!(main.0.version(), version);
     });
 }
+
+/// SEMANTICS C12: a conflict that comes after many rows stops them too, and what is told counts none of them.
+#[test]
+fn a_conflict_among_many_rows_is_told_with_nothing_written() {
+    run(async |world| {
+        let main = world.main().await;
+        let ids: Vec<String> = (0..600).map(|n| format!("{n:03}")).collect();
+        let rows = |n: u64| ids.iter().map(|id| (&id[..], json!({"n": n}))).collect::<Vec<_>>();
+        main.ok(say::put(&rows(0))).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::put(&rows(1))).await;
+        main.ok(say::put(&[("599", json!({"n": 2}))])).await;
+        let (version, collections) = (main.0.version(), main.0.collections().await.expect("a list"));
+        for report in [merge(&draft).await, rebase(&draft).await] {
+            assert_eq!((report.outcome, counts(&report)), (Outcome::Conflict, (0, 0, 0)));
+            assert_eq!(told(&report), ["field todos/599 n: 0/1/2"]);
+        }
+        assert_eq!((main.0.version(), main.0.collections().await.expect("a list")), (version, collections));
+        assert_eq!(counts(&merge_with(&draft, always(Resolution::Clone)).await), (0, 600, 0));
+    });
+}

@@ -170,7 +170,12 @@ impl Tally {
             (false, true) => Outcome::Merged,
             (false, false) => Outcome::Nothing,
         };
-        let Tally { inserted, updated, deleted, settled, unsettled, .. } = self;
+        // What was compared before the conflict was met is written no more than the rest.
+        let (inserted, updated, deleted) = match outcome {
+            Outcome::Conflict => (0, 0, 0),
+            _ => (self.inserted, self.updated, self.deleted),
+        };
+        let Tally { settled, unsettled, .. } = self;
         let conflicts = settled.into_iter().chain(unsettled).collect();
         MergeReport { outcome, inserted, updated, deleted, conflicts, version }
     }
