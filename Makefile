@@ -59,7 +59,8 @@ test: setup
 test-quick: setup-build
 	$(MAKE) --no-print-directory check-format
 	cargo clippy --quiet --all-targets -- --deny warnings
-	$(MAKE) --no-print-directory test-rust
+	# Fewer random programs and seeds than `make test` runs.
+	CASES=15 SEEDS=200 $(MAKE) --no-print-directory test-rust
 	$(MAKE) --no-print-directory build-quick
 	$(MAKE) --no-print-directory check-types
 	$(RUN_TESTS) $(NODE_TESTS) $(QUICK_PACKAGE_TESTS)

@@ -31,6 +31,9 @@ describe("the look of the page", () => {
     await page.locator(`#tab-${tab}[aria-current]`).waitFor();
   };
 
+  /** A dialog is open, and takes keys. It may look at the database first. */
+  const asked = () => page.locator("dialog[open]").waitFor();
+
   const showConflicts = async () => {
     await show("changes");
     await page.locator("#merge").click();
@@ -67,9 +70,11 @@ describe("the look of the page", () => {
     await fits("an error");
     await page.keyboard.press("Escape");
     await page.locator("#materialize").click();
+    await asked();
     await fits("a longer question");
     await page.keyboard.press("Escape");
     await page.locator("#drop").click();
+    await asked();
     await fits("question");
     await confirmDialog(page);
     await page.getByRole("heading", { name: "unwieldy", exact: true }).waitFor();
@@ -81,6 +86,7 @@ describe("the look of the page", () => {
     await show("since");
     await fits("what changed since");
     await page.locator("#restore").click();
+    await asked();
     await fits("a restoration");
     await page.keyboard.press("Escape");
     await page.locator("#moment-now").click();
