@@ -60,7 +60,9 @@ test-quick: setup-build
 	$(MAKE) --no-print-directory check-format
 	cargo clippy --quiet --all-targets -- --deny warnings
 	# Fewer random programs and seeds than `make test` runs.
-	CASES=15 SEEDS=200 $(MAKE) --no-print-directory test-rust
+	cargo test --quiet --lib --test it --test tidy
+	CASES=15 cargo test --quiet --test model random
+	SEEDS=200 cargo test --quiet --features planted --test sim
 	$(MAKE) --no-print-directory build-quick
 	$(MAKE) --no-print-directory check-types
 	$(RUN_TESTS) $(NODE_TESTS) $(QUICK_PACKAGE_TESTS)
