@@ -44,6 +44,10 @@ impl<'a> AheadWriter<'a> {
         AheadWriter { store, layer, changes: Vec::new(), bytes: 0, run: None }
     }
 
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// Takes one more row. It stays in memory until the next flush.
     pub fn push(&mut self, suffix: &[u8], version: &Version) {
         let change = Change(row(self.layer, suffix), version.encode());

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
-use offshoot::engine::{MergeOptions, Progress, Selected, Side, When};
+use offshoot::engine::{MergeOptions, Progress, Selected, Side, Store, When};
 use offshoot::error::ErrorCode;
+use offshoot::storage::{ListRange, Space};
+use offshoot::types::DatabaseName;
 use serde_json::{Value, json};
 
 use crate::materialize::{eager, fill, id};
@@ -52,6 +54,21 @@ fn rows_that_two_large_commits_wrote_are_all_found() {
     });
 }
 
+async fn half_materialize(draft: &Db) {
+    draft.0.materialize(&|progress: Progress| progress.rows_done < 1500).await.unwrap_err();
+}
+
+/// A row of the clone's that is deleted does not come back, however often everything is merged.
+async fn stays_deleted(store: &Rc<Store>, main: &Db, draft: &Db) {
+    draft.ok(say::delete(&["00001"])).await;
+    assert_eq!(draft.ok(say::get("00001")).await, Value::Null);
+    for _ in 0..3 {
+        store.compact_all().await.unwrap();
+        main.ok(say::put(&[("other", json!({}))])).await;
+    }
+    assert_eq!(draft.ok(say::get("00001")).await, Value::Null, "resurrected");
+}
+
 /// SEMANTICS W4, C6: what a materialization copied is nobody's insert, also in a layer that a restore has copied.
 #[test]
 fn a_restored_clone_takes_no_copies_for_its_own() {
@@ -61,18 +78,11 @@ fn a_restored_clone_takes_no_copies_for_its_own() {
         fill(&main, 0, 2000).await;
         let draft = main.clone_as("draft").await;
         draft.ok(say::put(&[("zzz", json!({}))])).await;
-        let watch = |progress: Progress| progress.rows_done < 1500;
-        draft.0.materialize(&watch).await.unwrap_err();
+        half_materialize(&draft).await;
         let then = draft.0.version();
         draft.0.reset(None).await.unwrap();
         draft.0.restore(When::Version(then), None).await.expect("a restore");
-        draft.ok(say::delete(&["00001"])).await;
-        assert_eq!(draft.ok(say::get("00001")).await, Value::Null);
-        for _ in 0..3 {
-            store.compact_all().await.unwrap();
-            main.ok(say::put(&[("other", json!({}))])).await;
-        }
-        assert_eq!(draft.ok(say::get("00001")).await, Value::Null, "resurrected");
+        stays_deleted(&store, &main, &draft).await;
     });
 }
 
@@ -85,16 +95,9 @@ fn an_import_takes_no_copies_for_its_own() {
         fill(&main, 0, 2000).await;
         let bytes = crate::support::transfer::export(&main).await;
         let draft = main.clone_as("draft").await;
-        let watch = |progress: Progress| progress.rows_done < 1500;
-        draft.0.materialize(&watch).await.unwrap_err();
+        half_materialize(&draft).await;
         crate::support::transfer::try_import(&draft, &bytes, true).await.unwrap();
-        draft.ok(say::delete(&["00001"])).await;
-        assert_eq!(draft.ok(say::get("00001")).await, Value::Null);
-        for _ in 0..3 {
-            store.compact_all().await.unwrap();
-            main.ok(say::put(&[("other", json!({}))])).await;
-        }
-        assert_eq!(draft.ok(say::get("00001")).await, Value::Null, "resurrected");
+        stays_deleted(&store, &main, &draft).await;
     });
 }
 
@@ -263,5 +266,23 @@ fn nobody_waits_for_a_policy() {
         }));
         draft.0.merge(MergeOptions { policy, ..MergeOptions::default() }).await.expect("a merge");
         assert!(!stuck.get(), "a transaction waits until the policy has answered");
+    });
+}
+
+/// A restore that its name for the present stops takes back what it wrote ahead.
+#[test]
+fn a_restore_that_is_refused_leaves_nothing_written() {
+    run(async |world| {
+        let main = world.main().await;
+        put_all(&main, 2000, "a").await;
+        let then = main.0.version();
+        put_all(&main, 2000, "b").await;
+        main.clone_as("taken").await;
+        let keep = DatabaseName::new("taken").expect("a name");
+        let refused = main.0.restore(When::Version(then), Some(keep)).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::DatabaseExists);
+        let all = ListRange { limit: usize::MAX, ..ListRange::default() };
+        let jobs = world.disk.list(Space::Jobs, &all);
+        assert!(jobs.iter().all(|(name, _)| !name.starts_with("run-")), "{jobs:?}");
     });
 }

@@ -125,7 +125,7 @@ impl<'a> LayerWriter<'a> {
     }
 
     async fn finished(self) -> Result<Effects> {
-        let mut made = Vec::new();
+        let (store, mut made) = (self.rows.store(), Vec::new());
         for (name, kind) in self.made.iter() {
             let suffix = collection_row(&CollectionName::new(name)?);
             made.push(Change(row(self.layer, suffix.as_bytes()), Version::value(vec![kind as u8]).encode()));
@@ -137,7 +137,13 @@ impl<'a> LayerWriter<'a> {
                 return Err(error);
             }
         };
-        Ok(rows.and(self.ancestors.finish().await?).and(made.into()))
+        match self.ancestors.finish().await {
+            Ok(ancestors) => Ok(rows.and(ancestors).and(made.into())),
+            Err(error) => {
+                store.take_back(&rows).await;
+                Err(error)
+            }
+        }
     }
 
     pub fn abandon(self) -> LocalFuture<'a, ()> {
@@ -175,10 +181,8 @@ impl Database {
         match self.store.commit(self.store.durability, evaluate).await {
             Ok((_, lsn)) => Ok(lsn.unwrap_or(self.store.head())),
             Err(error) => {
-                // Where the outcome is unknown the commit may be there, and a sweep sees what is named.
-                if error.code() == ErrorCode::Conflict {
-                    self.store.take_back(&effects).await;
-                }
+                // Where the outcome is unknown the commit may be there; then its jobs are gone, and its runs stay.
+                self.store.take_back(&effects).await;
                 Err(error)
             }
         }
