@@ -74,6 +74,7 @@ impl Content {
                     // A field that is not there counts as zero, once it is incremented.
                     let number = |value: Option<&Value>| value.cloned().unwrap_or(0.into());
                     if let Some(below) = &below
+                        && mark.start.is_none() != field(Some(below), counter).is_none()
                         && number(mark.start.as_ref()) == number(field(Some(below), counter))
                     {
                         let below = below.marks[counter].clone().expect("a row has marks");

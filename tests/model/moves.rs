@@ -10,7 +10,8 @@ use crate::content::Content;
 use crate::model::{Database, Model, Origin};
 use crate::rows::{DOCUMENTS, KEYS, Key};
 use crate::three_way::{
-    COUNTERS, Clash, Marks, Merged, Row, Winner, counts, counts_since, field, mark, merge, merge_counting, summed, with,
+    COUNTERS, Clash, Mark, Marks, Merged, Row, Winner, counts, counts_since, field, mark, merge, merge_counting,
+    summed, with,
 };
 
 /// What of a change is selected. Fields are selected where both sides are objects; elsewhere all is.
@@ -150,7 +151,13 @@ impl Model {
             if merged.sums[counter] {
                 return summed(below, now, counter);
             }
-            if now.is_some() { mark(now, counter).cloned() } else { self.numbers.mark(Some(&value), counter, below) }
+            let Some(of_now) = mark(now, counter) else { return self.numbers.mark(Some(&value), counter, below) };
+            // What it has from below by having been set to it says nothing of what is below now.
+            if mark(below, counter).is_some_and(|below| below.id == of_now.id) {
+                let fresh = self.numbers.mark(None, counter, None).expect("a mark");
+                return Some(Mark { id: fresh.id, start: of_now.set.1.clone(), ..of_now.clone() });
+            }
+            Some(of_now.clone())
         });
         Some(Row { value, marks })
     }
