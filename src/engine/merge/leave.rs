@@ -126,7 +126,13 @@ pub fn anew(below: Option<&Bytes>, value: Option<Bytes>, added: &Added, now: (&S
     let over_below = carried(&below, value.as_ref(), added, Some(Lsn::ZERO))?;
     let mut counters: Vec<Counter> = over_below.iter().cloned().collect();
     for counter in carried(now, value.as_ref(), &Added::new(), None)?.iter() {
-        if over_below.get(&counter.path).is_none() {
+        let field = |side: Option<&Bytes>| -> Result<Option<Vec<u8>>> {
+            let found = side.map_or(Ok(None), |side| query::at_path(side, &counter.path))?;
+            Ok(found.map(<[u8]>::to_vec))
+        };
+        // What is as it is below counts on as there.
+        let is_as_below = below.value.is_some() && field(below.value.as_ref())? == field(value.as_ref())?;
+        if over_below.get(&counter.path).is_none() && !is_as_below {
             let since = if counter.since == Lsn::ZERO { began } else { counter.since };
             let by = added.iter().find(|(path, _)| *path == counter.path);
             let sum = by.map_or_else(|| counter.sum.clone(), |(_, by)| by.clone());
