@@ -1,6 +1,8 @@
 //! One suite for every backend: each case cites the number of the contract that it checks, on a store made for it.
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use super::{Batch, Durability, ListRange, LocalFuture, Outcome, Place, Space, Storage};
 use crate::error::ErrorCode;
@@ -18,6 +20,7 @@ pub async fn check_all(make: impl Fn() -> LocalFuture<'static, Rc<dyn Storage>>)
     the_log_is_numbered(make().await).await;
     a_log_that_goes_on_refuses(make().await).await;
     large_records_are_appended_together(make().await).await;
+    a_write_goes_on_by_itself(make().await).await;
     closed_is_closed(make().await).await;
 }
 
@@ -187,6 +190,35 @@ async fn large_records_are_appended_together(storage: Rc<dyn Storage>) {
     assert_eq!(outcome(&storage, batch).await, Outcome::Written(20), "contract 9: the last number given");
     let logged = storage.log(0, 100).await.expect("contract 10");
     assert!(logged.into_iter().map(|(_, record)| record).eq(records), "contract 9: in their order");
+}
+
+async fn a_write_goes_on_by_itself(storage: Rc<dyn Storage>) {
+    let guarded = |name: &str| {
+        let present = vec![place(Space::Meta, "job")];
+        Batch { present, ..put(&[(Space::Outbox, name, b"1")]) }
+    };
+    assert!(write(&storage, put(&[(Space::Meta, "job", b"")])).await);
+    let mut begun: Vec<_> = ["1", "2"].map(|name| storage.write(guarded(name))).into_iter().map(Some).collect();
+    // Polls each once, and lets go of the second.
+    poll_fn(|context| {
+        for write in &mut begun {
+            if let Some(Poll::Ready(outcome)) = write.as_mut().map(|write| write.as_mut().poll(context)) {
+                assert!(outcome.expect("contract 11: a write in order").is_written());
+                *write = None;
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+    begun.truncate(1);
+    let mut tries = 0;
+    while read(&storage, Space::Outbox, &["1", "2"]).await.contains(&None) {
+        tries += 1;
+        assert!(tries < 1000, "contract 11: a write that nobody polls is done");
+    }
+    if let Some(first) = begun.remove(0) {
+        assert!(first.await.expect("contract 11: its answer can be had later").is_written());
+    }
 }
 
 async fn closed_is_closed(storage: Rc<dyn Storage>) {

@@ -15,12 +15,14 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
+use futures_channel::oneshot;
 use indexed_db_futures::KeyRange;
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::prelude::*;
 use indexed_db_futures::transaction::Transaction;
 use indexed_db_futures::typed_array::Uint8Array;
 use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
 
 use connection::{Connection, Purpose};
 use failure::Failure;
@@ -33,7 +35,9 @@ pub use connection::delete;
 /// Records of at most 60,000 bytes: a page of a list stays in the megabytes.
 const LIST_LIMIT: usize = 256;
 
-pub struct IndexedDb {
+pub struct IndexedDb(Rc<Opened>);
+
+struct Opened {
     name: String,
     connection: RefCell<Option<Rc<Connection>>>,
     /// Told once, when the store was deleted.
@@ -47,16 +51,18 @@ impl IndexedDb {
         let lost: Rc<dyn Fn(Error)> = lost.into();
         let connection = connection::open(name, Purpose::Create, lost.clone()).await?;
         let connection = RefCell::new(Some(Rc::new(connection)));
-        Ok(IndexedDb { name: name.to_string(), connection, lost, closed: Cell::new(false) })
+        Ok(IndexedDb(Rc::new(Opened { name: name.to_string(), connection, lost, closed: Cell::new(false) })))
     }
 
     /// Closes the connection until it is needed again. What runs on it comes to its own end.
     pub fn pause(&self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(connection) = self.0.connection.take() {
             connection.bury();
         }
     }
+}
 
+impl Opened {
     /// The connection, opened again if it died.
     async fn connection(&self) -> Result<Rc<Connection>> {
         if self.closed.get() {
@@ -107,6 +113,27 @@ impl IndexedDb {
                     again = false;
                 }
                 Err(failure) => return Err(failure.into_error()),
+            }
+        }
+    }
+
+    async fn write(&self, batch: &Batch) -> Result<Outcome> {
+        let mut again = true;
+        loop {
+            let connection = self.connection().await?;
+            match batch::write(&connection, batch).await {
+                Ok(outcome) => return Ok(outcome),
+                // The transaction never began, so nothing can have been written.
+                Err(failure) if failure.is_not_begun() && again => {
+                    connection.bury();
+                    again = false;
+                }
+                Err(failure) => {
+                    if failure.is_dead_connection() {
+                        connection.bury();
+                    }
+                    return Err(failure.into_error());
+                }
             }
         }
     }
@@ -211,19 +238,19 @@ async fn finish<T>(
 impl Storage for IndexedDb {
     fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
         Box::pin(async move {
-            self.reading(async |connection: &Connection| read_records(connection, space, names).await).await
+            self.0.reading(async |connection: &Connection| read_records(connection, space, names).await).await
         })
     }
 
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
         Box::pin(async move {
             let Some(asked) = Asked::list(space, range) else { return Ok(Listed::new()) };
-            self.pages(asked).await.map(listed)
+            self.0.pages(asked).await.map(listed)
         })
     }
 
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
-        Box::pin(async move { self.pages(Asked::log(after, limit)).await.map(logged) })
+        Box::pin(async move { self.0.pages(Asked::log(after, limit)).await.map(logged) })
     }
 
     fn look<'a>(
@@ -237,38 +264,25 @@ impl Storage for IndexedDb {
             let list = Asked::list(space, range).expect("BUG: a look is at some range");
             let asked = [list, Asked::log(after, limit)];
             assert!(asked.iter().all(|asked| (1..=LIST_LIMIT).contains(&asked.limit)), "BUG: a look is at one page");
-            let pages = self.reading(async |connection: &Connection| read_pages(connection, &asked).await).await?;
+            let pages = self.0.reading(async |connection: &Connection| read_pages(connection, &asked).await).await?;
             let mut pages = pages.into_iter();
             let (list, log) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
             Ok((listed(list), logged(log)))
         })
     }
 
+    /// A task of its own: a guard's answer must be heard at once, or the host ends the transaction with nothing in it.
     fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
+        let opened = self.0.clone();
         Box::pin(async move {
-            let mut again = true;
-            loop {
-                let connection = self.connection().await?;
-                match batch::write(&connection, &batch).await {
-                    Ok(outcome) => return Ok(outcome),
-                    // The transaction never began, so nothing can have been written.
-                    Err(failure) if failure.is_not_begun() && again => {
-                        connection.bury();
-                        again = false;
-                    }
-                    Err(failure) => {
-                        if failure.is_dead_connection() {
-                            connection.bury();
-                        }
-                        return Err(failure.into_error());
-                    }
-                }
-            }
+            let (sender, receiver) = oneshot::channel();
+            spawn_local(async move { drop(sender.send(opened.write(&batch).await)) });
+            receiver.await.expect("BUG: the task goes on to its end")
         })
     }
 
     fn close(&self) -> LocalFuture<'_, Result<()>> {
-        self.closed.set(true);
+        self.0.closed.set(true);
         self.pause();
         Box::pin(async { Ok(()) })
     }
