@@ -41,6 +41,8 @@ pub enum Bug {
     FloorRaisedAfterDropping,
     /// Copies are taken in although their link was cut, or their run was given up.
     AbandonedJobServed,
+    /// A merge compares both sides with the origin as it is, and not where the clone began.
+    BaseFromTheWrongSide,
 }
 
 #[cfg(feature = "planted")]

@@ -9,6 +9,8 @@ use offshoot::types::row::split_suffix;
 use offshoot::types::{CollectionName, Key, Kind, Suffix, key};
 use serde::Deserialize;
 
+use crate::history::Told;
+
 /// Few keys, so that tabs meet on them.
 pub const IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 pub type Id = &'static str;
@@ -106,6 +108,7 @@ pub enum Observed {
     Values(Vec<Option<Content>>),
     Ids(Vec<String>),
     Rows(Vec<(String, Content)>),
+    Told(Told),
     Failed(ErrorCode),
 }
 

@@ -9,6 +9,7 @@ use crate::call::{Call, Observed};
 use crate::history::{Act, Check, Event, Identity, Outcome, Violation, violation};
 use crate::journal::{CatalogChange, Logged};
 use crate::model::{ModelDatabase, State, difference};
+use crate::moved;
 use crate::oracle::{Oracle, check_of};
 
 pub fn check_all(oracle: &Oracle<'_>) -> Result<(), Violation> {
@@ -70,6 +71,7 @@ fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Result
             }
             Err(violation(Check::Durability, format!("the clone was told as made and is not there: {event:?}")))
         }
+        Act::Move { .. } => moved::check_done(oracle, event, observed),
         // Another tab may have been first.
         Act::Materialize { database } => {
             let is_root = |lsn: u64| oracle.find(database, lsn).is_some_and(|found| !found.is_clone());
@@ -104,6 +106,7 @@ fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<
     let state = |lsn: u64| &oracle.states[lsn as usize];
     let is_right = match (&event.act, code) {
         (Act::Transaction { .. }, ErrorCode::Conflict | ErrorCode::Aborted) => true,
+        (Act::Move { .. }, _) => moved::is_right_to_fail(oracle, event, code),
         (
             Act::Call { database, .. }
             | Act::Transaction { database, .. }

@@ -29,6 +29,8 @@ pub enum Check {
     Refusals,
     /// Every row remembers the version that it replaced below its layer.
     Bases,
+    /// A merge, and whatever goes by it, is the three-way merge of both sides.
+    Merges,
     /// Every call ends.
     Liveness,
     /// A store opens, and reads, after whatever befell it.
@@ -104,6 +106,53 @@ pub enum Act {
     Materialize {
         database: Identity,
     },
+    Move {
+        database: Identity,
+        what: Move,
+    },
+}
+
+/// Merging and going back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Move {
+    Merge(Winner),
+    Rebase(Winner),
+    Reset,
+    Revert(u64, Winner),
+    Restore(u64),
+}
+
+impl Move {
+    /// Whether its caller learns of its commit.
+    pub fn tells(self) -> bool {
+        !matches!(self, Move::Reset | Move::Restore(_))
+    }
+}
+
+/// The side that wins where both clash; nobody: then nothing is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Winner {
+    Nobody,
+    Clone,
+    Origin,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Settled {
+    #[default]
+    Merged,
+    Nothing,
+    Conflict,
+}
+
+/// What a merge tells its caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    pub settled: Settled,
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    pub conflicts: u64,
 }
 
 #[derive(Clone, PartialEq, Debug)]

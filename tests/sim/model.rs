@@ -21,6 +21,61 @@ pub struct Row {
     pub base: Option<u64>,
     /// Written by this database, not copied from its origin.
     pub own: bool,
+    pub mark: Mark,
+}
+
+/// From where on a row's `n` was only incremented: two marks of one id came from one value by increments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mark {
+    pub id: u64,
+    /// What `n` was then.
+    pub start: Option<i64>,
+    pub is_counted: bool,
+    /// What it was set to last, even if that is what it is below.
+    pub set: Option<i64>,
+}
+
+impl Mark {
+    /// Of a count that the commit `lsn` set: a new one, unless it is what it is below.
+    pub fn set(lsn: u64, n: Option<i64>, below: Option<&Row>) -> Mark {
+        match below {
+            Some(below) if below.value.is_some_and(|value| value.n == n) => Mark { set: n, ..below.mark },
+            _ => Mark { id: lsn, start: n, is_counted: false, set: n },
+        }
+    }
+
+    /// As an increment leaves it. A count that is not there is zero.
+    fn counted(self, below: Option<&Row>) -> Mark {
+        let is_zero = |below: &&Row| {
+            let n = below.value.and_then(|value| value.n);
+            n.is_none() != self.start.is_none() && n.unwrap_or(0) == self.start.unwrap_or(0)
+        };
+        match below.filter(is_zero) {
+            Some(below) => Mark { set: self.set, is_counted: true, ..below.mark },
+            None => Mark { is_counted: true, ..self },
+        }
+    }
+}
+
+/// What a write does to a row's count.
+#[derive(Clone, Copy)]
+enum Count {
+    Set,
+    Incremented,
+    Left,
+}
+
+pub fn visible_at<'a>(rows: &'a Rows, place: &Place) -> Option<&'a Row> {
+    rows.get(place).filter(|row| row.value.is_some())
+}
+
+/// What a version is based on that is written over a row.
+pub fn base_of(rows: &Rows, place: &Place, is_clone: bool) -> Option<u64> {
+    match rows.get(place) {
+        Some(row) if row.own => row.base,
+        Some(row) if is_clone => row.value.map(|_| row.lsn),
+        _ => None,
+    }
 }
 
 pub type Rows = BTreeMap<Place, Row>;
@@ -72,9 +127,7 @@ impl ModelDatabase {
 
     /// A physical copy, as the clone that the commit `created` makes.
     pub fn copy(&self, name: &str, as_of: u64, created: u64, layer: u64) -> ModelDatabase {
-        let visible = self.rows.iter().filter(|(_, row)| row.value.is_some());
-        let copied: Rows = visible.map(|(place, row)| (*place, Row { base: None, own: false, ..*row })).collect();
-        let copied = Rc::new(copied);
+        let copied = self.copied_rows();
         let origin = Some((name.to_string(), as_of));
         let mut links = self.links.clone();
         links.push(as_of);
@@ -88,9 +141,15 @@ impl ModelDatabase {
         expected == found || expected.is_some() && found.is_some_and(is_copy)
     }
 
+    /// What a clone of it begins with.
+    pub fn copied_rows(&self) -> Rc<Rows> {
+        let visible = self.rows.iter().filter(|(_, row)| row.value.is_some());
+        Rc::new(visible.map(|(place, row)| (*place, Row { base: None, own: false, ..*row })).collect())
+    }
+
     /// What the call answers on `rows`, which it changes; a call that fails changes nothing.
     pub fn perform(&self, rows: &mut Rows, call: &Call, lsn: u64) -> Observed {
-        Work { rows, lsn, is_clone: self.is_clone() }.perform(call)
+        Work { rows, lsn, is_clone: self.is_clone(), below: &self.copied }.perform(call)
     }
 
     /// The rows after all of an attempt's writes.
@@ -107,6 +166,7 @@ struct Work<'a> {
     rows: &'a mut Rows,
     lsn: u64,
     is_clone: bool,
+    below: &'a Rows,
 }
 
 fn visible(rows: &Rows, shelf: Shelf) -> impl DoubleEndedIterator<Item = (String, Content)> + '_ {
@@ -131,13 +191,16 @@ impl Work<'_> {
         self.rows.get(&(shelf, id)).and_then(|row| row.value)
     }
 
-    fn write(&mut self, shelf: Shelf, id: Id, value: Option<Content>) {
-        let base = match self.rows.get(&(shelf, id)) {
-            Some(row) if row.own => row.base,
-            Some(row) if self.is_clone => row.value.map(|_| row.lsn),
-            _ => None,
+    fn write(&mut self, shelf: Shelf, id: Id, value: Option<Content>, count: Count) {
+        let place = (shelf, id);
+        let base = base_of(self.rows, &place, self.is_clone);
+        let below = visible_at(self.below, &place);
+        let mark = match (visible_at(self.rows, &place), count) {
+            (Some(row), Count::Incremented) => row.mark.counted(below),
+            (Some(row), Count::Left) => row.mark,
+            _ => Mark::set(self.lsn, value.and_then(|value| value.n), below),
         };
-        self.rows.insert((shelf, id), Row { value, lsn: self.lsn, base, own: true });
+        self.rows.insert(place, Row { value, lsn: self.lsn, base, own: true, mark });
     }
 
     fn perform(&mut self, call: &Call) -> Observed {
@@ -159,7 +222,7 @@ impl Work<'_> {
                 let is_there = self.get(Shelf::Entries, id).is_some();
                 let holds = *condition == Condition::None || is_there == (*condition == Condition::IfPresent);
                 if holds {
-                    self.write(Shelf::Entries, id, Some(*content));
+                    self.write(Shelf::Entries, id, Some(*content), Count::Set);
                 }
                 Observed::Flag(holds)
             }
@@ -167,7 +230,7 @@ impl Work<'_> {
             Call::Delete(shelf, ids) => {
                 let there: Vec<Id> = ids.iter().copied().filter(|id| self.get(*shelf, id).is_some()).collect();
                 for id in &there {
-                    self.write(*shelf, id, None);
+                    self.write(*shelf, id, None, Count::Set);
                 }
                 Observed::Count(there.len() as u64)
             }
@@ -176,7 +239,7 @@ impl Work<'_> {
 
     fn put(&mut self, shelf: Shelf, rows: &[(Id, Content)]) -> Observed {
         for (id, content) in rows {
-            self.write(shelf, id, Some(*content));
+            self.write(shelf, id, Some(*content), Count::Set);
         }
         match shelf {
             Shelf::Documents => Observed::Ids(rows.iter().map(|(id, _)| id.to_string()).collect()),
@@ -189,19 +252,19 @@ impl Work<'_> {
             Call::Change(Shelf::Documents, id, add, by) => {
                 let Some(found) = self.get(Shelf::Documents, id) else { return Observed::Flag(false) };
                 let changed = Content { n: Some(found.n.unwrap_or(0) + add), by: Some(*by), ..found };
-                self.write(Shelf::Documents, id, Some(changed));
+                self.write(Shelf::Documents, id, Some(changed), Count::Incremented);
                 Observed::Flag(true)
             }
             Call::Change(Shelf::Entries, id, _, by) => {
                 let found = self.get(Shelf::Entries, id).unwrap_or_default();
-                self.write(Shelf::Entries, id, Some(Content { by: Some(*by), ..found }));
+                self.write(Shelf::Entries, id, Some(Content { by: Some(*by), ..found }), Count::Left);
                 Observed::Nothing
             }
             Call::Unset(shelf, id) => {
                 let found = self.get(*shelf, id);
                 // What changes nothing writes nothing.
                 if let Some(found) = found.filter(|found| found.n.is_some()) {
-                    self.write(*shelf, id, Some(Content { n: None, ..found }));
+                    self.write(*shelf, id, Some(Content { n: None, ..found }), Count::Set);
                 }
                 if *shelf == Shelf::Documents { Observed::Flag(found.is_some()) } else { Observed::Nothing }
             }

@@ -9,6 +9,7 @@ use crate::claims;
 use crate::history::{Act, Attempt, Check, Event, History, Identity, Outcome, Violation, violation};
 use crate::journal::{CatalogChange, Journal, Logged};
 use crate::model::{ModelDatabase, Rows, State};
+use crate::moved;
 use crate::readings;
 use crate::report::Report;
 
@@ -212,6 +213,7 @@ impl Oracle<'_> {
                 state.cut(&database.name);
                 Ok(state)
             }
+            Act::Move { .. } => moved::move_effect(self, event, lsn),
         }
     }
 
@@ -246,6 +248,7 @@ impl Oracle<'_> {
         let before = &self.states[lsn as usize - 1];
         let name = match &event.act {
             Act::Call { database, .. } | Act::Transaction { database, .. } => &database.name,
+            Act::Move { .. } => return moved::check_move(lsn, logged, state, event),
             _ => return claims::check_catalog(lsn, logged, before, state),
         };
         if !logged.catalog_changes().is_empty() {
@@ -293,7 +296,10 @@ impl Oracle<'_> {
 }
 
 fn is_catalog(act: &Act) -> bool {
-    !matches!(act, Act::Call { .. } | Act::Transaction { .. })
+    match act {
+        Act::Move { what, .. } => !what.tells(),
+        act => !matches!(act, Act::Call { .. } | Act::Transaction { .. }),
+    }
 }
 
 fn with_rows(before: &State, name: &str, rows: Rows) -> State {

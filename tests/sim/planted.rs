@@ -97,3 +97,8 @@ fn a_floor_raised_after_dropping_is_caught() {
 fn an_abandoned_jobs_blocks_that_are_served_are_caught() {
     catch(Bug::AbandonedJobServed, Check::CloneIsolation);
 }
+
+#[test]
+fn a_base_taken_from_the_wrong_side_is_caught() {
+    catch(Bug::BaseFromTheWrongSide, Check::Merges);
+}

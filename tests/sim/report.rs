@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What every whole run must have met.
-const NEEDED: [&str; 36] = [
+const NEEDED: [&str; 42] = [
     "big commits",
     "body failures",
     "calls",
@@ -34,9 +34,15 @@ const NEEDED: [&str; 36] = [
     "late effects",
     "materializations",
     "lost announcements",
+    "merge conflicts",
+    "merges",
     "pruned history",
     "quota errors",
     "races",
+    "rebases",
+    "resets",
+    "restores",
+    "reverts",
     "snapshots",
     "split records",
     "temporary clones",

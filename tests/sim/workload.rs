@@ -9,6 +9,7 @@ use offshoot::types::{DatabaseName, Kind, Lsn, Suffix, key};
 use crate::call::{Call, Content, IDS, Observed, Shelf, observe};
 use crate::draw::{draw_read, draw_write};
 use crate::history::{Act, Check, Difference, Identity, NewClone, Outcome, Seen};
+use crate::moving::move_one;
 use crate::world::{Handle, Tab, World, is_storage_trouble};
 
 const CLONES: [&str; 4] = ["one", "two", "three", "four"];
@@ -30,7 +31,7 @@ async fn act(world: &Rc<World>, tab: &Rc<Tab>) {
     if world.plan.races && random.chance(300) {
         return race(world, tab, &handle).await;
     }
-    match random.below(108) {
+    match random.below(120) {
         0..34 => write(world, tab, &handle).await,
         34..56 => transaction(world, tab, &handle).await,
         56..65 => read(world, tab, &handle).await,
@@ -42,6 +43,7 @@ async fn act(world: &Rc<World>, tab: &Rc<Tab>) {
         92..99 => materialize(world, tab, &handle).await,
         99..102 => drop_by_force(world, tab, &handle).await,
         102..104 => work_in_a_temporary_clone(world, tab, &handle).await,
+        104..116 => move_one(world, tab, &handle).await,
         _ => match tab.store().refresh().await {
             Err(error) if !is_storage_trouble(&error) => unexpected(world, tab, &error),
             _ => world.see(tab, tab.head()),
@@ -103,7 +105,7 @@ pub async fn handle(world: &World, tab: &Tab, name: &str) -> Option<Handle> {
 }
 
 /// How a call that failed counts, and whether its handle can still be used.
-fn failed(world: &World, tab: &Tab, handle: &Handle, error: &Error) -> Outcome {
+pub fn failed(world: &World, tab: &Tab, handle: &Handle, error: &Error) -> Outcome {
     match error.code() {
         ErrorCode::StorageUnavailable => Outcome::Unknown(error.code()),
         code => {

@@ -18,6 +18,7 @@ use crate::engine::pipeline::Frame;
 use crate::engine::store::Hold;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
+use crate::planted::{self, Bug};
 use crate::query;
 use crate::types::row::{row, split_suffix};
 use crate::types::{Bytes, DatabaseName, Kind, Lsn, Suffix};
@@ -98,7 +99,8 @@ impl Database {
                 None => now.clone(),
             };
             let origin = Path::resolve(view, &target.name, to)?;
-            let below = Path::of(now.below());
+            let is_wrong = planted::is(Bug::BaseFromTheWrongSide);
+            let below = if is_wrong { origin.clone() } else { Path::of(now.below()) };
             let paths = Paths { then, now, below, origin, has_parked: own.row.parked };
             let own_collections = own_collections(view, &paths.now)?;
             let origin_collections = collections(view, &paths.origin)?;

@@ -1,0 +1,332 @@
+//! What merging and going back make of the plain model.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use crate::call::Content;
+use crate::history::{Identity, Move, Settled, Told, Winner};
+use crate::model::{Mark, ModelDatabase, Place, Row, Rows, State, base_of, visible_at};
+
+/// What a move does: what is told of it, and the state after it; `None`: it writes nothing.
+pub struct Moved {
+    pub told: Told,
+    pub state: Option<State>,
+}
+
+/// Where a clone's new layer lies, and the point of its origin that it stands on, as the commit says.
+#[derive(Clone, Copy, Debug)]
+pub struct Landing {
+    pub lsn: u64,
+    pub layer: u64,
+    pub as_of: u64,
+}
+
+#[derive(Default)]
+struct Tally {
+    told: Told,
+    has_changes: bool,
+}
+
+impl Tally {
+    fn count(&mut self, before: Option<Content>, after: Option<Content>) {
+        match (before, after) {
+            _ if before == after => {}
+            (None, _) => self.told.inserted += 1,
+            (_, Some(_)) => self.told.updated += 1,
+            (_, None) => self.told.deleted += 1,
+        }
+    }
+
+    /// What is told; `None` where a conflict stops it.
+    fn settle(self, winner: Winner) -> (Told, bool) {
+        if winner == Winner::Nobody && self.told.conflicts > 0 {
+            let told = Told { settled: Settled::Conflict, conflicts: self.told.conflicts, ..Told::default() };
+            return (told, false);
+        }
+        let settled = if self.has_changes { Settled::Merged } else { Settled::Nothing };
+        (Told { settled, ..self.told }, self.has_changes)
+    }
+}
+
+/// One row of three sides into one.
+struct Merged {
+    value: Option<Content>,
+    conflicts: u64,
+    is_sum: bool,
+}
+
+/// Base, clone, origin; `adds`: whether their counts add up.
+fn merge(sides: [Option<Content>; 3], winner: Winner, adds: bool) -> Merged {
+    let [base, clone, origin] = sides;
+    let (Some(of_clone), Some(of_origin)) = (clone, origin) else {
+        let (value, is_conflict) = settle(sides, winner);
+        return Merged { value, conflicts: u64::from(is_conflict), is_sum: false };
+    };
+    let of_base = base.unwrap_or_default();
+    let mut conflicts = 0;
+    let mut field = |is_conflict: bool| conflicts += u64::from(is_conflict);
+    let number = |content: Content| content.n.unwrap_or(0);
+    let sum = number(of_origin) + number(of_clone) - number(of_base);
+    let n = if adds && of_clone.n.is_some() && of_origin.n.is_some() {
+        Some(sum)
+    } else {
+        let (n, is_conflict) = settle([of_base.n, of_clone.n, of_origin.n], winner);
+        field(is_conflict);
+        n
+    };
+    let (by, is_conflict) = settle([of_base.by, of_clone.by, of_origin.by], winner);
+    field(is_conflict);
+    let padding = |content: Content| Some(content.padding).filter(|padding| *padding > 0);
+    let (padding, is_conflict) = settle([padding(of_base), padding(of_clone), padding(of_origin)], winner);
+    field(is_conflict);
+    let value = Some(Content { n, by, padding: padding.unwrap_or(0) });
+    Merged { value, conflicts, is_sum: adds && n == Some(sum) }
+}
+
+fn settle<T: Copy + PartialEq>([base, clone, origin]: [Option<T>; 3], winner: Winner) -> (Option<T>, bool) {
+    if clone == origin || clone == base {
+        return (origin, false);
+    }
+    if origin == base {
+        return (clone, false);
+    }
+    (if winner == Winner::Origin { origin } else { clone }, true)
+}
+
+fn n_of(row: Option<&Row>) -> Option<i64> {
+    row.and_then(|row| row.value).and_then(|value| value.n)
+}
+
+/// Whether a side's count is the base's and increments.
+fn counts(side: Option<&Row>, base: Option<&Row>) -> bool {
+    let (Some(side), Some(of_base)) = (side, base) else { return false };
+    let (start, from) = (side.mark.start, n_of(base));
+    let is_zero = side.mark.is_counted && start.unwrap_or(0) == from.unwrap_or(0);
+    side.mark.id == of_base.mark.id || start == from || is_zero
+}
+
+/// The mark of a row that was merged into `over`.
+fn landed(merged: &Merged, over: Option<&Row>, added: Option<&Row>, below: Option<&Row>, lsn: u64) -> Mark {
+    let n = merged.value.and_then(|value| value.n);
+    match over {
+        Some(over) if merged.is_sum => {
+            let is_counted = over.mark.is_counted || added.is_some_and(|added| added.mark.is_counted);
+            Mark { is_counted, ..over.mark }
+        }
+        Some(over) if n == n_of(Some(over)) => over.mark,
+        _ => Mark::set(lsn, n, below),
+    }
+}
+
+fn places(all: &[&Rows]) -> BTreeSet<Place> {
+    all.iter().flat_map(|rows| rows.keys()).copied().collect()
+}
+
+impl ModelDatabase {
+    fn below(&self, place: &Place) -> Option<&Row> {
+        self.copied.get(place)
+    }
+
+    /// The same database on another layer, over `copied`.
+    fn flipped(&self, copied: Rc<Rows>, own: Rows, landing: Landing, origin: Option<(String, u64)>) -> ModelDatabase {
+        let mut rows = (*copied).clone();
+        rows.extend(own);
+        ModelDatabase { layer: landing.layer, origin, copied, rows: Rc::new(rows), ..self.clone() }
+    }
+}
+
+fn sides<'a>(clone: &'a ModelDatabase, origin: &'a Rows, place: &Place) -> [Option<&'a Row>; 3] {
+    [visible_at(&clone.copied, place), visible_at(&clone.rows, place), visible_at(origin, place)]
+}
+
+fn values(sides: [Option<&Row>; 3]) -> [Option<Content>; 3] {
+    sides.map(|side| side.and_then(|row| row.value))
+}
+
+pub fn merge_into_origin(before: &State, name: &str, winner: Winner, landing: Landing) -> Option<Moved> {
+    let clone = &before.databases[name];
+    let (target, _) = clone.origin.clone()?;
+    let origin = &before.databases[&target];
+    let (mut tally, mut rows) = (Tally::default(), (*origin.rows).clone());
+    for place in places(&[&clone.copied, &clone.rows, &origin.rows]) {
+        let all = sides(clone, &origin.rows, &place);
+        let [base, of_clone, of_origin] = all;
+        tally.has_changes |= values(all)[0] != values(all)[1];
+        let merged = merge(values(all), winner, counts(of_clone, base) && counts(of_origin, base));
+        tally.told.conflicts += merged.conflicts;
+        tally.count(values(all)[2], merged.value);
+        if merged.value != values(all)[2] {
+            let mark = landed(&merged, of_origin, of_clone, origin.below(&place), landing.lsn);
+            let base = base_of(&origin.rows, &place, origin.is_clone());
+            rows.insert(place, Row { value: merged.value, lsn: landing.lsn, base, own: true, mark });
+        }
+    }
+    let (told, commits) = tally.settle(winner);
+    let state = commits.then(|| {
+        let mut state = before.clone();
+        let origin = ModelDatabase { rows: Rc::new(rows), ..origin.clone() };
+        let copied = origin.copied_rows();
+        let moved = clone.flipped(copied, Rows::new(), landing, Some((target.clone(), landing.lsn)));
+        state.databases.insert(target, origin);
+        state.databases.insert(name.to_string(), moved);
+        state
+    });
+    Some(Moved { told, state })
+}
+
+pub fn rebase(states: &[State], before: &State, name: &str, winner: Winner, landing: Landing) -> Option<Moved> {
+    let clone = &before.databases[name];
+    let (target, as_of) = clone.origin.clone()?;
+    let origin = states.get(landing.as_of as usize)?.databases.get(&target)?;
+    let mut tally = Tally { has_changes: landing.as_of > as_of, ..Tally::default() };
+    let mut own = Rows::new();
+    for place in places(&[&clone.copied, &clone.rows, &origin.rows]) {
+        let all = sides(clone, &origin.rows, &place);
+        let [base, of_clone, of_origin] = all;
+        let merged = merge(values(all), winner, counts(of_clone, base) && counts(of_origin, base));
+        tally.told.conflicts += merged.conflicts;
+        tally.count(values(all)[2], merged.value);
+        if merged.value != values(all)[2] {
+            let is_as_below = of_origin.is_some() && merged.value.and_then(|value| value.n) == n_of(of_origin);
+            let mark = match (of_clone, of_origin) {
+                (_, Some(_)) if merged.is_sum || is_as_below => landed(&merged, of_origin, of_clone, None, landing.lsn),
+                (Some(row), Some(below)) if row.mark.id == below.mark.id => {
+                    Mark { id: landing.lsn, start: row.mark.set, ..row.mark }
+                }
+                (Some(row), _) => row.mark,
+                (None, _) => Mark::set(landing.lsn, None, None),
+            };
+            let base = of_origin.map(|row| row.lsn);
+            own.insert(place, Row { value: merged.value, lsn: landing.lsn, base, own: true, mark });
+        }
+    }
+    let (told, commits) = tally.settle(winner);
+    let state = commits.then(|| {
+        let mut state = before.clone();
+        let moved = clone.flipped(origin.copied_rows(), own, landing, Some((target, landing.as_of)));
+        state.databases.insert(name.to_string(), moved);
+        state
+    });
+    Some(Moved { told, state })
+}
+
+/// Whether a clone's origin holds the rows that it held where the clone stands.
+pub fn is_as_it_was(state: &State, name: &str) -> bool {
+    let Some(clone) = state.databases.get(name) else { return false };
+    let origin = clone.origin.as_ref().and_then(|(target, _)| state.databases.get(target));
+    let visible = |rows: &Rows| -> Vec<_> {
+        rows.iter().filter_map(|(place, row)| row.value.map(|value| (*place, value))).collect()
+    };
+    origin.is_some_and(|origin| visible(&origin.rows) == visible(&clone.copied))
+}
+
+pub fn reset(before: &State, name: &str, landing: Landing) -> Option<Moved> {
+    let clone = &before.databases[name];
+    clone.origin.as_ref()?;
+    let mut state = before.clone();
+    let moved = clone.flipped(clone.copied.clone(), Rows::new(), landing, clone.origin.clone());
+    state.databases.insert(name.to_string(), moved);
+    Some(Moved { told: Told::default(), state: Some(state) })
+}
+
+fn find<'a>(states: &'a [State], identity: &Identity, lsn: u64) -> Option<&'a ModelDatabase> {
+    let found = states.get(lsn as usize)?.databases.get(&identity.name)?;
+    (found.created == identity.created).then_some(found)
+}
+
+/// Writes one row over what is there.
+fn write_over(rows: &mut Rows, place: Place, value: Option<Content>, mark: Mark, lsn: u64, is_clone: bool) {
+    let base = base_of(rows, &place, is_clone);
+    rows.insert(place, Row { value, lsn, base, own: true, mark });
+}
+
+pub fn revert(
+    states: &[State],
+    before: &State,
+    identity: &Identity,
+    (commit, winner): (u64, Winner),
+    lsn: u64,
+) -> Option<Moved> {
+    let now = before.databases.get(&identity.name)?;
+    let (earlier, later) = (find(states, identity, commit - 1)?, find(states, identity, commit)?);
+    let is_one_layer = earlier.layer == now.layer && later.layer == now.layer;
+    let (mut tally, mut rows) = (Tally::default(), (*now.rows).clone());
+    for place in places(&[&earlier.rows, &later.rows]) {
+        let all = [&later.rows, &now.rows, &earlier.rows].map(|rows| visible_at(rows, &place));
+        if values(all)[0] == values(all)[2] {
+            continue;
+        }
+        tally.has_changes = true;
+        let [base, present, _] = all;
+        let id = |row: Option<&Row>| row.map(|row| row.mark.id);
+        let adds = is_one_layer && base.is_some() && all.iter().all(|row| id(*row) == id(base));
+        let merged = merge(values(all), winner, adds);
+        tally.told.conflicts += merged.conflicts;
+        tally.count(values(all)[1], merged.value);
+        if merged.value != values(all)[1] {
+            let mark = landed(&merged, present, None, now.below(&place), lsn);
+            write_over(&mut rows, place, merged.value, mark, lsn, now.is_clone());
+        }
+    }
+    let (told, commits) = tally.settle(winner);
+    let is_written = told.inserted + told.updated + told.deleted > 0;
+    let state = (commits && is_written).then(|| with_rows(before, &identity.name, rows));
+    Some(Moved { told, state })
+}
+
+fn with_rows(before: &State, name: &str, rows: Rows) -> State {
+    let mut state = before.clone();
+    state.databases.get_mut(name).expect("it was found before").rows = Rc::new(rows);
+    state
+}
+
+/// Whether a restore commits may also rest on collections, which the model has not: `state` is there in any case.
+pub fn restore(states: &[State], before: &State, identity: &Identity, at: u64, landing: Landing) -> Option<Moved> {
+    let now = before.databases.get(&identity.name)?;
+    let then = find(states, identity, at)?;
+    let told = Told::default();
+    if now.layer != then.layer {
+        let own = then.rows.iter().filter(|(_, row)| row.own).map(|(place, row)| {
+            let below = then.below(place);
+            let n = row.value.and_then(|value| value.n);
+            let goes_on = below.is_some_and(|below| below.mark.id == row.mark.id);
+            let mark = if goes_on { row.mark } else { Mark::set(landing.lsn, n, below) };
+            (*place, Row { lsn: landing.lsn, mark, ..*row })
+        });
+        let mut state = before.clone();
+        let moved = then.flipped(then.copied.clone(), own.collect(), landing, then.origin.clone());
+        state.databases.insert(identity.name.clone(), moved);
+        return Some(Moved { told, state: Some(state) });
+    }
+    let mut rows = (*now.rows).clone();
+    for place in places(&[&now.rows, &then.rows]) {
+        let (present, past) = (visible_at(&now.rows, &place), visible_at(&then.rows, &place));
+        let value = past.and_then(|row| row.value);
+        if value == present.and_then(|row| row.value) {
+            continue;
+        }
+        let n = value.and_then(|value| value.n);
+        let mark = match present {
+            Some(present) if value.is_some() && n_of(Some(present)) == n => present.mark,
+            _ => Mark::set(landing.lsn, n, now.below(&place)),
+        };
+        write_over(&mut rows, place, value, mark, landing.lsn, now.is_clone());
+    }
+    Some(Moved { told, state: Some(with_rows(before, &identity.name, rows)) })
+}
+
+/// What a move does to a store that is `before`; `None`: it cannot be done there.
+pub fn effect(states: &[State], before: &State, identity: &Identity, act: Move, landing: Landing) -> Option<Moved> {
+    let found = before.databases.get(&identity.name)?;
+    if found.created != identity.created {
+        return None;
+    }
+    let name = &identity.name;
+    match act {
+        Move::Merge(winner) => merge_into_origin(before, name, winner, landing),
+        Move::Rebase(winner) => rebase(states, before, name, winner, landing),
+        Move::Reset => reset(before, name, landing),
+        Move::Revert(commit, winner) => revert(states, before, identity, (commit, winner), landing.lsn),
+        Move::Restore(at) => restore(states, before, identity, at, landing),
+    }
+}

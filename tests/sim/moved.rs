@@ -1,0 +1,136 @@
+//! Moves are judged: what is on the disk, and what was told, is what the model makes of them.
+
+use offshoot::error::ErrorCode;
+
+use crate::call::Observed;
+use crate::history::{Act, Check, Event, Identity, Move, Outcome, Settled, Told, Violation, violation};
+use crate::journal::{CatalogChange, Logged, Written};
+use crate::merging::{Landing, effect, is_as_it_was};
+use crate::model::{Row, State};
+use crate::oracle::Oracle;
+
+fn parts(event: &Event) -> (&Identity, Move) {
+    let Act::Move { database, what } = &event.act else { unreachable!("BUG: only moves come here") };
+    (database, *what)
+}
+
+/// The state after a move that commits as `lsn`.
+pub fn move_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<State, Violation> {
+    let (database, what) = parts(event);
+    let found = oracle.alive(database, lsn)?;
+    let before = &oracle.states[lsn as usize - 1];
+    let changes = oracle.journal.commits[&lsn].catalog_changes();
+    let landing = changes.iter().find_map(|change| match change {
+        CatalogChange::Made { name, layer, origin } if *name == database.name => {
+            let as_of = origin.as_ref().map_or(0, |(_, as_of)| *as_of);
+            Some(Landing { lsn, layer: *layer, as_of })
+        }
+        _ => None,
+    });
+    let landing = match (landing, what) {
+        (Some(landing), _) => landing,
+        (None, Move::Revert(..)) => Landing { lsn, layer: found.layer, as_of: 0 },
+        (None, _) => return Err(violation(Check::Atomicity, format!("commit {lsn} leaves {database:?} where it is"))),
+    };
+    if matches!(what, Move::Rebase(_)) && !(event.from..lsn).contains(&landing.as_of) {
+        let what = format!("commit {lsn} rebases onto {}, which was not the present", landing.as_of);
+        return Err(violation(Check::Merges, what));
+    }
+    let moved = effect(&oracle.states, before, database, what, landing);
+    let Some((told, state)) = moved.and_then(|moved| Some((moved.told, moved.state?))) else {
+        return Err(violation(Check::Merges, format!("commit {lsn}: {what:?} of {database:?} writes nothing there")));
+    };
+    if let Outcome::Done { observed: Observed::Told(observed), .. } = &event.outcome
+        && *observed != told
+    {
+        let what = format!("commit {lsn}: {what:?} of {database:?} told {observed:?}, the model {told:?}");
+        return Err(violation(Check::Merges, what));
+    }
+    Ok(state)
+}
+
+/// Whether a move's commit is all of it, in both databases, and nothing else.
+pub fn check_move(lsn: u64, logged: &Logged, state: &State, event: &Event) -> Result<(), Violation> {
+    let (database, what) = parts(event);
+    let made = &state.databases[&database.name];
+    let name = database.name.clone();
+    let expected = match what {
+        Move::Revert(..) => Vec::new(),
+        _ => vec![CatalogChange::Made { name, layer: made.layer, origin: made.origin.clone() }],
+    };
+    let changes = logged.catalog_changes();
+    if changes != expected {
+        let what = format!("commit {lsn} changed {changes:?} in the catalog, not {expected:?}");
+        return Err(violation(Check::Atomicity, what));
+    }
+    if logged.is_big() {
+        // Its rows lie in runs: they are looked at by all readings that come after.
+        return Ok(());
+    }
+    let rows = state.databases.values().flat_map(|database| database.rows.iter().map(move |row| (database.layer, row)));
+    let expected: Vec<_> = rows.filter(|(_, (_, row))| row.own && row.lsn == lsn).collect();
+    let written = logged.rows();
+    let is_same = |one: &Written, (layer, ((shelf, id), row)): &(u64, (&crate::model::Place, &Row))| {
+        one.layer == *layer && one.shelf == *shelf && one.id == *id && one.value == row.value
+    };
+    let all_there = expected.iter().all(|row| written.iter().any(|one| is_same(one, row)));
+    if !all_there || written.len() != expected.len() {
+        let wrote: Vec<_> = written.iter().map(|row| (row.layer, row.shelf, row.id, row.value)).collect();
+        let what = format!("commit {lsn}: {what:?} of {database:?} wrote {wrote:?}; the model: {expected:?}");
+        return Err(violation(Check::Merges, what));
+    }
+    let of_base = |row: &(u64, (&crate::model::Place, &Row))| {
+        written.iter().all(|one| !is_same(one, row) || one.base == row.1.1.base)
+    };
+    match expected.iter().find(|row| !of_base(row)) {
+        None => Ok(()),
+        Some(row) => Err(violation(Check::Bases, format!("commit {lsn}: a move wrote another base than {row:?}"))),
+    }
+}
+
+/// Told as done without a commit: somewhere there was nothing to write.
+pub fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Result<(), Violation> {
+    let (database, what) = parts(event);
+    let is_so = |lsn: u64| {
+        let state = &oracle.states[lsn as usize];
+        let layer = state.databases.get(&database.name).map_or(0, |found| found.layer);
+        if matches!(what, Move::Rebase(_)) && is_as_it_was(state, &database.name) {
+            let nothing = Told { settled: Settled::Nothing, ..Told::default() };
+            return *observed == Observed::Told(nothing);
+        }
+        let landing = Landing { lsn: lsn + 1, layer, as_of: lsn };
+        let Some(moved) = effect(&oracle.states, state, database, what, landing) else { return false };
+        match (what, moved.state, observed) {
+            (Move::Reset, ..) => false,
+            (Move::Restore(_), Some(after), _) => {
+                let rows = |state: &State| state.databases[&database.name].rows.clone();
+                rows(state) == rows(&after)
+            }
+            (_, None, Observed::Told(told)) => *told == moved.told,
+            _ => false,
+        }
+    };
+    if (event.from..=event.to.min(oracle.last())).any(is_so) {
+        return Ok(());
+    }
+    Err(violation(Check::Merges, format!("nowhere does it tell this and write nothing: {event:?}")))
+}
+
+/// Whether a move that fails has a reason to.
+pub fn is_right_to_fail(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> bool {
+    let (database, what) = parts(event);
+    match (what, code) {
+        (_, ErrorCode::Closed) => (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_none()),
+        // It lost again and again.
+        (_, ErrorCode::Conflict) => true,
+        (Move::Merge(_) | Move::Rebase(_) | Move::Reset, ErrorCode::NotAClone) => (event.from..=event.to)
+            .any(|lsn| oracle.find(database, lsn).is_some_and(|found| !found.is_clone())),
+        (Move::Revert(commit, _), ErrorCode::InvalidOption) => {
+            commit == 0 || oracle.find(database, commit - 1).is_none() || oracle.find(database, commit).is_none()
+        }
+        (Move::Restore(at), ErrorCode::InvalidOption) => oracle.find(database, at).is_none(),
+        (Move::Revert(commit, _), ErrorCode::HistoryPruned) => commit <= oracle.journal.floor,
+        (Move::Restore(at), ErrorCode::HistoryPruned) => at < oracle.journal.floor,
+        _ => false,
+    }
+}
