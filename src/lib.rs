@@ -78,8 +78,7 @@
 //! # What stands, and what does not yet
 //! Stages (a) to (i) stand but for the figures that `make bench` prints as missed: documents and entries in IndexedDB
 //! and in memory, clones, transactions, history, the witness and repair. So do materialization, merge, rebase, reset,
-//! revert, restore, exports and imports; what is missing of them is their part in the simulator, but for
-//! materialization. Queries have no filters, and nothing is synced.
+//! revert, restore, exports and imports. Queries have no filters, and nothing is synced.
 
 pub mod engine;
 pub mod error;

@@ -43,6 +43,14 @@ pub enum Bug {
     AbandonedJobServed,
     /// A merge compares both sides with the origin as it is, and not where the clone began.
     BaseFromTheWrongSide,
+    /// A merge's commit does not check what was written to the origin since its rows were read.
+    MergedRowsNotValidated,
+    /// A merge leaves the clone where it stood.
+    MergedCloneNotMoved,
+    /// A restore keeps the link that the clone has now.
+    RestoreKeepsTheLink,
+    /// A restore leaves what was inserted since.
+    RestoreLeavesInserted,
 }
 
 #[cfg(feature = "planted")]

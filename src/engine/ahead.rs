@@ -5,12 +5,13 @@ use super::pipeline::Effects;
 use super::store::Store;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{BlockSink, Change, RunWriter};
+use crate::planted;
 use crate::storage::LocalFuture;
 use crate::types::row::{push_lsn, row};
 use crate::types::{LayerId, Lsn, SortedBytes, Version, limits};
 
 /// What stays for the log: of two layers and the catalog together less than a record takes.
-const IN_LOG_BYTES: usize = limits::COMMIT_IN_LOG_BYTES / 4;
+const IN_LOG_BYTES: usize = if planted::HAS_FEW_ROWS { 256 } else { limits::COMMIT_IN_LOG_BYTES / 4 };
 /// Milliseconds after which it is said again that a run is being written.
 const RENEW: u64 = 5 * 60 * 1000;
 

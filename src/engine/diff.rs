@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::candidates::Candidates;
 use super::database::Database;
 use super::path::{Level, Path};
 use super::read::{self, SuffixRange, just_after};
@@ -68,19 +69,54 @@ impl Snapshot {
         limit: usize,
     ) -> Result<ChangePage> {
         self.check_open()?;
-        let ranges = ranges(collection, after);
-        let limit = limit.clamp(1, PAGE);
-        self.store
-            .read(|state, view| {
-                let path = self.path(state)?;
-                let other = match against {
-                    Side::Origin if path.levels().len() == 1 => return Err(not_a_clone(&path).into()),
-                    Side::Origin => Path::of(path.below()),
-                    Side::Snapshot(snapshot) => snapshot.path(state)?,
-                };
-                page(state, view, &path, &other, &ranges, limit)
-            })
-            .await
+        let sides = |state: &State| {
+            let path = self.path(state)?;
+            let other = match against {
+                Side::Origin if path.levels().len() == 1 => return Err(not_a_clone(&path)),
+                Side::Origin => Path::of(path.below()),
+                Side::Snapshot(snapshot) => snapshot.path(state)?,
+            };
+            Ok((path, other))
+        };
+        let (path, other) = self.store.read(|state, _| Ok(sides(state)?)).await?;
+        let begun = self.comparing.take().filter(|begun| begun.goes_on(&other, collection, after));
+        let mut comparing = begun.unwrap_or_else(|| Comparing::new(&other, collection, after));
+        let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+            sides(state)?;
+            gather_candidates(state, view, (&path, &other), ranges, many, found)
+        };
+        let candidates = comparing.candidates.take(&self.store, limit.clamp(1, PAGE), &gather).await?;
+        let compare = |state: &State, view: TreeView<'_>| {
+            sides(state)?;
+            compare_all(view, &path, &other, &candidates)
+        };
+        let changes = self.store.read(compare).await?;
+        let next = candidates.last().filter(|_| comparing.candidates.has_more()).cloned();
+        comparing.after.clone_from(&next);
+        if next.is_some() {
+            self.comparing.replace(Some(comparing));
+        }
+        Ok(ChangePage { changes, next })
+    }
+}
+
+/// A comparison whose next page somebody may ask for.
+pub(super) struct Comparing {
+    other: Path,
+    collection: Option<CollectionName>,
+    /// What was told as the end of its last page.
+    after: Option<Suffix>,
+    candidates: Candidates,
+}
+
+impl Comparing {
+    fn new(other: &Path, collection: Option<&CollectionName>, after: Option<&Suffix>) -> Comparing {
+        let candidates = Candidates::new(collection, after);
+        Comparing { other: other.clone(), collection: collection.cloned(), after: after.cloned(), candidates }
+    }
+
+    fn goes_on(&self, other: &Path, collection: Option<&CollectionName>, after: Option<&Suffix>) -> bool {
+        self.other == *other && self.collection.as_ref() == collection && self.after.as_ref() == after
     }
 }
 
@@ -150,35 +186,29 @@ fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
     Aligned { whole: left.iter().chain(right).collect(), between }
 }
 
-pub(super) fn page(
-    state: &State,
-    view: TreeView<'_>,
-    one: &Path,
-    other: &Path,
-    ranges: &[SuffixRange],
-    limit: usize,
-) -> Attempt<ChangePage> {
-    let mut candidates = BTreeSet::new();
-    gather_candidates(state, view, (one, other), ranges, PAGE, &mut candidates)?;
-    let is_more = candidates.len() > limit;
+/// What of some candidates differs.
+pub(super) fn compare_all(view: TreeView<'_>, one: &Path, other: &Path, candidates: &[Suffix]) -> Attempt<Vec<Change>> {
     let (mut changes, mut needed) = (Vec::new(), Vec::new());
-    let mut last = None;
-    for suffix in candidates.into_iter().take(limit) {
-        match compare(view, one, other, &suffix) {
+    for suffix in candidates {
+        match compare(view, one, other, suffix) {
             Ok(change) => changes.extend(change),
             // What the others need is fetched in the same go.
             Err(Fault::Need(blocks)) => needed.extend(blocks),
             Err(error) => return Err(error),
         }
-        last = Some(suffix);
     }
-    if !needed.is_empty() {
-        return Err(Fault::Need(needed));
-    }
-    Ok(ChangePage { changes, next: if is_more { last } else { None } })
+    if needed.is_empty() { Ok(changes) } else { Err(Fault::Need(needed)) }
 }
 
-/// Adds the rows in which two paths may differ: at least the first `limit` of them, and one more if there are more.
+/// Of what may differ only the first so many are kept: all of a large difference would not fit.
+fn insert(candidates: &mut BTreeSet<Suffix>, suffix: &[u8], limit: usize) {
+    candidates.insert(Suffix::from_bytes(suffix.to_vec()));
+    if candidates.len() > limit {
+        candidates.pop_last();
+    }
+}
+
+/// Adds the rows in which two paths may differ; the first `limit` of all are kept.
 pub(super) fn gather_candidates(
     state: &State,
     view: TreeView<'_>,
@@ -194,9 +224,9 @@ pub(super) fn gather_candidates(
         }
         for between in &aligned.between {
             if between.older >= state.manifest.floor() {
-                written::visit(state, view, *between, range, limit + 1, &mut |suffix| {
+                written::visit(state, view, *between, range, limit, &mut |suffix| {
                     if is_content(suffix) {
-                        candidates.insert(Suffix::from_bytes(suffix.to_vec()));
+                        insert(candidates, suffix, limit);
                     }
                     Ok(())
                 })?;
@@ -209,7 +239,7 @@ pub(super) fn gather_candidates(
     Ok(())
 }
 
-/// Adds the rows of a layer whose newest version at `at` is newer than `above`: enough for this page, and one more.
+/// Adds the rows of a layer whose newest version at `at` is newer than `above`.
 fn gather(
     view: TreeView<'_>,
     layer: LayerId,
@@ -221,12 +251,12 @@ fn gather(
     let rows = RowRange { from: row(layer, &range.from), before: row(layer, &range.before) };
     let mut cursor = RowCursor::new(view, &rows, at, false);
     let mut found = 0;
-    while found <= limit
+    while found < limit
         && let Some(next) = cursor.next_row()?
     {
         let suffix = &next.row[LAYER_BYTES..];
         if next.lsn > above && is_content(suffix) {
-            candidates.insert(Suffix::from_bytes(suffix.to_vec()));
+            insert(candidates, suffix, limit);
             found += 1;
         }
     }

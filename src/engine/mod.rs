@@ -4,6 +4,7 @@
 //! comes through `Platform` and `Storage`.
 
 mod ahead;
+mod candidates;
 mod catalog;
 mod chores;
 mod clone;

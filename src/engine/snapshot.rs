@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::context::Context;
 use super::database::step_now;
+use super::diff::Comparing;
 use super::history::pruned;
 use super::op::{Answer, Op, Step};
 use super::path::Path;
@@ -20,13 +21,16 @@ pub struct Snapshot {
     predates_clone: bool,
     closed: Cell<bool>,
     hold: RefCell<Option<Hold>>,
+    /// The last comparison, for the page that comes next.
+    pub(super) comparing: RefCell<Option<Comparing>>,
 }
 
 impl Snapshot {
     pub(super) fn new(store: Rc<Store>, path: Path, predates_clone: bool) -> Snapshot {
         let version = path.top().map_or(Lsn::ZERO, |level| level.lsn);
         let hold = RefCell::new(Some(store.hold(version)));
-        Snapshot { store, path, version, predates_clone, closed: Cell::new(false), hold }
+        let comparing = RefCell::new(None);
+        Snapshot { store, path, version, predates_clone, closed: Cell::new(false), hold, comparing }
     }
 
     /// The state before a database was made: empty, and it says so (SEMANTICS R6).
@@ -59,6 +63,7 @@ impl Snapshot {
     pub fn close(&self) {
         self.closed.set(true);
         self.hold.take();
+        self.comparing.take();
     }
 
     pub(super) fn check_open(&self) -> Result<()> {

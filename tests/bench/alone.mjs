@@ -117,6 +117,40 @@ export async function measureMemory(bench, { documents, tell }) {
   return figures;
 }
 
+/** One commit each of very many rows, with another tab at work, in pages of their own; and what memory that took. */
+export async function measureLargeCommits(bench, { documents, tell }) {
+  const given = { name: "commits", count: documents, cacheBytes: 4 * MIB };
+  tell(`large-commits: filling a store with ${documents} documents`);
+  const filling = await bench.page();
+  await bench.call(filling, "fillLarge", given);
+  await bench.call(filling, "openForCommits", given);
+  await bench.call(filling, "doLarge", { what: "change", count: documents });
+  await bench.call(filling, "closeForCommits");
+  await filling.close();
+  const [figures, commits] = [{}, { merge: true, restore: false, import: false }];
+  let before;
+  for (const [what, isChanged] of Object.entries(commits)) {
+    tell(`large-commits: ${what}`);
+    const [page, other] = [await bench.page(), await bench.page()];
+    const heap = await heapOf(page);
+    const opened = await bench.call(page, "openForCommits", given);
+    const heapBefore = await heap();
+    await bench.call(other, "beginBeside", given);
+    const done = await bench.call(page, "doLarge", { what, count: documents, from: before });
+    before = done.before;
+    const beside = await bench.call(other, "endBeside");
+    const grown = { wasm: done.wasmBytes - opened, heap: (await heap()) - heapBefore };
+    figures[what] = { ...grown, together: grown.wasm + grown.heap, took: done.took, beside };
+    await bench.call(page, "checkLarge", { count: documents, isChanged });
+    await bench.call(page, "closeForCommits");
+    await Promise.all([page.close(), other.close()]);
+  }
+  const page = await bench.page();
+  for (const name of [given.name, "imported"]) await bench.call(page, "destroy", name);
+  await page.close();
+  return figures;
+}
+
 /** A function that gives the bytes of a page's JavaScript heap that are in use once all garbage is collected. */
 async function heapOf(page) {
   const session = await page.context().newCDPSession(page);

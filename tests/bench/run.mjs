@@ -123,6 +123,18 @@ const parts = [
     ],
   },
   {
+    name: "large-commits",
+    measure: (bench) => alone.measureLargeCommits(bench, { documents, tell }),
+    judge: targets.judgeLargeCommits,
+    notes: (figures) =>
+      Object.entries(figures).map(
+        ([what, { took, wasm, heap, beside }]) =>
+          `one ${what} of ${documents.toLocaleString("en-US")} documents takes ${shown(took, "ms")}; wasm memory ` +
+          `grows by ${mebibytes(wasm)}, the heap by ${mebibytes(heap)}; another tab reads and commits ` +
+          `${beside.rounds} times meanwhile, each in ${shown(beside.longest, "ms")} at most`,
+      ),
+  },
+  {
     name: "shipped",
     measure: (bench) => alone.measureSize(bench),
     judge: targets.judgeSize,

@@ -89,6 +89,14 @@ export function judgeMemory(figures) {
   ];
 }
 
+/** As with a scan: a commit's memory does not grow with its rows. */
+export function judgeLargeCommits(figures) {
+  const show = (bytes) => shown(bytes / MIB, "MiB");
+  return Object.entries(figures).map(([what, { together }]) =>
+    atMost(`memory-of-a-large-${what}`, together, 24 * MIB, show),
+  );
+}
+
 export function judgeSize({ js, wasm }) {
   return [atMost("shipped", js + wasm, 150_000, (bytes) => shown(bytes / 1000, "KB"))];
 }

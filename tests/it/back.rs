@@ -199,7 +199,7 @@ fn a_restored_clone_stands_where_it_stood() {
         for step in 0..3 {
             match step {
                 0 => drop(draft.0.rebase(Default::default()).await.expect("a rebase")),
-                1 => draft.0.reset(None).await.expect("a reset"),
+                1 => drop(draft.0.reset(None).await.expect("a reset")),
                 _ => drop(draft.0.merge(MergeOptions::default()).await.expect("a merge")),
             }
             draft.ok(say::insert(&[("later", json!({}))])).await;

@@ -49,7 +49,7 @@ fn a_clone_that_moved_goes_on_counting() {
             match moved {
                 "merged" => drop(merge(&draft).await),
                 "rebased" => drop(rebase(&draft).await),
-                _ => draft.0.reset(None).await.expect("a reset"),
+                _ => drop(draft.0.reset(None).await.expect("a reset")),
             }
             let stands = n(&draft, "a").await;
             inner.ok(say::increment("a", 1)).await;

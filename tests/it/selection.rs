@@ -175,7 +175,7 @@ fn a_half_materialized_clone_is_merged_and_rebased() {
             match how {
                 "merge" => assert_eq!(counts(&merge(&draft).await), (0, 1, 1)),
                 "rebase" => drop(rebase(&draft).await),
-                _ => draft.0.reset(None).await.expect("a reset"),
+                _ => drop(draft.0.reset(None).await.expect("a reset")),
             }
             let theirs = if how == "reset" { json!([{"n": round - 1}]) } else { json!([{"n": round}]) };
             assert_eq!(draft.ok(say::get("05")).await, theirs, "{how}");

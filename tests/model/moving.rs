@@ -166,7 +166,7 @@ impl Runner {
                 let name = self.model.pick_clone(*clone);
                 let db = self.handle(*tab, &name, only.is_none()).await;
                 let select = only.as_ref().map(|picks| select(picks, &Between::default()));
-                same(db.0.reset(select).await, self.model.reset(&name, only.as_ref()), step);
+                same(db.0.reset(select).await.map(drop), self.model.reset(&name, only.as_ref()), step);
                 *tab
             }
             _ => unreachable!("another step"),
@@ -190,7 +190,7 @@ impl Runner {
                 let (lsn, keep) = (self.model.near(&name, *at), keep.map(|keep| NAMES[keep]));
                 let kept = keep.map(|keep| DatabaseName::new(keep).expect("a good name"));
                 let found = db.0.restore(When::Version(Lsn(lsn)), kept).await;
-                same(found, self.model.restore(&name, lsn, keep), step);
+                same(found.map(drop), self.model.restore(&name, lsn, keep), step);
                 *tab
             }
             _ => unreachable!("another step"),

@@ -122,13 +122,6 @@ pub enum Move {
     Restore(u64),
 }
 
-impl Move {
-    /// Whether its caller learns of its commit.
-    pub fn tells(self) -> bool {
-        !matches!(self, Move::Reset | Move::Restore(_))
-    }
-}
-
 /// The side that wins where both clash; nobody: then nothing is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Winner {

@@ -60,7 +60,8 @@ fn run_all(seeds: u64) -> (Vec<String>, Report) {
     (failures.into_inner().expect(unlocked), whole.into_inner().expect(unlocked))
 }
 
-/// SEMANTICS R1 to R4, R8 to R10, W1 to W10, W12, C1, C3, C6 to C8, C10 to C13, C15: whatever befalls the tabs, all holds.
+/// SEMANTICS R1 to R4, R8 to R10, W1 to W10, W12, C1, C3, C6 to C8, C10 to C13, C15: whatever befalls the tabs, all of
+/// it holds.
 #[test]
 fn every_seed_keeps_every_promise() {
     if let Some(seed) = number_from_environment("SEED") {

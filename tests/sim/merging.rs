@@ -127,12 +127,28 @@ impl ModelDatabase {
         self.copied.get(place)
     }
 
-    /// The same database on another layer, over `copied`.
-    fn flipped(&self, copied: Rc<Rows>, own: Rows, landing: Landing, origin: Option<(String, u64)>) -> ModelDatabase {
+    /// The same database on another layer, over what is below.
+    fn flipped(&self, below: Below, own: Rows, landing: Landing) -> ModelDatabase {
+        let Below { origin, copied, links } = below;
         let mut rows = (*copied).clone();
         rows.extend(own);
-        ModelDatabase { layer: landing.layer, origin, copied, rows: Rc::new(rows), ..self.clone() }
+        ModelDatabase { layer: landing.layer, origin, links, copied, rows: Rc::new(rows), ..self.clone() }
     }
+
+    fn over_what_it_was(&self) -> Below {
+        Below { origin: self.origin.clone(), copied: self.copied.clone(), links: self.links.clone() }
+    }
+
+    fn over(&self, name: String, as_of: u64) -> Below {
+        Below { origin: Some((name, as_of)), copied: self.copied_rows(), links: self.links_over(as_of) }
+    }
+}
+
+/// What a clone stands on.
+struct Below {
+    origin: Option<(String, u64)>,
+    copied: Rc<Rows>,
+    links: Vec<u64>,
 }
 
 fn sides<'a>(clone: &'a ModelDatabase, origin: &'a Rows, place: &Place) -> [Option<&'a Row>; 3] {
@@ -165,8 +181,7 @@ pub fn merge_into_origin(before: &State, name: &str, winner: Winner, landing: La
     let state = commits.then(|| {
         let mut state = before.clone();
         let origin = ModelDatabase { rows: Rc::new(rows), ..origin.clone() };
-        let copied = origin.copied_rows();
-        let moved = clone.flipped(copied, Rows::new(), landing, Some((target.clone(), landing.lsn)));
+        let moved = clone.flipped(origin.over(target.clone(), landing.lsn), Rows::new(), landing);
         state.databases.insert(target, origin);
         state.databases.insert(name.to_string(), moved);
         state
@@ -203,7 +218,7 @@ pub fn rebase(states: &[State], before: &State, name: &str, winner: Winner, land
     let (told, commits) = tally.settle(winner);
     let state = commits.then(|| {
         let mut state = before.clone();
-        let moved = clone.flipped(origin.copied_rows(), own, landing, Some((target, landing.as_of)));
+        let moved = clone.flipped(origin.over(target, landing.as_of), own, landing);
         state.databases.insert(name.to_string(), moved);
         state
     });
@@ -224,7 +239,7 @@ pub fn reset(before: &State, name: &str, landing: Landing) -> Option<Moved> {
     let clone = &before.databases[name];
     clone.origin.as_ref()?;
     let mut state = before.clone();
-    let moved = clone.flipped(clone.copied.clone(), Rows::new(), landing, clone.origin.clone());
+    let moved = clone.flipped(clone.over_what_it_was(), Rows::new(), landing);
     state.databases.insert(name.to_string(), moved);
     Some(Moved { told: Told::default(), state: Some(state) })
 }
@@ -285,7 +300,7 @@ pub fn restore(states: &[State], before: &State, identity: &Identity, at: u64, l
     let now = before.databases.get(&identity.name)?;
     let then = find(states, identity, at)?;
     let told = Told::default();
-    if now.layer != then.layer {
+    if now.layer != then.layer && now.is_clone() {
         let own = then.rows.iter().filter(|(_, row)| row.own).map(|(place, row)| {
             let below = then.below(place);
             let n = row.value.and_then(|value| value.n);
@@ -294,7 +309,7 @@ pub fn restore(states: &[State], before: &State, identity: &Identity, at: u64, l
             (*place, Row { lsn: landing.lsn, mark, ..*row })
         });
         let mut state = before.clone();
-        let moved = then.flipped(then.copied.clone(), own.collect(), landing, then.origin.clone());
+        let moved = now.flipped(then.over_what_it_was(), own.collect(), landing);
         state.databases.insert(identity.name.clone(), moved);
         return Some(Moved { told, state: Some(state) });
     }

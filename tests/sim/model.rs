@@ -129,10 +129,14 @@ impl ModelDatabase {
     pub fn copy(&self, name: &str, as_of: u64, created: u64, layer: u64) -> ModelDatabase {
         let copied = self.copied_rows();
         let origin = Some((name.to_string(), as_of));
-        let mut links = self.links.clone();
-        links.push(as_of);
+        let links = self.links_over(as_of);
         let (depth, rows) = (self.depth + 1, copied.clone());
         ModelDatabase { created, layer, origin, depth, links, goes: false, background: false, rows, copied }
+    }
+
+    /// The links of what is made over it as of an LSN.
+    pub fn links_over(&self, as_of: u64) -> Vec<u64> {
+        self.links.iter().copied().chain([as_of]).collect()
     }
 
     /// Whether a row is based on what the model says, or on the copy of it that a materialization made.

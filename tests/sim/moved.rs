@@ -1,12 +1,14 @@
 //! Moves are judged: what is on the disk, and what was told, is what the model makes of them.
 
+use std::fmt;
+
 use offshoot::error::ErrorCode;
 
 use crate::call::Observed;
 use crate::history::{Act, Check, Event, Identity, Move, Outcome, Settled, Told, Violation, violation};
 use crate::journal::{CatalogChange, Logged, Written};
 use crate::merging::{Landing, effect, is_as_it_was};
-use crate::model::{Row, State};
+use crate::model::{ModelDatabase, Place, Row, State};
 use crate::oracle::Oracle;
 
 fn parts(event: &Event) -> (&Identity, Move) {
@@ -24,6 +26,10 @@ pub fn move_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<State
         CatalogChange::Made { name, layer, origin } if *name == database.name => {
             let as_of = origin.as_ref().map_or(0, |(_, as_of)| *as_of);
             Some(Landing { lsn, layer: *layer, as_of })
+        }
+        // What was materialized, and is restored, stays so.
+        CatalogChange::Cut { name, layer } if *name == database.name && !found.is_clone() => {
+            Some(Landing { lsn, layer: *layer, as_of: 0 })
         }
         _ => None,
     });
@@ -50,12 +56,18 @@ pub fn move_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<State
 }
 
 /// Whether a move's commit is all of it, in both databases, and nothing else.
-pub fn check_move(lsn: u64, logged: &Logged, state: &State, event: &Event) -> Result<(), Violation> {
+pub fn check_move(
+    lsn: u64,
+    logged: &Logged,
+    (before, state): (&State, &State),
+    event: &Event,
+) -> Result<(), Violation> {
     let (database, what) = parts(event);
     let made = &state.databases[&database.name];
     let name = database.name.clone();
     let expected = match what {
         Move::Revert(..) => Vec::new(),
+        Move::Restore(_) if state.whole.contains(&made.layer) => vec![CatalogChange::Cut { name, layer: made.layer }],
         _ => vec![CatalogChange::Made { name, layer: made.layer, origin: made.origin.clone() }],
     };
     let changes = logged.catalog_changes();
@@ -67,24 +79,47 @@ pub fn check_move(lsn: u64, logged: &Logged, state: &State, event: &Event) -> Re
         // Its rows lie in runs: they are looked at by all readings that come after.
         return Ok(());
     }
-    let rows = state.databases.values().flat_map(|database| database.rows.iter().map(move |row| (database.layer, row)));
-    let expected: Vec<_> = rows.filter(|(_, (_, row))| row.own && row.lsn == lsn).collect();
+    let mut expected = Vec::new();
+    for database in state.databases.values() {
+        let written = database.rows.iter().filter(|(_, row)| row.own && row.lsn == lsn);
+        expected.extend(written.map(|(place, row)| Expected { database, place: *place, row: *row }));
+    }
     let written = logged.rows();
-    let is_same = |one: &Written, (layer, ((shelf, id), row)): &(u64, (&crate::model::Place, &Row))| {
-        one.layer == *layer && one.shelf == *shelf && one.id == *id && one.value == row.value
-    };
-    let all_there = expected.iter().all(|row| written.iter().any(|one| is_same(one, row)));
+    let all_there = expected.iter().all(|row| written.iter().any(|one| row.is_written_as(one)));
     if !all_there || written.len() != expected.len() {
         let wrote: Vec<_> = written.iter().map(|row| (row.layer, row.shelf, row.id, row.value)).collect();
         let what = format!("commit {lsn}: {what:?} of {database:?} wrote {wrote:?}; the model: {expected:?}");
         return Err(violation(Check::Merges, what));
     }
-    let of_base = |row: &(u64, (&crate::model::Place, &Row))| {
-        written.iter().all(|one| !is_same(one, row) || one.base == row.1.1.base)
+    let is_based_so = |row: &&Expected<'_>| {
+        before.whole.contains(&row.database.layer)
+            || written.iter().all(|one| !row.is_written_as(one) || row.database.is_base(row.row.base, one.base))
     };
-    match expected.iter().find(|row| !of_base(row)) {
+    match expected.iter().find(|row| !is_based_so(row)) {
         None => Ok(()),
-        Some(row) => Err(violation(Check::Bases, format!("commit {lsn}: a move wrote another base than {row:?}"))),
+        Some(row) => {
+            let bases: Vec<_> = written.iter().filter(|one| row.is_written_as(one)).map(|one| one.base).collect();
+            Err(violation(Check::Bases, format!("commit {lsn}: a move based {row:?} on {bases:?}")))
+        }
+    }
+}
+
+/// A row that a move writes, by the model.
+struct Expected<'a> {
+    database: &'a ModelDatabase,
+    place: Place,
+    row: Row,
+}
+
+impl Expected<'_> {
+    fn is_written_as(&self, one: &Written) -> bool {
+        one.layer == self.database.layer && (one.shelf, one.id) == self.place && one.value == self.row.value
+    }
+}
+
+impl fmt::Debug for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of layer {}: {:?}", self.place, self.database.layer, self.row)
     }
 }
 
@@ -123,8 +158,9 @@ pub fn is_right_to_fail(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> 
         (_, ErrorCode::Closed) => (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_none()),
         // It lost again and again.
         (_, ErrorCode::Conflict) => true,
-        (Move::Merge(_) | Move::Rebase(_) | Move::Reset, ErrorCode::NotAClone) => (event.from..=event.to)
-            .any(|lsn| oracle.find(database, lsn).is_some_and(|found| !found.is_clone())),
+        (Move::Merge(_) | Move::Rebase(_) | Move::Reset, ErrorCode::NotAClone) => {
+            (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_some_and(|found| !found.is_clone()))
+        }
         (Move::Revert(commit, _), ErrorCode::InvalidOption) => {
             commit == 0 || oracle.find(database, commit - 1).is_none() || oracle.find(database, commit).is_none()
         }

@@ -41,28 +41,34 @@ fn draw(world: &World, tab: &Tab) -> Move {
     }
 }
 
-async fn carry_out(handle: &Handle, what: Move) -> Result<Option<MergeReport>, Error> {
+/// What is told, and the commit; none: there was nothing to write.
+async fn carry_out(handle: &Handle, what: Move) -> Result<(Option<Told>, Option<Lsn>), Error> {
     let database = &handle.database;
-    match what {
+    let report = match what {
         Move::Merge(winner) => {
             let options = MergeOptions { policy: policy(winner), ..MergeOptions::default() };
-            database.merge(options).await.map(Some)
+            database.merge(options).await?
         }
         Move::Rebase(winner) => {
             let options = RebaseOptions { policy: policy(winner), ..RebaseOptions::default() };
-            database.rebase(options).await.map(Some)
+            database.rebase(options).await?
         }
-        Move::Reset => database.reset(None).await.map(|()| None),
-        Move::Revert(commit, winner) => database.revert(&[Lsn(commit)], &policy(winner), false).await.map(Some),
-        Move::Restore(at) => database.restore(When::Version(Lsn(at)), None).await.map(|()| None),
-    }
+        Move::Revert(commit, winner) => database.revert(&[Lsn(commit)], &policy(winner), false).await?,
+        Move::Reset => return Ok((None, database.reset(None).await?)),
+        Move::Restore(at) => return Ok((None, database.restore(When::Version(Lsn(at)), None).await?)),
+    };
+    let told = told(&report);
+    // A revert of what changes nothing any more writes nothing.
+    let is_written = !matches!(what, Move::Revert(..)) || told.inserted + told.updated + told.deleted > 0;
+    let lsn = (told.settled == Settled::Merged && is_written).then_some(report.version);
+    Ok((Some(told), lsn))
 }
 
 pub async fn move_one(world: &World, tab: &Tab, handle: &Handle) {
     let what = draw(world, tab);
     let number = world.begin(tab, Act::Move { database: handle.identity.clone(), what });
     let outcome = match carry_out(handle, what).await {
-        Ok(report) => {
+        Ok((told, lsn)) => {
             world.report.count(match what {
                 Move::Merge(_) => "merges",
                 Move::Rebase(_) => "rebases",
@@ -70,21 +76,13 @@ pub async fn move_one(world: &World, tab: &Tab, handle: &Handle) {
                 Move::Revert(..) => "reverts",
                 Move::Restore(_) => "restores",
             });
-            done(world, what, report.as_ref())
+            if told.is_some_and(|told| told.conflicts > 0) {
+                world.report.count("merge conflicts");
+            }
+            let observed = told.map_or(Observed::Nothing, Observed::Told);
+            Outcome::Done { observed, lsn: lsn.map(|lsn| lsn.0) }
         }
         Err(error) => failed(world, tab, handle, &error),
     };
     world.end(tab, number, outcome);
-}
-
-fn done(world: &World, what: Move, report: Option<&MergeReport>) -> Outcome {
-    let Some(report) = report else { return Outcome::Done { observed: Observed::Nothing, lsn: None } };
-    let told = told(report);
-    if told.conflicts > 0 {
-        world.report.count("merge conflicts");
-    }
-    // A revert of what changes nothing any more writes nothing.
-    let is_written = !matches!(what, Move::Revert(..)) || told.inserted + told.updated + told.deleted > 0;
-    let lsn = (told.settled == Settled::Merged && is_written).then_some(report.version.0);
-    Outcome::Done { observed: Observed::Told(told), lsn }
 }

@@ -248,7 +248,7 @@ impl Oracle<'_> {
         let before = &self.states[lsn as usize - 1];
         let name = match &event.act {
             Act::Call { database, .. } | Act::Transaction { database, .. } => &database.name,
-            Act::Move { .. } => return moved::check_move(lsn, logged, state, event),
+            Act::Move { .. } => return moved::check_move(lsn, logged, (before, state), event),
             _ => return claims::check_catalog(lsn, logged, before, state),
         };
         if !logged.catalog_changes().is_empty() {
@@ -296,10 +296,7 @@ impl Oracle<'_> {
 }
 
 fn is_catalog(act: &Act) -> bool {
-    match act {
-        Act::Move { what, .. } => !what.tells(),
-        act => !matches!(act, Act::Call { .. } | Act::Transaction { .. }),
-    }
+    !matches!(act, Act::Call { .. } | Act::Transaction { .. } | Act::Move { .. })
 }
 
 fn with_rows(before: &State, name: &str, rows: Rows) -> State {

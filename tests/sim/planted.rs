@@ -102,3 +102,23 @@ fn an_abandoned_jobs_blocks_that_are_served_are_caught() {
 fn a_base_taken_from_the_wrong_side_is_caught() {
     catch(Bug::BaseFromTheWrongSide, Check::Merges);
 }
+
+#[test]
+fn a_merge_that_does_not_validate_its_origin_is_caught() {
+    catch(Bug::MergedRowsNotValidated, Check::Merges);
+}
+
+#[test]
+fn a_merge_that_leaves_its_clone_where_it_stood_is_caught() {
+    catch(Bug::MergedCloneNotMoved, Check::Atomicity);
+}
+
+#[test]
+fn a_restore_that_keeps_the_link_of_now_is_caught() {
+    catch(Bug::RestoreKeepsTheLink, Check::Atomicity);
+}
+
+#[test]
+fn a_restore_that_leaves_what_was_inserted_since_is_caught() {
+    catch(Bug::RestoreLeavesInserted, Check::CloneIsolation);
+}

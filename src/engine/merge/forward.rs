@@ -1,5 +1,6 @@
 //! Merge and rebase: a clone's changes into its origin, or onto what the origin is now (SEMANTICS C12, C13).
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
@@ -8,6 +9,7 @@ use super::leave::{self, Chosen, keep};
 use super::rows::{Collections, Paths, Row, RowPage, collections, own_collections};
 use super::settle::{self, Merging, adding_up, carried, settle};
 use super::{MergeOptions, MergeReport, RebaseOptions, Selected, Tally};
+use crate::engine::candidates::Candidates;
 use crate::engine::catalog::{self, Entry, Origin};
 use crate::engine::clone::draw_layer;
 use crate::engine::database::Database;
@@ -15,6 +17,7 @@ use crate::engine::diff;
 use crate::engine::history::pruned;
 use crate::engine::path::Path;
 use crate::engine::pipeline::Frame;
+use crate::engine::read::SuffixRange;
 use crate::engine::store::Hold;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
@@ -177,9 +180,15 @@ impl Database {
             let own = stand.paths.layer();
             commit::check_row(frame, &stand.target)?;
             commit::check_layer(frame, target_layer, stand.head, |suffix| {
+                if planted::is(Bug::MergedRowsNotValidated) {
+                    return Ok(false);
+                }
                 let is_ours = frame.view.get(&row(own, suffix), stand.head)?.is_some();
                 Ok(is_ours || matches!(split_suffix(suffix), Some((_, Kind::Collection, _))))
             })?;
+            if planted::is(Bug::MergedCloneNotMoved) {
+                return Ok(Vec::new());
+            }
             let origin = Origin { name: stand.link.name.clone(), as_of: frame.at.next().0 };
             let row = commit::flipped(&stand.own, layer, Some(origin), parked);
             Ok(vec![commit::catalog_change(&stand.own, &row)])
@@ -251,21 +260,22 @@ impl Database {
     /// Whether the origin differs, or may, from what it was where the clone stands.
     async fn has_moved(self: &Rc<Database>, stand: &Stand) -> Result<bool> {
         let (origin, below) = (&stand.paths.origin, &stand.paths.below);
-        let mut after = None;
+        if self.store.read(|_, view| collections(view, below)).await? != stand.origin_collections {
+            return Ok(true);
+        }
+        let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+            commit::check_floor(state, stand.head)?;
+            diff::gather_candidates(state, view, (origin, below), ranges, many, found)
+        };
+        let mut candidates = Candidates::new(None, None);
         loop {
-            let ranges = diff::ranges(None, after.as_ref());
-            let read = |state: &State, view: TreeView<'_>| {
+            let page = candidates.take(&self.store, diff::PAGE, &gather).await?;
+            let compare = |state: &State, view: TreeView<'_>| {
                 commit::check_floor(state, stand.head)?;
-                let collections = collections(view, below)? != stand.origin_collections;
-                Ok((collections, diff::page(state, view, origin, below, &ranges, diff::PAGE)?))
+                diff::compare_all(view, origin, below, &page)
             };
-            let (collections, page) = self.store.read(read).await?;
-            let mut is_moved = collections;
-            for change in &page.changes {
-                is_moved |= !query::is_same(change.before.as_deref(), change.after.as_deref())?;
-            }
-            after = page.next;
-            if is_moved || after.is_none() {
+            let is_moved = !self.store.read(compare).await?.is_empty();
+            if is_moved || page.is_empty() {
                 return Ok(is_moved);
             }
         }

@@ -15,10 +15,12 @@ use crate::engine::diff;
 use crate::engine::pipeline::Frame;
 use crate::error::Result;
 use crate::query;
+use crate::types::Lsn;
 
 impl Database {
     /// Forgets this clone's own changes, or those that are selected: it reads as its origin where it began.
-    pub async fn reset(self: &Rc<Database>, only: Option<Select>) -> Result<()> {
+    /// Gives its commit; `None`: there was nothing to forget.
+    pub async fn reset(self: &Rc<Database>, only: Option<Select>) -> Result<Option<Lsn>> {
         self.check_open()?;
         let Some(select) = only else {
             let (this, layer) = (self.clone(), draw_layer(&*self.store.platform));
@@ -30,12 +32,12 @@ impl Database {
                 let row = commit::flipped(&own, layer, Some(origin), false);
                 Ok(((), vec![commit::catalog_change(&own, &row)]))
             };
-            return self.store.commit(self.store.durability, evaluate).await.map(drop);
+            return Ok(self.store.commit(self.store.durability, evaluate).await?.1);
         };
         self.retried(true, &|| Box::pin(self.try_reset(&select))).await
     }
 
-    async fn try_reset(self: &Rc<Database>, select: &Select) -> Result<()> {
+    async fn try_reset(self: &Rc<Database>, select: &Select) -> Result<Option<Lsn>> {
         let stand = self.stand(None, Point::Link).await?;
         let mut left = LayerWriter::new(&self.store, draw_layer(&*self.store.platform));
         let is_changed = match self.keep_unselected(&stand, select, &mut left).await {
@@ -47,7 +49,7 @@ impl Database {
         };
         if !is_changed {
             left.abandon().await;
-            return Ok(());
+            return Ok(None);
         }
         if let Err(error) = stand.keep_collections(&Collections::default(), &mut left) {
             left.abandon().await;
@@ -60,7 +62,7 @@ impl Database {
             let row = commit::flipped(&stand.own, layer, Some(stand.link.clone()), parked);
             Ok(vec![commit::catalog_change(&stand.own, &row)])
         };
-        self.commit_checked(effects, check).await.map(drop)
+        self.commit_checked(effects, check).await.map(Some)
     }
 
     /// True: something was selected.

@@ -10,13 +10,14 @@ use super::leave::version;
 use super::rows::{Collections, Side, all, collections, side};
 use super::settle::{Added, Merging, carried, settle};
 use super::{MergeReport, Policy, Tally};
+use crate::engine::candidates::Candidates;
 use crate::engine::catalog;
 use crate::engine::database::Database;
 use crate::engine::diff;
 use crate::engine::history::{When, pruned};
 use crate::engine::path::Path;
 use crate::engine::pipeline::Frame;
-use crate::engine::read;
+use crate::engine::read::{self, SuffixRange};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
 use crate::query::{self, Counters};
@@ -45,11 +46,6 @@ struct Undone {
     lsn: Lsn,
     before: Path,
     after: Path,
-}
-
-struct UndoPage {
-    rows: Vec<Undo>,
-    next: Option<Suffix>,
 }
 
 impl Database {
@@ -85,26 +81,23 @@ impl Database {
         };
         let (own, now, undone, known) = self.store.read(read).await?;
         let mut writer = LayerWriter::new(&self.store, own.row.layer());
-        let (mut tally, mut written) = (Tally::default(), BTreeSet::new());
-        let mut after = None;
+        let (mut tally, mut candidates) = (Tally::default(), Candidates::new(None, None));
         let reverted: Result<()> = async {
             loop {
-                let page = self.undo_page((head, &now), &undone, after.as_ref()).await?;
-                let all = undo(&page.rows, undone.len(), policy, &mut tally).await?;
-                for (row, back) in page.rows.iter().zip(all) {
+                let rows = self.undo_page((head, &now), &undone, &mut candidates).await?;
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                let all = undo(&rows, undone.len(), policy, &mut tally).await?;
+                for (row, back) in rows.iter().zip(all) {
                     tally.has_changes |= !row.steps.is_empty();
                     let is_same = query::is_same(back.value.as_deref(), row.present.bytes())?;
                     if !tally.is_stuck() && !is_same {
                         tally.count(row.present.value.as_ref(), back.value.as_ref());
                         write_back(row, &back, (&now, &known), &mut writer)?;
                     }
-                    written.insert(row.suffix.clone());
                 }
                 writer.flush().await?;
-                after = page.next;
-                if after.is_none() {
-                    return Ok(());
-                }
             }
         }
         .await;
@@ -121,7 +114,7 @@ impl Database {
             let layer = own.row.layer();
             commit::check_layer(frame, layer, head, |suffix| {
                 let is_collection = matches!(split_suffix(suffix), Some((_, Kind::Collection, _)));
-                Ok(is_collection || written.contains(&Suffix::from_bytes(suffix.to_vec())))
+                Ok(is_collection || is_pruned(frame.state, &undone) || is_undone(frame.view, &undone, suffix)?)
             })?;
             Ok(Vec::new())
         };
@@ -152,26 +145,41 @@ impl Database {
         self: &Rc<Database>,
         (head, now): (Lsn, &Path),
         undone: &[Undone],
-        after: Option<&Suffix>,
-    ) -> Result<UndoPage> {
-        let ranges = diff::ranges(None, after);
-        self.store
-            .read(|state, view| {
-                commit::check_floor(state, head)?;
-                let mut candidates = BTreeSet::new();
-                for Undone { before, after, lsn } in undone {
-                    if lsn.0 <= state.manifest.floor().0 {
-                        return Err(pruned(state).into());
-                    }
-                    diff::gather_candidates(state, view, (after, before), &ranges, diff::PAGE, &mut candidates)?;
-                }
-                let is_more = candidates.len() > diff::PAGE;
-                let page: Vec<Suffix> = candidates.into_iter().take(diff::PAGE).collect();
-                let rows = all(page.iter().map(|suffix| undo_row(view, now, undone, suffix)))?;
-                Ok(UndoPage { rows, next: page.last().filter(|_| is_more).cloned() })
+        candidates: &mut Candidates,
+    ) -> Result<Vec<Undo>> {
+        let check = |state: &State| -> Attempt<()> {
+            commit::check_floor(state, head)?;
+            if is_pruned(state, undone) { Err(pruned(state).into()) } else { Ok(()) }
+        };
+        let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+            check(state)?;
+            undone.iter().try_for_each(|Undone { before, after, .. }| {
+                diff::gather_candidates(state, view, (after, before), ranges, many, found)
             })
-            .await
+        };
+        let page = candidates.take(&self.store, diff::PAGE, &gather).await?;
+        let read = |state: &State, view: TreeView<'_>| {
+            check(state)?;
+            all(page.iter().map(|suffix| undo_row(view, now, undone, suffix)))
+        };
+        self.store.read(read).await
     }
+}
+
+/// Whether what one of the commits found was dropped.
+fn is_pruned(state: &State, undone: &[Undone]) -> bool {
+    undone.iter().any(|step| step.lsn.0 <= state.manifest.floor().0)
+}
+
+/// Whether one of the commits changed the row.
+fn is_undone(view: TreeView<'_>, undone: &[Undone], suffix: &[u8]) -> Attempt<bool> {
+    for step in undone {
+        let (before, after) = (side(view, &step.before, suffix)?, side(view, &step.after, suffix)?);
+        if !query::is_same(before.bytes(), after.bytes())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn undo_row(view: TreeView<'_>, now: &Path, undone: &[Undone], suffix: &Suffix) -> Attempt<Undo> {

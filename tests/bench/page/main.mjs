@@ -3,8 +3,10 @@ import { wasmBytes } from "./memory-watch.mjs";
 import * as clones from "./clones.mjs";
 import { fillFor, life, openings, singleInserts } from "./compared.mjs";
 import * as drafts from "./drafts.mjs";
+import * as largeCommits from "./large-commits.mjs";
 import * as scan from "./scan.mjs";
 
 if (!crossOriginIsolated) throw new Error("the page is not isolated, and its clock is too coarse");
-globalThis.bench = { ...clones, ...drafts, ...scan, fillFor, life, openings, singleInserts, wasmBytes };
+const measures = { ...clones, ...drafts, ...largeCommits, ...scan };
+globalThis.bench = { ...measures, fillFor, life, openings, singleInserts, wasmBytes };
 document.title = "ready";
