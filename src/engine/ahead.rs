@@ -12,6 +12,8 @@ use crate::types::{LayerId, Lsn, SortedBytes, Version, limits};
 
 /// What stays for the log: of two layers and the catalog together less than a record takes.
 const IN_LOG_BYTES: usize = if planted::HAS_FEW_ROWS { 256 } else { limits::COMMIT_IN_LOG_BYTES / 4 };
+/// Changes that are put in among others one by one.
+const FEW: usize = 16;
 /// Milliseconds after which it is said again that a run is being written.
 const RENEW: u64 = 5 * 60 * 1000;
 
@@ -120,11 +122,18 @@ impl<'a> AheadWriter<'a> {
 impl Effects {
     /// Both, in the order of their rows.
     pub fn and(mut self, other: Effects) -> Effects {
-        let mut sorted = SortedBytes::new();
-        for Change(row, version) in self.changes.into_iter().chain(other.changes) {
-            sorted.insert(row, version.into());
+        if other.changes.len() <= FEW {
+            for change in other.changes {
+                let at = self.changes.partition_point(|Change(row, _)| *row < change.0);
+                self.changes.insert(at, change);
+            }
+        } else {
+            let mut sorted = SortedBytes::new();
+            for Change(row, version) in self.changes.into_iter().chain(other.changes) {
+                sorted.insert(row, version.into());
+            }
+            self.changes = sorted.into_iter().map(|(row, version)| Change(row, version.to_vec())).collect();
         }
-        self.changes = sorted.into_iter().map(|(row, version)| Change(row, version.to_vec())).collect();
         self.runs.extend(other.runs);
         self
     }

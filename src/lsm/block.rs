@@ -202,20 +202,26 @@ pub struct BlockCursor {
 impl BlockCursor {
     /// At the first entry whose key is not less than `key`, or past the end.
     pub fn seek(block: Rc<Block>, key: &[u8]) -> Result<BlockCursor> {
-        let (mut low, mut high) = (0, block.restarts);
+        // With how many bytes the entries at both ends begin as the key does: all between them do too.
+        let (mut low, mut high, mut at_low, mut at_high) = (0, block.restarts, 0, 0);
         while high - low > 1 {
             let middle = low.midpoint(high);
             let entry = block.entry(block.restart(middle)).ok_or_else(unreadable)?;
-            match block.bytes[entry.key].cmp(key) {
-                Ordering::Less | Ordering::Equal => low = middle,
-                Ordering::Greater => high = middle,
+            match compare(&block.bytes[entry.key], key, at_low.min(at_high)) {
+                (Ordering::Greater, same) => (high, at_high) = (middle, same),
+                (_, same) => (low, at_low) = (middle, same),
             }
         }
         let next = block.restart(low);
         let mut cursor = BlockCursor { block, key: Vec::new(), value: 0..0, next, valid: false };
         cursor.advance()?;
-        while cursor.valid && cursor.key[..] < *key {
-            cursor.advance()?;
+        let (mut order, mut same) = compare(&cursor.key, key, at_low);
+        while cursor.valid && order == Ordering::Less {
+            let kept = cursor.step()?;
+            // What it has in common with the entry before it, and the key has not, leaves it below the key.
+            if kept <= same {
+                (order, same) = compare(&cursor.key, key, kept);
+            }
         }
         Ok(cursor)
     }
@@ -238,7 +244,13 @@ impl BlockCursor {
     }
 
     pub fn advance(&mut self) -> Result<()> {
+        self.step().map(drop)
+    }
+
+    /// Goes on; gives how many bytes the entry is stored to share with the one before it.
+    fn step(&mut self) -> Result<usize> {
         self.valid = self.next < self.block.end;
+        let mut shared = 0;
         if self.valid {
             let entry = self.block.entry(self.next).ok_or_else(unreadable)?;
             if entry.shared > self.key.len() {
@@ -248,9 +260,16 @@ impl BlockCursor {
             self.key.extend_from_slice(&self.block.bytes[entry.key]);
             self.next = entry.value.end;
             self.value = entry.value;
+            shared = entry.shared;
         }
-        Ok(())
+        Ok(shared)
     }
+}
+
+/// How two keys compare whose first `same` bytes are equal, and how many are.
+fn compare(one: &[u8], other: &[u8], same: usize) -> (Ordering, usize) {
+    let more = one[same..].iter().zip(&other[same..]).take_while(|(a, b)| a == b).count();
+    (one.get(same + more).cmp(&other.get(same + more)), same + more)
 }
 
 /// The checksum held and the entries do not: what wrote the block was wrong.

@@ -1,10 +1,12 @@
 // What working in a clone costs, against doing the same without one: merging, comparing, materializing, going back.
 import { timed } from "./compared.mjs";
 import { draw, makeDocuments, verify } from "./documents.mjs";
-import { destroy, open, prepare } from "./offshoot.mjs";
+import { destroy, open, prepare, rest } from "./offshoot.mjs";
 
 const CHANGED = 100;
 const RESTORED = 1000;
+/** What one measure leaves to be cleared away is not the next one's cost. */
+const QUIET = 500;
 
 let documents = [];
 
@@ -34,11 +36,16 @@ export async function draftCosts({ name, round }) {
   const store = await open(name, "relaxed");
   const { db } = store;
   try {
-    await store.scan();
-    const figures = { ...(await mergeCosts(db, round)), ...(await diffCosts(store, round)) };
-    figures.materialize = await materializeCost(db, round);
-    figures.bulk = await bulkCost(`${name}-bulk`);
-    return { ...figures, ...(await restoreCosts(db, round)) };
+    const settled = async (measure) => {
+      await rest(db, QUIET);
+      await store.scan();
+      return measure();
+    };
+    const figures = await settled(() => mergeCosts(db, round));
+    Object.assign(figures, await settled(() => diffCosts(store, round)));
+    figures.materialize = await settled(() => materializeCost(db, round));
+    figures.bulk = await settled(() => bulkCost(`${name}-bulk`));
+    return Object.assign(figures, await settled(() => restoreCosts(db, round)));
   } finally {
     await store.close();
   }
@@ -48,9 +55,14 @@ async function mergeCosts(db, round) {
   const [plain, drafted] = [draw(documents, CHANGED, round * 2 + 1), draw(documents, CHANGED, round * 2 + 2)];
   const rewritten = await timed(() => rewrite(db, plain, `${round} plain`));
   const merged = await timed(async () => {
+    const t0 = performance.now();
     const draft = await db.clone(`draft-${round}`);
+    const t1 = performance.now();
     await rewrite(draft, drafted, `${round} draft`);
+    const t2 = performance.now();
     const report = await draft.merge();
+    const t3 = performance.now();
+    console.log(`clone ${(t1 - t0).toFixed(1)} rewrite ${(t2 - t1).toFixed(1)} merge ${(t3 - t2).toFixed(1)}`);
     return { draft, report };
   });
   const { draft, report } = merged.value;
@@ -91,7 +103,9 @@ async function bulkCost(name) {
 async function restoreCosts(db, round) {
   const drawn = draw(documents, RESTORED, round + 200);
   const ids = drawn.map(({ id }) => id);
+  const r0 = performance.now();
   const before = await db.collection("documents").getMany(ids);
+  console.log(`getMany ${(performance.now() - r0).toFixed(1)}`);
   const then = db.version;
   const written = await timed(() => db.collection("documents").putMany(changed(drawn, `${round} restore`)));
   const restored = await timed(() => db.restore(then));

@@ -16,5 +16,18 @@ export async function open(name, durability, options = {}) {
 
 export const destroy = (name) => offshoot.destroy(name, { storage: "indexeddb" });
 
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+/** Waits until a store has come to rest: nothing in it was moved for so many milliseconds. */
+export async function rest(db, milliseconds) {
+  let [seen, since] = ["", performance.now()];
+  while (performance.now() - since < milliseconds) {
+    const { blocks, blockBytes, logEntries } = await db.stats();
+    const now = JSON.stringify([blocks, blockBytes, logEntries]);
+    if (now !== seen) [seen, since] = [now, performance.now()];
+    await pause(100);
+  }
+}
+
 /** Loads the module and starts it, so that what is measured later does not. */
 export const prepare = () => offshoot.version();

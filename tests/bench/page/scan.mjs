@@ -1,25 +1,17 @@
 // A store that is far larger than its cache, read in pages.
 import { makeDocuments } from "./documents.mjs";
 import { wasmBytes } from "./memory-watch.mjs";
-import { destroy, open, prepare } from "./offshoot.mjs";
+import { destroy, open, prepare, rest } from "./offshoot.mjs";
 
 const BATCH = 10_000;
 const PAGE = 1000;
 const QUIET = 3000;
 
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-
 /** Fills a store in batches, and waits until it has come to rest. */
 export async function fillLarge({ name, count, cacheBytes }) {
   const store = await open(name, "relaxed", { cacheBytes });
   for (let from = 0; from < count; from += BATCH) await store.bulkInsert(makeDocuments(BATCH, from));
-  let [seen, since] = ["", performance.now()];
-  while (performance.now() - since < QUIET) {
-    const { blocks, blockBytes, logEntries } = await store.db.stats();
-    const now = JSON.stringify([blocks, blockBytes, logEntries]);
-    if (now !== seen) [seen, since] = [now, performance.now()];
-    await pause(100);
-  }
+  await rest(store.db, QUIET);
   const stats = await store.db.stats();
   await store.close();
   return { ...stats, wasmBytes: wasmBytes() };
