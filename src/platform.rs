@@ -2,25 +2,52 @@
 //!
 //! Nothing else may ask the host for these, so the simulator can stand in for all of it.
 
+use std::any::Any;
+
 use crate::storage::LocalFuture;
 use crate::types::Lsn;
 
 /// Held until it is dropped.
-pub struct Lease(#[allow(dead_code, reason = "it is held for its drop")] pub Box<dyn std::any::Any>);
+pub struct Lease {
+    #[allow(dead_code, reason = "it is held for its drop")]
+    held: Box<dyn Any>,
+    is_sole: bool,
+}
+
+impl Lease {
+    /// No other tab has it, as long as `held` is not dropped.
+    pub fn sole(held: impl Any) -> Lease {
+        Lease { held: Box::new(held), is_sole: true }
+    }
+
+    /// Of a host that cannot tell whether other tabs have it too.
+    pub fn shared() -> Lease {
+        Lease { held: Box::new(()), is_sole: false }
+    }
+
+    pub fn is_sole(&self) -> bool {
+        self.is_sole
+    }
+}
 
 pub trait Platform {
     /// Milliseconds since 1970. It may jump; nothing is ordered by it.
     fn now(&self) -> u64;
+    /// Milliseconds of a clock that never jumps, from any beginning; it may be slow, or stand still.
+    fn steady(&self) -> u64 {
+        0
+    }
     /// A random number, unlike any other drawn anywhere.
     fn random(&self) -> u64;
     /// Runs a task to its end, beside everything else, on this thread.
     fn spawn(&self, task: LocalFuture<'static, ()>);
     fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()>;
     /// Takes the lease `name` of this store, if no other tab has it; it is given back when it is dropped. It only saves
-    /// work that two tabs would do twice: nothing may rest on it. A host without tabs always gives it.
+    /// work that two tabs would do twice: nothing may rest on it, but on a sole one that a temporary clone's tab is
+    /// gone. A host without tabs always gives it.
     fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
         let _ = name;
-        Box::pin(async { Some(Lease(Box::new(()))) })
+        Box::pin(async { Some(Lease::sole(())) })
     }
     /// Waits for the lease `name`, first come first served, but not for ever: whoever has it may be frozen. `None`: it
     /// took too long. As with every lease, nothing may rest on it.

@@ -165,7 +165,7 @@ export interface ExportOptions extends Progress { salvage?: boolean }
 export interface ImportOptions extends Progress { replace?: boolean }
 /** `skipped`: the export was a salvage, and so many places could not be read. */
 export interface Imported { documents: number; entries: number; skipped?: number }
-/** `ttl`: the clone drops itself once that has passed and nothing depends on it. `existing`: default "fail", DATABASE_EXISTS. */
+/** `ttl`: the clone drops itself once that has passed, by the clocks of two openings of the store, and nothing depends on it. `existing`: default "fail", DATABASE_EXISTS. */
 export interface CloneOptions { at?: When; ttl?: Duration; existing?: "fail" | "open" }
 
 export type CloneStatus =
@@ -298,6 +298,7 @@ export type ErrorCode =
   | "CLOSED" | "ABORTED" | "TIMEOUT" | "QUOTA_EXCEEDED" | "STORAGE_UNAVAILABLE" | "STORAGE_CORRUPT" | "FORMAT_TOO_NEW" | "INVALID_IMPORT"
   | "NO_REMOTE" | "OFFLINE" | "UNAUTHORIZED" | "FORBIDDEN" | "REMOTE_REJECTED" | "PROTOCOL_MISMATCH" | "INTERNAL";   // ABORTED: `cause` is the signal's reason
 /** `witness`: a wiped store would be noticed. `lostCommits`: relaxed ones that a power cut took before this opening. */
+/** `rows`: stored versions, those that history holds and the store's own among them. */
 export interface Stats { rows: number; blocks: number; blockBytes: number; liveBytes: number; reclaimableBytes: number; logEntries: number; logBytes: number; cacheHits: number; cacheMisses: number; cachedBytes: number; witness: boolean; lostCommits: number; quota?: number; usage?: number; persisted?: boolean }
 
 /** A backend of the user's own: byte records by space and name, with a numbered contract and a suite to check it (src/storage). */

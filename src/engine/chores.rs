@@ -14,7 +14,7 @@ use super::copy::{Link, Pace};
 use super::database::Database;
 use super::materialize::{drop_changes, lease_name};
 use super::pipeline::Frame;
-use super::store::Store;
+use super::store::{Session, Store};
 use crate::error::Result;
 use crate::lsm::{Installation, State};
 use crate::platform::Lease;
@@ -25,6 +25,8 @@ use crate::types::{DatabaseName, Kind, LayerId, Lsn};
 const SETTLE: u64 = 20;
 /// How long to wait for a tab that copies before this one asks again, in milliseconds, and how often.
 const RETRY: u64 = 5000;
+/// Milliseconds after which a temporary clone is nobody's where a host cannot tell whether its tab lives.
+const FORGOTTEN: u64 = 24 * 60 * 60 * 1000;
 const RETRIES: u32 = 60;
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -99,8 +101,14 @@ impl Store {
             }
             if entry.row.temporary && !self.chores.temporary.borrow().contains_key(&entry.row.id) {
                 let lease = self.platform.try_lease(&temporary_lease(entry.row.id)).await;
-                if lease.is_some() {
-                    self.drop_unused(&entry.name, entry.row.id).await;
+                let old = entry.row.created_at.saturating_add(FORGOTTEN);
+                match lease {
+                    // Its tab may live, where nobody can tell.
+                    Some(lease) if !lease.is_sole() && old > self.lsm.with(|state| self.agreed_clock(state)) => {
+                        is_due_here |= old <= self.opened_at;
+                    }
+                    Some(_) => self.drop_unused(&entry.name, entry.row.id).await,
+                    None => {}
                 }
             }
             if let Some(time) = entry.row.expires_at {
@@ -115,11 +123,14 @@ impl Store {
         if is_due_here { self.write_clock().await } else { Ok(()) }
     }
 
-    /// What two openings agree that it is at least: one clock that jumped destroys nothing.
+    /// What two openings agree that it is at least: one clock that jumped destroys nothing. Time that has passed while
+    /// this one is open is measured by a clock that cannot jump.
     pub(super) fn agreed_clock(&self, state: &State) -> u64 {
         let told = state.manifest.clock;
         let told = if told == self.opened_at { self.clock_before.get() } else { told };
-        told.min(self.opened_at).min(self.platform.now())
+        let Session { agreed, steady } = self.session;
+        let passed = self.platform.steady().saturating_sub(steady);
+        told.min(self.opened_at).max(agreed.saturating_add(passed)).min(self.platform.now())
     }
 
     /// Writes this opening's clock down, for a later one to agree with.

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::catalog::{self, Entry};
+use super::diff::is_content;
 use super::path::{Level, Path};
 use super::read::{self, SuffixRange, just_after};
 use super::retention::retention;
@@ -162,6 +163,8 @@ fn is_ancestor(suffix: &[u8]) -> bool {
 #[derive(Default)]
 struct Slice {
     walked: u64,
+    /// Those of them that are documents and entries.
+    rows: u64,
     /// The last row walked.
     position: Vec<u8>,
     copies: Vec<(Vec<u8>, Vec<u8>)>,
@@ -204,6 +207,7 @@ impl Walk<'_> {
                     slice.copies.push((row.suffix.to_vec(), copy));
                 }
                 slice.walked += 1;
+                slice.rows += u64::from(is_content(row.suffix));
                 slice.position = row.suffix.to_vec();
                 is_full = slice.walked as usize >= self.max_rows || slice.bytes >= self.max_bytes;
                 Ok(ControlFlow::Continue(()))
@@ -232,6 +236,7 @@ impl Walk<'_> {
                     return Ok(ControlFlow::Continue(()));
                 }
                 slice.walked += 1;
+                slice.rows += u64::from(is_content(row.suffix));
                 slice.position = row.suffix.to_vec();
                 Ok(ControlFlow::Continue(()))
             });
@@ -347,7 +352,7 @@ impl Store {
         let mut pending: Option<Pending<'_>> = None;
         loop {
             let slice = self.read(|_, view| walk.copy(view, &job.position)).await?;
-            job.rows_done += slice.walked;
+            job.rows_done += slice.rows;
             job.bytes_done += slice.bytes as u64;
             if slice.walked > 0 {
                 job.position = slice.position;
@@ -378,7 +383,7 @@ impl Store {
         let mut after = Vec::new();
         loop {
             let slice = self.read(|_, view| walk.count(view, &after)).await?;
-            job.rows_total += slice.walked;
+            job.rows_total += slice.rows;
             if slice.is_last {
                 break;
             }

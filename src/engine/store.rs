@@ -38,6 +38,13 @@ impl Default for OpenOptions {
     }
 }
 
+/// Where the clocks of this opening began.
+pub(super) struct Session {
+    /// What this opening and one before it agreed on then.
+    pub agreed: u64,
+    pub steady: u64,
+}
+
 pub struct Store {
     pub(super) platform: Rc<dyn Platform>,
     pub(super) lsm: Lsm,
@@ -59,6 +66,7 @@ pub struct Store {
     pub(super) opened_at: u64,
     /// What an earlier opening has last written down of its clock.
     pub(super) clock_before: Cell<u64>,
+    pub(super) session: Session,
     pub(super) chores: Chores,
     pub(super) witness: Witness,
     /// Damage was met: nothing is merged or dropped any more, so that nothing is built on it.
@@ -69,11 +77,16 @@ pub struct Store {
 impl Store {
     /// Opens the store that is on `storage`, or makes one with its root database `main`.
     pub async fn open(platform: Rc<dyn Platform>, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {
-        let opened_at = platform.now();
+        let (opened_at, steady) = (platform.now(), platform.steady());
         let (lsm, testimony) = open_witnessed(&*platform, storage, &options).await?;
-        let clock_before = Cell::new(lsm.with(|state| state.manifest.clock));
+        // In a store that was just made nothing is older than this opening.
+        let is_new = |state: &State| state.head == Lsn(1) && state.notes.iter().any(|note| note.time >= opened_at);
+        let (clock, is_new) = lsm.with(|state| (state.manifest.clock, is_new(state)));
+        let agreed = if is_new { opened_at } else { clock.min(opened_at) };
+        let (clock_before, session) = (Cell::new(clock), Session { agreed, steady });
         let store = Rc::new(Store {
             clock_before,
+            session,
             chores: Chores::default(),
             witness: Witness::default(),
             is_damaged: Cell::new(false),

@@ -121,7 +121,7 @@ impl Drop for Release {
 
 /// A Web Lock: at once or not at all, or in line until `signal` ends the wait. Where there are none, everybody has it.
 async fn lease(name: String, signal: Option<JsValue>) -> Option<Lease> {
-    let free = || Some(Lease(Box::new(())));
+    let free = || Some(Lease::shared());
     let Some(locks) = global("navigator").and_then(|navigator| field(&navigator, "locks")) else { return free() };
     let Some(request) = function(&locks, "request") else { return free() };
     let (sender, receiver) = oneshot::channel();
@@ -148,7 +148,7 @@ async fn lease(name: String, signal: Option<JsValue>) -> Option<Lease> {
         let _ = JsFuture::from(promise).await;
         drop(waiting.take());
     });
-    receiver.await.ok().flatten().map(|release| Lease(Box::new(release)))
+    receiver.await.ok().flatten().map(Lease::sole)
 }
 
 /// A signal that aborts after so many milliseconds.
@@ -161,6 +161,18 @@ impl Platform for Host {
     fn now(&self) -> u64 {
         let own = self.now.as_ref().and_then(|now| now.call0(&JsValue::UNDEFINED).ok()).and_then(|now| now.as_f64());
         own.unwrap_or_else(Date::now).max(0.0) as u64
+    }
+
+    /// A clock of the user's own stands for this one, too.
+    fn steady(&self) -> u64 {
+        if self.now.is_some() {
+            return self.now();
+        }
+        let now = global("performance").and_then(|performance| {
+            let now = function(&performance, "now")?;
+            now.call0(&performance).ok()?.as_f64()
+        });
+        now.unwrap_or(0.0) as u64
     }
 
     fn random(&self) -> u64 {
@@ -187,7 +199,7 @@ impl Platform for Host {
         Box::pin(async move {
             match lock {
                 Some(lock) => lease(lock, None).await,
-                None => Some(Lease(Box::new(()))),
+                None => Some(Lease::sole(())),
             }
         })
     }
@@ -197,7 +209,7 @@ impl Platform for Host {
         Box::pin(async move {
             match lock {
                 Some((lock, deadline)) => lease(lock, Some(deadline)).await,
-                None => Some(Lease(Box::new(()))),
+                None => Some(Lease::sole(())),
             }
         })
     }

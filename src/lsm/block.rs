@@ -6,8 +6,8 @@
 //! block   = entries, restarts (u32 each), number of restarts (u32)
 //! entry   = shared varint, unshared varint, value length varint, unshared key bytes, value bytes
 //! ```
-//! Every `RESTART`th entry shares nothing, so a search can begin there. The checksum is one of the stored bytes before
-//! it, and stands in the block's reference too.
+//! Restarts are entries that share nothing, so a search can begin there; how many there are is the writer's choice. The
+//! checksum is one of the stored bytes before it, and stands in the block's reference too.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ const PACKED: u8 = 2;
 const PACKED_HEAD: usize = 5;
 /// No block is larger than this, whatever its head says.
 const MOST_BYTES: usize = 1024 * 1024;
-const RESTART: u32 = 16;
+const RESTART: u32 = 4;
 const CHECKSUM_BYTES: usize = 8;
 const TRAILER_BYTES: usize = 4 + CHECKSUM_BYTES;
 
@@ -173,21 +173,16 @@ impl Block {
     pub fn sealed(&self) -> Vec<u8> {
         seal(self.bytes.to_vec()).0
     }
+}
 
-    fn restart(&self, index: usize) -> usize {
-        let at = self.end + 4 * index;
-        u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("BUG: four bytes")) as usize
-    }
-
-    fn entry(&self, mut at: usize) -> Option<Entry> {
-        let entries = &self.bytes[..self.end];
-        let shared = read_varint(entries, &mut at)? as usize;
-        let unshared = read_varint(entries, &mut at)? as usize;
-        let length = read_varint(entries, &mut at)? as usize;
-        let key = at..at.checked_add(unshared)?;
-        let value = key.end..key.end.checked_add(length)?;
-        (value.end <= self.end).then_some(Entry { shared, key, value })
-    }
+/// The entry that begins at a place of all entries.
+fn entry(entries: &[u8], mut at: usize) -> Option<Entry> {
+    let shared = read_varint(entries, &mut at)? as usize;
+    let unshared = read_varint(entries, &mut at)? as usize;
+    let length = read_varint(entries, &mut at)? as usize;
+    let key = at..at.checked_add(unshared)?;
+    let value = key.end..key.end.checked_add(length)?;
+    (value.end <= entries.len()).then_some(Entry { shared, key, value })
 }
 
 /// A place in a block: forward from the first entry at or after a key, or backward from the last one before it.
@@ -202,32 +197,53 @@ pub struct BlockCursor {
 impl BlockCursor {
     /// At the first entry whose key is not less than `key`, or past the end.
     pub fn seek(block: Rc<Block>, key: &[u8]) -> Result<BlockCursor> {
+        let (bytes, restarts) = block.bytes.split_at(block.end);
+        let restart = |index: usize| {
+            let at = restarts[4 * index..4 * index + 4].try_into().expect("BUG: four bytes");
+            u32::from_le_bytes(at) as usize
+        };
         // With how many bytes the entries at both ends begin as the key does: all between them do too.
         let (mut low, mut high, mut at_low, mut at_high) = (0, block.restarts, 0, 0);
         while high - low > 1 {
             let middle = low.midpoint(high);
-            let entry = block.entry(block.restart(middle)).ok_or_else(unreadable)?;
-            match compare(&block.bytes[entry.key], key, at_low.min(at_high)) {
+            let entry = entry(bytes, restart(middle)).ok_or_else(unreadable)?;
+            match compare(&bytes[entry.key], key, at_low.min(at_high)) {
                 (Ordering::Greater, same) => (high, at_high) = (middle, same),
                 (_, same) => (low, at_low) = (middle, same),
             }
         }
-        let next = block.restart(low);
-        let mut cursor = BlockCursor { block, key: Vec::new(), value: 0..0, next, valid: false };
-        cursor.advance()?;
-        let (mut order, mut same) = compare(&cursor.key, key, at_low);
-        while cursor.valid && order == Ordering::Less {
-            let kept = cursor.step()?;
-            // What it has in common with the entry before it, and the key has not, leaves it below the key.
-            if kept <= same {
-                (order, same) = compare(&cursor.key, key, kept);
+        // The keys on the way are not put together: what one shares with the key before it is known to be less, or
+        // equal to the key's beginning.
+        let (mut next, mut same, mut known, mut length) = (restart(low), 0, at_low, 0);
+        let mut found = None;
+        while found.is_none() && next < bytes.len() {
+            let entry = entry(bytes, next).ok_or_else(unreadable)?;
+            if entry.shared > length {
+                return Err(unreadable());
+            }
+            next = entry.value.end;
+            length = entry.shared + entry.key.len();
+            if entry.shared <= same {
+                let own = &bytes[entry.key];
+                let (order, more) = compare(own, &key[entry.shared..], known);
+                if order != Ordering::Less {
+                    found = Some(([&key[..entry.shared], own].concat(), entry.value));
+                }
+                (same, known) = (entry.shared + more, 0);
             }
         }
-        Ok(cursor)
+        let valid = found.is_some();
+        let (key, value) = found.unwrap_or_default();
+        Ok(BlockCursor { block, key, value, next, valid })
     }
 
     pub fn first(block: Rc<Block>) -> Result<BlockCursor> {
         BlockCursor::seek(block, &[])
+    }
+
+    /// Another cursor of the same block, as `seek` gives it.
+    pub fn sought(&self, key: &[u8]) -> Result<BlockCursor> {
+        BlockCursor::seek(self.block.clone(), key)
     }
 
     /// Another cursor at the first entry of the same block.
@@ -244,25 +260,19 @@ impl BlockCursor {
     }
 
     pub fn advance(&mut self) -> Result<()> {
-        self.step().map(drop)
-    }
-
-    /// Goes on; gives how many bytes the entry is stored to share with the one before it.
-    fn step(&mut self) -> Result<usize> {
-        self.valid = self.next < self.block.end;
-        let mut shared = 0;
+        let bytes = &self.block.bytes[..self.block.end];
+        self.valid = self.next < bytes.len();
         if self.valid {
-            let entry = self.block.entry(self.next).ok_or_else(unreadable)?;
+            let entry = entry(bytes, self.next).ok_or_else(unreadable)?;
             if entry.shared > self.key.len() {
                 return Err(unreadable());
             }
             self.key.truncate(entry.shared);
-            self.key.extend_from_slice(&self.block.bytes[entry.key]);
+            self.key.extend_from_slice(&bytes[entry.key]);
             self.next = entry.value.end;
             self.value = entry.value;
-            shared = entry.shared;
         }
-        Ok(shared)
+        Ok(())
     }
 }
 

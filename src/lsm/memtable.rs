@@ -3,7 +3,7 @@
 use std::collections::btree_map::Range;
 use std::ops::Bound;
 
-use crate::types::row::{push_lsn, split_internal};
+use crate::types::row::{internal, split_internal};
 use crate::types::{Bytes, Lsn, SortedBytes};
 
 /// Internal key to encoded version.
@@ -15,29 +15,23 @@ pub struct Memtable {
 
 impl Memtable {
     pub fn insert(&mut self, row: &[u8], lsn: Lsn, version: Bytes) {
-        let mut internal = Vec::with_capacity(row.len() + 8);
-        internal.extend_from_slice(row);
-        push_lsn(&mut internal, lsn);
+        let internal = internal(row, lsn);
         self.bytes += internal.len() + version.len();
         let replaced = self.versions.insert(internal, version);
         assert!(replaced.is_none(), "BUG: a row has one version at an LSN. lsn={lsn}");
     }
 
     pub fn remove(&mut self, row: &[u8], lsn: Lsn) {
-        let mut internal = row.to_vec();
-        push_lsn(&mut internal, lsn);
+        let internal = internal(row, lsn);
         let version = self.versions.remove(&internal).expect("BUG: what was staged is there");
         self.bytes -= internal.len() + version.len();
     }
 
-    /// The newest version of `row` that is not newer than `at`.
-    pub fn get(&self, row: &[u8], at: Lsn) -> Option<(Lsn, &Bytes)> {
-        let mut from = Vec::with_capacity(row.len() + 8);
-        from.extend_from_slice(row);
-        push_lsn(&mut from, at);
-        let (internal, version) = self.versions.range(from..).next()?;
+    /// The newest version of a row that is not newer than an LSN: both make `target`.
+    pub fn get(&self, target: &[u8]) -> Option<(Lsn, &Bytes)> {
+        let (internal, version) = self.range((Bound::Included(target), Bound::Unbounded)).next()?;
         let (found, lsn) = split_internal(internal);
-        (found == row).then_some((lsn, version))
+        (found == split_internal(target).0).then_some((lsn, version))
     }
 
     /// Versions of the rows in `range`, by internal key.
@@ -83,7 +77,7 @@ mod tests {
             memtable.insert(b"12345678row", Lsn(lsn), vec![lsn as u8].into());
         }
         memtable.insert(b"12345678row2", Lsn(4), vec![0].into());
-        let at = |lsn| memtable.get(b"12345678row", Lsn(lsn)).map(|(lsn, _)| lsn.0);
+        let at = |lsn| memtable.get(&internal(b"12345678row", Lsn(lsn))).map(|(lsn, _)| lsn.0);
         assert_eq!((at(2), at(3), at(4), at(8), at(100)), (None, Some(3), Some(3), Some(5), Some(9)));
     }
 

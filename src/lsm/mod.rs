@@ -15,6 +15,7 @@ mod feed;
 mod head_mark;
 mod hot;
 mod install;
+mod lone;
 mod manifest;
 mod memtable;
 mod opening;

@@ -11,10 +11,11 @@ use super::block::{Block, BlockCursor};
 use super::cache::{BlockCache, Kept};
 use super::cursor::{RowRange, data_blocks};
 use super::fault::{Attempt, BlockAddress, BlockReference, Fault};
+use super::lone::{LayerBytes, LoneBlocks};
 use super::memtable::Memtable;
 use super::run::{RunDescription, decode_reference, pieces};
 use crate::error::{Error, Result};
-use crate::types::row::{push_lsn, split_internal};
+use crate::types::row::{LAYER_BYTES, internal, split_internal};
 use crate::types::{Bytes, Lsn, Overflow, Version};
 
 /// Blocks that one call has fetched: they stay until it ends, however small the cache is, so that it always gets on.
@@ -101,6 +102,7 @@ pub struct Tree {
     /// Newest first, by their newest LSN.
     pub runs: Vec<Rc<RunDescription>>,
     pub cache: BlockCache,
+    pub(super) lone: LoneBlocks,
 }
 
 /// A reader's hold on the tree: what it needs is in the tree, in the cache, or was loaded for it.
@@ -112,7 +114,8 @@ pub struct TreeView<'a> {
 
 impl Tree {
     pub fn new(cache_bytes: usize) -> Tree {
-        Tree { memtable: Memtable::default(), head: Lsn::ZERO, runs: Vec::new(), cache: BlockCache::new(cache_bytes) }
+        let (memtable, lone) = (Memtable::default(), LoneBlocks::default());
+        Tree { memtable, head: Lsn::ZERO, runs: Vec::new(), cache: BlockCache::new(cache_bytes), lone }
     }
 
     pub fn set_runs(&mut self, runs: impl Iterator<Item = Rc<RunDescription>>) {
@@ -158,7 +161,8 @@ impl<'a> TreeView<'a> {
 
     /// As `get`, as it is stored: a large value stays where it is.
     pub fn find(&self, row: &[u8], at: Lsn) -> Attempt<Option<(Lsn, Bytes)>> {
-        let mut best = self.tree.memtable.get(row, at).map(|(lsn, version)| (lsn, version.clone()));
+        let target = internal(row, at);
+        let mut best = self.tree.memtable.get(&target).map(|(lsn, version)| (lsn, version.clone()));
         let mut needed = Vec::new();
         for run in &self.tree.runs {
             let newest = Lsn(run.newest);
@@ -168,7 +172,7 @@ impl<'a> TreeView<'a> {
             if Lsn(run.oldest) > at || !run.may_hold(row) {
                 continue;
             }
-            match self.get_in_run(run, row, at) {
+            match self.get_in_run(run, &target) {
                 Ok(found) => best = best.into_iter().chain(found).max_by_key(|(lsn, _)| *lsn),
                 // What the older runs lack is fetched in the same go.
                 Err(Fault::Need(blocks)) => needed.extend(blocks),
@@ -183,35 +187,45 @@ impl<'a> TreeView<'a> {
 
     /// Whether a run has a version of `row`. It may be one that nothing names yet.
     pub fn is_in_run(&self, run: &RunDescription, row: &[u8]) -> Attempt<bool> {
-        Ok(run.may_hold(row) && self.get_in_run(run, row, Lsn::MAX)?.is_some())
+        Ok(run.may_hold(row) && self.get_in_run(run, &internal(row, Lsn::MAX))?.is_some())
     }
 
     /// The LSN of the newest version of `row`, whatever it says; its value is not looked at.
     pub fn newest(&self, row: &[u8], above: Lsn) -> Attempt<Option<Lsn>> {
-        let mut best = self.tree.memtable.get(row, Lsn::MAX).map(|(lsn, _)| lsn);
+        let target = internal(row, Lsn::MAX);
+        let mut best = self.tree.memtable.get(&target).map(|(lsn, _)| lsn);
         for run in &self.tree.runs {
             if Lsn(run.newest) <= above || best.is_some_and(|lsn| lsn >= Lsn(run.newest)) {
                 break;
             }
             if run.may_hold(row) {
-                let found = self.get_in_run(run, row, Lsn::MAX)?;
+                let found = self.get_in_run(run, &target)?;
                 best = best.max(found.map(|(lsn, _)| lsn));
             }
         }
         Ok(best)
     }
 
-    fn get_in_run(&self, run: &RunDescription, row: &[u8], at: Lsn) -> Attempt<Option<(Lsn, Bytes)>> {
-        let mut target = row.to_vec();
-        push_lsn(&mut target, if run.fixed.is_some() { Lsn::MAX } else { at });
-        let Some(cursor) = self.seek(run, &target)? else { return Ok(None) };
-        let Some(internal) = cursor.key() else { return Ok(None) };
-        let (found, lsn) = split_internal(internal);
+    fn get_in_run(&self, run: &RunDescription, target: &[u8]) -> Attempt<Option<(Lsn, Bytes)>> {
+        let row = split_internal(target).0;
+        let sought = match run.fixed {
+            // All of its versions are dated by the commit that names it.
+            Some(_) => self.seek(run, &internal(row, Lsn::MAX))?,
+            None => self.seek(run, target)?,
+        };
+        let Some(cursor) = sought else { return Ok(None) };
+        let Some(key) = cursor.key() else { return Ok(None) };
+        let (found, lsn) = split_internal(key);
         Ok((found == row).then(|| (run.fixed().unwrap_or(lsn), cursor.value())))
     }
 
     /// The first entry of `run` at or after `target`: down from the root, one block a level.
     fn seek(&self, run: &RunDescription, target: &[u8]) -> Attempt<Option<BlockCursor>> {
+        let layer: LayerBytes = target[..LAYER_BYTES].try_into().expect("BUG: a row begins with its layer");
+        let known = self.tree.lone.get(run.id, layer);
+        if let Some(Some(reference)) = known {
+            return Ok(Some(BlockCursor::seek(self.block(reference)?, target)?));
+        }
         let mut reference = run.root();
         let mut index = None;
         for _ in 0..run.height {
@@ -221,6 +235,10 @@ impl<'a> TreeView<'a> {
             }
             reference = decode_reference(run.id, &cursor.value())?;
             index = Some(cursor);
+        }
+        if let (None, Some(index)) = (known, &index) {
+            let is_lone = is_lone(run, index, layer)?;
+            self.tree.lone.note(run.id, layer, is_lone.then_some(reference));
         }
         match (self.block(reference), index) {
             (Err(Fault::Need(_)), Some(index)) => Err(Fault::Need(self.with_neighbours(run, index)?)),
@@ -313,4 +331,14 @@ impl<'a> TreeView<'a> {
         }
         Ok(value.into())
     }
+}
+
+/// Whether all rows of a layer that a run has lie in the block that an index names where it stands: the blocks before
+/// it end before the layer, and it ends behind it.
+fn is_lone(run: &RunDescription, index: &BlockCursor, layer: LayerBytes) -> Result<bool> {
+    // What an index keeps of a last key may be short.
+    let ends_behind = index.key().is_some_and(|last| *last > layer[..] && !last.starts_with(&layer));
+    // Where the block before it ends may stand in another index block.
+    let is_first = run.height > 1 && index.rewound()?.key() == index.key();
+    Ok(ends_behind && !is_first && index.sought(&layer)?.key() == index.key())
 }

@@ -130,6 +130,14 @@ pub fn push_lsn(row: &mut Vec<u8>, lsn: Lsn) {
     row.extend_from_slice(&(!lsn.0).to_be_bytes());
 }
 
+/// A row with its LSN.
+pub fn internal(row: &[u8], lsn: Lsn) -> Vec<u8> {
+    let mut internal = Vec::with_capacity(row.len() + LSN_BYTES);
+    internal.extend_from_slice(row);
+    push_lsn(&mut internal, lsn);
+    internal
+}
+
 /// An internal key taken apart: row, LSN.
 pub fn split_internal(internal: &[u8]) -> (&[u8], Lsn) {
     let (row, lsn) = internal.split_at(internal.len() - LSN_BYTES);

@@ -10,6 +10,11 @@ pub fn write_varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// Reads at `*position` and moves it on; `None` when the bytes end or the number does not fit.
 pub fn read_varint(bytes: &[u8], position: &mut usize) -> Option<u64> {
+    // Nearly all are of one byte.
+    if let Some(byte) = bytes.get(*position).filter(|byte| **byte < 0x80) {
+        *position += 1;
+        return Some(u64::from(*byte));
+    }
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let byte = *bytes.get(*position)?;

@@ -51,6 +51,28 @@ export async function measureClones(bench, { rounds, tell }) {
   return figures;
 }
 
+/** What a store with very many clones costs beside one with a single clone. */
+export async function measureManyClones(bench, { rounds, tell }) {
+  const figures = {};
+  const page = await bench.page();
+  const stores = [1, 1000].map((clones) => ({ name: `cloned-${clones}`, count: 10_000, clones, changed: 10 }));
+  for (const store of stores) {
+    tell(`many-clones: making ${store.clones}`);
+    const bytes = await bench.call(page, "fillCloned", store);
+    figures[store.clones] = { bytes, opening: [], reads: [], commits: [] };
+  }
+  for (let round = 0; round < rounds; round++) {
+    tell(`many-clones: round ${round + 1} of ${rounds}`);
+    for (const { clones, ...store } of round % 2 === 0 ? stores : [...stores].reverse()) {
+      const costs = await bench.call(page, "clonedCosts", { ...store, round });
+      for (const [what, took] of Object.entries(costs)) figures[clones][what].push(took);
+    }
+  }
+  for (const { name } of stores) await bench.call(page, "destroy", name);
+  await page.close();
+  return figures;
+}
+
 /** Reading through a chain of clones and in the root, their rows in the log or in a run. */
 export async function measureDepth(bench, { rounds, tell }) {
   const figures = {};

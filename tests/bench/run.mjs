@@ -87,6 +87,17 @@ const parts = [
     ],
   },
   {
+    name: "many-clones",
+    measure: (bench) => alone.measureManyClones(bench, { rounds, tell }),
+    judge: targets.judgeManyClones,
+    notes: (figures) =>
+      Object.entries(figures).map(
+        ([clones, { opening, reads, commits }]) =>
+          `of 10,000 documents beside ${clones} clones: opened in ${milliseconds(opening)}, 1,000 read in ` +
+          `${milliseconds(reads)}, 200 written in ${milliseconds(commits)}`,
+      ),
+  },
+  {
     name: "depth-8-read",
     measure: (bench) => alone.measureDepth(bench, { rounds, tell }),
     judge: targets.judgeDepth,

@@ -62,6 +62,14 @@ export function judgeClones(figures) {
   ];
 }
 
+export function judgeManyClones({ 1: one, 1000: thousand }) {
+  const slower = (what) => median(thousand[what]) / median(one[what]);
+  const judged = ["opening", "reads", "commits"].map((what) =>
+    atMost(`${what}-beside-1000-clones`, slower(what), 1.5, (number) => `${times(number)} as long as beside one`),
+  );
+  return [...judged, atMost("clone-with-10-changes", thousand.bytes, 65_536, (bytes) => shown(bytes, "bytes"))];
+}
+
 export function judgeDepth(figures) {
   return Object.entries(figures).map(([where, costs]) =>
     atMost(`depth-8-read-in-${where}`, median(costs[8]) / median(costs[0]), 3, times),

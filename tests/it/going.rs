@@ -66,6 +66,28 @@ fn a_temporary_clone_goes_at_the_next_open_once_its_tab_is_gone() {
     });
 }
 
+/// SEMANTICS C15: where a host cannot tell which tabs live, it goes once it is a day old by the clocks of two openings.
+#[test]
+fn a_temporary_clone_is_let_be_where_nobody_can_tell_whether_its_tab_lives() {
+    run(async |world| {
+        let begin = world.now.get();
+        world.leases.are_shared.set(true);
+        let main = world.main().await;
+        let draft = temporary(&main).await;
+        draft.ok(say::put(&[("a", json!({}))])).await;
+        for hours in [0, 23, 24] {
+            world.now.set(begin + hours * HOUR);
+            assert_eq!(names(&world.tab().await).await.len(), 2, "after {hours} hours");
+        }
+        assert_eq!(draft.ok(say::count()).await, json!(1));
+        world.now.set(begin + 25 * HOUR);
+        assert_eq!(names(&world.tab().await).await, ["main"], "the second opening that finds so");
+        let draft = temporary(&main).await;
+        draft.0.leave().await;
+        assert_eq!(names(main.0.store()).await, ["main"], "its last handle still drops it");
+    });
+}
+
 /// SEMANTICS C15, C8: one that others read through goes once they are gone.
 #[test]
 fn a_temporary_clone_with_clones_goes_later() {
@@ -154,6 +176,37 @@ fn a_clock_that_jumps_drops_no_clone() {
         assert_eq!(names(&first).await, ["draft", "main"]);
         world.now.set(begin + 2 * HOUR + 1);
         assert_eq!(names(&world.tab().await).await, ["main"], "the second one that finds so");
+    });
+}
+
+/// SEMANTICS C15, R6: what stays open for long drops by the time that has passed, whatever the other clock says.
+#[test]
+fn a_store_that_stays_open_lets_clones_and_history_go() {
+    run(async |world| {
+        let begin = world.now.get();
+        let main = world.main().await;
+        let store = main.0.store().clone();
+        main.ok(say::put(&[("a", json!({"n": 1}))])).await;
+        let options = CloneOptions { ttl: Some(HOUR), ..CloneOptions::default() };
+        main.try_clone("draft", options).await.unwrap();
+        let then = main.0.version();
+        let is_held = async || main.0.at(offshoot::engine::When::Version(then)).await.is_ok();
+        for (steady, wall) in [(0, 1000), (1, 1), (0, 0)] {
+            world.steady.set(steady * HOUR / 2);
+            world.now.set(begin + wall * HOUR);
+            main.ok(say::increment("a", 1)).await;
+            store.maintain().await.unwrap();
+            assert_eq!(names(&store).await, ["draft", "main"]);
+            assert!(is_held().await);
+        }
+        world.steady.set(2 * HOUR);
+        world.now.set(begin + 2 * HOUR);
+        main.ok(say::increment("a", 1)).await;
+        store.maintain().await.unwrap();
+        store.maintain().await.unwrap();
+        assert_eq!(names(&store).await, ["main"]);
+        assert!(!is_held().await);
+        assert_eq!(main.ok(say::get("a")).await, json!([{"n": 5}]));
     });
 }
 

@@ -43,6 +43,10 @@ impl Platform for SimulatedPlatform {
         BEGINNING + self.world().executor.now() / 1000 + self.skew.get()
     }
 
+    fn steady(&self) -> u64 {
+        self.world().executor.now() / 1000
+    }
+
     fn random(&self) -> u64 {
         self.world().random.next()
     }
@@ -62,13 +66,13 @@ impl Platform for SimulatedPlatform {
         let is_worthless = self.world().plan.races && name.starts_with("materialize-");
         Box::pin(async move {
             if is_worthless {
-                return Some(Lease(Box::new(())));
+                return Some(Lease::sole(()));
             }
             if leases.borrow().contains_key(&name) {
                 return None;
             }
             leases.borrow_mut().insert(name.clone(), tab);
-            Some(Lease(Box::new(Held { leases, name })))
+            Some(Lease::sole(Held { leases, name }))
         })
     }
 

@@ -1,7 +1,7 @@
 // What clones cost, in time and in bytes. Offshoot alone has them.
 import { timed } from "./compared.mjs";
 import { draw, makeDocument, makeDocuments, verify } from "./documents.mjs";
-import { destroy, open, prepare } from "./offshoot.mjs";
+import { destroy, open, prepare, rest } from "./offshoot.mjs";
 
 const CLONES = 20;
 const DEPTH = 8;
@@ -108,6 +108,47 @@ export async function depthCosts({ count, checkpointed, rounds }) {
   await store.close();
   await destroy(name);
   return figures;
+}
+
+/** Fills a store and makes clones of it, each with a few documents of its own; gives the bytes that each adds. */
+export async function fillCloned({ name, count, clones, changed }) {
+  await prepare();
+  const documents = makeDocuments(count);
+  const store = await open(name, "relaxed");
+  await store.bulkInsert(documents);
+  await checkpoint(store.db);
+  const before = storedBytes(await store.db.stats());
+  for (let number = 0; number < clones; number++) {
+    const clone = await store.db.clone(`clone-${number}`);
+    const own = draw(documents, changed, number).map((document) => ({ ...document, person: `clone ${number}` }));
+    await clone.collection("documents").putMany(own);
+    await clone.close();
+  }
+  const bytes = (storedBytes(await store.db.stats()) - before) / clones;
+  await checkpoint(store.db);
+  await rest(store.db, 1000);
+  await store.close();
+  return bytes;
+}
+
+/** Milliseconds that opening to the first read, reads and commits take in such a store. */
+export async function clonedCosts({ name, count, round }) {
+  const documents = makeDocuments(count);
+  const opened = await timed(async () => {
+    const store = await open(name, "relaxed");
+    await store.get(documents[round].id);
+    return store;
+  });
+  const { db, close } = opened.value;
+  const drawn = draw(documents, 1000, round);
+  const read = await timed(async () => {
+    for (const { id } of drawn) await db.collection("documents").get(id);
+  });
+  const written = await timed(async () => {
+    for (const document of drawn.slice(0, 200)) await db.collection("documents").put(document);
+  });
+  await close();
+  return { opening: opened.took, reads: read.took, commits: written.took };
 }
 
 export { destroy };

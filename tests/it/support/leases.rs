@@ -1,6 +1,6 @@
 //! Leases among the tabs of one world.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -10,6 +10,8 @@ use offshoot::platform::Lease;
 pub struct Leases {
     held: RefCell<BTreeMap<String, u64>>,
     taken: RefCell<u64>,
+    /// The host cannot tell who has one.
+    pub are_shared: Cell<bool>,
 }
 
 struct Held {
@@ -29,12 +31,15 @@ impl Drop for Held {
 
 impl Leases {
     pub fn take(self: &Rc<Leases>, name: &str) -> Option<Lease> {
+        if self.are_shared.get() {
+            return Some(Lease::shared());
+        }
         if self.held.borrow().contains_key(name) {
             return None;
         }
         let number = self.taken.replace_with(|taken| *taken + 1);
         self.held.borrow_mut().insert(name.to_string(), number);
-        Some(Lease(Box::new(Held { leases: self.clone(), name: name.to_string(), number })))
+        Some(Lease::sole(Held { leases: self.clone(), name: name.to_string(), number }))
     }
 
     /// The tabs that are open have died: what they held is free.

@@ -29,6 +29,7 @@ use leases::Leases;
 pub struct TestPlatform {
     spawner: LocalSpawner,
     now: Rc<Cell<u64>>,
+    steady: Rc<Cell<u64>>,
     random: Rc<Cell<u64>>,
     witness: Witness,
     leases: Rc<Leases>,
@@ -40,6 +41,10 @@ pub type Witness = Rc<RefCell<Option<Vec<String>>>>;
 impl Platform for TestPlatform {
     fn now(&self) -> u64 {
         self.now.get()
+    }
+
+    fn steady(&self) -> u64 {
+        self.steady.get()
     }
 
     fn random(&self) -> u64 {
@@ -84,6 +89,8 @@ impl Platform for TestPlatform {
 pub struct World {
     pub disk: MemoryDisk,
     pub now: Rc<Cell<u64>>,
+    /// The clock that does not jump.
+    pub steady: Rc<Cell<u64>>,
     pub witness: Witness,
     pub leases: Rc<Leases>,
     random: Rc<Cell<u64>>,
@@ -92,9 +99,14 @@ pub struct World {
 
 impl World {
     pub fn platform(&self) -> Rc<dyn Platform> {
-        let (now, random) = (self.now.clone(), self.random.clone());
-        let (witness, leases) = (self.witness.clone(), self.leases.clone());
-        Rc::new(TestPlatform { spawner: self.spawner.clone(), now, random, witness, leases })
+        Rc::new(TestPlatform {
+            spawner: self.spawner.clone(),
+            now: self.now.clone(),
+            steady: self.steady.clone(),
+            random: self.random.clone(),
+            witness: self.witness.clone(),
+            leases: self.leases.clone(),
+        })
     }
 
     /// Opens the store as another tab would.
@@ -118,8 +130,15 @@ impl World {
 
     /// A world with an empty disk, run by the same pool.
     pub fn elsewhere(&self) -> World {
-        let (now, random, spawner) = (self.now.clone(), self.random.clone(), self.spawner.clone());
-        World { disk: MemoryDisk::new(), witness: Witness::default(), leases: Rc::default(), now, random, spawner }
+        World {
+            disk: MemoryDisk::new(),
+            now: self.now.clone(),
+            steady: self.steady.clone(),
+            witness: Witness::default(),
+            leases: Rc::default(),
+            random: self.random.clone(),
+            spawner: self.spawner.clone(),
+        }
     }
 
     /// As often as it is asked: a number that the next one does not tell.
@@ -139,10 +158,16 @@ impl World {
 /// Runs a test's body, and all that it spawned, to the end.
 pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Rc<World>) -> F) {
     let mut pool = LocalPool::new();
-    let (now, random) = (Rc::new(Cell::new(1_700_000_000_000)), Rc::new(Cell::new(7)));
-    let (disk, spawner) = (MemoryDisk::new(), pool.spawner());
-    let world = Rc::new(World { disk, witness: Witness::default(), leases: Rc::default(), now, random, spawner });
-    pool.run_until(body(world));
+    let world = World {
+        disk: MemoryDisk::new(),
+        now: Rc::new(Cell::new(1_700_000_000_000)),
+        steady: Rc::default(),
+        witness: Witness::default(),
+        leases: Rc::default(),
+        random: Rc::new(Cell::new(7)),
+        spawner: pool.spawner(),
+    };
+    pool.run_until(body(Rc::new(world)));
 }
 
 pub fn pack(value: &Value) -> Vec<u8> {
