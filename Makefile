@@ -62,10 +62,10 @@ test-quick: setup-build
 	# Fewer random programs and seeds than `make test` runs.
 	cargo test --quiet --lib --test it --test tidy
 	CASES=15 cargo test --quiet --test model random
-	SEEDS=200 cargo test --quiet --features planted --test sim
+	SEEDS=200 cargo test --quiet --features planted --test sim -- --skip planted
 	$(MAKE) --no-print-directory build-quick
 	$(MAKE) --no-print-directory check-types
-	$(RUN_TESTS) $(NODE_TESTS) $(QUICK_PACKAGE_TESTS)
+	$(RUN_TESTS) --test-concurrency=2 $(NODE_TESTS) $(QUICK_PACKAGE_TESTS)
 
 .PHONY: check-format check-lints check-types
 check-format:

@@ -39,7 +39,7 @@ export interface OpenOptions {
   cacheBytes?: number;                                 // block cache budget, default 32 MiB
   repair?: boolean;                                    // open a damaged or wiped store all the same, with what is left
   wasm?: string | object;                              // URL, bytes or WebAssembly.Module, when it can't be found by itself; the realm's first open decides
-  now?: () => number;                                  // for tests: the clock of ttl, retain and at(Date)
+  now?: () => number;                                  // for tests: the clock of ttl, retain and at(Date), trusted whatever it says
   signal?: AbortSignal;
 }
 export type Durability = "relaxed" | "strict";         // what a resolved write survives: the tab's death | power loss
@@ -165,7 +165,7 @@ export interface ExportOptions extends Progress { salvage?: boolean }
 export interface ImportOptions extends Progress { replace?: boolean }
 /** `skipped`: the export was a salvage, and so many places could not be read. */
 export interface Imported { documents: number; entries: number; skipped?: number }
-/** `ttl`: the clone drops itself once that has passed, by the clocks of two openings of the store, and nothing depends on it. `existing`: default "fail", DATABASE_EXISTS. */
+/** `ttl`: the clone drops itself once that has passed, in openings of the store or by the clocks of two, and nothing depends on it. `existing`: default "fail", DATABASE_EXISTS. */
 export interface CloneOptions { at?: When; ttl?: Duration; existing?: "fail" | "open" }
 
 export type CloneStatus =

@@ -9,10 +9,11 @@ use super::read::SuffixRange;
 use super::store::Store;
 use crate::error::Result;
 use crate::lsm::{Attempt, State, TreeView};
+use crate::planted;
 use crate::types::{CollectionName, Suffix};
 
 /// Gathered first: a small difference, and the first page of a large one, are not to wait.
-const FIRST: usize = diff::PAGE;
+const FIRST: usize = if planted::HAS_FEW_ROWS { 2 } else { diff::PAGE };
 /// Gathered at most: where large commits were written ahead, their blocks are all held meanwhile.
 const MOST: usize = 16 * FIRST;
 

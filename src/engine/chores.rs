@@ -128,9 +128,13 @@ impl Store {
     pub(super) fn agreed_clock(&self, state: &State) -> u64 {
         let told = state.manifest.clock;
         let told = if told == self.opened_at { self.clock_before.get() } else { told };
+        told.min(self.opened_at).max(self.steady_clock()).min(self.platform.now())
+    }
+
+    /// What was agreed on when this one opened, and what has passed since.
+    pub(super) fn steady_clock(&self) -> u64 {
         let Session { agreed, steady } = self.session;
-        let passed = self.platform.steady().saturating_sub(steady);
-        told.min(self.opened_at).max(agreed.saturating_add(passed)).min(self.platform.now())
+        agreed.saturating_add(self.platform.steady().saturating_sub(steady))
     }
 
     /// Writes this opening's clock down, for a later one to agree with.

@@ -116,7 +116,8 @@ impl Database {
             None => DatabaseName::new(&format!("temporary-{:016x}", self.store.platform.random()))?,
         };
         let (id, layer) = (self.store.platform.random(), draw_layer(&*self.store.platform));
-        let created_at = self.store.platform.now();
+        // A clock that has fallen behind does not shorten what is to come.
+        let created_at = self.store.platform.now().max(self.store.steady_clock());
         // What would be for ever is.
         let expires_at = options.ttl.and_then(|ttl| created_at.checked_add(ttl));
         if temporary {

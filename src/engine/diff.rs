@@ -93,7 +93,7 @@ impl Snapshot {
         let changes = self.store.read(compare).await?;
         let next = candidates.last().filter(|_| comparing.candidates.has_more()).cloned();
         comparing.after.clone_from(&next);
-        if next.is_some() {
+        if next.is_some() && !self.is_closed() {
             self.comparing.replace(Some(comparing));
         }
         Ok(ChangePage { changes, next })

@@ -6,15 +6,14 @@
 use std::rc::Rc;
 
 use super::catalog;
-use super::history::find_time;
 use super::pipeline::Exclusive;
 use super::retention::retention;
 use super::store::{RETAIN, RETAIN_SETTING, Store};
 use crate::error::{ErrorCode, Result};
-use crate::lsm::{Installation, RunDescription, State, TreeView, choose};
+use crate::lsm::{Attempt, Installation, RowCursor, RunDescription, State, TreeView, choose, decode_feed, feed_range};
 use crate::planted::{self, Bug};
 use crate::platform::Lease;
-use crate::types::Lsn;
+use crate::types::{LayerId, Lsn};
 
 /// The log is moved into a run when it is larger than this, or has more records than that.
 const LOG_BYTES: u64 = 4 * 1024 * 1024;
@@ -24,6 +23,8 @@ const URGENT: u64 = 4;
 const LEASE: &str = "maintain";
 /// Milliseconds after which a run that was never named is taken for abandoned.
 const ABANDONED: u64 = 60 * 60 * 1000;
+/// Milliseconds ahead of what openings agree on, from which on a commit's time is not believed.
+const FAR_AHEAD: u64 = 24 * 60 * 60 * 1000;
 
 impl Store {
     /// Starts maintenance if it is due and not under way.
@@ -161,7 +162,7 @@ impl Store {
                 if retain == 0 {
                     return Ok(checkpoint);
                 }
-                oldest_kept(state, view, clock.saturating_sub(retain))
+                oldest_kept(state, view, clock, retain)
             })
             .await?;
         let reading = self.reading.borrow().iter().min().copied().unwrap_or(Lsn::MAX);
@@ -169,11 +170,26 @@ impl Store {
     }
 }
 
-fn oldest_kept(state: &State, view: TreeView<'_>, time: u64) -> crate::lsm::Attempt<Lsn> {
-    match find_time(state, view, time) {
-        Err(crate::lsm::Fault::Error(error)) if error.code() == ErrorCode::HistoryPruned => Ok(state.manifest.floor()),
-        found => found,
+/// The newest commit from before `clock - retain`. Times need not rise: one behind a younger one tells of a clock that
+/// fell back and ends nothing, unless it is the younger one's that was far ahead.
+fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, retain: u64) -> Attempt<Lsn> {
+    let (floor, checkpoint) = (state.manifest.floor(), state.manifest.checkpoint());
+    let young = clock.saturating_sub(retain).saturating_add(1)..=clock.saturating_add(FAR_AHEAD);
+    let mut last = floor;
+    let mut cursor =
+        RowCursor::new(view, &feed_range(LayerId::CATALOG, floor.next(), checkpoint.next()), Lsn::MAX, false);
+    while let Some(row) = cursor.next_row()? {
+        let (lsn, written) = decode_feed(&row.row, &row.found(view)?.version)?;
+        if young.contains(&written.time) {
+            return Ok(last);
+        }
+        if written.time < *young.start() {
+            last = lsn;
+        }
     }
+    let logged = state.notes.iter().filter(|note| note.lsn > checkpoint);
+    let old = logged.take_while(|note| !young.contains(&note.time)).filter(|note| note.time < *young.start());
+    Ok(old.last().map_or(last, |note| note.lsn))
 }
 
 fn is_due(state: &State, times: u64) -> bool {

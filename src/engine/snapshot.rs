@@ -66,6 +66,10 @@ impl Snapshot {
         self.comparing.take();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     pub(super) fn check_open(&self) -> Result<()> {
         if self.closed.get() { Err(closed("the snapshot")) } else { self.store.check_open() }
     }

@@ -31,6 +31,8 @@ pub struct Host {
     drawn: RefCell<Vec<u64>>,
     /// The name of the store and who hears of its other tabs, where it has any.
     shared: Option<(String, Told)>,
+    /// Nobody else can open the store.
+    is_alone: bool,
     channel: Rc<RefCell<Option<Channel>>>,
     /// What was written down of the store, asked for while its connection was still being opened.
     early: RefCell<Option<oneshot::Receiver<Option<Vec<String>>>>>,
@@ -66,10 +68,11 @@ impl Drop for Channel {
 }
 
 impl Host {
-    /// `now`: a clock of the user's own.
-    pub fn new(now: Option<Function>) -> Host {
+    /// `now`: a clock of the user's own; `is_alone`: nobody else can open the store.
+    pub fn new(now: Option<Function>, is_alone: bool) -> Host {
         Host {
             now,
+            is_alone,
             drawn: RefCell::default(),
             shared: None,
             channel: Rc::default(),
@@ -102,6 +105,10 @@ impl Host {
         if !is_open {
             self.channel.replace(Channel::open(store, told.clone()));
         }
+    }
+
+    fn lease_without_lock(&self) -> Lease {
+        if self.is_alone { Lease::sole(()) } else { Lease::shared() }
     }
 
     /// The name of a lock of this store. A store that only this engine can see is shared with nobody.
@@ -195,21 +202,21 @@ impl Platform for Host {
     }
 
     fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
-        let lock = self.lock(name);
+        let (lock, other) = (self.lock(name), self.lease_without_lock());
         Box::pin(async move {
             match lock {
                 Some(lock) => lease(lock, None).await,
-                None => Some(Lease::sole(())),
+                None => Some(other),
             }
         })
     }
 
     fn queue(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
-        let lock = self.lock(name).zip(deadline(QUEUE));
+        let (lock, other) = (self.lock(name).zip(deadline(QUEUE)), self.lease_without_lock());
         Box::pin(async move {
             match lock {
                 Some((lock, deadline)) => lease(lock, Some(deadline)).await,
-                None => Some(Lease::sole(())),
+                None => Some(other),
             }
         })
     }

@@ -42,7 +42,7 @@ impl Store {
         let open = options::open(options)?;
         Ok(boxed(async move {
             let later: Later = Rc::default();
-            let mut host = Host::new(open.now);
+            let mut host = Host::new(open.now, matches!(place, Where::Memory));
             let mut indexed = None;
             let (storage, mode): (Rc<dyn Storage>, _) = match place {
                 Where::Memory => (Rc::new(MemoryStorage::open(&MemoryDisk::new())), "memory"),

@@ -277,8 +277,9 @@ impl BlockCursor {
 }
 
 /// How two keys compare whose first `same` bytes are equal, and how many are.
-fn compare(one: &[u8], other: &[u8], same: usize) -> (Ordering, usize) {
-    let more = one[same..].iter().zip(&other[same..]).take_while(|(a, b)| a == b).count();
+fn compare<'a>(one: &'a [u8], other: &'a [u8], same: usize) -> (Ordering, usize) {
+    let behind = |key: &'a [u8]| key.get(same..).unwrap_or_default();
+    let more = behind(one).iter().zip(behind(other)).take_while(|(a, b)| a == b).count();
     (one.get(same + more).cmp(&other.get(same + more)), same + more)
 }
 

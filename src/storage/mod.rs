@@ -19,7 +19,7 @@
 //!    failed or was refused leaves no hole, as far as the host can help it.
 //! 10. `trim` deletes the records of the log up to a number. `log` gives those behind a number, in order, at most
 //!     `limit`. `look` is both lists, that of the log no older than the other.
-//! 11. A write that was polled once goes on by itself to its end, whether it is polled on or dropped.
+//! 11. A write that leaves the log alone goes on by itself to its end once it was polled, polled on or not.
 //!
 //! So a commit is an append, which no other tab's append can make fail; the chain of the records says whose counts. It
 //! needs no guard, and costs one request.

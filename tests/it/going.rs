@@ -210,6 +210,32 @@ fn a_store_that_stays_open_lets_clones_and_history_go() {
     });
 }
 
+/// SEMANTICS C15, R6: one that falls back and returns ends neither what was young before nor what was made meanwhile.
+#[test]
+fn a_clock_that_falls_back_ends_nothing() {
+    run(async |world| {
+        let begin = world.now.get();
+        let main = world.main().await;
+        let store = main.0.store().clone();
+        main.ok(say::put(&[("a", json!({"n": 1}))])).await;
+        let then = main.0.version();
+        main.ok(say::increment("a", 1)).await;
+        world.now.set(begin - 3 * HOUR);
+        main.ok(say::increment("a", 1)).await;
+        let options = CloneOptions { ttl: Some(HOUR), ..CloneOptions::default() };
+        main.try_clone("draft", options).await.unwrap();
+        for round in 1..4 {
+            world.steady.set(round * 1000);
+            world.now.set(begin + round * 1000);
+            main.ok(say::increment("a", 1)).await;
+            store.maintain().await.unwrap();
+            assert_eq!(names(&store).await, ["draft", "main"]);
+            let past = main.0.at(offshoot::engine::When::Version(then)).await.expect("it is seconds old");
+            assert_eq!(crate::support::read(&past, say::get("a")).await, json!([{"n": 1}]));
+        }
+    });
+}
+
 /// SEMANTICS R6: nor does it end history.
 #[test]
 fn a_clock_that_jumps_prunes_no_history() {

@@ -59,6 +59,21 @@ test("a store on a backend of the user's own is there again after it was closed"
   assert.equal(records.size, 0);
 });
 
+test("a temporary clone of one process is let be by another one on the same backend", async () => {
+  const records = new Map();
+  const one = await open("one", { storage: backendOn(records) });
+  const draft = await one.clone();
+  await draft.collection("notes").insert({ id: "a" });
+  const other = await open("other", { storage: backendOn(records) });
+  const names = async () => (await other.databases()).length;
+  assert.equal(await names(), 2);
+  await new Promise((done) => setTimeout(done, 200));
+  assert.equal(await names(), 2);
+  assert.equal(await draft.collection("notes").count(), 1);
+  await draft.close();
+  await Promise.all([one.close(), other.close()]);
+});
+
 test("two processes on one backend lose no increment, and a failed call says so", async () => {
   const records = new Map();
   const stores = await Promise.all(

@@ -60,6 +60,10 @@ impl Report {
         *self.counts.borrow_mut().entry(what).or_default() += 1;
     }
 
+    pub fn has(&self, what: &str) -> bool {
+        self.counts.borrow().contains_key(what)
+    }
+
     pub fn add(&self, other: &Report) {
         for (what, count) in other.counts.borrow().iter() {
             *self.counts.borrow_mut().entry(what).or_default() += count;

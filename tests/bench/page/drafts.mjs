@@ -55,14 +55,9 @@ async function mergeCosts(db, round) {
   const [plain, drafted] = [draw(documents, CHANGED, round * 2 + 1), draw(documents, CHANGED, round * 2 + 2)];
   const rewritten = await timed(() => rewrite(db, plain, `${round} plain`));
   const merged = await timed(async () => {
-    const t0 = performance.now();
     const draft = await db.clone(`draft-${round}`);
-    const t1 = performance.now();
     await rewrite(draft, drafted, `${round} draft`);
-    const t2 = performance.now();
     const report = await draft.merge();
-    const t3 = performance.now();
-    console.log(`clone ${(t1 - t0).toFixed(1)} rewrite ${(t2 - t1).toFixed(1)} merge ${(t3 - t2).toFixed(1)}`);
     return { draft, report };
   });
   const { draft, report } = merged.value;
@@ -103,9 +98,7 @@ async function bulkCost(name) {
 async function restoreCosts(db, round) {
   const drawn = draw(documents, RESTORED, round + 200);
   const ids = drawn.map(({ id }) => id);
-  const r0 = performance.now();
   const before = await db.collection("documents").getMany(ids);
-  console.log(`getMany ${(performance.now() - r0).toFixed(1)}`);
   const then = db.version;
   const written = await timed(() => db.collection("documents").putMany(changed(drawn, `${round} restore`)));
   const restored = await timed(() => db.restore(then));
