@@ -72,6 +72,8 @@
 //!   copied, with the link that it had. A new layer each time would cost what the database holds.
 //! - What `$inc` did is noted beside a value, with the LSN from which on nothing else changed the field, so that two
 //!   sides add up exactly where both only added.
+//! - Time that passes while a store is open counts, by a clock that cannot jump. The design waits for a later opening
+//!   to agree; but a page that stays open for weeks would let nothing go.
 //! - Layers are numbered at random, databases found by name in the versioned catalog: two tabs need not agree on
 //!   numbers.
 //!

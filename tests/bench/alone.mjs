@@ -173,6 +173,15 @@ export async function measureLargeCommits(bench, { documents, tell }) {
   return figures;
 }
 
+/** What part of the bytes of 100,000 documents does not come back. */
+export async function measureSpace(bench, { tell }) {
+  tell("space: filling and clearing");
+  const page = await bench.page();
+  const figures = await bench.call(page, "spaceLeft", { name: "space", count: LARGE });
+  await page.close();
+  return figures;
+}
+
 /** A function that gives the bytes of a page's JavaScript heap that are in use once all garbage is collected. */
 async function heapOf(page) {
   const session = await page.context().newCDPSession(page);

@@ -146,6 +146,12 @@ const parts = [
       ),
   },
   {
+    name: "space",
+    measure: (bench) => alone.measureSpace(bench, { tell }),
+    judge: targets.judgeSpace,
+    notes: () => [],
+  },
+  {
     name: "shipped",
     measure: (bench) => alone.measureSize(bench),
     judge: targets.judgeSize,

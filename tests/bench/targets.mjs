@@ -105,6 +105,13 @@ export function judgeLargeCommits(figures) {
   );
 }
 
+export function judgeSpace(figures) {
+  return Object.entries(figures).map(([what, left]) => {
+    const judged = { name: `space-of-what-is-${what}`, measured: `${shown((1 - left) * 100, "%")} comes back` };
+    return { ...judged, bound: "at least 95 %", ok: left <= 0.05 };
+  });
+}
+
 export function judgeSize({ js, wasm }) {
   return [atMost("shipped", js + wasm, 150_000, (bytes) => shown(bytes / 1000, "KB"))];
 }

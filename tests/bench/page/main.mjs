@@ -5,8 +5,9 @@ import { fillFor, life, openings, singleInserts } from "./compared.mjs";
 import * as drafts from "./drafts.mjs";
 import * as largeCommits from "./large-commits.mjs";
 import * as scan from "./scan.mjs";
+import { spaceLeft } from "./space.mjs";
 
 if (!crossOriginIsolated) throw new Error("the page is not isolated, and its clock is too coarse");
 const measures = { ...clones, ...drafts, ...largeCommits, ...scan };
-globalThis.bench = { ...measures, fillFor, life, openings, singleInserts, wasmBytes };
+globalThis.bench = { ...measures, fillFor, life, openings, singleInserts, spaceLeft, wasmBytes };
 document.title = "ready";
