@@ -77,7 +77,8 @@ impl Store {
         self.platform.spawn(Box::pin(async move { drop(store.lsm.write_hot().await) }));
     }
 
-    pub(super) async fn maintain_runs(self: &Rc<Store>) -> Result<()> {
+    /// False: another one was first, and the log is where it was.
+    pub(super) async fn maintain_runs(self: &Rc<Store>) -> Result<bool> {
         let checkpoint = self.lsm.checkpoint(self.platform.random(), self.platform.now()).await?;
         let mut installation = match checkpoint {
             Some(installation) => installation,
@@ -89,8 +90,11 @@ impl Store {
             installation.raise_floor(floor);
         }
         installation.set_clock(self.opened_at);
-        if !self.install(installation).await? || self.is_damaged.get() {
-            return Ok(());
+        if !self.install(installation).await? {
+            return Ok(false);
+        }
+        if self.is_damaged.get() {
+            return Ok(true);
         }
         self.reclaim().await?;
         loop {
@@ -99,7 +103,7 @@ impl Store {
                 break;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// False: another tab was first.

@@ -12,6 +12,8 @@ use crate::types::Lsn;
 const WORTH_BYTES: u64 = 1024 * 1024;
 /// How often another tab may be first, before `compact` leaves it to that one.
 const TRIES: usize = 8;
+/// Milliseconds between two looks at whether maintenance is still under way.
+const WAIT: u64 = 10;
 
 /// What `stats()` tells.
 #[derive(Clone, Copy, Default, Debug)]
@@ -63,8 +65,21 @@ impl Store {
     /// that nobody can read.
     pub async fn compact_all(self: &Rc<Store>) -> Result<()> {
         self.settled().await;
+        // What is under way would move the rest of the log into a run behind this one's back.
+        while self.maintaining.replace(true) {
+            self.platform.sleep(WAIT).await;
+            self.check_open()?;
+        }
+        let compacted = self.compact_runs().await;
+        self.maintaining.set(false);
+        compacted
+    }
+
+    async fn compact_runs(self: &Rc<Store>) -> Result<()> {
         for _ in 0..TRIES {
-            self.maintain_runs().await?;
+            if !self.maintain_runs().await? {
+                continue;
+            }
             let runs = self.lsm.with(|state| state.manifest.runs.clone());
             if self.merge(&runs).await? || self.is_damaged.get() {
                 break;

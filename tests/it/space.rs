@@ -1,5 +1,6 @@
 //! Space that comes back, and what a thousand clones cost.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use offshoot::engine::{OpenOptions, Store};
@@ -7,7 +8,7 @@ use offshoot::storage::{ListRange, Space, Storage};
 use serde_json::{Value, json};
 
 use crate::support::disk::Watched;
-use crate::support::{Db, World, open_in, rest, run, say};
+use crate::support::{Db, World, open_in, pause, rest, run, say};
 
 const HOUR: u64 = 60 * 60 * 1000;
 
@@ -56,6 +57,33 @@ fn deleted_documents_give_their_space_back() {
         assert!(bytes(&world) * 20 < full, "{} of {full}", bytes(&world));
         let after = store.stats().await.unwrap();
         assert!(after.live_bytes + after.reclaimable_bytes < before.live_bytes / 20, "{after:?}");
+    });
+}
+
+/// SEMANTICS C10: also beside another tab's maintenance, which may move the log first.
+#[test]
+fn compaction_beside_maintenance_gives_all_back() {
+    run(async |world| {
+        for late in 0..40 {
+            let world = world.elsewhere();
+            let options = || OpenOptions { retain: Some(0), ..OpenOptions::default() };
+            let storage = || Rc::new(Watched::new(&world.disk, Some(Rc::new(Cell::new(late)))));
+            let store = world.open(storage(), options()).await.expect("the store opens");
+            let main = open_in(&store, "main").await;
+            fill(&world, &main, 0, 200).await;
+            let other = world.open(storage(), options()).await.expect("the store opens");
+            other.refresh().await.unwrap();
+            world.spawn(async move { other.maintain().await.expect("maintenance") });
+            for _ in 0..late {
+                pause().await;
+            }
+            delete_all(&main, 200).await;
+            store.compact_all().await.unwrap();
+            rest().await;
+            store.refresh().await.unwrap();
+            let stats = store.stats().await.unwrap();
+            assert!(stats.rows < 20, "{late}: {stats:?}");
+        }
     });
 }
 
