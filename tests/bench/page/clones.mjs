@@ -116,7 +116,7 @@ export async function fillCloned({ name, count, clones, changed }) {
   const documents = makeDocuments(count);
   const store = await open(name, "relaxed");
   await store.bulkInsert(documents);
-  await checkpoint(store.db);
+  await store.db.compact();
   const before = storedBytes(await store.db.stats());
   for (let number = 0; number < clones; number++) {
     const clone = await store.db.clone(`clone-${number}`);
@@ -125,7 +125,7 @@ export async function fillCloned({ name, count, clones, changed }) {
     await clone.close();
   }
   const bytes = (storedBytes(await store.db.stats()) - before) / clones;
-  await checkpoint(store.db);
+  await store.db.compact();
   await rest(store.db, 1000);
   await store.close();
   return bytes;
