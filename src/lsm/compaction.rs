@@ -229,7 +229,7 @@ impl Listing {
             let (layer, suffix) = split_row(row);
             if layer != LayerId::CATALOG {
                 if self.chunks.last().is_none_or(|chunks| chunks.layer() != layer) {
-                    self.chunks.push(Chunks::new(layer, lsn, 0));
+                    self.chunks.push(Chunks::of_run(self.run.id, layer, lsn));
                 }
                 self.chunks.last_mut().expect("BUG: just pushed").push(suffix);
             }

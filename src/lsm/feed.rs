@@ -26,16 +26,18 @@ pub struct FeedRow {
     pub version: Bytes,
 }
 
-fn suffix(lsn: Lsn, chunk: u32) -> Suffix {
+/// The log holds rows of a commit, and so does each run that the commit wrote ahead: `run` tells their chunks apart.
+fn suffix(lsn: Lsn, chunk: u32, run: Option<u64>) -> Suffix {
     let mut key = lsn.0.to_be_bytes().to_vec();
     key.extend_from_slice(&chunk.to_be_bytes());
+    key.extend(run.into_iter().flat_map(u64::to_be_bytes));
     Suffix::new("", Kind::Feed, &key)
 }
 
-fn feed_row(layer: LayerId, lsn: Lsn, chunk: u32, written: &Written) -> FeedRow {
+fn feed_row(layer: LayerId, lsn: Lsn, (chunk, run): (u32, Option<u64>), written: &Written) -> FeedRow {
     let suffixes = Field::list(&written.suffixes, |suffix| Field::Bytes(suffix));
     let value = Field::List(vec![Field::Number(written.time), suffixes]).encode();
-    let mut internal = row(layer, suffix(lsn, chunk).as_bytes());
+    let mut internal = row(layer, suffix(lsn, chunk, run).as_bytes());
     push_lsn(&mut internal, lsn);
     FeedRow { internal, version: Version::value(value).encode().into() }
 }
@@ -45,14 +47,21 @@ pub struct Chunks {
     layer: LayerId,
     lsn: Lsn,
     time: u64,
+    run: Option<u64>,
     suffixes: Vec<Vec<u8>>,
     bytes: usize,
     rows: Vec<FeedRow>,
 }
 
 impl Chunks {
+    /// Of what the log holds.
     pub fn new(layer: LayerId, lsn: Lsn, time: u64) -> Chunks {
-        Chunks { layer, lsn, time, suffixes: Vec::new(), bytes: 0, rows: Vec::new() }
+        Chunks { layer, lsn, time, run: None, suffixes: Vec::new(), bytes: 0, rows: Vec::new() }
+    }
+
+    /// Of a run that the commit wrote ahead.
+    pub fn of_run(run: u64, layer: LayerId, lsn: Lsn) -> Chunks {
+        Chunks { run: Some(run), ..Chunks::new(layer, lsn, 0) }
     }
 
     pub fn layer(&self) -> LayerId {
@@ -70,7 +79,7 @@ impl Chunks {
     fn cut(&mut self) {
         let written = Written { time: self.time, suffixes: std::mem::take(&mut self.suffixes) };
         let chunk = self.rows.len() as u32;
-        self.rows.push(feed_row(self.layer, self.lsn, chunk, &written));
+        self.rows.push(feed_row(self.layer, self.lsn, (chunk, self.run), &written));
         self.bytes = 0;
     }
 
@@ -104,7 +113,10 @@ pub fn rows_of(notes: &[Note]) -> Vec<FeedRow> {
 
 /// The feed's rows of a layer, of the commits from `from` (included) to `before` (not included).
 pub fn range(layer: LayerId, from: Lsn, before: Lsn) -> RowRange {
-    RowRange { from: row(layer, suffix(from, 0).as_bytes()), before: row(layer, suffix(before, 0).as_bytes()) }
+    RowRange {
+        from: row(layer, suffix(from, 0, None).as_bytes()),
+        before: row(layer, suffix(before, 0, None).as_bytes()),
+    }
 }
 
 /// A row's commit and what it wrote.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use offshoot::engine::{MergeOptions, OpenOptions, Outcome, Selected, Store, When};
+use offshoot::engine::{MergeOptions, OpenOptions, Outcome, Selected, Side, Store, When};
 use offshoot::storage::{ListRange, MemoryDisk, Space};
 use offshoot::types::key::read_id;
 use serde_json::{Value, json};
@@ -104,6 +104,23 @@ async fn cut_at_every_write(
         }
     }
     assert!(seen.is_sorted() && seen.contains(&true) && seen.contains(&false), "once done it stays done: {seen:?}");
+}
+
+/// SEMANTICS C11: what a merge wrote ahead, and the collections beside it, differ from before once compacted, too.
+#[test]
+fn a_large_merge_is_in_the_feed_before_and_after_it_is_compacted() {
+    run(async |world| {
+        let main = world.main().await;
+        let draft = main.clone_as("draft").await;
+        fill(&draft, 1).await;
+        let before = main.snapshot().await;
+        draft.0.merge(MergeOptions::default()).await.expect("a merge");
+        for round in 0..3 {
+            let changes = main.0.diff(Side::Snapshot(&before)).await.expect("a diff");
+            assert_eq!(changes.len(), ROWS, "round {round}");
+            main.0.store().compact_all().await.expect("a compaction");
+        }
+    });
 }
 
 /// SEMANTICS C12, W8: two runs in one commit; cut off at any write, both databases have all of it, or nothing.
