@@ -47,6 +47,8 @@ pub struct DatabaseRow {
     pub background: bool,
     /// How often the database was made equal to a past.
     pub restored: u64,
+    /// The LSN that put the layer over its origin; `None`: this version did.
+    pub began: Option<u64>,
 }
 
 impl DatabaseRow {
@@ -64,6 +66,7 @@ impl DatabaseRow {
             parked: false,
             background: false,
             restored: 0,
+            began: None,
         }
     }
 
@@ -72,7 +75,7 @@ impl DatabaseRow {
     }
 
     pub fn encode(&self) -> Version {
-        let fields = Field::List(vec![
+        let mut fields = vec![
             Field::Number(self.id),
             Field::Number(self.layer),
             self.origin.as_ref().map_or(Field::Nil, Origin::to_field),
@@ -84,8 +87,9 @@ impl DatabaseRow {
             Field::Flag(self.parked),
             Field::Flag(self.background),
             Field::Number(self.restored),
-        ]);
-        Version::value(fields.encode())
+        ];
+        fields.extend(self.began.map(Field::Number));
+        Version::value(Field::List(fields).encode())
     }
 
     pub fn decode(found: &Found) -> Attempt<DatabaseRow> {
@@ -109,6 +113,7 @@ impl DatabaseRow {
             parked: fields.flag()?,
             background: fields.flag()?,
             restored: fields.optional()?.unwrap_or(0),
+            began: fields.optional()?,
         })
     }
 }
@@ -124,6 +129,10 @@ pub struct Entry {
 impl Entry {
     pub fn created(&self) -> Lsn {
         self.row.created.map_or(self.lsn, Lsn)
+    }
+
+    pub fn began(&self) -> Lsn {
+        self.row.began.map_or(self.lsn, Lsn)
     }
 }
 

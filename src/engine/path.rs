@@ -15,6 +15,8 @@ pub struct Level {
     pub name: DatabaseName,
     pub layer: LayerId,
     pub lsn: Lsn,
+    /// The commit that put the layer over what is below it.
+    pub began: Lsn,
 }
 
 /// Fixed when it is taken. Empty: the database did not exist at that LSN, and nothing is found.
@@ -44,7 +46,8 @@ impl Path {
 
     /// The path of a database whose row at `at` was read already.
     pub fn from_entry(view: TreeView<'_>, entry: Entry, at: Lsn) -> Attempt<Path> {
-        let mut levels = vec![Level { name: entry.name, layer: entry.row.layer(), lsn: at }];
+        let (layer, began) = (entry.row.layer(), entry.began());
+        let mut levels = vec![Level { name: entry.name, layer, lsn: at, began }];
         let mut origin = entry.row.origin;
         while let Some(link) = origin.take() {
             // Since then the rows below were copied into the layer, and what they were copied from may be gone.
@@ -59,7 +62,7 @@ impl Path {
                 Error::corrupt(format!("a clone's origin is gone. clone={}, origin={name}", levels[0].name))
             })?;
             let lsn = if planted::is(Bug::CloneReadsLiveOrigin) { at } else { Lsn(link.as_of) };
-            levels.push(Level { name, layer: below.row.layer(), lsn });
+            levels.push(Level { name, layer: below.row.layer(), lsn, began: below.began() });
             origin = below.row.origin;
         }
         Ok(Path { levels: levels.into() })

@@ -396,6 +396,7 @@ fn genesis(platform: &dyn Platform) -> Result<Commit> {
         parked: false,
         background: false,
         restored: 0,
+        began: None,
         temporary: false,
     };
     let change = Change(catalog::database_row(&DatabaseName::main()), main.encode().encode());

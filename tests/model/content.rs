@@ -21,7 +21,7 @@ pub struct Content {
 pub struct Numbers(Rc<Cell<u64>>);
 
 impl Numbers {
-    /// The mark of a field that was set: a new one, unless it is what it is below.
+    /// The mark of a field that was set: a new one; and where it is what it is below, the one from there as well.
     pub fn mark(&self, row: Option<&Value>, counter: usize, below: Option<&Row>) -> Option<Mark> {
         let start = at(row, COUNTERS[counter]);
         self.0.set(self.0.get() + 1);
@@ -29,9 +29,10 @@ impl Numbers {
         if let Some(below) = below
             && field(Some(below), counter) == start
         {
-            return below.marks[counter].clone().map(|mark| Mark { set, ..mark });
+            return below.marks[counter].clone().map(|mark| mark.set(set));
         }
-        Some(Mark { id: self.0.get(), start: start.cloned(), is_counted: false, set })
+        let (ids, lent) = ([set.0].into(), BTreeSet::new());
+        Some(Mark { ids, lent, start: start.cloned(), is_counted: false, set })
     }
 }
 
@@ -78,7 +79,7 @@ impl Content {
                         && number(mark.start.as_ref()) == number(field(Some(below), counter))
                     {
                         let below = below.marks[counter].clone().expect("a row has marks");
-                        *mark = Mark { set: mark.set.clone(), ..below };
+                        *mark = below.set(mark.set.clone());
                     }
                     mark.is_counted = true;
                 }

@@ -3,6 +3,7 @@
 //! `SEED=n` replays one case, `CASES=n` runs as many from the first seed on.
 
 mod content;
+mod counting;
 mod exhaustive;
 mod model;
 mod moves;

@@ -7,12 +7,10 @@ use offshoot::error::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::content::Content;
+use crate::counting::{Counting, Leaving, at_counter, both, clone_counts, counted_on, landed_counts, lower};
 use crate::model::{Database, Model, Origin};
 use crate::rows::{DOCUMENTS, KEYS, Key};
-use crate::three_way::{
-    COUNTERS, Clash, Mark, Marks, Merged, Row, Winner, counts, counts_since, field, mark, merge, merge_counting,
-    summed, with,
-};
+use crate::three_way::{COUNTERS, Clash, Marks, Merged, Row, Winner, counts, field, mark, merge, with};
 
 /// What of a change is selected. Fields are selected where both sides are objects; elsewhere all is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,6 +94,15 @@ pub struct MergeAs<'a> {
     pub is_dry: bool,
 }
 
+/// A row with the part of its change that is merged.
+fn chosen(picked: Pick, base: &Option<Row>, was: &Option<Row>) -> Option<Row> {
+    match (picked, was) {
+        (Pick::All, _) => was.clone(),
+        (Pick::Field(name), Some(was)) => Some(with_field(base.as_ref(), was, name)),
+        _ => base.clone(),
+    }
+}
+
 fn values(row: &Option<Row>) -> Option<&Value> {
     row.as_ref().map(|row| &row.value)
 }
@@ -124,44 +131,6 @@ fn all_keys(contents: &[&Content], parked: &Database) -> BTreeSet<Key> {
 }
 
 impl Model {
-    /// A row that was merged into `over`: what became of it by increments goes on, all else begins.
-    fn landed(&self, merged: &Merged, over: Option<&Row>, added: Option<&Row>, below: Option<&Row>) -> Option<Row> {
-        let value = merged.value.clone()?;
-        let marks = std::array::from_fn(|counter| {
-            let is_as_before = over.is_some_and(|over| field(Some(over), counter) == at_counter(&value, counter));
-            if merged.sums[counter] {
-                return summed(over, added, counter);
-            }
-            if is_as_before {
-                return mark(over, counter).cloned();
-            }
-            self.numbers.mark(Some(&value), counter, below)
-        });
-        Some(Row { value, marks })
-    }
-
-    /// A row that stays the clone's own over `below`: what is as there goes on as there, all else as in the clone.
-    fn kept(&self, merged: &Merged, now: Option<&Row>, below: Option<&Row>) -> Option<Row> {
-        let value = merged.value.clone()?;
-        let marks = std::array::from_fn(|counter| {
-            let is_as_below = below.is_some_and(|below| field(Some(below), counter) == at_counter(&value, counter));
-            if is_as_below {
-                return mark(below, counter).cloned();
-            }
-            if merged.sums[counter] {
-                return summed(below, now, counter);
-            }
-            let Some(of_now) = mark(now, counter) else { return self.numbers.mark(Some(&value), counter, below) };
-            // What it has from below by having been set to it says nothing of what is below now.
-            if mark(below, counter).is_some_and(|below| below.id == of_now.id) {
-                let fresh = self.numbers.mark(None, counter, None).expect("a mark");
-                return Some(Mark { id: fresh.id, start: of_now.set.1.clone(), ..of_now.clone() });
-            }
-            Some(of_now.clone())
-        });
-        Some(Row { value, marks })
-    }
-
     pub fn merge(&mut self, name: &str, how: &MergeAs<'_>) -> Result<Report, ErrorCode> {
         let clone = self.get(name).clone();
         let link = clone.origin.clone().ok_or(ErrorCode::NotAClone)?;
@@ -184,14 +153,13 @@ impl Model {
                 Some(picks) if values(&below) != values(&was) => pick(picks, &key, values(&below), values(&was)),
                 _ => Pick::All,
             };
-            let chosen = match (picked, &was) {
-                (Pick::All, _) => was.clone(),
-                (Pick::Field(name), Some(was)) => Some(with_field(base.as_ref(), was, name)),
-                _ => base.clone(),
-            };
+            let chosen = chosen(picked, &base, &was);
             tally.has_changes |= values(&chosen) != values(&base);
             let winner = how.policy.unwrap_or(Winner::Clone);
-            let merged = merge_counting([base.as_ref(), chosen.as_ref(), origin.as_ref()], winner);
+            let sides = [base.as_ref(), chosen.as_ref(), origin.as_ref()];
+            let of_origin = self.origin_counts([base.as_ref(), origin.as_ref()], &key, (&link, self.head()));
+            let are_counts = both(of_origin, clone_counts(sides, clone.parked.contains_key(&key)));
+            let merged = merge(sides, winner, |counter| are_counts[counter]);
             tally.told(&key, &merged);
             tally.count(values(&origin), merged.value.as_ref());
             let is_written = merged.value.as_ref() != values(&origin);
@@ -204,16 +172,22 @@ impl Model {
                 into.collections.insert(key.0);
             }
             into.set(&key, landed.clone());
-            let counting: [bool; COUNTERS.len()] = std::array::from_fn(|counter| {
-                let (chosen, base) = (chosen.as_ref(), base.as_ref());
-                let is_same = field(landed.as_ref(), counter) == field(chosen, counter);
-                is_same || counts(origin.as_ref(), base, counter) && counts(chosen, base, counter)
-            });
-            let rest = rest(picked, counting, [chosen.as_ref(), now.as_ref(), landed.as_ref()]);
+            let counting = landed_counts([base.as_ref(), chosen.as_ref(), landed.as_ref()], of_origin, are_counts);
+            let sides = [chosen.as_ref(), now.as_ref(), landed.as_ref()];
+            let has_counted = counted_on(picked, sides);
+            let rest = merge(sides, Winner::Clone, |counter| has_counted[counter] && counting[counter]);
             if !rest.clashes.is_empty() {
                 parked.insert(key.clone(), self.ancestor(&rest, chosen.as_ref(), landed.as_ref()));
             }
-            let kept = self.parked(&rest, chosen.as_ref(), now.as_ref(), landed.as_ref());
+            let leaving = Leaving {
+                base: chosen.as_ref(),
+                now: now.as_ref(),
+                below_then: below.as_ref(),
+                below: landed.as_ref(),
+                has_counted,
+                layer: clone.layer,
+            };
+            let kept = self.parked(&rest, &leaving);
             left.set(&key, kept);
         }
         let report = tally.report(how.policy);
@@ -246,32 +220,6 @@ impl Model {
         });
     }
 
-    /// What a parked row is compared with: what stands in the origin, and where the two clash, what they began with.
-    fn ancestor(&self, rest: &Merged, chosen: Option<&Row>, landed: Option<&Row>) -> Option<Row> {
-        let mut value = landed.map(|row| row.value.clone());
-        for (path, [base, ..]) in &rest.clashes {
-            value = with(value, path, base.clone());
-        }
-        let value = value?;
-        let marks = std::array::from_fn(|counter| match clashes(rest, counter) {
-            true => self.numbers.mark(Some(&value), counter, None),
-            false => mark(landed, counter).or(mark(chosen, counter)).cloned(),
-        });
-        Some(Row { value, marks })
-    }
-
-    /// As `kept`; what counts from where it clashed goes on counting from there.
-    fn parked(&self, rest: &Merged, chosen: Option<&Row>, now: Option<&Row>, landed: Option<&Row>) -> Option<Row> {
-        let mut kept = self.kept(rest, now, landed)?;
-        for counter in 0..COUNTERS.len() {
-            if clashes(rest, counter) && counts(now, chosen, counter) {
-                let start = chosen.map(|chosen| &chosen.value);
-                kept.marks[counter] = self.numbers.mark(start, counter, None);
-            }
-        }
-        Some(kept)
-    }
-
     pub fn rebase(&mut self, name: &str, policy: Policy, to: Option<u64>, is_dry: bool) -> Result<Report, ErrorCode> {
         let clone = self.get(name).clone();
         let link = clone.origin.clone().ok_or(ErrorCode::NotAClone)?;
@@ -287,12 +235,24 @@ impl Model {
         }
         for key in all_keys(&[&*clone.content, &*link.content, &*target], &clone) {
             let [now, below, origin] = [&*clone.content, &*link.content, &*target].map(|content| content.row(&key));
-            let base = clone.parked.get(&key).cloned().unwrap_or(below);
+            let base = clone.parked.get(&key).cloned().unwrap_or(below.clone());
             let winner = policy.unwrap_or(Winner::Clone);
-            let merged = merge_counting([base.as_ref(), now.as_ref(), origin.as_ref()], winner);
+            let sides = [base.as_ref(), now.as_ref(), origin.as_ref()];
+            let of_origin = self.origin_counts([base.as_ref(), origin.as_ref()], &key, (&link, to));
+            let of_clone = clone_counts(sides, clone.parked.contains_key(&key));
+            let are_counts = both(of_origin, of_clone);
+            let merged = merge(sides, winner, |counter| are_counts[counter]);
             tally.told(&key, &merged);
             tally.count(values(&origin), merged.value.as_ref());
-            content.set(&key, self.kept(&merged, now.as_ref(), origin.as_ref()));
+            let leaving = Leaving {
+                base: base.as_ref(),
+                now: now.as_ref(),
+                below_then: below.as_ref(),
+                below: origin.as_ref(),
+                has_counted: of_clone,
+                layer: clone.layer,
+            };
+            content.set(&key, self.kept(&merged, &leaving));
         }
         let report = tally.report(policy);
         if report.outcome == Outcome::Merged && !is_dry {
@@ -327,12 +287,13 @@ impl Model {
             let (now, below) = (clone.content.row(&key), link.content.row(&key));
             if values(&now) == values(&below) {
                 parked.remove(&key);
+                content.set(&key, below);
                 continue;
             }
             let picked = pick(picks, &key, values(&below), values(&now));
             is_changed |= picked != Pick::Nothing;
-            let row = match (picked, &now, &below) {
-                (Pick::Nothing, ..) => continue,
+            let mut row = match (picked, &now, &below) {
+                (Pick::Nothing, ..) => now.clone(),
                 (Pick::Field(name), Some(now), Some(below)) => {
                     if let Some(base) = parked.get_mut(&key) {
                         *base = Some(with_field(base.as_ref(), below, name));
@@ -343,6 +304,14 @@ impl Model {
             };
             if values(&row) == values(&below) {
                 parked.remove(&key);
+            }
+            // What is as it is below counts on as there.
+            for counter in 0..COUNTERS.len() {
+                if let (Some(row), Some(below), false) = (&mut row, &below, parked.contains_key(&key))
+                    && field(Some(row), counter) == field(Some(below), counter)
+                {
+                    row.marks[counter] = below.marks[counter].clone();
+                }
             }
             content.set(&key, row);
         }
@@ -365,6 +334,8 @@ impl Model {
         }
         let now = self.get(name).content.clone();
         let (mut tally, mut content) = (Tally::default(), (*now).clone());
+        // The fields that nothing came to but increments, also while the commits are undone one after the other.
+        let mut counts: BTreeMap<Key, Counting> = BTreeMap::new();
         for (before, after, is_moved) in &undone {
             for key in all_keys(&[before, after], self.get(name)) {
                 let [before, after] = [before, after].map(|content| content.row(&key));
@@ -372,16 +343,22 @@ impl Model {
                     continue;
                 }
                 tally.has_changes = true;
-                let row = content.row(&key);
+                let (row, present) = (content.row(&key), now.row(&key));
                 let (base, clone, origin) = (after.as_ref(), row.as_ref(), before.as_ref());
                 // Only where the commit itself did nothing but increment, and nothing else came since.
-                let is_one = |side, counter| mark(side, counter).map(|mark| mark.id);
-                let added = |counter| {
-                    let id = is_one(base, counter);
-                    !is_moved && id.is_some() && is_one(clone, counter) == id && is_one(origin, counter) == id
+                let still = counts.entry(key.clone()).or_insert([true; COUNTERS.len()]);
+                let added = |counter: usize| {
+                    let both = |side| mark(base, counter).zip(mark(side, counter));
+                    let is_one = |side| both(side).is_some_and(|(base, side)| base.is_one_with(side));
+                    !is_moved && still[counter] && is_one(present.as_ref()) && is_one(origin)
                 };
                 let merged = merge([base, clone, origin], policy.unwrap_or(Winner::Clone), added);
                 tally.told(&key, &merged);
+                for (counter, still) in still.iter_mut().enumerate() {
+                    let is_same =
+                        field(clone, counter) == merged.value.as_ref().and_then(|value| at_counter(value, counter));
+                    *still &= is_same || merged.sums[counter];
+                }
                 content.set(&key, self.landed(&merged, row.as_ref(), None, lower(self.get(name), &key).as_ref()));
             }
         }
@@ -424,8 +401,7 @@ impl Model {
             let before = goes_on.and_then(|content| content.row(key));
             let mut row = then.content.row(key).expect("it is there");
             for counter in 0..COUNTERS.len() {
-                let is_one =
-                    mark(before.as_ref(), counter).map(|mark| mark.id) == mark(Some(&row), counter).map(|mark| mark.id);
+                let is_one = counts(Some(&row), before.as_ref(), counter);
                 let is_same = before.is_some() && field(before.as_ref(), counter) == field(Some(&row), counter);
                 if is_in_place && is_same {
                     row.marks[counter] = mark(before.as_ref(), counter).cloned();
@@ -443,29 +419,4 @@ impl Model {
         });
         Ok(())
     }
-}
-
-/// What a clone keeps of its change beside the chosen part or after it, over what landed: chosen, now, landed.
-/// `counting` are the fields that landed as what was chosen and increments.
-fn rest(picked: Pick, counting: [bool; COUNTERS.len()], sides: [Option<&Row>; 3]) -> Merged {
-    let [chosen, now, _] = sides;
-    merge(sides, Winner::Clone, |counter| {
-        let is_taken = picked == Pick::All || picked == Pick::Field(COUNTERS[counter][0]);
-        let counts_on = if is_taken { counts_since } else { counts };
-        counts_on(now, chosen, counter) && counting[counter]
-    })
-}
-
-/// A row where a clone began.
-fn lower(database: &Database, key: &Key) -> Option<Row> {
-    database.origin.as_ref().and_then(|origin| origin.content.row(key))
-}
-
-fn at_counter(value: &Value, counter: usize) -> Option<&Value> {
-    crate::three_way::at(Some(value), COUNTERS[counter])
-}
-
-/// Whether the two sides clash at a counter, or around it.
-fn clashes(merged: &Merged, counter: usize) -> bool {
-    merged.clashes.iter().any(|(path, _)| path.iter().zip(COUNTERS[counter]).all(|(one, other)| one == other))
 }

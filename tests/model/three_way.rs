@@ -1,20 +1,39 @@
 //! A plain three-way merge of three JSON values, written from the promises (SEMANTICS C12) and not from the engine.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 /// The paths that programs increment.
 pub const COUNTERS: [&[&str]; 2] = [&["n"], &["inside", "n"]];
 
-/// From where on a field was only incremented: two sides whose marks have one id came from one value by increments.
+/// From where on a field was only incremented: two sides whose marks share an id came from one value by increments.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Mark {
-    pub id: u64,
+    pub ids: BTreeSet<u64>,
+    /// Those of the row below, if the field was set to what it is there: as long as the clone stands there.
+    pub lent: BTreeSet<u64>,
     /// What the field was then.
     pub start: Option<Value>,
     /// Whether it was incremented since.
     pub is_counted: bool,
     /// When it was set last, even to what it is below, and to what.
     pub set: (u64, Option<Value>),
+}
+
+impl Mark {
+    pub fn all_ids(&self) -> BTreeSet<u64> {
+        &self.ids | &self.lent
+    }
+
+    /// Of a field that was set to what it is below.
+    pub fn set(self, set: (u64, Option<Value>)) -> Mark {
+        Mark { ids: [set.0].into(), lent: self.all_ids(), set, ..self }
+    }
+
+    pub fn is_one_with(&self, other: &Mark) -> bool {
+        !self.all_ids().is_disjoint(&other.all_ids())
+    }
 }
 
 pub type Marks = [Option<Mark>; COUNTERS.len()];
@@ -61,7 +80,7 @@ pub fn counts(side: Option<&Row>, base: Option<&Row>, counter: usize) -> bool {
     // A field that is not there counts as zero, once it is incremented.
     let number = |value: Option<&Value>| value.cloned().unwrap_or(0.into());
     let is_zero = number(start) == number(from) && side.is_counted;
-    side.id == of_base.id || start == from || is_zero
+    side.is_one_with(of_base) || start == from || is_zero
 }
 
 /// As `counts`, where the base is an earlier point of the same side.
@@ -95,12 +114,6 @@ pub fn merge(sides: [Option<&Row>; 3], winner: Winner, added: impl Fn(usize) -> 
         }
     });
     Merged { value, clashes: merged.clashes, sums }
-}
-
-/// As `merge`, where the counters add up that both sides only incremented since the base.
-pub fn merge_counting(sides: [Option<&Row>; 3], winner: Winner) -> Merged {
-    let [base, clone, origin] = sides;
-    merge(sides, winner, |counter| counts(clone, base, counter) && counts(origin, base, counter))
 }
 
 struct Merge {
@@ -140,7 +153,7 @@ impl Merge {
         origin: &Map<String, Value>,
     ) -> Map<String, Value> {
         let mut merged = Map::new();
-        let names: std::collections::BTreeSet<_> = clone.keys().chain(origin.keys()).collect();
+        let names: BTreeSet<_> = clone.keys().chain(origin.keys()).collect();
         for name in names {
             path.push(name.clone());
             let sides = [base.and_then(|base| base.get(name)), clone.get(name), origin.get(name)];

@@ -56,7 +56,7 @@ pub fn check_layer(
 /// A database's row that stands on another layer, or on another point of its origin.
 pub fn flipped(own: &Entry, layer: LayerId, origin: Option<Origin>, parked: bool) -> DatabaseRow {
     let created = Some(own.created().0);
-    DatabaseRow { layer: layer.0, origin, created, parked, ..own.row.clone() }
+    DatabaseRow { layer: layer.0, origin, created, parked, began: None, ..own.row.clone() }
 }
 
 pub fn catalog_change(own: &Entry, row: &DatabaseRow) -> Change {

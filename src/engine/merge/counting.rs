@@ -68,7 +68,7 @@ fn trace(view: TreeView<'_>, path: &Path, suffix: &[u8], field: &str) -> Attempt
             (Some(now), Some(counter)) => query::subtract(now, &counter.sum)?,
             _ => value.clone(),
         };
-        let Level { name, layer, lsn } = &levels[level];
+        let Level { name, layer, lsn, began } = &levels[level];
         trace.spans.push(Span {
             name: name.clone(),
             layer: *layer,
@@ -81,6 +81,10 @@ fn trace(view: TreeView<'_>, path: &Path, suffix: &[u8], field: &str) -> Attempt
             is_counted: counter.is_some(),
         });
         levels = &levels[level + 1..];
+        // What is counted since before the layer was put here began over other rows than those below.
+        if counter.is_some_and(|counter| counter.since != Lsn::ZERO && counter.since < *began) {
+            break;
+        }
         // What is as it is below counts as unchanged, and so does what was so when the increments began.
         if counter.is_none_or(|counter| counter.since != Lsn::ZERO) {
             let below = read::topmost(view, levels, suffix)?;

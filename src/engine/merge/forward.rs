@@ -313,7 +313,7 @@ impl Database {
                 tally.count(row.origin.value.as_ref(), value.as_ref());
                 let expiry = if value == row.now.value { row.now.expiry } else { row.origin.expiry };
                 let base = row.origin.lsn.filter(|_| row.origin.value.is_some());
-                let version = leave::anew(row.origin.value.as_ref(), value, &added, (&row.now, stand.own.lsn))?
+                let version = leave::anew(row.origin.value.as_ref(), value, &added, (&row.now, stand.own.began()))?
                     .expiring(expiry)
                     .based_on(base);
                 left.push(&row.suffix, &version);
@@ -428,7 +428,7 @@ impl Merge<'_> {
         let below = if is_written { merged } else { row.origin.value.clone() };
         let base = if is_written { Some(Lsn::ZERO) } else { row.origin.lsn };
         let base = base.filter(|_| below.is_some());
-        if let Some(kept) = keep(row, part, below.as_ref(), base, self.stand.own.lsn)? {
+        if let Some(kept) = keep(row, part, below.as_ref(), base, self.stand.own.began())? {
             self.left.push(&row.suffix, &kept.version);
             if let Some(ancestor) = kept.ancestor {
                 self.left.park(&row.suffix, ancestor.as_deref());

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use super::Select;
 use super::Selected;
 use super::commit::{self, LayerWriter};
+use super::counting::added_over;
 use super::forward::{Point, Stand, not_a_clone};
-use super::leave::{is_object, no_fields, object, version, with_fields};
+use super::leave::{anew, is_object, no_fields, object, version, with_fields};
 use super::rows::{Collections, Row};
 use super::settle::{self, Added, carried};
 use crate::engine::clone::draw_layer;
@@ -84,7 +85,7 @@ impl Database {
             }
             for (row, selected) in rows.into_iter().zip(settle::select(select, changes).await?) {
                 is_changed |= selected != Selected::Nothing;
-                keep_part(row, &selected, left)?;
+                keep_part(row, &selected, stand.own.began(), left)?;
             }
             left.flush().await?;
             after = page.next;
@@ -95,8 +96,8 @@ impl Database {
     }
 }
 
-/// Keeps of a row what was not selected to be forgotten.
-fn keep_part(row: &Row, selected: &Selected, left: &mut LayerWriter<'_>) -> Result<()> {
+/// Keeps of a row what was not selected to be forgotten. The layer that it leaves began at `began`.
+fn keep_part(row: &Row, selected: &Selected, began: Lsn, left: &mut LayerWriter<'_>) -> Result<()> {
     let now = &row.now;
     let fields = match selected {
         Selected::All => return Ok(()),
@@ -113,8 +114,15 @@ fn keep_part(row: &Row, selected: &Selected, left: &mut LayerWriter<'_>) -> Resu
     if query::is_same(value.as_deref(), row.below.as_deref())? {
         return Ok(());
     }
-    let counters = carried(now, value.as_ref(), &Added::new(), None)?;
-    left.push(&row.suffix, &version(value, &counters).expiring(now.expiry).based_on(now.base));
+    let version = if row.is_parked {
+        // It goes on counting from what it is compared with.
+        let counters = carried(now, value.as_ref(), &Added::new(), None)?;
+        version(value, &counters)
+    } else {
+        let added = added_over(now, row.below.as_deref())?;
+        anew(row.below.as_ref(), value, &added, (now, began))?
+    };
+    left.push(&row.suffix, &version.expiring(now.expiry).based_on(now.base));
     if row.is_parked {
         let ancestor = match &row.below {
             Some(below) if !fields.is_empty() => Some(with_fields(object(row.base.as_deref())?, below, fields)?),

@@ -87,7 +87,8 @@ impl Database {
             };
             // Whoever has read the database must read it again.
             let restored = then.own.row.restored + 1;
-            let row = DatabaseRow { restored, ..commit::flipped(&then.own, layer, origin, parked) };
+            let began = then.is_in_place().then(|| then.own.began().0);
+            let row = DatabaseRow { restored, began, ..commit::flipped(&then.own, layer, origin, parked) };
             let mut changes = gone.clone();
             changes.push(commit::catalog_change(&then.own, &row));
             if let Some((name, id, layer)) = &keep {

@@ -220,6 +220,9 @@ fn noted(view: TreeView<'_>, paths: &[&Path], suffix: &[u8]) -> Attempt<Vec<Stri
     Ok(noted.into_iter().collect())
 }
 
+/// The number, as MessagePack.
+const ZERO: [u8; 1] = [0];
+
 /// A row on its way back, and what was added to its counters, while nothing but that was done to them.
 struct Back {
     value: Option<Bytes>,
@@ -241,11 +244,15 @@ impl Back {
         for field in &step.counting {
             let is_counted = self.added.iter().any(|(other, _)| other == field);
             let (now, then) = (at(self.value.as_ref(), field)?, at(step.after.value.as_ref(), field)?);
-            if is_counted && let Some(now) = now {
-                // A field that is not there counts as zero.
-                let by = then.map_or(Ok(Some(now.clone())), |then| query::subtract(&now, &then))?;
-                added.extend(by.map(|by| (field.clone(), by)));
-            }
+            // A field that is not there counts as zero.
+            let by = match (now, then) {
+                _ if !is_counted => None,
+                (None, None) => Some(ZERO.to_vec()),
+                (None, Some(_)) => None,
+                (Some(now), None) => Some(now),
+                (Some(now), Some(then)) => query::subtract(&now, &then)?,
+            };
+            added.extend(by.map(|by| (field.clone(), by)));
         }
         Ok(added)
     }
@@ -264,9 +271,9 @@ impl Back {
                 (Some(by), Some(before)) => query::add(before, by)?,
                 _ => None,
             };
-            if let (Some(was), Some(is)) = (was, is)
+            if let Some(is) = is
                 && sum.as_ref() == Some(&is)
-                && let Some(by) = query::subtract(&is, &was)?
+                && let Some(by) = query::subtract(&is, was.as_deref().unwrap_or(&ZERO))?
             {
                 let total = total.map_or(Ok(Some(by.clone())), |total| query::add(&total, &by))?;
                 self.added.push((field, total));

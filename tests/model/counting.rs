@@ -1,0 +1,198 @@
+//! Which fields of a row were only incremented, and what that leaves when a clone comes to stand on other rows.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::model::{Database, Model, Origin};
+use crate::moves::Pick;
+use crate::rows::Key;
+use crate::three_way::{COUNTERS, Mark, Merged, Row, counts, counts_since, field, mark, summed, with};
+
+/// Of `COUNTERS`, which fields were only incremented.
+pub type Counting = [bool; COUNTERS.len()];
+
+/// Where a clone was only incremented. What a parked row was set to is never what it counts from.
+pub fn clone_counts([base, clone, _]: [Option<&Row>; 3], is_parked: bool) -> Counting {
+    let counts = if is_parked { counts_since } else { counts };
+    std::array::from_fn(|counter| counts(clone, base, counter))
+}
+
+pub fn both(one: Counting, other: Counting) -> Counting {
+    std::array::from_fn(|counter| one[counter] && other[counter])
+}
+
+/// A row of a clone that comes to stand on other rows.
+pub struct Leaving<'a> {
+    /// What is compared with `now`: the rest is the clone's own change.
+    pub base: Option<&'a Row>,
+    pub now: Option<&'a Row>,
+    pub below_then: Option<&'a Row>,
+    pub below: Option<&'a Row>,
+    /// Where the clone did nothing but increment since `base`.
+    pub has_counted: Counting,
+    /// The layer that the clone leaves.
+    pub layer: u64,
+}
+
+/// An id that all rows of a layer share.
+fn layer_id(layer: u64) -> u64 {
+    layer + (1 << 32)
+}
+
+/// Where a clone was only incremented beside the chosen part or after it: chosen, now.
+pub fn counted_on(picked: Pick, [chosen, now, _]: [Option<&Row>; 3]) -> Counting {
+    std::array::from_fn(|counter| {
+        let is_taken = picked == Pick::All || picked == Pick::Field(COUNTERS[counter][0]);
+        let counts_on = if is_taken { counts_since } else { counts };
+        counts_on(now, chosen, counter)
+    })
+}
+
+/// Where what landed is the chosen part and increments: base, chosen, landed.
+pub fn landed_counts([base, chosen, landed]: [Option<&Row>; 3], of_origin: Counting, are_counts: Counting) -> Counting {
+    std::array::from_fn(|counter| {
+        let is_as_chosen = |row| field(row, counter) == field(chosen, counter);
+        is_as_chosen(landed) || is_as_chosen(base) && of_origin[counter] || are_counts[counter]
+    })
+}
+
+/// A row of another database, which a field counts on from.
+struct Under {
+    name: String,
+    as_of: u64,
+    row: Row,
+}
+
+impl Model {
+    /// The rows below, level by level, that a field of a row counts on from.
+    fn under(&self, name: &str, lsn: u64, key: &Key, counter: usize) -> Vec<Under> {
+        let mut under = Vec::new();
+        let mut database = self.at(name, lsn);
+        while let Some((row, link)) = database.and_then(|it| it.content.row(key).zip(it.origin.as_ref())) {
+            let Some(below) = link.content.row(key) else { break };
+            let marks = mark(Some(&row), counter).zip(mark(Some(&below), counter));
+            if !marks.is_some_and(|(own, below)| own.is_one_with(below)) {
+                break;
+            }
+            under.push(Under { name: link.name.clone(), as_of: link.as_of, row: below });
+            database = self.at(&link.name, link.as_of);
+        }
+        under
+    }
+
+    /// Where an origin at `to` was only incremented since its clone began at `link`. What a parked row is compared with
+    /// is not what it began with.
+    pub fn origin_counts(&self, [base, origin]: [Option<&Row>; 2], key: &Key, (link, to): (&Origin, u64)) -> Counting {
+        let is_base = base == link.content.row(key).as_ref();
+        // What a clone had not set in a layer that it left, it only incremented there.
+        let left = self.at(&link.name, link.as_of).map(|then| layer_id(then.layer));
+        let is_left = |counter| mark(origin, counter).zip(left).is_some_and(|(mark, left)| mark.ids.contains(&left));
+        std::array::from_fn(|counter| {
+            counts(origin, base, counter)
+                || is_base && is_left(counter)
+                || is_base && self.counts_under(&link.name, [link.as_of, to], key, counter)
+        })
+    }
+
+    /// Whether what lies below a database counts from what lay below it: there it is enough that the later one began
+    /// with what the other was.
+    fn counts_under(&self, name: &str, [then, now]: [u64; 2], key: &Key, counter: usize) -> bool {
+        let (then, now) = (self.under(name, then, key, counter), self.under(name, now, key, counter));
+        now.iter().any(|now| {
+            then.iter().filter(|then| then.name == now.name).any(|then| {
+                let (later, earlier) = if then.as_of <= now.as_of { (now, then) } else { (then, now) };
+                counts(Some(&later.row), Some(&earlier.row), counter)
+            })
+        })
+    }
+
+    /// A row that was merged into `over`: what became of it by increments goes on, all else begins.
+    pub fn landed(&self, merged: &Merged, over: Option<&Row>, added: Option<&Row>, below: Option<&Row>) -> Option<Row> {
+        let value = merged.value.clone()?;
+        let marks = std::array::from_fn(|counter| {
+            let is_as_before = over.is_some_and(|over| field(Some(over), counter) == at_counter(&value, counter));
+            if merged.sums[counter] {
+                return summed(over, added, counter)
+                    .map(|mark| Mark { is_counted: mark.is_counted || !is_as_before, ..mark });
+            }
+            if is_as_before {
+                return mark(over, counter).cloned();
+            }
+            self.numbers.mark(Some(&value), counter, below)
+        });
+        Some(Row { value, marks })
+    }
+
+    /// A row that stays the clone's own over `below`: what is as there goes on as there, all else as in the clone.
+    pub fn kept(&self, merged: &Merged, leaving: &Leaving<'_>) -> Option<Row> {
+        let Leaving { base, now, below_then, below, has_counted, layer } = *leaving;
+        let value = merged.value.clone()?;
+        let marks = std::array::from_fn(|counter| {
+            let is_as_below = below.is_some_and(|below| field(Some(below), counter) == at_counter(&value, counter));
+            if is_as_below {
+                return mark(below, counter).cloned();
+            }
+            // Below it is what the clone counts from, whoever set it to that.
+            let number = |row| field(row, counter).map_or(Some(0), Value::as_i64);
+            let is_over =
+                has_counted[counter] && below.is_some() && number(base).is_some() && number(base) == number(below);
+            if merged.sums[counter] || is_over {
+                return summed(below, now, counter);
+            }
+            let Some(of_now) = mark(now, counter) else { return self.numbers.mark(Some(&value), counter, below) };
+            let below_then =
+                below_then.filter(|below| mark(Some(below), counter).map(|mark| mark.set.0) == Some(of_now.set.0));
+            let (ids, start) = match below_then {
+                Some(below) => ([layer_id(layer)].into(), field(Some(below), counter).cloned()),
+                // That it was set to what was below then says nothing of what is below now.
+                None => (of_now.ids.clone(), of_now.set.1.clone()),
+            };
+            let (number, _) = self.numbers.mark(None, counter, None).expect("a mark").set;
+            let set = (number, start.clone());
+            Some(Mark { ids, lent: BTreeSet::new(), start, set, ..of_now.clone() })
+        });
+        Some(Row { value, marks })
+    }
+
+    /// What a parked row is compared with: what stands in the origin, and where the two clash, what they began with.
+    pub fn ancestor(&self, rest: &Merged, chosen: Option<&Row>, landed: Option<&Row>) -> Option<Row> {
+        let mut value = landed.map(|row| row.value.clone());
+        for (path, [base, ..]) in &rest.clashes {
+            value = with(value, path, base.clone());
+        }
+        let value = value?;
+        let marks = std::array::from_fn(|counter| match clashes(rest, counter) {
+            true => self.numbers.mark(Some(&value), counter, None),
+            false => mark(landed, counter).or(mark(chosen, counter)).cloned(),
+        });
+        Some(Row { value, marks })
+    }
+
+    /// As `kept`; what counts from where it clashed goes on counting from there.
+    pub fn parked(&self, rest: &Merged, leaving: &Leaving<'_>) -> Option<Row> {
+        let mut kept = self.kept(rest, leaving)?;
+        for counter in 0..COUNTERS.len() {
+            if clashes(rest, counter) && counts_since(leaving.now, leaving.base, counter) {
+                let anew = self.numbers.mark(leaving.base.map(|chosen| &chosen.value), counter, None).expect("a mark");
+                let Some(kept) = &mut kept.marks[counter] else { continue };
+                *kept = Mark { start: anew.start, set: anew.set, ..kept.clone() };
+            }
+        }
+        Some(kept)
+    }
+}
+
+/// A row where a clone began.
+pub fn lower(database: &Database, key: &Key) -> Option<Row> {
+    database.origin.as_ref().and_then(|origin| origin.content.row(key))
+}
+
+pub fn at_counter(value: &Value, counter: usize) -> Option<&Value> {
+    crate::three_way::at(Some(value), COUNTERS[counter])
+}
+
+/// Whether the two sides clash at a counter, or around it.
+pub fn clashes(merged: &Merged, counter: usize) -> bool {
+    merged.clashes.iter().any(|(path, _)| path.iter().zip(COUNTERS[counter]).all(|(one, other)| one == other))
+}
