@@ -96,7 +96,8 @@ impl Model {
     }
 
     /// Whether what lies below a database counts from what lay below it: there it is enough that the later one began
-    /// with what the other was.
+    /// with what the other was. Laxer than C12, as the engine is: that the field was something else in between, and was
+    /// set back, is not seen, and adds up where it should be a conflict.
     fn counts_under(&self, name: &str, [then, now]: [u64; 2], key: &Key, counter: usize) -> bool {
         let (then, now) = (self.under(name, then, key, counter), self.under(name, now, key, counter));
         now.iter().any(|now| {
