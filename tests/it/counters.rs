@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use offshoot::engine::{MergeOptions, Outcome, Policy, Resolution, Selected, When};
+use offshoot::engine::{MergeOptions, OpenOptions, Outcome, Policy, Resolution, Selected, When};
 use serde_json::json;
 
 use crate::support::merging::{always, merge, merge_with, only, rebase, told};
-use crate::support::{Db, run, say};
+use crate::support::{Db, open_in, run, say};
 
 fn nothing_of(id: &'static str) -> MergeOptions {
     only(move |other| if other == id { Selected::Nothing } else { Selected::All })
@@ -74,6 +74,56 @@ fn what_a_rebase_brought_is_no_increment() {
         inner.ok(say::increment("a", 3)).await;
         assert_eq!(told(&merge(&inner).await), ["field todos/a n: 0/3/51"]);
     });
+}
+
+/// SEMANTICS C12: what was set back to what it was below a clone is set all the same, however it got there.
+#[test]
+fn what_was_set_back_below_is_no_increment() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("a", json!({"n": 0}))])).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::increment("a", -1)).await;
+        let inner = draft.clone_as("inner").await;
+        merge(&draft).await;
+        main.ok(say::put(&[("a", json!({"n": 0}))])).await;
+        rebase(&draft).await;
+        assert_eq!(n(&draft, "a").await, json!(0));
+        inner.ok(say::increment("a", -1)).await;
+        assert_eq!(told(&merge(&inner).await), ["field todos/a n: -1/-2/0"]);
+    });
+}
+
+/// SEMANTICS C12: what was written for another field below a clone leaves the count; what was written where history
+/// is gone may have set it, and then a conflict is told.
+#[test]
+fn a_row_written_for_another_field_below_leaves_the_count() {
+    for (is_written, is_pruned) in [(true, false), (false, true), (true, true)] {
+        run(async |world| {
+            let retain = is_pruned.then_some(0);
+            let store = world.try_tab(OpenOptions { retain, ..OpenOptions::default() }).await.expect("a store");
+            let main = open_in(&store, "main").await;
+            main.ok(say::insert(&[("a", json!({"n": 0}))])).await;
+            let draft = main.clone_as("draft").await;
+            draft.ok(say::increment("a", 1)).await;
+            let inner = draft.clone_as("inner").await;
+            if is_written {
+                main.ok(say::update("a", json!({"$set": {"m": 1}}))).await;
+            }
+            main.ok(say::increment("a", 10)).await;
+            rebase(&draft).await;
+            assert_eq!(n(&draft, "a").await, json!(11));
+            inner.ok(say::increment("a", 100)).await;
+            store.compact_all().await.expect("a compaction");
+            let merged = merge(&inner).await;
+            if is_written && is_pruned {
+                assert_eq!(told(&merged), ["field todos/a n: 1/101/11"]);
+            } else {
+                assert_eq!(merged.outcome, Outcome::Merged, "written {is_written}, pruned {is_pruned}");
+                assert_eq!(n(&draft, "a").await, json!(111));
+            }
+        });
+    }
 }
 
 /// SEMANTICS C12: an increment counts wherever it stands in its transaction.

@@ -96,16 +96,30 @@ impl Model {
     }
 
     /// Whether what lies below a database counts from what lay below it: there it is enough that the later one began
-    /// with what the other was. Laxer than C12, as the engine is: that the field was something else in between, and was
-    /// set back, is not seen, and adds up where it should be a conflict.
+    /// with what the other was, if it was that all the time in between.
     fn counts_under(&self, name: &str, [then, now]: [u64; 2], key: &Key, counter: usize) -> bool {
         let (then, now) = (self.under(name, then, key, counter), self.under(name, now, key, counter));
         now.iter().any(|now| {
             then.iter().filter(|then| then.name == now.name).any(|then| {
                 let (later, earlier) = if then.as_of <= now.as_of { (now, then) } else { (then, now) };
-                counts(Some(&later.row), Some(&earlier.row), counter)
+                let is_one = mark(Some(&later.row), counter)
+                    .zip(mark(Some(&earlier.row), counter))
+                    .is_some_and(|(later, earlier)| later.is_one_with(earlier));
+                is_one || self.has_stayed(later, earlier, key, counter)
             })
         })
+    }
+
+    /// Whether a field was what the later row began with, from the earlier one on until that began to count.
+    fn has_stayed(&self, later: &Under, earlier: &Under, key: &Key, counter: usize) -> bool {
+        let then = |lsn| self.at(&later.name, lsn).and_then(|database| database.content.row(key));
+        let is_of_later = |lsn: &u64| {
+            let marks = mark(Some(&later.row), counter).cloned().zip(mark(then(*lsn).as_ref(), counter).cloned());
+            marks.is_some_and(|(later, then)| later.is_one_with(&then))
+        };
+        let mut before = (earlier.as_of..later.as_of).rev().skip_while(is_of_later);
+        counts(Some(&later.row), Some(&earlier.row), counter)
+            && before.all(|lsn| counts(Some(&later.row), then(lsn).as_ref(), counter))
     }
 
     /// A row that was merged into `over`: what became of it by increments goes on, all else begins.

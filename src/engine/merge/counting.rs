@@ -2,10 +2,11 @@
 //!
 //! A counter of a version says since when: zero is "since the layer began", which leads on to the level below.
 
+use crate::engine::catalog;
 use crate::engine::path::{Level, Path};
 use crate::engine::read::{self, Placed};
 use crate::error::Result;
-use crate::lsm::{Attempt, TreeView};
+use crate::lsm::{Attempt, State, TreeView};
 use crate::query::{self, Counters};
 use crate::types::{DatabaseName, LayerId, Lsn};
 
@@ -16,6 +17,8 @@ use super::settle::Added;
 struct Span {
     name: DatabaseName,
     layer: LayerId,
+    /// The commit that put the layer over what is below it.
+    began: Lsn,
     /// Zero: since the layer began.
     from: Lsn,
     /// The version that was found.
@@ -29,22 +32,58 @@ struct Span {
 }
 
 impl Span {
-    /// Whether both have a point in common. What began with one layer says nothing of another. Below the topmost level
-    /// it is enough if the later one began with what the other was: rows are written for other fields, too.
-    fn meets(&self, other: &Span) -> Result<bool> {
+    /// Whether both have a point in common. What began with one layer says nothing of another.
+    fn meets(&self, other: &Span) -> bool {
         if self.name != other.name {
-            return Ok(false);
+            return false;
         }
         let is_one_layer = self.layer == other.layer;
         let from = |span: &Span| if span.from == Lsn::ZERO && !is_one_layer { span.version } else { span.from };
-        if from(self) <= other.to && from(other) <= self.to {
-            return Ok(true);
+        from(self) <= other.to && from(other) <= self.to
+    }
+
+    /// Whether a span below the topmost level began with what an earlier one was, and the field was that in between:
+    /// rows are written for other fields, too. What history does not hold may have been anything.
+    fn follows(
+        &self,
+        earlier: &Span,
+        (state, view): (&State, TreeView<'_>),
+        (suffix, field): Place<'_>,
+    ) -> Attempt<bool> {
+        let is_below = !self.is_topmost && !earlier.is_topmost;
+        let is_start = |value: Option<&[u8]>| is_start(self.is_counted, self.start.as_deref(), value);
+        if !is_below || self.name != earlier.name || !is_start(earlier.value.as_deref())? {
+            return Ok(false);
         }
-        let (later, earlier) = if self.to < other.to { (other, self) } else { (self, other) };
-        let is_below = !self.is_topmost && !other.is_topmost;
-        Ok(is_below && is_start(later.is_counted, later.start.as_deref(), earlier.value.as_deref())?)
+        let before = |lsn: Lsn| Lsn(lsn.0.saturating_sub(1));
+        let mut at = if self.from < self.began { self.to } else { before(self.from) };
+        while at > earlier.to {
+            if at < state.manifest.floor() && at != self.to {
+                return Ok(false);
+            }
+            let Some(entry) = catalog::find(view, &self.name, at)? else { return Ok(false) };
+            let mut changed = entry.lsn;
+            let path = Path::from_entry(view, entry, at)?;
+            let Some(Placed { level, found }) = read::placed(view, path.levels(), suffix)? else { return Ok(false) };
+            let is_own = level == 0;
+            if is_own {
+                changed = changed.max(found.lsn);
+            }
+            let is_in_span = is_own && path.levels()[0].layer == self.layer && found.lsn >= self.from;
+            if !is_in_span {
+                let Some(value) = found.version.here() else { return Ok(false) };
+                if !is_start(query::at_path(value, field)?)? {
+                    return Ok(false);
+                }
+            }
+            at = before(changed);
+        }
+        Ok(true)
     }
 }
+
+/// A field of a row.
+type Place<'a> = (&'a [u8], &'a str);
 
 /// Where a field came from, level by level, and what it was before the increments.
 struct Trace {
@@ -72,6 +111,7 @@ fn trace(view: TreeView<'_>, path: &Path, suffix: &[u8], field: &str) -> Attempt
         trace.spans.push(Span {
             name: name.clone(),
             layer: *layer,
+            began: *began,
             from: counter.map_or(found.lsn, |counter| counter.since),
             version: found.lsn,
             to: *lsn,
@@ -98,11 +138,18 @@ fn trace(view: TreeView<'_>, path: &Path, suffix: &[u8], field: &str) -> Attempt
 }
 
 /// Whether a field of a row came from what it was on `then` to what it is on `now` by increments alone.
-pub fn only_counted(view: TreeView<'_>, now: &Path, then: &Path, suffix: &[u8], field: &str) -> Attempt<bool> {
+pub fn only_counted(
+    reading: (&State, TreeView<'_>),
+    now: &Path,
+    then: &Path,
+    (suffix, field): Place<'_>,
+) -> Attempt<bool> {
+    let (_, view) = reading;
     let (now, then) = (trace(view, now, suffix, field)?, trace(view, then, suffix, field)?);
     for span in &now.spans {
         for other in &then.spans {
-            if span.meets(other)? {
+            let (later, earlier) = if span.to < other.to { (other, span) } else { (span, other) };
+            if span.meets(other) || later.follows(earlier, reading, (suffix, field))? {
                 return Ok(true);
             }
         }

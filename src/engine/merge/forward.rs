@@ -214,7 +214,7 @@ impl Database {
         self.store
             .read(|state, view| {
                 check_history(state, stand.head, stand.chosen)?;
-                stand.paths.page(view, after)
+                stand.paths.page(state, view, after)
             })
             .await
     }

@@ -160,7 +160,7 @@ impl Database {
         let page = candidates.take(&self.store, diff::PAGE, &gather).await?;
         let read = |state: &State, view: TreeView<'_>| {
             check(state)?;
-            all(page.iter().map(|suffix| undo_row(view, now, undone, suffix)))
+            all(page.iter().map(|suffix| undo_row((state, view), now, undone, suffix)))
         };
         self.store.read(read).await
     }
@@ -182,7 +182,8 @@ fn is_undone(view: TreeView<'_>, undone: &[Undone], suffix: &[u8]) -> Attempt<bo
     Ok(false)
 }
 
-fn undo_row(view: TreeView<'_>, now: &Path, undone: &[Undone], suffix: &Suffix) -> Attempt<Undo> {
+fn undo_row(reading: (&State, TreeView<'_>), now: &Path, undone: &[Undone], suffix: &Suffix) -> Attempt<Undo> {
+    let (_, view) = reading;
     let bytes = suffix.as_bytes();
     let present = side(view, now, bytes)?;
     let mut steps = Vec::new();
@@ -198,8 +199,8 @@ fn undo_row(view: TreeView<'_>, now: &Path, undone: &[Undone], suffix: &Suffix) 
             .all(|path| path.top().map(|top| top.layer) == step.after.top().map(|top| top.layer));
         let noted = if is_one_layer { noted(view, &[&step.before, &step.after, now], bytes)? } else { Vec::new() };
         for field in noted {
-            let is_counted = only_counted(view, &step.after, &step.before, bytes, &field)?;
-            if is_counted && only_counted(view, now, &step.after, bytes, &field)? {
+            let is_counted = only_counted(reading, &step.after, &step.before, (bytes, &field))?;
+            if is_counted && only_counted(reading, now, &step.after, (bytes, &field))? {
                 counting.push(field);
             }
         }

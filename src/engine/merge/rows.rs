@@ -5,7 +5,7 @@ use crate::engine::database;
 use crate::engine::diff::is_content;
 use crate::engine::path::Path;
 use crate::engine::read::{self, Placed, just_after};
-use crate::lsm::{Attempt, Fault, RowCursor, RowRange, TreeView};
+use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
 use crate::query::{self, Counters};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Bytes, Kind, LayerId, Lsn, Suffix, Version};
@@ -133,7 +133,7 @@ impl Paths {
     }
 
     /// The next rows after `after` that the clone's own layer holds. All blocks that they need are asked for at once.
-    pub fn page(&self, view: TreeView<'_>, after: Option<&Suffix>) -> Attempt<RowPage> {
+    pub fn page(&self, state: &State, view: TreeView<'_>, after: Option<&Suffix>) -> Attempt<RowPage> {
         let (mut rows, mut needed) = (Vec::new(), Vec::new());
         let (mut bytes, mut count) = (0, 0);
         let mut last = None;
@@ -146,7 +146,7 @@ impl Paths {
             let suffix = Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec());
             if is_content(suffix.as_bytes()) {
                 count += 1;
-                match self.row(view, suffix.clone()) {
+                match self.row((state, view), suffix.clone()) {
                     Ok(row) => {
                         bytes += row.bytes();
                         rows.push(row);
@@ -160,7 +160,8 @@ impl Paths {
         if needed.is_empty() { Ok(RowPage { rows, next: last }) } else { Err(Fault::Need(needed)) }
     }
 
-    fn row(&self, view: TreeView<'_>, suffix: Suffix) -> Attempt<Row> {
+    fn row(&self, reading: (&State, TreeView<'_>), suffix: Suffix) -> Attempt<Row> {
+        let (_, view) = reading;
         let bytes = suffix.as_bytes();
         let ancestor = match self.has_parked {
             true => view.get(&row(self.layer(), ancestor_suffix(bytes).as_bytes()), self.now_lsn())?,
@@ -175,7 +176,7 @@ impl Paths {
         let origin = side(view, &self.origin, bytes)?;
         let mut counting = Vec::new();
         for counter in then.counters.iter().chain(now.counters.iter()) {
-            if !counting.contains(&counter.path) && self.is_counted(view, (&base, &below), bytes, &counter.path)? {
+            if !counting.contains(&counter.path) && self.is_counted(reading, (&base, &below), (bytes, &counter.path))? {
                 counting.push(counter.path.clone());
             }
         }
@@ -184,18 +185,18 @@ impl Paths {
 
     fn is_counted(
         &self,
-        view: TreeView<'_>,
+        reading: (&State, TreeView<'_>),
         (base, below): (&Option<Bytes>, &Option<Bytes>),
-        suffix: &[u8],
-        field: &str,
+        (suffix, field): (&[u8], &str),
     ) -> Attempt<bool> {
+        let (_, view) = reading;
         let Some(base) = base else { return Ok(false) };
         // What a parked row is compared with is not what the clone began with.
         let is_base = match below {
             Some(below) => query::at_path(base, field)? == query::at_path(below, field)?,
             None => false,
         };
-        Ok(is_base && only_counted(view, &self.origin, &self.below, suffix, field)?
+        Ok(is_base && only_counted(reading, &self.origin, &self.below, (suffix, field))?
             || counts_from(view, &self.origin, Some(base), suffix, field)?)
     }
 }
