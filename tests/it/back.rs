@@ -100,6 +100,36 @@ fn a_commit_is_undone_beside_what_came_later() {
     });
 }
 
+/// SEMANTICS C15: what is undone already, or is left as it is by choice, makes no commit: none that a redo could take
+/// for its own.
+#[test]
+fn a_revert_that_changes_nothing_is_no_commit() {
+    in_clones(&[say::insert(&[("a", json!({"n": 1})), ("b", json!({}))])], async |place| {
+        let db = place.db();
+        db.transact(&[
+            say::update("a", json!({"$set": {"n": 2}})),
+            say::delete(&["b"]),
+            say::insert(&[("c", json!({}))]),
+        ])
+        .await
+        .expect("a commit");
+        let undone = db.0.version();
+        revert(db, &[undone]).await;
+        db.ok(say::insert(&[("d", json!({}))])).await;
+        let version = db.0.version();
+        for is_dry in [true, false] {
+            let nothing = db.0.revert(&[undone], &Policy::default(), is_dry).await.expect("a revert");
+            assert_eq!((nothing.outcome, nothing.version), (Outcome::Nothing, version));
+        }
+        db.ok(say::update("a", json!({"$set": {"n": 3}}))).await;
+        let version = db.0.version();
+        let present = Policy::Always(Resolution::Clone);
+        let left = db.0.revert(&[undone], &present, false).await.expect("a revert");
+        assert_eq!((left.outcome, left.conflicts.len(), left.version), (Outcome::Nothing, 1, version));
+        assert_eq!(db.0.version(), version);
+    });
+}
+
 /// SEMANTICS C15: several commits at once, the newest first, whatever their order; a commit of another database is
 /// nothing to undo.
 #[test]

@@ -342,7 +342,6 @@ impl Model {
                 if values(&before) == values(&after) {
                     continue;
                 }
-                tally.has_changes = true;
                 let (row, present) = (content.row(&key), now.row(&key));
                 let (base, clone, origin) = (after.as_ref(), row.as_ref(), before.as_ref());
                 // Only where the commit itself did nothing but increment, and nothing else came since.
@@ -374,8 +373,9 @@ impl Model {
             }
             content.set(&key, Some(after));
         }
+        tally.has_changes = tally.counts != [0; 3];
         let report = tally.report(policy);
-        if report.outcome == Outcome::Merged && !is_dry && report.counts != [0; 3] {
+        if report.outcome == Outcome::Merged && !is_dry {
             content.collections.extend(content.rows.keys().map(|key| key.0));
             self.replace(name, content);
         }

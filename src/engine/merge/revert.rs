@@ -102,6 +102,8 @@ impl Database {
         }
         .await;
         let changes = tally.inserted + tally.updated + tally.deleted;
+        // What was undone before, or settled by leaving it, is no commit that could be undone in turn.
+        tally.has_changes &= changes > 0;
         if reverted.is_err() || tally.is_stuck() || dry_run || changes == 0 {
             writer.abandon().await;
             reverted?;
