@@ -49,6 +49,8 @@ pub struct DatabaseRow {
     pub restored: u64,
     /// The LSN that put the layer over its origin; `None`: this version did.
     pub began: Option<u64>,
+    /// The number of the database that its rows were copied from, once it is materialized.
+    pub copied_from: Option<u64>,
 }
 
 impl DatabaseRow {
@@ -67,6 +69,7 @@ impl DatabaseRow {
             background: false,
             restored: 0,
             began: None,
+            copied_from: None,
         }
     }
 
@@ -88,7 +91,10 @@ impl DatabaseRow {
             Field::Flag(self.background),
             Field::Number(self.restored),
         ];
-        fields.extend(self.began.map(Field::Number));
+        if self.began.is_some() || self.copied_from.is_some() {
+            fields.push(Field::optional(self.began));
+        }
+        fields.extend(self.copied_from.map(Field::Number));
         Version::value(Field::List(fields).encode())
     }
 
@@ -114,6 +120,7 @@ impl DatabaseRow {
             background: fields.flag()?,
             restored: fields.optional()?.unwrap_or(0),
             began: fields.optional()?,
+            copied_from: fields.optional()?,
         })
     }
 }

@@ -155,7 +155,7 @@ impl Database {
         }
         let then = catalog::find(frame.view, &own.name, as_of)?.filter(|entry| self.is_own(entry));
         let Some(then) = then else {
-            let message = format!("the database did not exist at that version. name={}, version={as_of}", own.name);
+            let message = format!("the database did not exist at that point. name={}, version={as_of}", own.name);
             return Err(Error::new(ErrorCode::InvalidOption, message).into());
         };
         let path = Path::from_entry(frame.view, then, as_of)?;
@@ -208,15 +208,24 @@ impl Database {
 
 /// A clone under a name that is taken: an error, or the one that is there, if it is a clone of the same database.
 fn check_existing(own: &Entry, other: &Entry, existing: Existing) -> Attempt<((), Vec<Change>)> {
-    let is_clone_of_own = other.row.origin.as_ref().is_some_and(|origin| origin.name == own.name.as_str());
-    if existing == Existing::Open && is_clone_of_own {
-        return Ok(((), Vec::new()));
+    let is_on_own = other.row.origin.as_ref().is_some_and(|origin| origin.name == own.name.as_str());
+    let was_on_own = other.row.materialized && other.row.copied_from == Some(own.row.id);
+    match existing {
+        Existing::Open if is_on_own || was_on_own => Ok(((), Vec::new())),
+        Existing::Open => {
+            let message =
+                format!("the database with this name is no clone of this one. name={}, this={}", other.name, own.name);
+            Err(taken(&other.name, message).into())
+        }
+        Existing::Fail => Err(exists(&other.name).into()),
     }
-    Err(exists(&other.name).into())
 }
 
 pub(super) fn exists(name: &DatabaseName) -> Error {
-    let message = format!("there is a database with this name. name={name}");
+    taken(name, format!("there is a database with this name. name={name}"))
+}
+
+fn taken(name: &DatabaseName, message: String) -> Error {
     Error::new(ErrorCode::DatabaseExists, message).with_text("name", name.as_str())
 }
 

@@ -146,7 +146,8 @@ impl Database {
     pub(super) fn entry(&self, view: TreeView<'_>, at: Lsn) -> Attempt<Entry> {
         let entry = catalog::find(view, &self.name, at)?.filter(|entry| entry.row.id == self.id);
         entry.ok_or_else(|| {
-            Fault::Error(closed(&format!("the database was dropped and its handle. name={}", self.name)))
+            let message = format!("the database was dropped. name={}", self.name);
+            Fault::Error(Error::new(ErrorCode::Closed, message))
         })
     }
 

@@ -2,16 +2,16 @@
 
 use std::rc::Rc;
 
-use super::catalog::{self, DatabaseRow, Entry};
+use super::catalog::{self, DatabaseRow, Entry, Origin};
 use super::clone::{Status, dependency};
 use super::copy::{Job, Link, Pace, Progress, Watch, aborted};
 use super::database::Database;
 use super::pipeline::Frame;
 use super::store::Store;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change};
+use crate::lsm::{Attempt, Change, TreeView};
 use crate::platform::Lease;
-use crate::types::{DatabaseName, Version};
+use crate::types::{DatabaseName, Lsn, Version};
 
 /// How long to wait between two looks at what another tab copies, in milliseconds.
 const LOOK: u64 = 250;
@@ -23,17 +23,23 @@ pub(super) fn lease_name(link: &Link) -> String {
     format!("materialize-{:016x}", link.layer.0)
 }
 
-/// The row of a database whose link is cut.
-fn cut(entry: &Entry) -> DatabaseRow {
+/// The row of a database whose link is cut. It still says of which database it was a clone.
+fn cut(view: TreeView<'_>, entry: &Entry) -> Attempt<DatabaseRow> {
     let created = Some(entry.created().0);
-    DatabaseRow { origin: None, created, materialized: true, background: false, parked: false, ..entry.row.clone() }
+    let copied_from = match &entry.row.origin {
+        Some(Origin { name, as_of }) => catalog::find(view, &DatabaseName::new(name)?, Lsn(*as_of))?,
+        None => None,
+    };
+    let copied_from = copied_from.map(|origin| origin.row.id);
+    let row = entry.row.clone();
+    Ok(DatabaseRow { origin: None, created, materialized: true, background: false, parked: false, copied_from, ..row })
 }
 
-fn cut_changes(entry: &Entry) -> [Change; 2] {
-    [
-        Change(catalog::database_row(&entry.name), cut(entry).encode().encode()),
+fn cut_changes(view: TreeView<'_>, entry: &Entry) -> Attempt<[Change; 2]> {
+    Ok([
+        Change(catalog::database_row(&entry.name), cut(view, entry)?.encode().encode()),
         Change(catalog::whole_row(entry.row.layer()), catalog::encode_whole().encode()),
-    ]
+    ])
 }
 
 impl Database {
@@ -95,7 +101,10 @@ impl Database {
                 return Ok((false, Vec::new()));
             }
             let is_cut = |entry: &&Entry| Link::of(entry).is_some_and(|link| links.contains(&link));
-            let mut changes: Vec<Change> = all.iter().filter(is_cut).flat_map(cut_changes).collect();
+            let mut changes = Vec::new();
+            for entry in all.iter().filter(is_cut) {
+                changes.extend(cut_changes(frame.view, entry)?);
+            }
             changes.push(Change(catalog::database_row(&own.name), Version::tombstone().encode()));
             Ok((true, changes))
         };
@@ -188,7 +197,8 @@ impl Store {
         let cut = link.clone();
         let evaluate = move |frame: &Frame<'_>| {
             let entry = cut.find(frame.view, frame.at)?;
-            Ok(((), entry.iter().flat_map(cut_changes).collect::<Vec<_>>()))
+            let changes = entry.map(|entry| cut_changes(frame.view, &entry)).transpose()?;
+            Ok(((), changes.into_iter().flatten().collect::<Vec<_>>()))
         };
         let ((), lsn) = self.commit(self.durability, evaluate).await?;
         // A record that stays behind is swept in time.

@@ -397,6 +397,7 @@ fn genesis(platform: &dyn Platform) -> Result<Commit> {
         background: false,
         restored: 0,
         began: None,
+        copied_from: None,
         temporary: false,
     };
     let change = Change(catalog::database_row(&DatabaseName::main()), main.encode().encode());

@@ -223,8 +223,17 @@ fn names_are_unique() {
         let existing = CloneOptions { existing: Existing::Open, ..CloneOptions::default() };
         let opened = there.try_clone("draft", existing.clone()).await.unwrap();
         assert_eq!(opened.ok(say::count()).await, json!(1), "it is the one that is there");
-        let other = clone.try_clone("draft", existing).await.err().expect("it is no clone of this one");
+        let other = clone.try_clone("draft", existing.clone()).await.err().expect("it is no clone of this one");
         assert_eq!(other.code(), ErrorCode::DatabaseExists);
+        // Once it is materialized it is still a clone of this one, but not of one made later under that name.
+        let middle = here.clone_as("middle").await;
+        let inner = middle.clone_as("inner").await;
+        inner.0.materialize(&|_| true).await.expect("a copy");
+        middle.try_clone("inner", existing.clone()).await.expect("it is the one that is there");
+        here.try_clone("inner", existing.clone()).await.err().expect("it is no clone of this one");
+        middle.0.drop_database().await.expect("nothing lies on it");
+        let reborn = here.clone_as("middle").await;
+        reborn.try_clone("inner", existing).await.err().expect("it is no clone of this one");
     });
 }
 

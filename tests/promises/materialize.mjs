@@ -63,13 +63,20 @@ export const cases = [
     // C6
     name: "what onProgress throws comes out unchanged, and the work can be done again",
     run: (api) =>
-      withClone(api, async (clone) => {
+      withClone(api, async (clone, origin) => {
         const thrown = new Error("mine");
         const onProgress = () => {
           throw thrown;
         };
         const caught = await clone.materialize({ onProgress }).catch((error) => error);
         ok(caught === thrown);
+        const later = async () => {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          throw thrown;
+        };
+        const other = await origin.clone("other");
+        ok((await other.materialize({ onProgress: later }).catch((error) => error)) === thrown, "it may be async");
+        await other.close();
         equal((await clone.materialize()).state, "materialized");
         await promises(api, () => clone.materialize({ onProgress: 1 }), "INVALID_OPTION");
         await promises(api, () => clone.materialize({ signal: "now" }), "INVALID_OPTION");
@@ -106,6 +113,10 @@ export const cases = [
         await behind.collection("notes").insert({ id: "own" });
         await until(async () => (await behind.status()).state === "materialized");
         equal((await behind.lineage()).length, 1);
+        const again = await origin.clone("behind", { existing: "open" });
+        equal(again.name, "behind", "it is still a clone of this one by birth");
+        await again.close();
+        await promises(api, () => clone.clone("behind", { existing: "open" }), "DATABASE_EXISTS");
         equal(await behind.collection("notes").count(), 4);
         const never = await origin.clone("never", { materialize: "never" });
         equal(await never.status(), { state: "shadowed" });

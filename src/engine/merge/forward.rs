@@ -123,7 +123,8 @@ impl Database {
         match path {
             Some(path) if path.levels()[0].layer == now.levels()[0].layer => Ok(path),
             _ => {
-                let message = format!("the clone was merged, rebased or reset since. version={}", at.to_text());
+                let message =
+                    format!("the clone was not there yet, or merged, rebased or reset since. version={}", at.to_text());
                 Err(Error::new(ErrorCode::InvalidOption, message).into())
             }
         }

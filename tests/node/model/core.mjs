@@ -181,8 +181,12 @@ class Scope {
   async create_clone(given, { at, existing = "fail", ttl, background }) {
     const name = given ?? `temporary-${this.store.lsn}`;
     checkName(name);
-    if (this.store.databases.has(name))
-      return existing === "open" ? name : fail("DATABASE_EXISTS", `a name is taken. name=${name}`);
+    const there = this.store.databases.get(name);
+    if (there !== undefined && existing === "open") {
+      if (there.origin === this.database || there.copiedFrom === this.database) return name;
+      fail("DATABASE_EXISTS", `it is no clone of this one. name=${name}`);
+    }
+    if (there !== undefined) fail("DATABASE_EXISTS", `a name is taken. name=${name}`);
     let depth = 0;
     for (let link = this.database; link.origin !== undefined; link = link.origin) depth++;
     if (depth >= 8) fail("CLONE_DEPTH_EXCEEDED", "a clone is too deep", { materialize: this.database.name });
@@ -226,6 +230,7 @@ class Scope {
   async materialize(watch) {
     if (this.database.origin !== undefined) {
       if (watch({ rowsDone: 0, bytesDone: 0 }) === false) fail("ABORTED", "the materialization was aborted");
+      this.database.copiedFrom = this.database.origin;
       this.database.origin = undefined;
       this.database.materialized = true;
     }
