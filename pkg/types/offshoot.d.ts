@@ -77,7 +77,8 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
    * Serializable by default. Reads come from one snapshot plus the transaction's own writes; anything may be awaited
    * inside, fetch included. At a conflict the body runs again, `retries` times (default 8), then CONFLICT. What the body
    * throws undoes it and comes out unchanged. `db` itself is outside of the transaction: use `tx`. A call on `tx` that is
-   * under way when the body ends is waited for; if it fails, so does the transaction.
+   * under way when the body ends is waited for; if it fails, so does the transaction, and so it does if a write failed that
+   * nobody listened to: a forgotten `await` loses nothing in silence.
    */
   transaction<R>(body: (tx: Transaction<S>) => R | Promise<R>, options?: TransactionOptions): Promise<R>;
   /** The database as it was. Close it: an open snapshot keeps its history. */
@@ -89,8 +90,9 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
   database(name: string): Promise<Database<S>>;        // another database of this store; DATABASE_NOT_FOUND
   databases(): Promise<DatabaseInfo[]>;
   /**
-   * Without a name: a temporary clone, dropped when its last handle closes, or at the next open. "background": it is
-   * materialized by and by, while nothing else is to be done.
+   * Without a name: a temporary clone, dropped when its last handle closes (once nothing depends on it), or at the next
+   * open; where the host has no locks to tell a crash from another tab's, a day later. "background": it is materialized by
+   * and by, while nothing else is to be done.
    */
   clone(name?: string, options?: CloneOptions & { materialize?: "never" | "background" }): Promise<Database<S>>;
   lineage(): Promise<LineageEntry[]>;
@@ -109,6 +111,7 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
   /**
    * Undoes commits (see onCommit) and keeps what came later, by three-way merge; its own version can be reverted: redo.
    * In its conflicts `base` is what the commit left, `clone` the present, `origin` what was there before the commit.
+   * Where nothing is left to undo the outcome is "nothing"; but what a commit added to a number is taken off each time.
    */
   revert(commits: Version | readonly Version[], options?: Pick<MergeOptions<S>, "onConflict" | "dryRun">): Promise<MergeReport>;
   /** Makes the present equal a past, in one commit; `keepAs` clones the present first. */
@@ -143,7 +146,7 @@ export interface TransactionOptions {
   isolation?: "serializable" | "snapshot";
   retries?: number;
   durability?: Durability;                             // default: the store's
-  onCommit?: (version: Version) => void;               // once, and only if something was written
+  onCommit?: (version: Version) => void;               // once, and only if something was written; what it throws is an uncaught error
   signal?: AbortSignal;                                // heeded until the body has ended; a commit under way is not torn
 }
 export interface Snapshot<S extends SchemaOf<S> = any> extends AsyncDisposable {
@@ -165,7 +168,11 @@ export interface ExportOptions extends Progress { salvage?: boolean }
 export interface ImportOptions extends Progress { replace?: boolean }
 /** `skipped`: the export was a salvage, and so many places could not be read. */
 export interface Imported { documents: number; entries: number; skipped?: number }
-/** `ttl`: the clone drops itself once that has passed, in openings of the store or by the clocks of two, and nothing depends on it. `existing`: default "fail", DATABASE_EXISTS. */
+/**
+ * `ttl`: the clone is dropped by the first opening or compaction after that, if nothing depends on it. Clocks may be wrong:
+ * what counts is time in which the store was open, or that the clocks of two openings agree on.
+ * `existing`: default "fail", DATABASE_EXISTS; "open" opens a clone of this database that is there, as it is, materialized or not.
+ */
 export interface CloneOptions { at?: When; ttl?: Duration; existing?: "fail" | "open" }
 
 export type CloneStatus =
@@ -189,7 +196,7 @@ export type Change<S = any> =
   | { [N in KvNames<S>]: { kind: "kv"; collection: N; key: Key } & Edit<KvOf<S, N>> }[KvNames<S>];
 export type Edit<R> = { op: "insert"; after: R } | { op: "update"; before: R; after: R; fields: string[] } | { op: "delete"; before: R };
 
-/** Which changes: true is all of it, an array those fields of an update. */
+/** Which changes: true is all of it, an array those fields of an update, as its `fields` name them; others are passed over. */
 export type Selection<S> = (change: Change<S>) => boolean | string[] | Promise<boolean | string[]>;
 
 /** An absent side is undefined. row: deleted against changed. unique: `key` of the clone and `otherKey` of the origin clash; only a function settles it. */
@@ -207,7 +214,10 @@ export interface MergeOptions<S = any> {
   dryRun?: boolean;                                    // the same report, nothing written
   signal?: AbortSignal;
 }
-/** `conflicts`: those that the policy settled; in a dry run, also those that it did not. */
+/**
+ * `conflicts`: those that the policy settled; in a dry run, behind them those that it did not. `version`: the commit that did
+ * it; where nothing was written, the store's last one before, which is no commit to revert.
+ */
 export interface MergeReport { outcome: "merged" | "nothing" | "conflict"; inserted: number; updated: number; deleted: number; conflicts: Conflict[]; version: Version }
 
 // ── Documents ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 // SEMANTICS C1, C3 to C5, C8, C9 and C11 from JavaScript.
-import { equal, ok, promises, throws } from "./assert.mjs";
+import { equal, ok, promises, rejects, throws } from "./assert.mjs";
 import { all, contents, withClone, withStore } from "./harness.mjs";
 
 export const cases = [
@@ -196,6 +196,16 @@ export const cases = [
           { kind: "kv", collection: "kv", key: "new", op: "insert", after: null },
         ]);
         equal(await all(clone.diff()), changes);
+        const controller = new AbortController();
+        const seen = [];
+        const cut = async () => {
+          for await (const change of clone.diff({ signal: controller.signal })) {
+            seen.push(change);
+            controller.abort();
+          }
+        };
+        await rejects(api, cut(), "ABORTED");
+        equal(seen, [changes[0]]);
         equal(await clone.diff({ collection: "other" }).toArray(), of("documents", "other"));
       }),
   },

@@ -147,6 +147,30 @@ export const cases = [
       }),
   },
   {
+    name: "what waits for its caller is CLOSED once the handle is",
+    run: (api) =>
+      withStore(api, async (db, name) => {
+        const never = () => new Promise(() => undefined);
+        let isCancelled = false;
+        const stalled = () => new ReadableStream({ pull: never, cancel: () => void (isCancelled = true) });
+        const works = [(clone) => clone.transaction(never), (clone) => clone.import(stalled())];
+        const ends = [(clone) => clone.close(), (clone) => clone.drop()];
+        for (const [work, end] of works.flatMap((work) => ends.map((end) => [work, end]))) {
+          const clone = await db.clone();
+          isCancelled = false;
+          const settled = rejects(api, work(clone), "CLOSED");
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          await end(clone);
+          await settled;
+          equal(isCancelled, work === works.at(-1), "a source is cancelled");
+        }
+        const second = await api.open(name, { storage: api.storage });
+        const settled = rejects(api, second.transaction(never), "CLOSED");
+        await api.destroy(name, { storage: api.storage });
+        await settled;
+      }),
+  },
+  {
     name: "options that contradict those of the open store are INVALID_OPTION",
     run: (api) =>
       withStore(

@@ -1,5 +1,5 @@
 // SEMANTICS C12, C13, C15 and W12 from JavaScript.
-import { equal, ok, promises } from "./assert.mjs";
+import { equal, ok, promises, rejects } from "./assert.mjs";
 import { contents, withClone, withStore } from "./harness.mjs";
 
 const ids = (changes) => changes.map(({ collection, key }) => `${collection}/${key}`);
@@ -177,10 +177,53 @@ export const cases = [
             ["b", ["text"]],
           ],
         );
+        await clone.collection("notes").update("b", { at: { x: 1 } });
+        await promises(api, () => clone.merge({ only: () => ["at.x"] }), "INVALID_OPTION");
         await clone.reset({ only: async ({ key }) => key === "b" });
         equal(ids(await clone.diff().toArray()), ["notes/a"]);
         await clone.reset();
         equal(await contents(clone), await contents(origin));
+      }),
+  },
+  {
+    // C12
+    name: "what a policy or a selection takes too long for is CLOSED with the handle",
+    run: (api) =>
+      withStore(api, async (db) => {
+        const never = () => new Promise(() => undefined);
+        const works = [
+          (clone) => clone.merge({ onConflict: never }),
+          (clone) => clone.merge({ only: never }),
+          (clone) => clone.rebase({ onConflict: never }),
+          (clone) => clone.reset({ only: never }),
+        ];
+        const ends = [(clone) => clone.close(), (clone) => clone.drop()];
+        for (const [work, end] of works.flatMap((work) => ends.map((end) => [work, end]))) {
+          await db.kv().set("n", 1);
+          const clone = await db.clone();
+          await clone.kv().set("n", 2);
+          await db.kv().set("n", 3);
+          const settled = rejects(api, work(clone), "CLOSED");
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          await end(clone);
+          await settled;
+          equal(await db.kv().get("n"), 3);
+        }
+      }),
+  },
+  {
+    // C12
+    name: "what settles a document's conflict keeps its id",
+    run: (api) =>
+      withClone(api, async (clone, origin) => {
+        await clone.collection("notes").delete("a");
+        await origin.collection("notes").update("a", { n: 5 });
+        const by = (value) => clone.merge({ onConflict: () => ({ value }) });
+        const { details } = await promises(api, () => by({ id: "b", n: 7 }), "INVALID_VALUE");
+        equal(details, { path: "id" });
+        equal((await origin.collection("notes").get("a")).n, 5);
+        await by({ id: "a", n: 7 });
+        equal(await origin.collection("notes").get("a"), { id: "a", n: 7 });
       }),
   },
   {
@@ -261,6 +304,9 @@ export const cases = [
           { ...conflicts[1], base: "y", clone: "z", origin: "x" },
         ]);
         equal((await db.revert(versions, { onConflict: "clone" })).outcome, "merged");
+        const { version } = db;
+        const again = await db.revert(versions, { onConflict: "clone" });
+        equal([again.outcome, again.conflicts.length, db.version], ["nothing", 1, version], "nothing to redo");
         equal(await notes.find().toArray(), [{ id: "a", n: 5, text: "z" }, { id: "b" }]);
       }),
   },

@@ -228,6 +228,52 @@ export const cases = [
       }),
   },
   {
+    name: "a call on a transaction that failed undoes it, unless somebody heard of it",
+    run: (api) =>
+      withClone(api, async (clone) => {
+        const forgotten = [
+          (tx) => tx.collection("notes").insert({ id: "a" }),
+          (tx) => tx.collection("notes").put({ id: "x", f: () => 1 }),
+          (tx) => tx.collection("notes").update("a", { $inc: { text: 1 } }),
+          (tx) => tx.kv().setField("x", 1, 1),
+        ];
+        const codes = ["KEY_EXISTS", "INVALID_VALUE", "NOT_A_NUMBER", "INVALID_KEY"];
+        for (const [index, forget] of forgotten.entries()) {
+          const work = clone.transaction(async (tx) => {
+            void forget(tx);
+            await tx.collection("notes").put({ id: "good" });
+            await tick();
+            await tx.kv().set("good", 1);
+          });
+          await rejects(api, work, codes[index]);
+        }
+        equal([await clone.collection("notes").count(), await clone.kv().get("good")], [3, undefined]);
+        const listened = [
+          (call) => call.catch(() => undefined),
+          (call) => call.then(undefined, () => undefined),
+          (call) => call.finally(() => undefined).catch(() => undefined),
+          (call) => Promise.allSettled([call]),
+          (call) => Promise.any([call, Promise.resolve()]),
+          async (call) => {
+            try {
+              await call;
+            } catch {
+              // That is all that is wanted.
+            }
+          },
+        ];
+        for (const listen of listened) {
+          await clone.transaction(async (tx) => {
+            const late = tx.collection("notes").insert({ id: "a" });
+            await tick();
+            await listen(late);
+            await tx.kv().set("good", 1);
+          });
+          equal(await clone.kv().delete("good"), true);
+        }
+      }),
+  },
+  {
     name: "onCommit tells the version once, and only if something was written",
     run: (api) =>
       withStore(api, async (db) => {

@@ -260,7 +260,10 @@ export const cases = [
         const complain = () => {
           throw thrown;
         };
+        const later = async () => complain();
         const works = [
+          () => db.import(streamOf(bytes, 100), { onProgress: later }),
+          () => db.export({ onProgress: later }).pipeTo(new WritableStream()),
           () => db.import(failing()),
           () => db.import(streamOf(bytes, 100), { onProgress: complain }),
           () => db.export({ onProgress: complain }).pipeTo(new WritableStream()),

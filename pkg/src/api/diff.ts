@@ -36,22 +36,29 @@ export class Changes<S> implements contract.Changes<S> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<contract.Change<S>, void, undefined> {
     // One by one: `yield*` would ask each page for a promise per element.
-    for await (const page of this.#pages()) for (const change of page) yield change;
+    for await (const page of this.#pages()) {
+      for (const change of page) {
+        this.#heed();
+        yield change;
+      }
+    }
+  }
+
+  #heed(): void {
+    const { signal } = this.#comparison;
+    if (signal?.aborted === true) throw aborted(signal);
   }
 
   async *#pages(): AsyncGenerator<contract.Change<S>[], void, undefined> {
-    const { collection, signal } = this.#comparison;
-    const heed = (): void => {
-      if (signal?.aborted === true) throw aborted(signal);
-    };
-    heed();
+    const { collection } = this.#comparison;
+    this.#heed();
     const subject = await this.#comparison.subject();
     let against: Side | undefined;
     try {
       against = await this.#comparison.against();
       let after: Uint8Array | undefined;
       do {
-        heed();
+        this.#heed();
         const { session } = subject;
         const bytes = await session.callAsync(() =>
           against === undefined

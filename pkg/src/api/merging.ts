@@ -26,7 +26,7 @@ export async function merge<S>(
   options: contract.MergeOptions<S> = {},
 ): Promise<contract.MergeReport> {
   checkOptions(options, MERGE, "merge");
-  const question = ask(options);
+  const question = ask(session, options);
   if (options.at !== undefined) question.options.at = asMoment(options.at);
   return answered(session, question, options, () => session.scope.merge(question.options));
 }
@@ -36,7 +36,7 @@ export async function rebase(
   options: Omit<contract.MergeOptions, "only" | "at"> & { to?: contract.When } = {},
 ): Promise<contract.MergeReport> {
   checkOptions(options, REBASE, "rebase");
-  const question = ask(options);
+  const question = ask(session, options);
   if (options.to !== undefined) question.options.to = asMoment(options.to);
   return answered(session, question, options, () => session.scope.rebase(question.options));
 }
@@ -51,13 +51,13 @@ export async function revert(
   if (!Array.isArray(versions) || !versions.every((version) => typeof version === "string")) {
     throw invalidOption("commits", "of revert must be a version or an array of versions", commits);
   }
-  const question = ask(options);
+  const question = ask(session, options);
   return answered(session, question, options, () => session.scope.revert(versions, question.options));
 }
 
 export async function reset<S>(session: Session, options: { only?: contract.Selection<S> } = {}): Promise<void> {
   checkOptions(options, { only: callable }, "reset");
-  const question = ask(options);
+  const question = ask(session, options);
   await unwrapped(session, question, undefined, () => session.scope.reset(question.options.only));
 }
 
@@ -102,7 +102,7 @@ async function unwrapped<R>(
   }
 }
 
-function ask<S>(given: contract.MergeOptions<S>): Question {
+function ask<S>(session: Session, given: contract.MergeOptions<S>): Question {
   const { onConflict, only, dryRun, signal } = given;
   const options: CoreMergeOptions = {};
   let thrown: { error: unknown } | undefined;
@@ -111,7 +111,7 @@ function ask<S>(given: contract.MergeOptions<S>): Question {
     async (question: Uint8Array): Promise<Uint8Array> => {
       try {
         heed(signal);
-        return await unlessAborted(signal, () => answer(question));
+        return await session.unlessEnded(() => unlessAborted(signal, () => answer(question)));
       } catch (error) {
         thrown ??= { error };
         throw error;
@@ -146,9 +146,17 @@ async function select<S>(question: Uint8Array, only: contract.Selection<S>): Pro
     if (typeof answer !== "boolean" && !isFields) {
       throw invalidOption("only", "must answer true, false or an array of fields", answer);
     }
+    if (isFields && change.op === "update") answer.forEach((field) => checkSelected(field, change.fields));
     answers.push(answer as boolean | string[]);
   }
   return encode((writer) => writer.value(answers));
+}
+
+/** A conflict may lie inside a field; what is selected is whole fields. Those that did not change are passed over. */
+function checkSelected(field: string, changed: readonly string[]): void {
+  const outer = field.split(".", 1)[0]!;
+  if (outer === field || changed.includes(field) || !changed.includes(outer)) return;
+  throw invalidOption("only", `selects whole fields, as those of the change: "${outer}" for what is inside it`, field);
 }
 
 function isResolution(value: unknown): value is contract.Resolution {
@@ -168,16 +176,25 @@ function writeResolutions(writer: Writer, resolutions: readonly Resolved[]): voi
       writer.arrayHeader(0);
     } else {
       writer.arrayHeader(1);
-      writeValue(writer, resolution.value, conflict?.kind === "documents" && conflict.field === undefined);
+      const isDocument = conflict?.kind === "documents" && conflict.field === undefined;
+      writeValue(writer, resolution.value, isDocument ? (conflict.key as string) : undefined);
     }
   }
 }
 
-/** A whole document travels without its id. */
-function writeValue(writer: Writer, value: unknown, isDocument: boolean): void {
-  if (!isDocument) writer.value(value);
-  else if (isPlainObject(value)) writer.document(value);
-  else throw new OffshootError("INVALID_VALUE", "a document must be a plain object", { path: "" });
+/** A whole document travels without its id, and keeps it. */
+function writeValue(writer: Writer, value: unknown, id: string | undefined): void {
+  if (id === undefined) {
+    writer.value(value);
+    return;
+  }
+  if (!isPlainObject(value)) {
+    throw new OffshootError("INVALID_VALUE", "a document must be a plain object", { path: "" });
+  }
+  if (value.id !== undefined && value.id !== id) {
+    throw new OffshootError("INVALID_VALUE", `a document keeps its id. id=${shown(value.id)}`, { path: "id" });
+  }
+  writer.document(value);
 }
 
 function encode(write: (writer: Writer) => void): Uint8Array {

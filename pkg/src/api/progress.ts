@@ -7,6 +7,42 @@ import type { Session } from "./session.js";
 
 export const PROGRESS = { signal: abortSignal, onProgress: callable };
 
+/** The caller's own listener. What it throws, at once or as an async function, ends the work that it listens to. */
+export class Listener {
+  /** What it threw. */
+  failure: { readonly error: unknown } | undefined;
+  readonly #onProgress: Progress["onProgress"];
+  readonly #pending = new Set<Promise<void>>();
+
+  constructor(onProgress: Progress["onProgress"]) {
+    this.#onProgress = onProgress;
+  }
+
+  check(): void {
+    if (this.failure !== undefined) throw this.failure.error;
+  }
+
+  tell(progress: Parameters<NonNullable<Progress["onProgress"]>>[0]): void {
+    const fail = (error: unknown): void => {
+      this.failure ??= { error };
+    };
+    try {
+      const answer: unknown = this.#onProgress?.(progress);
+      if (!(answer instanceof Promise)) return;
+      const told = answer.then(() => undefined, fail).finally(() => this.#pending.delete(told));
+      this.#pending.add(told);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  /** Waits for what it was told. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#pending);
+    this.check();
+  }
+}
+
 /** Runs `work`. A signal ends it with ABORTED; what the listener throws ends it too, and comes out unchanged. */
 export async function watched<R>(
   session: Session,
@@ -19,20 +55,17 @@ export async function watched<R>(
   session.check();
   const isAborted = (): boolean => signal?.aborted === true;
   if (isAborted()) throw aborted(signal!);
-  let failure: { error: unknown } | undefined;
+  const listener = new Listener(onProgress);
   const watch: CoreWatch = (progress) => {
-    try {
-      onProgress?.(progress);
-    } catch (error) {
-      failure = { error };
-      return false;
-    }
-    return !isAborted();
+    if (listener.failure === undefined) listener.tell(progress);
+    return listener.failure === undefined && !isAborted();
   };
   try {
-    return await work(watch);
+    const done = await work(watch);
+    await listener.settled();
+    return done;
   } catch (error) {
-    if (failure !== undefined) throw failure.error;
+    listener.check();
     const told = session.instance.error(error);
     throw isAborted() && OffshootError.is(told, "ABORTED") ? aborted(signal!) : told;
   }

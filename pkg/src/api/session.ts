@@ -9,6 +9,23 @@ import type { Instance } from "../instance.js";
 
 export type Mode = "live" | "snapshot" | "transaction";
 
+/** A write of a transaction. It knows whether anybody wants to hear how it ends. */
+class Call<R> extends Promise<R> {
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  isHeard = false;
+
+  override then<A = R, B = never>(
+    onFulfilled?: ((value: R) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.isHeard = true;
+    return super.then(onFulfilled, onRejected);
+  }
+}
+
 /** Reads the document that the core's synchronous `get` left in its memory. */
 const documents = new Reader(new Uint8Array(0));
 
@@ -18,8 +35,11 @@ export class Session {
   readonly mode: Mode;
   readonly #parent: Session | undefined;
   #ended: { message: string; cause: unknown } | undefined;
-  /** Of a transaction: the calls that wait for storage. */
+  /** Who is told of the end. */
+  readonly #waiting = new Set<() => void>();
+  /** Of a transaction: the calls that are under way, and those that failed. */
   readonly #pending = new Set<Promise<unknown>>();
+  readonly #failed: { call: Call<unknown>; error: unknown }[] = [];
 
   constructor(instance: Instance, scope: CoreScope, mode: Mode, parent?: Session) {
     this.instance = instance;
@@ -31,6 +51,7 @@ export class Session {
   /** From here on every call fails with CLOSED; the first reason stays. */
   end(message: string, cause?: unknown): void {
     this.#ended ??= { message, cause };
+    for (const tell of [...this.#waiting]) tell();
   }
 
   check(): void {
@@ -39,6 +60,27 @@ export class Session {
       throw new OffshootError("CLOSED", message, {}, cause === undefined ? {} : { cause });
     }
     this.#parent?.check();
+  }
+
+  /** Starts `work` and settles like it, unless the session ends first: then it is CLOSED, and the work unheard. */
+  async unlessEnded<R>(work: () => Promise<R>): Promise<R> {
+    this.check();
+    let tell: () => void;
+    const end = new Promise<never>((_, reject) => {
+      tell = () => {
+        try {
+          this.check();
+        } catch (error) {
+          reject(error as OffshootError);
+        }
+      };
+      this.#waiting.add(tell);
+    });
+    try {
+      return await Promise.race([work(), end]);
+    } finally {
+      this.#waiting.delete(tell!);
+    }
   }
 
   version(): string {
@@ -112,13 +154,35 @@ export class Session {
     tracked.catch(() => undefined);
   }
 
-  /** Waits for the calls that are under way; rejects with the first one's error. */
+  /** A write of a transaction, which answers for it if nobody else does. */
+  own<R>(answer: Promise<R>): Promise<R> {
+    if (this.#ended !== undefined) return answer;
+    this.#pending.add(answer);
+    const call = new Call<R>((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        this.#pending.delete(answer);
+        this.#failed.push({ call, error });
+        // Not by its own `then`: this is nobody who wants to hear.
+        Promise.prototype.then.call(call, undefined, () => undefined);
+        reject(error);
+      };
+      answer.then((value) => {
+        this.#pending.delete(answer);
+        resolve(value);
+      }, fail);
+    });
+    return call;
+  }
+
+  /** Waits for the calls that are under way; rejects with the error of one of them, or of one that nobody heard of. */
   async settled(): Promise<void> {
     try {
       while (this.#pending.size > 0) await Promise.all(this.#pending);
     } catch (error) {
       throw this.instance.error(error);
     }
+    const unheard = this.#failed.find(({ call }) => !call.isHeard);
+    if (unheard !== undefined) throw unheard.error;
   }
 
   /** A session whose reads all see one point: itself, unless it is a live one. */

@@ -34,7 +34,7 @@ export async function runTransaction<S extends contract.SchemaOf<S>, R>(
     failure = undefined;
     try {
       const session = new Session(live.instance, scope, "transaction", live);
-      result = { value: await runBody(session, body, signal) };
+      result = { value: await live.unlessEnded(() => runBody(session, body, signal)) };
       // Closed while the body ran: what it wrote must not be committed through a handle that is gone.
       live.check();
     } catch (error) {
@@ -54,8 +54,8 @@ export async function runTransaction<S extends contract.SchemaOf<S>, R>(
 
 /**
  * Runs the body once. When it has ended, calls on the transaction that are still under way (nobody awaited them) are
- * waited for, and if one fails so does the transaction: a forgotten `await` must not lose a write in silence. Later
- * calls are CLOSED.
+ * waited for, and if one fails so does the transaction; so it does if a write has failed that nobody heard of. A forgotten
+ * `await` must not lose a write in silence. Later calls are CLOSED.
  */
 async function runBody<S extends contract.SchemaOf<S>, R>(
   session: Session,

@@ -4,6 +4,7 @@ import { isBytes, isDetached } from "../codec/kinds.js";
 import type { CoreExport } from "../core.js";
 import { OffshootError, aborted, unlessAborted } from "../errors.js";
 import { callable, checkOptions, flag, shown, signal } from "./check.js";
+import { Listener } from "./progress.js";
 import type { Session } from "./session.js";
 
 const EXPORT = { signal, onProgress: callable, salvage: flag };
@@ -21,6 +22,7 @@ export function exportFrom(session: Session, options: contract.ExportOptions = {
 class ExportSource implements UnderlyingDefaultSource<Uint8Array> {
   readonly #session: Session;
   readonly #options: contract.ExportOptions;
+  readonly #listener: Listener;
   #fixed: Session | undefined;
   #core: CoreExport | undefined;
   #bytesDone = 0;
@@ -30,6 +32,7 @@ class ExportSource implements UnderlyingDefaultSource<Uint8Array> {
   constructor(session: Session, options: contract.ExportOptions) {
     this.#session = session;
     this.#options = options;
+    this.#listener = new Listener(options.onProgress);
   }
 
   async start(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
@@ -56,9 +59,12 @@ class ExportSource implements UnderlyingDefaultSource<Uint8Array> {
     const core = this.#core;
     if (core === undefined || this.#fixed === undefined) return;
     try {
+      this.#listener.check();
       const bytes = await this.#fixed.callAsync(() => core.next());
       if (this.#isOver) return;
       if (bytes === undefined) {
+        await this.#listener.settled();
+        if (this.#isOver) return;
         this.#end();
         controller.close();
         return;
@@ -79,7 +85,8 @@ class ExportSource implements UnderlyingDefaultSource<Uint8Array> {
   #tell(core: CoreExport): void {
     const skipped = core.skipped();
     const progress = { rowsDone: core.rows(), bytesDone: this.#bytesDone };
-    this.#options.onProgress?.(skipped === undefined ? progress : { ...progress, skipped });
+    this.#listener.tell(skipped === undefined ? progress : { ...progress, skipped });
+    this.#listener.check();
   }
 
   /** Gives back what it holds. */
@@ -99,13 +106,15 @@ export async function importInto(
   checkOptions(options, IMPORT, "import");
   const { signal, onProgress, replace = false } = options;
   const pieces = new Pieces(source);
+  const listener = new Listener(onProgress);
   let bytesDone = 0;
   // What the caller's own stream or function failed with comes out unchanged.
   let failure: { thrown: unknown } | undefined;
   const pull = async (rowsDone: number): Promise<Uint8Array | undefined> => {
     try {
-      if (bytesDone > 0) onProgress?.({ rowsDone, bytesDone });
-      const piece = await unlessAborted(signal, () => pieces.next());
+      if (bytesDone > 0) listener.tell({ rowsDone, bytesDone });
+      listener.check();
+      const piece = await session.unlessEnded(() => unlessAborted(signal, () => pieces.next()));
       bytesDone += piece?.length ?? 0;
       return piece;
     } catch (thrown) {
