@@ -71,7 +71,9 @@
 //! - A restore writes what differs into the layer as it is; only where a clone has moved since, the layer of then is
 //!   copied, with the link that it had. A new layer each time would cost what the database holds.
 //! - What `$inc` did is noted beside a value, with the LSN from which on nothing else changed the field, so that two
-//!   sides add up exactly where both only added.
+//!   sides add up exactly where both only added. A copy keeps the note, and a layer that holds everything says what it
+//!   was copied from; where history has lost that, equal increments are a conflict, not one.
+//! - Rows are compared in pages of so many bytes, not of so many rows: one may be 16 MiB large.
 //! - Time that passes while a store is open counts, by a clock that cannot jump. The design waits for a later opening
 //!   to agree; but a page that stays open for weeks would let nothing go.
 //! - Layers are numbered at random, databases found by name in the versioned catalog: two tabs need not agree on

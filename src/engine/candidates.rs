@@ -8,7 +8,7 @@ use super::diff;
 use super::read::SuffixRange;
 use super::store::Store;
 use crate::error::Result;
-use crate::lsm::{Attempt, State, TreeView};
+use crate::lsm::{Attempt, Fault, PORTION_BYTES, State, TreeView};
 use crate::planted;
 use crate::types::{CollectionName, Suffix};
 
@@ -53,7 +53,39 @@ impl Candidates {
         Ok(self.queue.drain(..self.queue.len().min(limit)).collect())
     }
 
+    /// Takes back those that were not looked at, the first of what `take` gives next.
+    pub fn give_back(&mut self, rest: Vec<Suffix>) {
+        rest.into_iter().rev().for_each(|suffix| self.queue.push_front(suffix));
+    }
+
     pub fn has_more(&self) -> bool {
         !self.queue.is_empty() || !self.is_all
     }
+}
+
+/// What is found by the first of some attempts: all of them, or as many as can be held at a time, one at least. What
+/// the others need is fetched in the same go.
+pub fn portion<T>(
+    view: TreeView<'_>,
+    attempts: impl Iterator<Item = Attempt<T>>,
+    size: impl Fn(&T) -> usize,
+) -> Attempt<Vec<T>> {
+    let (mut found, mut needed, mut bytes) = (Vec::new(), Vec::new(), 0);
+    view.loaded.in_portions();
+    for attempt in attempts {
+        match attempt {
+            Ok(item) if needed.is_empty() => {
+                bytes += size(&item);
+                found.push(item);
+            }
+            Ok(_) => {}
+            Err(Fault::Need(blocks)) => needed.extend(blocks),
+            Err(error) => return Err(error),
+        }
+        if bytes >= PORTION_BYTES || view.loaded.is_full() {
+            break;
+        }
+    }
+    let is_done = needed.is_empty() || view.loaded.is_full() && !found.is_empty();
+    if is_done { Ok(found) } else { Err(Fault::Need(needed)) }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorCode};
 use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeView};
-use crate::types::fields::Field;
+use crate::types::fields::{Field, Fields};
 use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_name};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
 
@@ -20,6 +20,10 @@ pub struct Origin {
 }
 
 impl Origin {
+    fn read(mut link: Fields<'_>) -> Option<Origin> {
+        Some(Origin { name: link.text()?.to_string(), as_of: link.number()? })
+    }
+
     fn to_field(&self) -> Field<'_> {
         Field::List(vec![Field::Text(&self.name), Field::Number(self.as_of)])
     }
@@ -108,7 +112,7 @@ impl DatabaseRow {
             id: fields.number()?,
             layer: fields.number()?,
             origin: match fields.optional_list()? {
-                Some(mut link) => Some(Origin { name: link.text()?.to_string(), as_of: link.number()? }),
+                Some(link) => Some(Origin::read(link)?),
                 None => None,
             },
             created: fields.optional()?,
@@ -236,8 +240,20 @@ pub fn whole_row(layer: LayerId) -> Vec<u8> {
     row(LayerId::CATALOG, Suffix::named(LAYERS, Kind::Catalog, &format!("{:016x}", layer.0)).as_bytes())
 }
 
-pub fn encode_whole() -> Version {
-    Version::value(Field::List(Vec::new()).encode())
+/// With the link that was cut, if there was one.
+pub fn encode_whole(link: Option<&Origin>) -> Version {
+    Version::value(Field::List(link.map(Origin::to_field).into_iter().collect()).encode())
+}
+
+/// By which commit the layer holds everything, if it does, and what it was copied from, if that is known.
+pub fn whole(view: TreeView<'_>, layer: LayerId) -> Attempt<Option<(Lsn, Option<Origin>)>> {
+    let Some(found) = view.get(&whole_row(layer), view.tree.head)? else { return Ok(None) };
+    let link = Field::decode(found.value()).ok_or_else(|| unreadable(&found))?.optional_list();
+    let link = match link.ok_or_else(|| unreadable(&found))? {
+        Some(link) => Some(Origin::read(link).ok_or_else(|| unreadable(&found))?),
+        None => None,
+    };
+    Ok(Some((found.lsn, link)))
 }
 
 /// Whether the layer holds everything, by a commit that is complete.

@@ -95,7 +95,10 @@ impl Store {
             Ok(all.into_iter().filter(of_interest).collect::<Vec<_>>())
         });
         let mut is_due_here = false;
-        for entry in found.await? {
+        let mut found = found.await?;
+        // A clone is younger than what it reads through, and goes first.
+        found.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.created()));
+        for entry in found {
             if is_to_copy(&entry) {
                 self.chores.background.borrow_mut().insert(entry.name.clone());
             }

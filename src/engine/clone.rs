@@ -158,16 +158,7 @@ impl Database {
             let message = format!("the database did not exist at that point. name={}, version={as_of}", own.name);
             return Err(Error::new(ErrorCode::InvalidOption, message).into());
         };
-        let path = Path::from_entry(frame.view, then, as_of)?;
-        if path.levels().len() > limits::CLONE_DEPTH {
-            let message = format!(
-                "clones of clones go {} deep at most: materialize one on the way. name={}, path={path}",
-                limits::CLONE_DEPTH,
-                own.name
-            );
-            let error = Error::new(ErrorCode::CloneDepthExceeded, message);
-            return Err(error.with_text("materialize", own.name.as_str()).into());
-        }
+        check_depth(&Path::from_entry(frame.view, then, as_of)?)?;
         Ok(as_of)
     }
 
@@ -204,6 +195,17 @@ impl Database {
         let copies = self.store.copy_jobs().await?;
         self.store.read(|state, view| Ok(status(&self.entry(view, state.head)?.row, &copies))).await
     }
+}
+
+/// Whether a clone may lie on this.
+pub(super) fn check_depth(path: &Path) -> Result<()> {
+    let Some(top) = path.top().filter(|_| path.levels().len() > limits::CLONE_DEPTH) else { return Ok(()) };
+    let message = format!(
+        "clones of clones go {} deep at most: materialize one on the way. name={}, path={path}",
+        limits::CLONE_DEPTH,
+        top.name
+    );
+    Err(Error::new(ErrorCode::CloneDepthExceeded, message).with_text("materialize", top.name.as_str()))
 }
 
 /// A clone under a name that is taken: an error, or the one that is there, if it is a clone of the same database.

@@ -85,9 +85,7 @@ impl<'a> Context<'a> {
             return Ok(version.here().cloned().map(|value| Current { value, lsn: Lsn::MAX, level: 0, delta }));
         }
         self.record(suffix, reader)?;
-        let Some(Placed { level, found }) = read::placed(self.view, self.path.levels(), suffix.as_bytes())? else {
-            return Ok(None);
-        };
+        let Some(Placed { level, found }) = self.placed(suffix)? else { return Ok(None) };
         // What was counted in a level below is no difference from it.
         let delta = found.version.delta.clone().filter(|_| level == 0);
         Ok(found.version.here().cloned().map(|value| Current { value, lsn: found.lsn, level, delta }))
@@ -179,6 +177,16 @@ impl<'a> Context<'a> {
         self.write(suffix, Version::value(value).based_on(base).counting(counters.encode()))
     }
 
+    /// The version that is visible; a copy of what lies below counts as that.
+    fn placed(&self, suffix: &Suffix) -> Attempt<Option<Placed>> {
+        let bytes = suffix.as_bytes();
+        let Some(mut placed) = read::placed(self.view, self.path.levels(), bytes)? else { return Ok(None) };
+        if placed.level == 0 && read::is_copy(self.view, &self.path, bytes, &placed.found)? {
+            placed.level = 1;
+        }
+        Ok(Some(placed))
+    }
+
     /// What an increment of a field counts from: the version that it replaces, or zero if that is of a level below, so
     /// that all increments since the layer began are known as such. What the transaction updated itself counts from
     /// what stood before, unless the field was set.
@@ -188,7 +196,7 @@ impl<'a> Context<'a> {
         }
         let updated = self.transaction.as_ref().and_then(|transaction| transaction.updated(suffix));
         if updated.is_some_and(|sets| !sets.iter().any(|set| query::meets(set, field)))
-            && let Some(Placed { level, found }) = read::placed(self.view, self.path.levels(), suffix.as_bytes())?
+            && let Some(Placed { level, found }) = self.placed(suffix)?
         {
             return Ok(if level == 0 { found.lsn } else { Lsn::ZERO });
         }

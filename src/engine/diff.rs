@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::candidates::Candidates;
+use super::candidates::{Candidates, portion};
 use super::database::Database;
 use super::path::{Level, Path};
 use super::read::{self, SuffixRange, just_after};
 use super::snapshot::Snapshot;
 use super::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
+use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
 use crate::query;
 use crate::types::pack::{Reader as PackReader, Shape};
 use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
@@ -85,12 +85,14 @@ impl Snapshot {
             sides(state)?;
             gather_candidates(state, view, (&path, &other), ranges, many, found)
         };
-        let candidates = comparing.candidates.take(&self.store, limit.clamp(1, PAGE), &gather).await?;
+        let mut candidates = comparing.candidates.take(&self.store, limit.clamp(1, PAGE), &gather).await?;
         let compare = |state: &State, view: TreeView<'_>| {
             sides(state)?;
             compare_all(view, &path, &other, &candidates)
         };
-        let changes = self.store.read(compare).await?;
+        let compared = self.store.read(compare).await?;
+        comparing.candidates.give_back(candidates.split_off(compared.len()));
+        let changes = compared.into_iter().flatten().collect();
         let next = candidates.last().filter(|_| comparing.candidates.has_more()).cloned();
         comparing.after.clone_from(&next);
         if next.is_some() && !self.is_closed() {
@@ -186,18 +188,16 @@ fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
     Aligned { whole: left.iter().chain(right).collect(), between }
 }
 
-/// What of some candidates differs.
-pub(super) fn compare_all(view: TreeView<'_>, one: &Path, other: &Path, candidates: &[Suffix]) -> Attempt<Vec<Change>> {
-    let (mut changes, mut needed) = (Vec::new(), Vec::new());
-    for suffix in candidates {
-        match compare(view, one, other, suffix) {
-            Ok(change) => changes.extend(change),
-            // What the others need is fetched in the same go.
-            Err(Fault::Need(blocks)) => needed.extend(blocks),
-            Err(error) => return Err(error),
-        }
-    }
-    if needed.is_empty() { Ok(changes) } else { Err(Fault::Need(needed)) }
+/// What the first of some candidates are on both sides; `None`: the same.
+pub(super) fn compare_all(
+    view: TreeView<'_>,
+    one: &Path,
+    other: &Path,
+    candidates: &[Suffix],
+) -> Attempt<Vec<Option<Change>>> {
+    let bytes = |side: &Option<Bytes>| side.as_ref().map_or(0, |side| side.len());
+    let size = |change: &Option<Change>| change.as_ref().map_or(0, |it| bytes(&it.before) + bytes(&it.after));
+    portion(view, candidates.iter().map(|suffix| compare(view, one, other, suffix)), size)
 }
 
 /// Of what may differ only the first so many are kept: all of a large difference would not fit.

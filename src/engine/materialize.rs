@@ -32,13 +32,15 @@ fn cut(view: TreeView<'_>, entry: &Entry) -> Attempt<DatabaseRow> {
     };
     let copied_from = copied_from.map(|origin| origin.row.id);
     let row = entry.row.clone();
-    Ok(DatabaseRow { origin: None, created, materialized: true, background: false, parked: false, copied_from, ..row })
+    let (origin, began) = (None, Some(entry.began().0));
+    let (materialized, background, parked) = (true, false, false);
+    Ok(DatabaseRow { origin, created, began, materialized, background, parked, copied_from, ..row })
 }
 
 fn cut_changes(view: TreeView<'_>, entry: &Entry) -> Attempt<[Change; 2]> {
     Ok([
         Change(catalog::database_row(&entry.name), cut(view, entry)?.encode().encode()),
-        Change(catalog::whole_row(entry.row.layer()), catalog::encode_whole().encode()),
+        Change(catalog::whole_row(entry.row.layer()), catalog::encode_whole(entry.row.origin.as_ref()).encode()),
     ])
 }
 

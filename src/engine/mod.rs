@@ -30,6 +30,7 @@ mod transact;
 mod transaction;
 mod transfer;
 mod turn;
+mod walk;
 mod witness;
 mod written;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use super::catalog::{self, Entry};
+use super::catalog::{self, Entry, Origin};
 use crate::error::Error;
 use crate::lsm::{Attempt, TreeView};
 use crate::planted::{self, Bug};
@@ -66,6 +66,26 @@ impl Path {
             origin = below.row.origin;
         }
         Ok(Path { levels: levels.into() })
+    }
+
+    /// With the levels below that were copied once, where history still holds them: nothing is read through them, but
+    /// they tell where a row came from. True: there were some that it does not hold.
+    pub fn with_what_was_copied(&self, view: TreeView<'_>, floor: Lsn) -> Attempt<(Path, bool)> {
+        let mut levels: Option<Vec<Level>> = None;
+        while let Some(last) = levels.as_deref().unwrap_or(&self.levels).last() {
+            let Some((cut, link)) = catalog::whole(view, last.layer)? else { break };
+            let Some(Origin { name, as_of }) = link else { break };
+            let (name, lsn) = (DatabaseName::new(&name)?, Lsn(as_of));
+            // Until the floor has passed the cut they are pinned as before.
+            let is_held = cut > floor || lsn >= floor;
+            let below = if is_held { catalog::find(view, &name, lsn)? } else { None };
+            let all = levels.get_or_insert_with(|| self.levels.to_vec());
+            let Some(below) = below.filter(|_| all.len() <= 2 * limits::CLONE_DEPTH) else {
+                return Ok((Path::of(all), true));
+            };
+            all.extend_from_slice(&Path::from_entry(view, below, lsn)?.levels);
+        }
+        Ok((levels.map_or_else(|| self.clone(), |levels| Path::of(&levels)), false))
     }
 
     /// The same levels, with the topmost read at `at`: it alone is what others write.

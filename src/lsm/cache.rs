@@ -30,7 +30,7 @@ impl Kept {
         }
     }
 
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         match self {
             Kept::Sealed(bytes) => bytes.len(),
             Kept::Open(block) => block.size(),

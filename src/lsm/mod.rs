@@ -41,5 +41,5 @@ pub use reclaim::Footprint;
 pub use record::{Change, Commit, Head, Joined, Judged, Record, join, split};
 pub use run::{RunDescription, RunWriter};
 pub use store::{Lsm, Note, State, Written};
-pub use tree::{Found, GivenUp, Loaded, Tree, TreeView};
+pub use tree::{Found, GivenUp, Loaded, PORTION_BYTES, Tree, TreeView};
 pub use vacuum::{LayerPins, Retention};

@@ -367,7 +367,11 @@ impl Lsm {
     /// old.
     pub async fn load(&self, needed: &[BlockReference], loaded: &Loaded) -> Result<Option<BlockReference>> {
         let mut segments: Vec<BlockAddress> = Vec::new();
+        let most = loaded.most_segments();
         for reference in needed {
+            if segments.len() == most {
+                break;
+            }
             // Mostly it is the one before, or a new one.
             let segment = reference.address.beside(0);
             if segments.last() != Some(&segment) && !segments.contains(&segment) {

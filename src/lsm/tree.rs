@@ -1,6 +1,6 @@
 //! All versions of a store as a reader finds them: the memtable over the runs. Everything here is synchronous.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::rc::Rc;
@@ -23,7 +23,15 @@ use crate::types::{Bytes, Lsn, Overflow, Version};
 pub struct Loaded {
     blocks: RefCell<HashMap<BlockAddress, Kept>>,
     around: Option<Rc<GivenUp>>,
+    bytes: Cell<usize>,
+    /// The call takes what it wants in portions: once this is full, it makes do with what it has.
+    has_portions: Cell<bool>,
 }
+
+/// How much is held at a time by a call that takes portions, beside one row of any size.
+pub const PORTION_BYTES: usize = 4 * 1024 * 1024;
+/// How many records are read at first, while nobody knows how large they are.
+const FIRST_SEGMENTS: usize = 16;
 
 /// Blocks that cannot be read, for a reader that goes around them: they read as if they were empty. In order.
 #[derive(Default)]
@@ -61,7 +69,27 @@ impl Loaded {
         self.around.as_ref().map(|given_up| given_up.insert(address)).is_some()
     }
 
+    /// From here on the call takes portions.
+    pub fn in_portions(&self) {
+        self.has_portions.set(true);
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.has_portions.get() && self.bytes.get() >= PORTION_BYTES
+    }
+
+    /// How many of the stored records are to be read next that this call needs.
+    pub(super) fn most_segments(&self) -> usize {
+        let (count, bytes) = (self.blocks.borrow().len(), self.bytes.get());
+        match self.has_portions.get() {
+            false => usize::MAX,
+            true if count == 0 => FIRST_SEGMENTS,
+            true => (count * PORTION_BYTES / bytes.max(1)).clamp(1, 4 * FIRST_SEGMENTS),
+        }
+    }
+
     pub fn keep(&self, address: BlockAddress, kept: Kept) {
+        self.bytes.set(self.bytes.get() + kept.size());
         self.blocks.borrow_mut().insert(address, kept);
     }
 
@@ -70,7 +98,12 @@ impl Loaded {
     }
 
     fn get(&self, reference: BlockReference) -> Result<Option<Rc<Block>>> {
-        self.blocks.borrow_mut().get_mut(&reference.address).map(|kept| kept.open(reference)).transpose()
+        let mut blocks = self.blocks.borrow_mut();
+        let Some(kept) = blocks.get_mut(&reference.address) else { return Ok(None) };
+        let packed = kept.size();
+        let block = kept.open(reference)?;
+        self.bytes.set((self.bytes.get() + kept.size()).saturating_sub(packed));
+        Ok(Some(block))
     }
 }
 

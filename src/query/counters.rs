@@ -86,6 +86,12 @@ impl Counters {
         Some(out.into())
     }
 
+    /// The same counts, noted as of a version of `since`.
+    pub fn since(mut self, since: Lsn) -> Counters {
+        self.0.iter_mut().for_each(|counter| counter.since = since);
+        self
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Counter> {
         self.0.iter()
     }

@@ -26,17 +26,21 @@ pub struct Clash<'a> {
 /// Says what shall stand where both sides differ.
 pub type Settle<'a> = dyn FnMut(Clash<'_>) -> Result<Option<Vec<u8>>> + 'a;
 
-/// Merges. `added` are the counters that both sides only incremented, with what the clone added.
-pub fn merge<'a>(
-    sides: Sides<'a>,
-    added: &'a [(String, Vec<u8>)],
-    settle: &'a mut Settle<'_>,
-) -> Result<Option<Vec<u8>>> {
-    Merge { added, settle, path: Vec::new() }.at(sides)
+/// What increments did to the sides.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counts<'a> {
+    /// The counters that both sides only incremented, with what the clone added.
+    pub added: &'a [(String, Vec<u8>)],
+    /// Counters that both sides may have incremented, of which no sum can be told: that both are equal says nothing.
+    pub unsure: &'a [String],
+}
+
+pub fn merge<'a>(sides: Sides<'a>, counts: Counts<'a>, settle: &'a mut Settle<'_>) -> Result<Option<Vec<u8>>> {
+    Merge { counts, settle, path: Vec::new() }.at(sides)
 }
 
 struct Merge<'a, 'b> {
-    added: &'a [(String, Vec<u8>)],
+    counts: Counts<'a>,
     settle: &'a mut Settle<'b>,
     path: Vec<&'a str>,
 }
@@ -44,26 +48,36 @@ struct Merge<'a, 'b> {
 impl<'a> Merge<'a, '_> {
     fn at(&mut self, sides: Sides<'a>) -> Result<Option<Vec<u8>>> {
         let Sides { base, clone, origin } = sides;
+        let Counts { added, unsure } = self.counts;
         // A field with a dot in its name is reached by no path, and so is no counter.
-        let is_named = !self.added.is_empty() && self.path.iter().all(|name| !name.contains('.'));
+        let has_counts = !added.is_empty() || !unsure.is_empty();
+        let is_named = has_counts && self.path.iter().all(|name| !name.contains('.'));
         let path = if is_named { self.path.join(".") } else { String::new() };
-        let counter = self.added.iter().find(|(other, _)| is_named && *other == path);
+        let counter = added.iter().find(|(other, _)| is_named && *other == path);
         if let (Some((_, by)), Some(origin)) = (counter, origin)
+            && !is_same(Some(origin), base)?
             && let Some(sum) = add(origin, by)?
         {
             return Ok(Some(sum));
         }
-        let counts_inside = is_named && self.added.iter().any(|(other, _)| path.is_empty() || meets(other, &path));
         let maps = match (clone, origin) {
             (Some(clone), Some(origin)) if is_map(clone)? && is_map(origin)? => Some((clone, origin)),
             _ => None,
         };
+        let is_inside = |other: &str| is_named && (path.is_empty() || meets(other, &path));
+        let has_added = added.iter().any(|(other, _)| is_inside(other));
+        // Of a sum that is no number, and of a place in an array, which is one value, equal sides say nothing either.
+        let is_unsure = maps.is_none() && has_added || unsure.iter().any(|other| is_inside(other));
+        let counts_inside = is_unsure || has_added;
         if maps.is_none() || !counts_inside {
-            if is_same(clone, origin)? || is_same(clone, base)? {
+            if is_same(clone, base)? {
                 return Ok(origin.map(<[u8]>::to_vec));
             }
             if is_same(origin, base)? {
                 return Ok(clone.map(<[u8]>::to_vec));
+            }
+            if !is_unsure && is_same(clone, origin)? {
+                return Ok(origin.map(<[u8]>::to_vec));
             }
         }
         let Some((clone, origin)) = maps else { return (self.settle)(Clash { path: &self.path, sides }) };

@@ -10,5 +10,5 @@ mod update;
 
 pub use counters::{Counter, Counters, add, meets, subtract};
 pub use edit::{at_path, edit, field};
-pub use merge::{Clash, Sides, is_same, merge};
+pub use merge::{Clash, Counts, Sides, is_same, merge};
 pub use update::{Update, apply};

@@ -257,3 +257,19 @@ fn a_clock_that_jumps_prunes_no_history() {
         assert_eq!(crate::support::read(&past, say::get("a")).await, json!([{"n": 1}]));
     });
 }
+
+/// SEMANTICS C8: of clones of each other whose time is past, all go at once.
+#[test]
+fn what_only_an_expired_clone_holds_goes_with_it() {
+    run(async |world| {
+        let main = world.main().await;
+        let options = CloneOptions { ttl: Some(HOUR), ..CloneOptions::default() };
+        let a = main.try_clone("a", options.clone()).await.expect("a clone");
+        a.try_clone("b", options).await.expect("a clone");
+        world.now.set(world.now.get() + 2 * HOUR);
+        world.steady.set(world.steady.get() + 2 * HOUR);
+        let store = main.0.store().clone();
+        store.compact_all().await.expect("a compaction");
+        assert_eq!(names(&store).await, ["main"]);
+    });
+}

@@ -1,6 +1,6 @@
 //! Three-way merging of one value, case by case.
 
-use offshoot::query::{Sides, merge};
+use offshoot::query::{Counts, Sides, merge};
 use serde_json::{Value, json};
 
 use crate::support::{pack, unpack};
@@ -18,7 +18,7 @@ fn merged(base: &Option<Value>, clone: &Option<Value>, origin: &Option<Value>) -
     let [base, clone, origin] = packed.each_ref().map(|side| side.as_deref());
     let mut conflicts = Vec::new();
     let shown = |side: Option<&[u8]>| side.map_or("-".to_string(), |bytes| unpack(bytes).to_string());
-    let value = merge(Sides { base, clone, origin }, &[], &mut |clash| {
+    let value = merge(Sides { base, clone, origin }, Counts::default(), &mut |clash| {
         let [base, clone, origin] = [clash.sides.base, clash.sides.clone, clash.sides.origin].map(shown);
         conflicts.push(format!("{}: {base}/{clone}/{origin}", clash.path.join(".")));
         Ok(clash.sides.clone.map(<[u8]>::to_vec))

@@ -8,6 +8,7 @@ use offshoot::types::pack::{write_array, write_bin, write_ext, write_float, writ
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::support::merging::changed;
 use crate::support::transfer::{
     HEAD, PREAMBLE, assembled, bodies, contents, export, import, leftovers, place_of, try_import,
 };
@@ -305,5 +306,41 @@ fn an_export_of_format_1_is_read_and_written_today() {
         let other = world.elsewhere().main().await;
         assert_eq!(import(&other, &kept).await, Imported { documents: 3, entries: 2, skipped: None });
         assert_eq!(contents(&other).await, contents(&draft).await);
+    });
+}
+
+/// Others may write a number in more bytes than needed: it is that number all the same, and no change of it.
+#[test]
+fn a_value_in_another_form_is_that_value() {
+    run(async |world| {
+        let mut frames = bodies(&small(&world).await);
+        for body in &mut frames {
+            if let Some(at) = body.windows(3).position(|three| three == [0xa1, b'n', 1]) {
+                body.splice(at + 2..at + 3, [0xd3, 0, 0, 0, 0, 0, 0, 0, 1]);
+            }
+        }
+        let main = world.main().await;
+        import(&main, &assembled(1, &frames)).await;
+        let draft = main.clone_as("draft").await;
+        draft.ok(say::put(&[("a", json!({"n": 1}))])).await;
+        assert_eq!(changed(&draft).await, [] as [&str; 0]);
+    });
+}
+
+#[test]
+fn a_field_that_is_there_twice_is_refused() {
+    run(async |world| {
+        let source = world.elsewhere().main().await;
+        source.ok(say::insert(&[("a", json!({"n": 5, "m": 6}))])).await;
+        let mut frames = bodies(&export(&source).await);
+        for body in &mut frames {
+            if let Some(at) = body.windows(3).position(|three| three == [0xa1, b'm', 6]) {
+                body[at + 1] = b'n';
+            }
+        }
+        let main = world.main().await;
+        let error = refused(&world, &main, &assembled(1, &frames)).await;
+        assert_eq!(error.code(), ErrorCode::InvalidImport);
+        assert!(error.message().contains("there twice"), "{error}");
     });
 }

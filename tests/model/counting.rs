@@ -69,7 +69,7 @@ impl Model {
     fn under(&self, name: &str, lsn: u64, key: &Key, counter: usize) -> Vec<Under> {
         let mut under = Vec::new();
         let mut database = self.at(name, lsn);
-        while let Some((row, link)) = database.and_then(|it| it.content.row(key).zip(it.origin.as_ref())) {
+        while let Some((row, link)) = database.and_then(|it| it.content.row(key).zip(it.beneath())) {
             let Some(below) = link.content.row(key) else { break };
             let marks = mark(Some(&row), counter).zip(mark(Some(&below), counter));
             if !marks.is_some_and(|(own, below)| own.is_one_with(below)) {
@@ -200,7 +200,7 @@ impl Model {
 
 /// A row where a clone began.
 pub fn lower(database: &Database, key: &Key) -> Option<Row> {
-    database.origin.as_ref().and_then(|origin| origin.content.row(key))
+    database.beneath().and_then(|origin| origin.content.row(key))
 }
 
 pub fn at_counter(value: &Value, counter: usize) -> Option<&Value> {

@@ -28,6 +28,8 @@ pub struct Database {
     /// Collections that it made itself.
     pub made: BTreeSet<&'static str>,
     pub origin: Option<Origin>,
+    /// What its rows were copied from, once it is no clone any more: nothing but what a field was set to tells of it.
+    pub copied: Option<Origin>,
     /// Rows that a merge left in conflict, with what both sides are compared with.
     pub parked: BTreeMap<Key, Option<Row>>,
 }
@@ -35,7 +37,12 @@ pub struct Database {
 impl Database {
     fn new(id: u64, origin: Option<Origin>) -> Database {
         let content = origin.as_ref().map_or_else(Rc::default, |origin| origin.content.clone());
-        Database { id, layer: id, content, made: BTreeSet::new(), origin, parked: BTreeMap::new() }
+        Database { id, layer: id, content, made: BTreeSet::new(), origin, copied: None, parked: BTreeMap::new() }
+    }
+
+    /// What its rows came from.
+    pub fn beneath(&self) -> Option<&Origin> {
+        self.origin.as_ref().or(self.copied.as_ref())
     }
 
     pub fn rows(&self) -> &Rows {
@@ -102,7 +109,7 @@ impl Model {
             let Effect { answer, writes } = write.apply(&mut content.rows)?;
             answers.push(answer);
             if writes {
-                let below = self.get(name).origin.as_ref().map(|origin| &*origin.content);
+                let below = self.get(name).beneath().map(|origin| &*origin.content);
                 content.note(write, &self.numbers, below);
             }
             is_written |= writes;
@@ -140,6 +147,15 @@ impl Model {
         let made = self.begun(origin, at)?;
         self.commit(|databases| drop(databases.insert(name.to_string(), made)));
         Ok(())
+    }
+
+    /// A materialization changes nothing that is read.
+    pub fn materialize(&mut self, name: &str) {
+        let clone = self.get(name).clone();
+        let Some(link) = clone.origin.clone() else { return };
+        let made = clone.content.collections.clone();
+        let copied = Database { origin: None, copied: Some(link), made, parked: BTreeMap::new(), ..clone };
+        self.commit(|databases| drop(databases.insert(name.to_string(), copied)));
     }
 
     pub fn drop_database(&mut self, name: &str) -> Result<(), ErrorCode> {

@@ -385,7 +385,8 @@ impl Model {
     pub fn restore(&mut self, name: &str, lsn: u64, keep: Option<&str>) -> Result<(), ErrorCode> {
         let now = self.get(name).clone();
         let then = self.at(name, lsn).ok_or(ErrorCode::InvalidOption)?.clone();
-        let is_in_place = now.layer == then.layer;
+        // What holds all its rows itself stays where it is.
+        let is_in_place = now.layer == then.layer || now.origin.is_none();
         let is_same = now.rows() == then.rows() && now.content.collections == then.content.collections;
         if is_in_place && is_same && keep.is_none() {
             return Ok(());
@@ -396,23 +397,28 @@ impl Model {
         let kept = keep.map(|keep| self.begun(name, None).map(|made| (keep.to_string(), made))).transpose()?;
         let mut content = (*then.content).clone();
         // What a field was by then, it is again: that is no increment.
-        let goes_on = if is_in_place { Some(&now.content) } else { then.origin.as_ref().map(|origin| &origin.content) };
+        let goes_on = if is_in_place { Some(&now.content) } else { then.beneath().map(|origin| &origin.content) };
         for key in then.rows().keys() {
             let before = goes_on.and_then(|content| content.row(key));
             let mut row = then.content.row(key).expect("it is there");
+            let below = lower(if is_in_place { &now } else { &then }, key);
             for counter in 0..COUNTERS.len() {
                 let is_one = counts(Some(&row), before.as_ref(), counter);
                 let is_same = before.is_some() && field(before.as_ref(), counter) == field(Some(&row), counter);
                 if is_in_place && is_same {
                     row.marks[counter] = mark(before.as_ref(), counter).cloned();
                 } else if is_in_place || !is_one {
-                    row.marks[counter] = self.numbers.mark(Some(&row.value), counter, lower(&then, key).as_ref());
+                    row.marks[counter] = self.numbers.mark(Some(&row.value), counter, below.as_ref());
                 }
             }
             content.set(key, Some(row));
         }
         let layer = if is_in_place { now.layer } else { self.head() + 1 };
-        let moved = Database { layer, content: Rc::new(content), ..then };
+        let content = Rc::new(content);
+        let moved = match is_in_place && now.origin.is_none() {
+            true => Database { content, made: then.content.collections.clone(), ..now },
+            false => Database { layer, content, ..then },
+        };
         self.commit(|databases| {
             databases.insert(name.to_string(), moved);
             databases.extend(kept);

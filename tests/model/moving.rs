@@ -93,7 +93,7 @@ fn within(number: u64, from: u64, to: u64) -> u64 {
 
 impl Model {
     /// The name of one of the clones, if there are any.
-    fn pick_clone(&self, number: usize) -> String {
+    pub fn pick_clone(&self, number: usize) -> String {
         let is_clone = |name: &&String| self.get(name).origin.is_some();
         let names: Vec<_> = self.databases().keys().filter(is_clone).collect();
         if names.is_empty() { self.pick(number) } else { names[number % names.len()].clone() }
@@ -144,7 +144,7 @@ impl Runner {
         step.tab
     }
 
-    async fn refresh(&self, tab: usize) {
+    pub async fn refresh(&self, tab: usize) {
         self.tabs[tab].store.refresh().await.expect("a refresh");
     }
 

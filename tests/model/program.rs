@@ -73,6 +73,12 @@ pub enum Step {
         at: u64,
         keep: Option<usize>,
     },
+    /// `is_cut_off`: it is ended before it is done.
+    Materialize {
+        tab: usize,
+        clone: usize,
+        is_cut_off: bool,
+    },
     Reopen {
         tab: usize,
         cache: bool,
@@ -244,13 +250,27 @@ fn near_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Programs in which clones meet their origins as often as can be.
-pub fn merging_program() -> impl Strategy<Value = Vec<Step>> {
+fn begun(steps: impl Strategy<Value = Vec<Step>>) -> impl Strategy<Value = Vec<Step>> {
     let begin = [
         Step::Write { tab: 0, database: 0, write: Write::Put(1, 1, json!({"n": 0, "m": 0})), stale: false },
         Step::Clone { tab: 0, database: 0, name: 0, at: None },
     ];
-    vec(near_step(), 1..40).prop_map(move |steps| begin.iter().cloned().chain(steps).collect())
+    steps.prop_map(move |steps| begin.iter().cloned().chain(steps).collect())
+}
+
+/// Programs in which clones meet their origins as often as can be.
+pub fn merging_program() -> impl Strategy<Value = Vec<Step>> {
+    begun(vec(near_step(), 1..40))
+}
+
+/// As `merging_program`, in which clones are materialized, too.
+pub fn copying_program() -> impl Strategy<Value = Vec<Step>> {
+    let copy = (0..2usize, 0..8usize, any::<bool>()).prop_map(|(tab, clone, is_cut_off)| Step::Materialize {
+        tab,
+        clone,
+        is_cut_off,
+    });
+    begun(vec(prop_oneof![14 => near_step(), 1 => copy], 1..40))
 }
 
 pub fn program() -> impl Strategy<Value = Vec<Step>> {

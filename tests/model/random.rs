@@ -3,7 +3,7 @@
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use crate::program::{Step, merging_program, program};
+use crate::program::{Step, copying_program, merging_program, program};
 use crate::runner::Runner;
 use crate::support;
 
@@ -11,6 +11,7 @@ const CASES: u64 = 60;
 
 /// Seeds whose programs found something once, beside the first ones.
 const CLONES: [u64; 1] = [2459];
+const COPIES: [u64; 6] = [198, 1083, 1931, 2651, 7750, 18787];
 const MERGES: [u64; 22] = [
     1779, 2690, 3586, 5204, 8265, 8707, 14310, 14676, 25893, 28047, 46273, 63355, 70260, 76918, 77807, 80268, 86511,
     91253, 135861, 138323, 144029, 183413,
@@ -57,4 +58,10 @@ fn a_clone_answers_as_a_physical_copy_would() {
 #[test]
 fn merges_are_three_way_merges_of_copies() {
     hold(&merging_program(), &MERGES);
+}
+
+/// SEMANTICS C6, C7: copying a clone's rows, all of them or a part, changes nothing that is read or merged.
+#[test]
+fn copies_change_no_merge() {
+    hold(&copying_program(), &COPIES);
 }

@@ -93,7 +93,7 @@ impl Runner {
                 let other = self.handle(*beside, &name, false).await;
                 self.transaction(&db, &other, (writes, between, *fails)).await;
                 // Where the transaction wrote nothing, its tab need not know what the other one did.
-                self.tabs[*tab].store.refresh().await.expect("a refresh");
+                self.refresh(*tab).await;
                 *tab
             }
             Step::Clone { tab, database, name, at } => {
@@ -134,16 +134,29 @@ impl Runner {
                 self.tabs[*number] = tab(&self.world, *cache).await;
                 *number
             }
+            Step::Materialize { tab, clone, is_cut_off } => self.materialize(*tab, *clone, *is_cut_off).await,
             Step::Merge(merging) => self.merge(merging).await,
             Step::Rebase { .. } | Step::Reset { .. } => self.rebase_or_reset(step).await,
             Step::Revert { .. } | Step::Restore { .. } => self.go_back(step).await,
             Step::Maintain { tab, all } => {
+                self.refresh(*tab).await;
                 let store = &self.tabs[*tab].store;
-                store.refresh().await.expect("a refresh");
                 if *all { store.compact_all().await } else { store.maintain().await }.expect("maintenance");
                 *tab
             }
         }
+    }
+
+    async fn materialize(&mut self, tab: usize, clone: usize, is_cut_off: bool) -> usize {
+        let name = self.model.pick_clone(clone);
+        let db = self.handle(tab, &name, false).await;
+        let is_ended = is_cut_off && self.model.get(&name).origin.is_some();
+        let expected = if is_ended { Err(ErrorCode::Aborted) } else { Ok(()) };
+        same(db.0.materialize(&|_| !is_cut_off).await.map(drop), expected, &("materialize", name.clone()));
+        if !is_ended {
+            self.model.materialize(&name);
+        }
+        tab
     }
 
     async fn transaction(&mut self, db: &Db, other: &Db, (writes, between, fails): (&[Write], &[Write], bool)) {

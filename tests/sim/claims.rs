@@ -62,9 +62,14 @@ fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Result
             Err(violation(Check::Durability, format!("it wrote, and was told that it did not: {event:?}")))
         }
         Act::Clone { origin, made, existing, .. } => {
+            // One that was materialized meanwhile was a clone of it once.
+            let find = |lsn: usize| made.name.as_ref().and_then(|name| oracle.states[lsn].databases.get(name));
             let is_there = |lsn: u64| {
-                let made = made.name.as_ref().and_then(|name| oracle.states[lsn as usize].databases.get(name));
-                made.and_then(|made| made.origin.as_ref()).is_some_and(|(of, _)| *of == origin.name)
+                find(lsn as usize).is_some_and(|now| {
+                    (now.created as usize..=lsn as usize).filter_map(find).any(|then| {
+                        then.created == now.created && then.origin.as_ref().is_some_and(|(of, _)| *of == origin.name)
+                    })
+                })
             };
             if *existing == Existing::Open && somewhere(oracle, event, is_there) {
                 return Ok(());

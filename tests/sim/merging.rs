@@ -271,7 +271,6 @@ pub fn revert(
         if values(all)[0] == values(all)[2] {
             continue;
         }
-        tally.has_changes = true;
         let [base, present, _] = all;
         let id = |row: Option<&Row>| row.map(|row| row.mark.id);
         let adds = is_one_layer && base.is_some() && all.iter().all(|row| id(*row) == id(base));
@@ -283,9 +282,9 @@ pub fn revert(
             write_over(&mut rows, place, merged.value, mark, lsn, now.is_clone());
         }
     }
+    tally.has_changes = tally.told.inserted + tally.told.updated + tally.told.deleted > 0;
     let (told, commits) = tally.settle(winner);
-    let is_written = told.inserted + told.updated + told.deleted > 0;
-    let state = (commits && is_written).then(|| with_rows(before, &identity.name, rows));
+    let state = commits.then(|| with_rows(before, &identity.name, rows));
     Some(Moved { told, state })
 }
 

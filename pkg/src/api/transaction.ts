@@ -54,8 +54,8 @@ export async function runTransaction<S extends contract.SchemaOf<S>, R>(
 
 /**
  * Runs the body once. When it has ended, calls on the transaction that are still under way (nobody awaited them) are
- * waited for, and if one fails so does the transaction; so it does if a write has failed that nobody heard of. A forgotten
- * `await` must not lose a write in silence. Later calls are CLOSED.
+ * waited for, and if one fails so does the transaction; so it does if a write has failed that nobody heard of. A
+ * forgotten `await` must not lose a write in silence. Later calls are CLOSED.
  */
 async function runBody<S extends contract.SchemaOf<S>, R>(
   session: Session,

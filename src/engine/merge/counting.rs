@@ -91,13 +91,20 @@ struct Trace {
     /// Whether it was incremented at all.
     is_counted: bool,
     start: Option<Vec<u8>>,
+    /// It led to rows that were copied, and that history does not hold any more.
+    is_lost: bool,
 }
 
-fn trace(view: TreeView<'_>, path: &Path, suffix: &[u8], field: &str) -> Attempt<Trace> {
-    let mut trace = Trace { spans: Vec::new(), is_counted: false, start: None };
+fn trace((state, view): (&State, TreeView<'_>), path: &Path, (suffix, field): Place<'_>) -> Attempt<Trace> {
+    let (path, is_lost) = path.with_what_was_copied(view, state.manifest.floor())?;
+    let mut trace = Trace { spans: Vec::new(), is_counted: false, start: None, is_lost: false };
     let mut levels = path.levels();
     while let Some(Placed { level, found }) = read::placed(view, levels, suffix)? {
-        let Some(value) = found.version.here() else { break };
+        if read::is_copy(view, &Path::of(&levels[level..]), suffix, &found)? {
+            levels = &levels[level + 1..];
+            continue;
+        }
+        let Some(value) = found.version.here() else { return Ok(trace) };
         let now = query::at_path(value, field)?;
         let counters = Counters::decode(found.version.delta.as_ref(), found.lsn)?;
         let counter = counters.get(field);
@@ -121,35 +128,58 @@ fn trace(view: TreeView<'_>, path: &Path, suffix: &[u8], field: &str) -> Attempt
             is_counted: counter.is_some(),
         });
         levels = &levels[level + 1..];
+        // What was counted below goes on in a copy: it leads on, if it began as there.
+        let is_of_copy = counter.is_some_and(|counter| levels.first().is_some_and(|below| below.lsn == counter.since));
+        if is_of_copy && started(view, levels, (suffix, field))? == trace.start {
+            continue;
+        }
         // What is counted since before the layer was put here began over other rows than those below.
         if counter.is_some_and(|counter| counter.since != Lsn::ZERO && counter.since < *began) {
-            break;
+            trace.is_lost = is_lost;
+            return Ok(trace);
         }
         // What is as it is below counts as unchanged, and so does what was so when the increments began.
         if counter.is_none_or(|counter| counter.since != Lsn::ZERO) {
             let below = read::topmost(view, levels, suffix)?;
             let Some(below) = below.as_ref().and_then(|below| below.version.here()) else { break };
             if !is_start(counter.is_some(), trace.start.as_deref(), query::at_path(below, field)?)? {
-                break;
+                return Ok(trace);
             }
         }
     }
+    trace.is_lost = is_lost;
     Ok(trace)
 }
 
+/// What a field was before the increments of its topmost version.
+fn started(view: TreeView<'_>, levels: &[Level], (suffix, field): Place<'_>) -> Attempt<Option<Vec<u8>>> {
+    let Some(found) = read::topmost(view, levels, suffix)? else { return Ok(None) };
+    let now = found.version.here().map_or(Ok(None), |value| query::at_path(value, field))?;
+    let counters = Counters::decode(found.version.delta.as_ref(), found.lsn)?;
+    Ok(match (now, counters.get(field)) {
+        (Some(now), Some(counter)) => query::subtract(now, &counter.sum)?,
+        _ => now.map(<[u8]>::to_vec),
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counting {
+    Yes,
+    No,
+    /// What it came from was copied, and history does not hold it any more.
+    Unknown,
+}
+
 /// Whether a field of a row came from what it was on `then` to what it is on `now` by increments alone.
-pub fn only_counted(
-    reading: (&State, TreeView<'_>),
-    now: &Path,
-    then: &Path,
-    (suffix, field): Place<'_>,
-) -> Attempt<bool> {
-    let (_, view) = reading;
-    let (now, then) = (trace(view, now, suffix, field)?, trace(view, then, suffix, field)?);
+pub fn only_counted(reading: (&State, TreeView<'_>), now: &Path, then: &Path, place: Place<'_>) -> Attempt<bool> {
+    have_met(reading, &trace(reading, now, place)?, &trace(reading, then, place)?, place)
+}
+
+fn have_met(reading: (&State, TreeView<'_>), now: &Trace, then: &Trace, place: Place<'_>) -> Attempt<bool> {
     for span in &now.spans {
         for other in &then.spans {
             let (later, earlier) = if span.to < other.to { (other, span) } else { (span, other) };
-            if span.meets(other) || later.follows(earlier, reading, (suffix, field))? {
+            if span.meets(other) || later.follows(earlier, reading, place)? {
                 return Ok(true);
             }
         }
@@ -157,14 +187,25 @@ pub fn only_counted(
     Ok(false)
 }
 
-/// Whether a field on `now` is a base and increments.
-pub fn counts_from(view: TreeView<'_>, now: &Path, base: Option<&[u8]>, suffix: &[u8], field: &str) -> Attempt<bool> {
-    let Some(base) = base else { return Ok(false) };
-    let Trace { spans, is_counted, start } = trace(view, now, suffix, field)?;
-    if spans.is_empty() {
-        return Ok(false);
+/// Whether a field on `now` is what it was on `then`, or is on a base, and increments.
+pub fn counted(
+    reading: (&State, TreeView<'_>),
+    now: &Path,
+    (then, base): (Option<&Path>, &[u8]),
+    place: Place<'_>,
+) -> Attempt<Counting> {
+    let now = trace(reading, now, place)?;
+    let then = then.map(|then| trace(reading, then, place)).transpose()?;
+    if let Some(then) = &then
+        && have_met(reading, &now, then, place)?
+    {
+        return Ok(Counting::Yes);
     }
-    Ok(is_start(is_counted, start.as_deref(), query::at_path(base, field)?)?)
+    if !now.spans.is_empty() && is_start(now.is_counted, now.start.as_deref(), query::at_path(base, place.1)?)? {
+        return Ok(Counting::Yes);
+    }
+    let is_lost = now.is_counted && (now.is_lost || then.is_some_and(|then| then.is_lost));
+    Ok(if is_lost { Counting::Unknown } else { Counting::No })
 }
 
 /// Whether increments began at `base`. A field that was not there counts as zero, once it is incremented.

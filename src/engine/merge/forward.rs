@@ -11,13 +11,13 @@ use super::settle::{self, Merging, adding_up, carried, settle};
 use super::{MergeOptions, MergeReport, RebaseOptions, Selected, Tally};
 use crate::engine::candidates::Candidates;
 use crate::engine::catalog::{self, Entry, Origin};
-use crate::engine::clone::draw_layer;
+use crate::engine::clone::{check_depth, draw_layer};
 use crate::engine::database::Database;
 use crate::engine::diff;
 use crate::engine::history::pruned;
 use crate::engine::path::Path;
 use crate::engine::pipeline::Frame;
-use crate::engine::read::SuffixRange;
+use crate::engine::read::{self, SuffixRange};
 use crate::engine::store::Hold;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
@@ -91,6 +91,7 @@ impl Database {
             let own = self.entry(view, head)?;
             let Some(link) = own.row.origin.clone() else { return Err(not_a_clone(&own.name).into()) };
             let target = catalog::get(view, &DatabaseName::new(&link.name)?, head)?;
+            let is_to_move = !matches!(to, Point::Link);
             let to = match to {
                 Point::Present => head,
                 Point::At(lsn) => lsn,
@@ -102,6 +103,9 @@ impl Database {
                 None => now.clone(),
             };
             let origin = Path::resolve(view, &target.name, to)?;
+            if is_to_move {
+                check_depth(&origin)?;
+            }
             let is_wrong = planted::is(Bug::BaseFromTheWrongSide);
             let below = if is_wrong { origin.clone() } else { Path::of(now.below()) };
             let paths = Paths { then, now, below, origin, has_parked: own.row.parked };
@@ -166,7 +170,11 @@ impl Database {
             left.abandon().await;
             return Ok(tally.report(stand.head));
         }
-        super::check_wanted(&options.heed)?;
+        if let Err(error) = super::check_wanted(&options.heed) {
+            into.abandon().await;
+            left.abandon().await;
+            return Err(error);
+        }
         let (layer, parked) = (left.layer(), left.has_parked);
         let effects = into.finish().await?;
         let effects = match left.finish().await {
@@ -184,7 +192,11 @@ impl Database {
                 if planted::is(Bug::MergedRowsNotValidated) {
                     return Ok(false);
                 }
-                let is_ours = frame.view.get(&row(own, suffix), stand.head)?.is_some();
+                // A copy of what the origin has is nothing of the clone's own.
+                let is_ours = match frame.view.get(&row(own, suffix), stand.head)? {
+                    Some(found) => !read::is_copy(frame.view, &stand.paths.now, suffix, &found)?,
+                    None => false,
+                };
                 Ok(is_ours || matches!(split_suffix(suffix), Some((_, Kind::Collection, _))))
             })?;
             if planted::is(Bug::MergedCloneNotMoved) {
@@ -270,15 +282,17 @@ impl Database {
         };
         let mut candidates = Candidates::new(None, None);
         loop {
-            let page = candidates.take(&self.store, diff::PAGE, &gather).await?;
+            let mut page = candidates.take(&self.store, diff::PAGE, &gather).await?;
             let compare = |state: &State, view: TreeView<'_>| {
                 commit::check_floor(state, stand.head)?;
                 diff::compare_all(view, origin, below, &page)
             };
-            let is_moved = !self.store.read(compare).await?.is_empty();
+            let compared = self.store.read(compare).await?;
+            let is_moved = compared.iter().any(Option::is_some);
             if is_moved || page.is_empty() {
                 return Ok(is_moved);
             }
+            candidates.give_back(page.split_off(compared.len()));
         }
     }
 
@@ -302,6 +316,7 @@ impl Database {
                     clone: row.now.value.clone(),
                     origin: row.origin.value.clone(),
                     added: adding_up(&added, &row.counting),
+                    unsure: row.unsure.clone(),
                 };
                 rows.push((merging, added));
             }
@@ -344,15 +359,16 @@ impl Stand {
         Err(Error::new(ErrorCode::InvalidOption, message))
     }
 
-    /// The clone's collections that its origin has not, or has of another kind, stay its own; so do those of its rows.
+    /// The clone's collections that its origin has not stay its own; so do those of its rows. One of another kind goes,
+    /// if no row of it is kept.
     pub(super) fn keep_collections(&self, made: &Collections, left: &mut LayerWriter<'_>) -> Result<()> {
         let held = std::mem::take(&mut left.held);
         for (name, kind) in held.iter().chain(self.own_collections.iter()) {
             let below = made.kind(name).or_else(|| self.origin_collections.kind(name));
             match below {
                 None => left.make(name, kind),
-                Some(other) if other == kind => {}
-                Some(_) => return Err(wrong_kind(name)),
+                Some(other) if other != kind && held.kind(name).is_some() => return Err(wrong_kind(name)),
+                Some(_) => {}
             }
         }
         Ok(())
@@ -383,6 +399,7 @@ impl Merge<'_> {
                 clone: part.value.clone(),
                 origin: row.origin.value.clone(),
                 added: adding_up(&part.added, &row.counting),
+                unsure: row.unsure.clone(),
             });
             chosen.push(part);
         }

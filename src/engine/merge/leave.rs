@@ -3,7 +3,7 @@
 use super::Selected;
 use super::counting::{added_over, added_since};
 use super::rows::{Row, Side};
-use super::settle::{Added, Merging, adding_up, carried};
+use super::settle::{Added, Merging, adding_up, carried, check_length};
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::{self, Counter, Counters};
 use crate::types::pack::{Reader, Shape};
@@ -28,6 +28,10 @@ pub struct Kept {
 
 impl Chosen {
     pub fn of(row: &Row, selected: &Selected) -> Result<Chosen> {
+        let selected = match selected {
+            Selected::Fields(fields) if fields.is_empty() => &Selected::Nothing,
+            selected => selected,
+        };
         let (base, then) = (row.base.as_deref(), &row.then);
         let is_taken = |path: &str| match selected {
             Selected::All => true,
@@ -102,6 +106,7 @@ pub fn keep(row: &Row, chosen: &Chosen, merged: Option<&Bytes>, base: Option<Lsn
         clone: row.now.value.clone(),
         origin: merged.cloned(),
         added: adding_up(&chosen.rest, &chosen.counting),
+        unsure: Vec::new(),
     };
     let mut ancestor = None;
     let value = merging.merge(&mut |clash| {
@@ -110,6 +115,7 @@ pub fn keep(row: &Row, chosen: &Chosen, merged: Option<&Bytes>, base: Option<Lsn
         ancestor = Some(query::edit(settled.as_deref(), clash.path, 0, &mut |_| Ok(base.clone()))?);
         Ok(clash.sides.clone.map(<[u8]>::to_vec))
     })?;
+    check_length(value.as_ref())?;
     if ancestor.is_none() && query::is_same(value.as_deref(), merged.map(|merged| &merged[..]))? {
         return Ok(None);
     }

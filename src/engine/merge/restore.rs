@@ -7,9 +7,9 @@ use std::rc::Rc;
 use super::commit::{self, LayerWriter};
 use super::counting::added_over;
 use super::leave::version;
-use super::rows::{all, collections, own_collections, own_rows, side};
+use super::rows::{collections, own_collections, own_rows, side};
 use super::settle::{Added, carried};
-use crate::engine::candidates::Candidates;
+use crate::engine::candidates::{Candidates, portion};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::clone::{draw_layer, exists};
 use crate::engine::context::collection_row;
@@ -20,7 +20,7 @@ use crate::engine::path::Path;
 use crate::engine::pipeline::Frame;
 use crate::engine::read::{self, SuffixRange};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change, State, TreeView};
+use crate::lsm::{Attempt, Change, Fault, State, TreeView};
 use crate::planted::{self, Bug};
 use crate::query::{self, Counter, Counters};
 use crate::types::row::{LAYER_BYTES, row};
@@ -142,18 +142,20 @@ impl Database {
         };
         let mut is_changed = false;
         loop {
-            let page = candidates.take(&self.store, diff::PAGE, &gather).await?;
+            let mut page = candidates.take(&self.store, diff::PAGE, &gather).await?;
             if page.is_empty() {
                 break;
             }
             let read = |state: &State, view: TreeView<'_>| {
                 commit::check_floor(state, then.lsn)?;
-                all(page.iter().map(|suffix| {
+                let sides = page.iter().map(|suffix| {
                     let now = side(view, &then.now_path, suffix.as_bytes())?;
                     Ok((now, side(view, &then.then_path, suffix.as_bytes())?))
-                }))
+                });
+                portion(view, sides, |(now, past)| now.bytes_held() + past.bytes_held())
             };
             let sides = self.store.read(read).await?;
+            candidates.give_back(page.split_off(sides.len()));
             let rows = page.into_iter().zip(sides);
             for (suffix, (now, past)) in rows {
                 let is_same = query::is_same(now.bytes(), past.bytes())?
@@ -204,10 +206,18 @@ impl Database {
                 commit::check_floor(state, then.lsn)?;
                 let mut cursor = own_rows(view, then.then.row.layer(), then.lsn, after.as_ref());
                 let mut rows = Vec::new();
+                view.loaded.in_portions();
                 while rows.len() < diff::PAGE
                     && let Some(next) = cursor.next_row()?
                 {
-                    let found = next.found(view)?;
+                    if view.loaded.is_full() && !rows.is_empty() {
+                        return Ok((rows, false));
+                    }
+                    let found = match next.found(view) {
+                        // What is there is taken first.
+                        Err(Fault::Need(_)) if !rows.is_empty() => return Ok((rows, false)),
+                        found => found?,
+                    };
                     let base = found.base();
                     let suffix = Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec());
                     if read::is_copy(view, &then.then_path, suffix.as_bytes(), &found)? {
@@ -220,10 +230,10 @@ impl Database {
                     }
                     rows.push((suffix, Some(version)));
                 }
-                Ok(rows)
+                let is_last = rows.len() < diff::PAGE;
+                Ok((rows, is_last))
             };
-            let rows = self.store.read(look).await?;
-            let is_last = rows.len() < diff::PAGE;
+            let (rows, is_last) = self.store.read(look).await?;
             for (suffix, version) in rows {
                 if let Some(version) = version {
                     writer.push(&suffix, &version);

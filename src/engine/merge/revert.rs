@@ -7,10 +7,10 @@ use super::commit::{self, LayerWriter};
 use super::counting::only_counted;
 use super::forward::wrong_kind;
 use super::leave::version;
-use super::rows::{Collections, Side, all, collections, side};
+use super::rows::{Collections, Side, collections, side};
 use super::settle::{Added, Merging, carried, settle};
 use super::{MergeReport, Policy, Tally};
-use crate::engine::candidates::Candidates;
+use crate::engine::candidates::{Candidates, portion};
 use crate::engine::catalog;
 use crate::engine::database::Database;
 use crate::engine::diff;
@@ -159,12 +159,18 @@ impl Database {
                 diff::gather_candidates(state, view, (after, before), ranges, many, found)
             })
         };
-        let page = candidates.take(&self.store, diff::PAGE, &gather).await?;
+        let mut page = candidates.take(&self.store, diff::PAGE, &gather).await?;
         let read = |state: &State, view: TreeView<'_>| {
             check(state)?;
-            all(page.iter().map(|suffix| undo_row((state, view), now, undone, suffix)))
+            let rows = page.iter().map(|suffix| undo_row((state, view), now, undone, suffix));
+            portion(view, rows, |row| {
+                let steps = row.steps.iter().map(|step| step.before.bytes_held() + step.after.bytes_held());
+                row.present.bytes_held() + steps.sum::<usize>()
+            })
         };
-        self.store.read(read).await
+        let rows = self.store.read(read).await?;
+        candidates.give_back(page.split_off(rows.len()));
+        Ok(rows)
     }
 }
 
@@ -301,7 +307,7 @@ async fn undo(rows: &[Undo], count: usize, policy: &Policy, tally: &mut Tally) -
             let Some(step) = row.steps.iter().find(|step| step.commit == commit) else { continue };
             let (base, origin) = (step.after.value.clone(), step.before.value.clone());
             let (clone, added) = (back[place].value.clone(), back[place].since(step)?);
-            merging.push(Merging { suffix: row.suffix.clone(), base, clone, origin, added });
+            merging.push(Merging { suffix: row.suffix.clone(), base, clone, origin, added, unsure: Vec::new() });
             steps.push((place, step));
         }
         let settled = settle(&merging, policy, tally).await?;

@@ -1,14 +1,16 @@
 //! The rows that a clone wrote, each with what stands on every side of it.
 
-use super::counting::{counts_from, only_counted};
+use super::counting::{Counting, counted};
+use crate::engine::context::collection_row;
 use crate::engine::database;
 use crate::engine::diff::is_content;
 use crate::engine::path::Path;
 use crate::engine::read::{self, Placed, just_after};
+use crate::error::Result;
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
 use crate::query::{self, Counters};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
-use crate::types::{Bytes, Kind, LayerId, Lsn, Suffix, Version};
+use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix, Version};
 
 /// Rows compared at once.
 pub const PAGE: usize = 256;
@@ -33,6 +35,11 @@ pub struct Side {
 impl Side {
     pub fn bytes(&self) -> Option<&[u8]> {
         self.value.as_deref()
+    }
+
+    /// How large its value is.
+    pub fn bytes_held(&self) -> usize {
+        self.value.as_ref().map_or(0, |value| value.len())
     }
 
     /// What an increment of it counts from.
@@ -98,6 +105,8 @@ pub struct Row {
     pub origin: Side,
     /// Counters of the clone that in the origin are the base and increments.
     pub counting: Vec<String>,
+    /// Counters of the clone that the origin may have incremented, though no sum can be told.
+    pub unsure: Vec<String>,
     pub is_parked: bool,
 }
 
@@ -136,28 +145,41 @@ impl Paths {
     pub fn page(&self, state: &State, view: TreeView<'_>, after: Option<&Suffix>) -> Attempt<RowPage> {
         let (mut rows, mut needed) = (Vec::new(), Vec::new());
         let (mut bytes, mut count) = (0, 0);
-        let mut last = None;
+        let mut last = after.cloned();
         let mut cursor = own_rows(view, self.layer(), self.now_lsn(), after);
-        while count < PAGE && bytes < PAGE_BYTES {
-            let Some(next) = cursor.next_row()? else {
-                last = None;
-                break;
-            };
+        view.loaded.in_portions();
+        let is_last = loop {
+            let is_full = count >= PAGE || bytes >= PAGE_BYTES || view.loaded.is_full() && count > 0;
+            if is_full {
+                break false;
+            }
+            let Some(next) = cursor.next_row()? else { break true };
             let suffix = Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec());
             if is_content(suffix.as_bytes()) {
                 count += 1;
                 match self.row((state, view), suffix.clone()) {
-                    Ok(row) => {
+                    // What stands behind one that lacks a block is looked at for what it lacks itself.
+                    Ok(row) if needed.is_empty() => {
                         bytes += row.bytes();
                         rows.push(row);
                     }
+                    Ok(_) => {}
                     Err(Fault::Need(blocks)) => needed.extend(blocks),
                     Err(error) => return Err(error),
                 }
             }
-            last = Some(suffix);
+            if needed.is_empty() {
+                last = Some(suffix);
+            }
+        };
+        if needed.is_empty() {
+            return Ok(RowPage { rows, next: if is_last { None } else { last } });
         }
-        if needed.is_empty() { Ok(RowPage { rows, next: last }) } else { Err(Fault::Need(needed)) }
+        if view.loaded.is_full() && !rows.is_empty() {
+            Ok(RowPage { rows, next: last })
+        } else {
+            Err(Fault::Need(needed))
+        }
     }
 
     fn row(&self, reading: (&State, TreeView<'_>), suffix: Suffix) -> Attempt<Row> {
@@ -174,13 +196,23 @@ impl Paths {
             None => below.clone(),
         };
         let origin = side(view, &self.origin, bytes)?;
-        let mut counting = Vec::new();
+        let (mut counting, mut unsure) = (Vec::new(), Vec::new());
         for counter in then.counters.iter().chain(now.counters.iter()) {
-            if !counting.contains(&counter.path) && self.is_counted(reading, (&base, &below), (bytes, &counter.path))? {
-                counting.push(counter.path.clone());
+            let path = &counter.path;
+            if counting.contains(path) || unsure.contains(path) {
+                continue;
+            }
+            match self.is_counted(reading, (&base, &below), (bytes, path))? {
+                Counting::Yes => counting.push(path.clone()),
+                Counting::Unknown => unsure.push(path.clone()),
+                // A place in an array, which is one value: nothing in it adds up.
+                Counting::No if origin.counters.get(path).is_some() && is_out_of_reach(origin.bytes(), path)? => {
+                    unsure.push(path.clone());
+                }
+                Counting::No => {}
             }
         }
-        Ok(Row { base, then, now, below, origin, counting, is_parked: ancestor.is_some(), suffix })
+        Ok(Row { base, then, now, below, origin, counting, unsure, is_parked: ancestor.is_some(), suffix })
     }
 
     fn is_counted(
@@ -188,17 +220,22 @@ impl Paths {
         reading: (&State, TreeView<'_>),
         (base, below): (&Option<Bytes>, &Option<Bytes>),
         (suffix, field): (&[u8], &str),
-    ) -> Attempt<bool> {
-        let (_, view) = reading;
-        let Some(base) = base else { return Ok(false) };
+    ) -> Attempt<Counting> {
+        let Some(base) = base else { return Ok(Counting::No) };
         // What a parked row is compared with is not what the clone began with.
         let is_base = match below {
             Some(below) => query::at_path(base, field)? == query::at_path(below, field)?,
             None => false,
         };
-        Ok(is_base && only_counted(reading, &self.origin, &self.below, (suffix, field))?
-            || counts_from(view, &self.origin, Some(base), suffix, field)?)
+        let place = (suffix, field);
+        let then = if is_base { Some(&self.below) } else { None };
+        counted(reading, &self.origin, (then, base), place)
     }
+}
+
+/// Whether a counter's path leads nowhere.
+fn is_out_of_reach(value: Option<&[u8]>, path: &str) -> Result<bool> {
+    value.map_or(Ok(false), |value| Ok(query::at_path(value, path)?.is_none()))
 }
 
 /// All rows of a layer but those under the empty name.
@@ -231,26 +268,24 @@ impl Collections {
     }
 }
 
-/// Those whose rows the topmost layer holds itself.
+/// Those that the topmost layer has itself; a copy of what lies below it is none.
 pub fn own_collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> {
-    collections(view, &Path::of(&path.levels()[..1]))
+    let mut own = collections(view, &Path::of(&path.levels()[..1]))?;
+    let mut copied = Vec::new();
+    for (name, _) in own.iter() {
+        let suffix = collection_row(&CollectionName::new(name)?);
+        if let Some(Placed { level: 0, found }) = read::placed(view, path.levels(), suffix.as_bytes())?
+            && read::is_copy(view, path, suffix.as_bytes(), &found)?
+        {
+            copied.push(name.to_string());
+        }
+    }
+    own.0.retain(|(name, _)| !copied.contains(name));
+    Ok(own)
 }
 
 /// The collections that a path shows.
 pub fn collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> {
     let found = database::collections(view, path)?;
     Ok(Collections(found.into_iter().map(|info| (info.name, info.kind)).collect()))
-}
-
-/// Everything, or all the blocks that are needed for it.
-pub fn all<T>(attempts: impl Iterator<Item = Attempt<T>>) -> Attempt<Vec<T>> {
-    let (mut found, mut needed) = (Vec::new(), Vec::new());
-    for attempt in attempts {
-        match attempt {
-            Ok(item) => found.push(item),
-            Err(Fault::Need(blocks)) => needed.extend(blocks),
-            Err(error) => return Err(error),
-        }
-    }
-    if needed.is_empty() { Ok(found) } else { Err(Fault::Need(needed)) }
 }

@@ -7,10 +7,11 @@ use super::rows::Side;
 use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
 use crate::engine::diff::Change;
 use crate::error::{Error, ErrorCode, Result};
-use crate::query::{self, Clash, Counter, Counters, Sides};
+use crate::query::{self, Clash, Counter, Counters, Counts, Sides};
 use crate::types::pack::{Reader, Shape};
 use crate::types::row::split_suffix;
 use crate::types::{Bytes, Kind, Lsn, SortedBytes, Suffix, limits};
+use xxhash_rust::xxh64::xxh64;
 
 /// What the clone added to its counters: dotted paths and numbers.
 pub type Added = Vec<(String, Vec<u8>)>;
@@ -24,6 +25,8 @@ pub struct Merging {
     pub origin: Option<Bytes>,
     /// Counters that both sides only incremented, with what the clone added.
     pub added: Added,
+    /// Counters that both sides may have incremented, though no sum can be told.
+    pub unsure: Vec<String>,
 }
 
 impl Merging {
@@ -33,7 +36,9 @@ impl Merging {
 
     /// The merged row, where `choose` says what stands where both sides clash.
     pub fn merge(&self, choose: &mut dyn FnMut(&Clash<'_>) -> Result<Option<Vec<u8>>>) -> Result<Option<Bytes>> {
-        let merged = query::merge(self.sides(), &self.added, &mut |clash| choose(&clash))?;
+        let merged = query::merge(self.sides(), Counts { added: &self.added, unsure: &self.unsure }, &mut |clash| {
+            choose(&clash)
+        })?;
         Ok(merged.map(Bytes::from))
     }
 
@@ -62,12 +67,17 @@ impl Merging {
             return Err(Error::new(ErrorCode::InvalidValue, "a document is an object").with_text("path", ""));
         }
         reader.value()?;
-        if merged.len() > limits::VALUE_BYTES {
-            let message = format!("a merged value has at most {} bytes", limits::VALUE_BYTES);
-            return Err(Error::new(ErrorCode::TooLarge, message));
-        }
-        Ok(())
+        check_length(Some(merged))
     }
+}
+
+/// What fits on both sides may be too much for one row.
+pub fn check_length(merged: Option<&Bytes>) -> Result<()> {
+    if merged.is_none_or(|merged| merged.len() <= limits::VALUE_BYTES) {
+        return Ok(());
+    }
+    let message = format!("a merged value has at most {} bytes", limits::VALUE_BYTES);
+    Err(Error::new(ErrorCode::TooLarge, message))
 }
 
 fn chosen(resolution: &Resolution, clash: &Clash<'_>) -> Option<Vec<u8>> {
@@ -91,6 +101,8 @@ pub async fn settle(rows: &[Merging], policy: &Policy, tally: &mut Tally) -> Res
         })?);
         if conflicts.len() > before {
             clashing.push(place);
+        } else {
+            check_length(merged[place].as_ref())?;
         }
     }
     let resolutions = match policy {
@@ -124,10 +136,15 @@ struct Answers {
     answers: Vec<(Conflict, Resolution)>,
 }
 
+/// A field's name may have dots, and be written as another one's path; their values tell them apart.
 fn place(conflict: &Conflict) -> Vec<u8> {
     let suffix = Suffix::new(&conflict.collection, conflict.kind, &conflict.key);
     let field = conflict.field.as_deref().map_or(&[][..], str::as_bytes);
-    [suffix.as_bytes(), &[0], field].concat()
+    let mut sides = Vec::new();
+    for side in [&conflict.base, &conflict.clone, &conflict.origin] {
+        sides.extend_from_slice(&side.as_ref().map_or(0, |side| xxh64(side, 1)).to_be_bytes());
+    }
+    [suffix.as_bytes(), &[0], field, &[0], &sides[..]].concat()
 }
 
 impl Answers {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::format::{End, Frame, Row};
 use super::reader::FrameReader;
 use crate::engine::ahead::AheadWriter;
+use crate::engine::catalog;
 use crate::engine::context::Context;
 use crate::engine::database::Database;
 use crate::engine::path::{Level, Path};
@@ -226,7 +227,11 @@ impl Import {
     fn evaluate(&self, place: &Place<'_>, effects: &Effects) -> Attempt<Effects> {
         let entry = self.database.entry(place.view, place.at)?;
         if entry.lsn != self.guard.lsn {
-            return Err(conflict("the database was moved").into());
+            // A clone whose link was cut meanwhile reads as before.
+            let then = catalog::find(place.view, &self.guard.name, self.guard.lsn)?;
+            if !then.is_some_and(|then| catalog::reads_alike(&then.row, &entry.row)) {
+                return Err(conflict("the database was moved").into());
+            }
         }
         if !self.replace && place.at > self.snapshot {
             self.check_history(place.state)?;

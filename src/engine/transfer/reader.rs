@@ -7,7 +7,8 @@ use super::format::{
 };
 use crate::engine::op::encoded_key;
 use crate::error::{Detail, Error, ErrorCode, Result};
-use crate::types::pack::{EXT_BIGINT, Reader, Shape};
+use crate::types::number::Number;
+use crate::types::pack::{EXT_BIGINT, Reader, Shape, write_array, write_bin, write_map, write_text};
 use crate::types::{Bytes, CollectionName, Kind, key, limits};
 
 const EXT_TIMESTAMP: i8 = -1;
@@ -271,11 +272,12 @@ fn read_row(body: &Bytes, reader: &mut Reader<'_>, kind: Kind) -> Result<Row> {
     if value.len() > limits::VALUE_BYTES {
         return Err(malformed(format!("a value is too large. bytes={}", value.len())));
     }
-    check_extensions(value)?;
+    let mut rewritten = Vec::with_capacity(value.len());
+    rewrite(&mut Reader::new(value), &mut rewritten)?;
     if kind == Kind::Document {
         check_document(value)?;
     }
-    let value = body.slice(start..reader.position());
+    let value = if rewritten == value { body.slice(start..reader.position()) } else { rewritten.into() };
     let expiry = if items == 3 { Some(unsigned(reader)?) } else { None };
     if expiry.is_some() && kind == Kind::Document {
         return Err(malformed("a document does not expire"));
@@ -303,27 +305,62 @@ fn check_document(value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Of a value whose shape was checked: its extensions are such as can be read back.
-fn check_extensions(value: &[u8]) -> Result<()> {
-    let mut reader = Reader::new(value);
-    while !reader.is_at_end() {
-        match reader.shape()? {
-            Shape::Array => drop(reader.array()?),
-            Shape::Map => drop(reader.map()?),
-            Shape::Ext => {
-                let (kind, bytes) = reader.ext()?;
-                let is_known = match kind {
-                    EXT_BIGINT => !bytes.is_empty(),
-                    EXT_TIMESTAMP => is_date(bytes),
-                    _ => false,
-                };
-                if !is_known {
-                    return Err(malformed(format!("a value is of no known type. extension={kind}")));
-                }
+/// Appends a value whose shape was checked as this store writes it: others may have written a number in a longer form,
+/// and equal values must be equal bytes. Its extensions must be such as can be read back, and its fields have each a
+/// name of their own.
+fn rewrite(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
+    match reader.shape()? {
+        Shape::Array => {
+            let count = reader.array()?;
+            write_array(out, count);
+            (0..count).try_for_each(|_| rewrite(reader, out))
+        }
+        Shape::Map => {
+            let count = reader.map()?;
+            write_map(out, count);
+            let mut names = Vec::with_capacity(count);
+            for _ in 0..count {
+                let name = reader.text()?;
+                write_text(out, name);
+                names.push(name);
+                rewrite(reader, out)?;
             }
-            _ => drop(reader.value()?),
+            names.sort_unstable();
+            match names.windows(2).find(|pair| pair[0] == pair[1]) {
+                Some(pair) => Err(malformed(format!("a field is there twice. field={}", pair[0]))),
+                None => Ok(()),
+            }
+        }
+        Shape::Integer | Shape::Float => rewrite_number(reader.value()?, out),
+        Shape::Ext => {
+            let value = reader.value()?;
+            match Reader::new(value).ext()? {
+                (EXT_BIGINT, bytes) if !bytes.is_empty() => rewrite_number(value, out),
+                (EXT_TIMESTAMP, bytes) if is_date(bytes) => {
+                    out.extend_from_slice(value);
+                    Ok(())
+                }
+                (kind, _) => Err(malformed(format!("a value is of no known type. extension={kind}"))),
+            }
+        }
+        Shape::Text => {
+            write_text(out, reader.text()?);
+            Ok(())
+        }
+        Shape::Bin => {
+            write_bin(out, reader.bin()?);
+            Ok(())
+        }
+        Shape::Nil | Shape::Bool => {
+            out.extend_from_slice(reader.value()?);
+            Ok(())
         }
     }
+}
+
+fn rewrite_number(value: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let number = Number::read(value)?.ok_or_else(|| malformed("a number cannot be read"))?;
+    number.write(out);
     Ok(())
 }
 
