@@ -213,7 +213,8 @@ impl Store {
         for _ in 0..RETRIES {
             let names: Vec<DatabaseName> = self.chores.background.borrow().iter().cloned().collect();
             for name in names {
-                if self.copy_behind(&name).await? {
+                // One that fails keeps no other one waiting, and is asked for again.
+                if self.copy_behind(&name).await.unwrap_or(false) {
                     self.chores.background.borrow_mut().remove(&name);
                 }
             }

@@ -23,8 +23,8 @@ use crate::types::{DatabaseName, LayerId, Lsn};
 const BATCH_BYTES: usize = if planted::HAS_FEW_ROWS { 64 } else { 4 * 1024 * 1024 };
 /// How job records of copies are named: this, and the layer.
 const COPY: &str = "copy-";
-/// So many of them are looked at: there is one for each clone that is being copied.
-const MAX_JOBS: usize = 1024;
+/// So many of them are listed at a time: there is one for each clone that is being copied.
+const LISTED: usize = if planted::HAS_FEW_ROWS { 1 } else { 1024 };
 
 /// How far a materialization is. Rows are those that the clone sees below its layer, whoever copied them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -160,14 +160,21 @@ impl Store {
 
     /// All that is written down of copying, by layer, with the link's LSN.
     pub(super) async fn copy_jobs(&self) -> Result<Vec<(LayerId, Lsn, Progress)>> {
-        let range = ListRange { from: Some(COPY.into()), before: Some("copy.".into()), limit: MAX_JOBS };
-        let listed = self.lsm.storage().list(Space::Jobs, range).await?;
-        let read = |(name, bytes): (String, Vec<u8>)| {
+        let read = |(name, bytes): &(String, Vec<u8>)| {
             let layer = u64::from_str_radix(name.strip_prefix(COPY)?, 16).ok()?;
-            let job = Job::decode(&bytes)?;
+            let job = Job::decode(bytes)?;
             Some((LayerId(layer), Lsn(job.as_of), job.progress()))
         };
-        Ok(listed.into_iter().filter_map(read).collect())
+        let (mut jobs, mut from) = (Vec::new(), COPY.to_string());
+        loop {
+            let range = ListRange { from: Some(from), before: Some("copy.".into()), limit: LISTED };
+            let listed = self.lsm.storage().list(Space::Jobs, range).await?;
+            jobs.extend(listed.iter().filter_map(read));
+            match listed.last().filter(|_| listed.len() == LISTED) {
+                Some((name, _)) => from = format!("{name}0"),
+                None => return Ok(jobs),
+            }
+        }
     }
 
     /// What is written down of copying into this layer is of no use any more.

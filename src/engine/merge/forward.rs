@@ -176,7 +176,13 @@ impl Database {
             return Err(error);
         }
         let (layer, parked) = (left.layer(), left.has_parked);
-        let effects = into.finish().await?;
+        let effects = match into.finish().await {
+            Ok(effects) => effects,
+            Err(error) => {
+                left.abandon().await;
+                return Err(error);
+            }
+        };
         let effects = match left.finish().await {
             Ok(rest) => effects.and(rest),
             Err(error) => {
