@@ -98,6 +98,9 @@ impl Database {
                 Point::Link => Lsn(link.as_of),
             };
             let now = Path::from_entry(view, own.clone(), head)?;
+            if now.below().is_empty() {
+                return Err(commit::conflict("its link was cut meanwhile"));
+            }
             let then = match at {
                 Some(at) => self.path_then(state, view, at, &now)?,
                 None => now.clone(),
