@@ -31,7 +31,7 @@ pub mod conformance;
 mod memory;
 mod numbered;
 
-pub use memory::{MemoryDisk, MemoryStorage};
+pub use memory::{Capacity, MemoryDisk, MemoryStorage};
 pub use numbered::{Numbered, Records};
 
 use std::future::Future;

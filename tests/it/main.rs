@@ -29,6 +29,7 @@ mod salvage;
 mod selection;
 mod shapes;
 mod space;
+mod storage;
 mod support;
 mod tabs;
 mod three_way;

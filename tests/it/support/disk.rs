@@ -1,4 +1,5 @@
-//! Storage that is watched: what went over it is counted, and it can be made to answer late.
+//! Storage that is watched: what went over it is counted, it can be made to answer late, and it loses or damages a
+//! chosen record at a chosen read.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,10 +14,35 @@ use super::pause;
 /// What went over a storage.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Figures {
+    /// Calls that read: `read`, `list`, `log`.
     pub reads: usize,
+    /// Bytes of the records that were answered.
+    pub bytes_read: usize,
     pub batches: usize,
+    /// Records that were put and appended.
     pub records: usize,
+    /// Bytes of these records, and of their names.
     pub bytes: usize,
+    /// Bytes of the largest batch.
+    pub largest_batch: usize,
+}
+
+impl Figures {
+    pub fn calls(&self) -> usize {
+        self.reads + self.batches
+    }
+}
+
+/// A record that goes wrong while it is read, for every tab and from then on.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub space: Space,
+    /// All records whose names begin so.
+    pub prefix: String,
+    /// At which read of such a record, counted from 1. Only that record goes wrong.
+    pub read: usize,
+    /// Whether it is gone; otherwise its last byte is flipped.
+    pub is_lost: bool,
 }
 
 pub struct Watched {
@@ -27,6 +53,7 @@ pub struct Watched {
     disk: MemoryDisk,
     /// The disk as each write left it, where that is kept.
     steps: Option<Steps>,
+    faults: RefCell<Vec<Fault>>,
 }
 
 pub type Steps = Rc<RefCell<Vec<MemoryDisk>>>;
@@ -34,7 +61,7 @@ pub type Steps = Rc<RefCell<Vec<MemoryDisk>>>;
 impl Watched {
     pub fn new(disk: &MemoryDisk, random: Option<Rc<Cell<u64>>>) -> Watched {
         let (inner, disk) = (MemoryStorage::open(disk), disk.clone());
-        Watched { inner, figures: Rc::default(), random, disk, steps: None }
+        Watched { inner, figures: Rc::default(), random, disk, steps: None, faults: RefCell::default() }
     }
 
     /// Keeps a copy of the disk after each write from here on.
@@ -46,6 +73,27 @@ impl Watched {
 
     pub fn figures(&self) -> Rc<Cell<Figures>> {
         self.figures.clone()
+    }
+
+    /// Plans a fault; those that were planned before stay planned.
+    pub fn plan(&self, fault: Fault) {
+        assert!(fault.read > 0, "the first read is number 1");
+        self.faults.borrow_mut().push(fault);
+    }
+
+    /// A record is about to be read: what was planned for it happens.
+    fn meet_faults(&self, space: Space, name: &str) {
+        for fault in &mut *self.faults.borrow_mut() {
+            let is_met = fault.space == space && fault.read > 0 && name.starts_with(&fault.prefix);
+            let Some(mut bytes) = self.disk.read(space, name).filter(|_| is_met) else { continue };
+            fault.read -= 1;
+            if fault.read == 0 {
+                if let Some(last) = bytes.last_mut() {
+                    *last ^= 1;
+                }
+                self.disk.damage(space, name, (!fault.is_lost).then_some(bytes));
+            }
+        }
     }
 
     async fn delay(&self) {
@@ -69,9 +117,12 @@ impl Storage for Watched {
         Box::pin(async move {
             self.count(|figures| figures.reads += 1);
             self.delay().await;
-            let found = self.inner.read(space, names).await;
+            names.iter().for_each(|name| self.meet_faults(space, name));
+            let found = self.inner.read(space, names).await?;
+            let bytes: usize = found.iter().flatten().map(Vec::len).sum();
+            self.count(|figures| figures.bytes_read += bytes);
             self.delay().await;
-            found
+            Ok(found)
         })
     }
 
@@ -79,9 +130,11 @@ impl Storage for Watched {
         Box::pin(async move {
             self.count(|figures| figures.reads += 1);
             self.delay().await;
-            let found = self.inner.list(space, range).await;
+            let found = self.inner.list(space, range).await?;
+            let bytes: usize = found.iter().map(|(_, bytes)| bytes.len()).sum();
+            self.count(|figures| figures.bytes_read += bytes);
             self.delay().await;
-            found
+            Ok(found)
         })
     }
 
@@ -89,9 +142,11 @@ impl Storage for Watched {
         Box::pin(async move {
             self.count(|figures| figures.reads += 1);
             self.delay().await;
-            let found = self.inner.log(after, limit).await;
+            let found = self.inner.log(after, limit).await?;
+            let bytes: usize = found.iter().map(|(_, bytes)| bytes.len()).sum();
+            self.count(|figures| figures.bytes_read += bytes);
             self.delay().await;
-            found
+            Ok(found)
         })
     }
 
@@ -103,6 +158,7 @@ impl Storage for Watched {
                 figures.batches += 1;
                 figures.records += batch.put.len() + batch.append.len();
                 figures.bytes += named + appended;
+                figures.largest_batch = figures.largest_batch.max(named + appended);
             });
             self.delay().await;
             let written = self.inner.write(batch).await;

@@ -1,0 +1,50 @@
+//! What the engine asks of storage, and what it does when storage is full or has lost something.
+
+use offshoot::error::ErrorCode;
+use offshoot::storage::{Batch, Capacity, Space, Storage};
+use serde_json::json;
+
+use crate::support::disk::{Fault, Watched};
+use crate::support::{run, say};
+
+/// A call on a full disk fails and leaves nothing behind; with room again the same call succeeds.
+#[test]
+fn a_call_on_a_full_disk_fails_and_succeeds_with_room() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::put(&[("a", json!({"n": 1}))])).await;
+        for capacity in [Capacity::of(world.disk.used() + 10), Capacity::before_deletions(0)] {
+            world.disk.set_capacity(Some(capacity));
+            let used = world.disk.used();
+            assert_eq!(main.code(say::put(&[("b", json!({"n": 2}))])).await, ErrorCode::QuotaExceeded);
+            assert_eq!(world.disk.used(), used);
+            assert_eq!(main.ok(say::count()).await, json!(1), "reads go on");
+        }
+        world.disk.set_capacity(None);
+        main.ok(say::put(&[("b", json!({"n": 2}))])).await;
+        assert_eq!(main.reopened(&world).await.ok(say::count()).await, json!(2));
+    });
+}
+
+/// A fault that a test plans happens at the read that it names, to that record, for every tab.
+#[test]
+fn a_planned_fault_is_met_at_its_read() {
+    run(async |world| {
+        let names = |count: usize| (0..count).map(|n| format!("block-{n}")).collect::<Vec<_>>();
+        let put = names(4).into_iter().map(|name| (Space::Blocks, name, vec![7])).collect();
+        world.disk.write(Batch { put, ..Batch::default() });
+        let watched = Watched::new(&world.disk, None);
+        let fault = |read, is_lost| Fault { space: Space::Blocks, prefix: "block-".into(), read, is_lost };
+        watched.plan(fault(2, true));
+        watched.plan(fault(5, false));
+        assert_eq!(watched.read(Space::Blocks, &names(2)).await.unwrap(), [Some(vec![7]), None]);
+        assert_eq!(watched.read(Space::Meta, &names(1)).await.unwrap(), [None], "of another space");
+        assert_eq!(watched.read(Space::Blocks, &names(4)).await.unwrap()[3], Some(vec![7]));
+        assert_eq!(watched.read(Space::Blocks, &names(1)).await.unwrap(), [Some(vec![6])]);
+        assert_eq!(world.disk.read(Space::Blocks, "block-0"), Some(vec![6]));
+        let figures = watched.figures().get();
+        assert_eq!((figures.calls(), figures.bytes_read), (4, 5));
+        assert_eq!(watched.write(Batch::default()).await.map(|outcome| outcome.is_written()), Ok(true));
+        assert_eq!(watched.figures().get().calls(), 5);
+    });
+}
