@@ -7,7 +7,7 @@
 //! level in turn (`engine/read.rs`): a value answers, a tombstone answers "absent", nothing found asks the next.
 //!
 //! Reading is synchronous over what is in memory. What is not there is named (`lsm::Fault::Need`), fetched, and the
-//! reading done again; so a hot read is one call into the module and no promise.
+//! reading done again, by one loop (`drive/`); so a hot read is one call into the module and no promise.
 //!
 //! Writing goes through one task, the pipeline (`engine/pipeline.rs`). A call is evaluated right where its commit will
 //! stand, on what stands before it, so a single call never conflicts; a transaction's reads are validated there
@@ -22,6 +22,8 @@
 //! - `storage/`: byte records in atomic guarded batches, and a numbered log; the memory backend; the suite that every
 //!   backend passes.
 //! - `platform.rs`: clock, randomness, timers, leases, other tabs. Nothing else asks the host.
+//! - `drive/`: the one loop that serves step machines: what a step needs is fetched, and it goes on; bounds and
+//!   fairness.
 //! - `lsm/`: the ordered, versioned map: log, memtable, blocks in segments, runs, manifest, checkpoint, compaction,
 //!   vacuum.
 //! - `query/`: MongoDB's update language and three-way merging on MessagePack bytes.
@@ -84,6 +86,7 @@
 //! and in memory, clones, transactions, history, the witness and repair. So do materialization, merge, rebase, reset,
 //! revert, restore, exports and imports. Queries have no filters, and nothing is synced.
 
+pub mod drive;
 pub mod engine;
 pub mod error;
 #[cfg(target_arch = "wasm32")]

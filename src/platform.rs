@@ -42,6 +42,10 @@ pub trait Platform {
     /// Runs a task to its end, beside everything else, on this thread.
     fn spawn(&self, task: LocalFuture<'static, ()>);
     fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()>;
+    /// Lets whatever else the host has to do go first, and no longer.
+    fn pause(&self) -> LocalFuture<'static, ()> {
+        self.sleep(0)
+    }
     /// Takes the lease `name` of this store, if no other tab has it; it is given back when it is dropped. It only saves
     /// work that two tabs would do twice: nothing may rest on it, but on a sole one that a temporary clone's tab is
     /// gone. A host without tabs always gives it.

@@ -22,6 +22,7 @@ pub mod op;
 mod path;
 mod pipeline;
 mod read;
+mod reading;
 mod reclaim;
 mod retention;
 mod snapshot;

@@ -12,9 +12,9 @@ use super::pipeline::Job;
 use super::turn::Turns;
 use super::witness::{Testimony, Witness};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, BlockReference, Change, Commit, Fault, Loaded, Lsm, Opening, State, TreeView};
+use crate::lsm::{Change, Commit, Lsm, Opening, State};
 use crate::platform::Platform;
-use crate::storage::{Durability, LocalFuture, Storage};
+use crate::storage::{Durability, Storage};
 use crate::types::{DatabaseName, Lsn};
 
 /// How far back `at()` reaches, beyond what clones pin, unless the store says otherwise.
@@ -200,52 +200,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// Reads what is in memory now; `None`: blocks are needed first.
-    pub(super) fn read_now<T>(&self, read: impl FnOnce(&State, TreeView<'_>) -> Attempt<T>) -> Option<Result<T>> {
-        if let Err(error) = self.check_open() {
-            return Some(Err(error));
-        }
-        let loaded = Loaded::default();
-        match self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded })) {
-            Ok(value) => Some(Ok(value)),
-            Err(Fault::Error(error)) => Some(self.note_damage(Err(error))),
-            Err(Fault::Need(_)) => None,
-        }
-    }
-
-    /// Reads, fetching what is needed. `read` is asked again after each fetch.
-    pub(super) async fn read<T>(
-        self: &Rc<Store>,
-        mut read: impl FnMut(&State, TreeView<'_>) -> Attempt<T>,
-    ) -> Result<T> {
-        let loaded = Loaded::default();
-        loop {
-            self.check_open()?;
-            let needed = match self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded })) {
-                Ok(value) => return Ok(value),
-                Err(Fault::Error(error)) => return self.note_damage(Err(error)),
-                Err(Fault::Need(needed)) => needed,
-            };
-            self.fetch(&needed, &loaded).await?;
-        }
-    }
-
-    /// Brings blocks into memory. Boxed: `read` is in the module once for each type that it gives, and this is not.
-    pub(super) fn fetch<'a>(
-        self: &'a Rc<Store>,
-        needed: &'a [BlockReference],
-        loaded: &'a Loaded,
-    ) -> LocalFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let found = self.lsm.load(needed, loaded).await;
-            let Some(gone) = self.note_damage(found)? else { return Ok(()) };
-            // Taking in another manifest is the pipeline's turn; whether the block is lost is asked after it.
-            self.refresh().await?;
-            let lost = self.lsm.check_lost(gone).await;
-            self.note_damage(lost)
-        })
     }
 
     /// Passes a result on; damage that it tells of is remembered.

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use super::checkpoint::BlockSink;
 use super::cursor::{RowRange, VersionCursor};
-use super::fault::{Attempt, Fault};
+use super::fault::Attempt;
 use super::feed::Chunks;
 use super::install::Installation;
 use super::run::{RunDescription, RunWriter};
 use super::store::Lsm;
-use super::tree::{Loaded, TreeView};
+use super::tree::TreeView;
 use super::vacuum::{Retention, Vacuum};
 use crate::error::Result;
 use crate::planted::{self, Bug};
@@ -95,19 +95,13 @@ impl Lsm {
 
     /// Works through some versions. False: there are no more.
     async fn merge_slice(&self, merge: &mut Merge<'_>) -> Result<bool> {
-        let loaded = Loaded::default();
-        loop {
-            let done = self.with(|state| merge.step(TreeView { tree: &state.tree, loaded: &loaded }));
-            match done {
-                Ok(more) => return Ok(more),
-                Err(Fault::Error(error)) => return Err(error),
-                Err(Fault::Need(needed)) => {
-                    if let Some(gone) = self.load(&needed, &loaded).await? {
-                        return Err(super::store::gone(gone));
-                    }
-                }
-            }
-        }
+        let mut has_more = false;
+        let mut step = |view: TreeView<'_>| {
+            has_more = merge.step(view)?;
+            Ok(())
+        };
+        self.attempt(&mut step).await?;
+        Ok(has_more)
     }
 
     /// A run that a commit wrote ahead is its own feed; before it is merged into others, the feed's rows are written.
@@ -139,19 +133,13 @@ impl Lsm {
     }
 
     async fn list_slice(&self, listing: &mut Listing) -> Result<bool> {
-        let loaded = Loaded::default();
-        loop {
-            let done = self.with(|state| listing.step(TreeView { tree: &state.tree, loaded: &loaded }));
-            match done {
-                Ok(more) => return Ok(more),
-                Err(Fault::Error(error)) => return Err(error),
-                Err(Fault::Need(needed)) => {
-                    if let Some(gone) = self.load(&needed, &loaded).await? {
-                        return Err(super::store::gone(gone));
-                    }
-                }
-            }
-        }
+        let mut has_more = false;
+        let mut step = |view: TreeView<'_>| {
+            has_more = listing.step(view)?;
+            Ok(())
+        };
+        self.attempt(&mut step).await?;
+        Ok(has_more)
     }
 }
 

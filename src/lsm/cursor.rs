@@ -212,7 +212,7 @@ impl<'a> RunSource<'a> {
             }
             Err(Fault::Need(_)) => {
                 let ahead = self.blocks.iter().rev().take(READ_AHEAD);
-                Err(Fault::Need(ahead.filter(|reference| !self.view.has(reference.address)).copied().collect()))
+                Err(Fault::blocks(ahead.filter(|reference| !self.view.has(reference.address)).copied()))
             }
             Err(error) => Err(error),
         }
@@ -415,6 +415,7 @@ impl<'a> RowCursor<'a> {
 mod tests {
     use super::*;
     use crate::lsm::cache::Kept;
+    use crate::lsm::fault::Need;
     use crate::lsm::run::RunWriter;
     use crate::lsm::segment;
     use crate::lsm::tree::{Loaded, Tree};
@@ -486,6 +487,7 @@ mod tests {
             assert_eq!(cursor.next_row().unwrap().expect("a row").row, key(n));
         }
         let far = cursor.next_row().err().expect("the far run's block is not there");
-        assert!(matches!(far, Fault::Need(needed) if needed.len() == 1 && needed[0].address.run == 2));
+        let Fault::Need(needed) = far else { panic!("a block is needed") };
+        assert!(matches!(needed[..], [Need::Block(reference)] if reference.address.run == 2));
     }
 }

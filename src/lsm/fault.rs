@@ -20,11 +20,17 @@ pub struct BlockReference {
     pub checksum: Option<u64>,
 }
 
+/// Something that a synchronous attempt found missing in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    Block(BlockReference),
+}
+
 /// Why a synchronous attempt ended.
 #[derive(Debug)]
 pub enum Fault {
-    /// These blocks are needed first. The attempt has changed nothing and can be made again.
-    Need(Vec<BlockReference>),
+    /// All of this is needed first. The attempt has changed nothing and can be made again.
+    Need(Vec<Need>),
     Error(Error),
 }
 
@@ -33,6 +39,13 @@ pub type Attempt<T> = Result<T, Fault>;
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
         Fault::Error(error)
+    }
+}
+
+impl Fault {
+    /// Blocks are needed first.
+    pub fn blocks(references: impl IntoIterator<Item = BlockReference>) -> Fault {
+        Fault::Need(references.into_iter().map(Need::Block).collect())
     }
 }
 

@@ -10,7 +10,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::block::{Block, BlockCursor};
 use super::cache::Kept;
-use super::fault::{BlockAddress, BlockReference, Fault};
+use super::fault::{BlockAddress, BlockReference, Fault, Need};
 use super::manifest::Manifest;
 use super::run::{RunDescription, decode_reference};
 use super::store::Lsm;
@@ -72,7 +72,7 @@ impl Lsm {
         let mut reference = run.root();
         for height in (0..=run.height).rev() {
             if self.with(|state| !state.tree.cache.has(reference.address)) {
-                self.load(&[reference], &loaded).await?;
+                self.load(&[Need::Block(reference)], &loaded).await?;
             }
             let found = self.with(|state| TreeView { tree: &state.tree, loaded: &loaded }.block(reference));
             let block = match found {

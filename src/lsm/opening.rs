@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::fault::Need;
 use super::head_mark::HeadMark;
 use super::install::Installation;
 use super::manifest::Manifest;
@@ -90,7 +91,7 @@ impl Lsm {
     async fn load_roots(&self) {
         let roots: Vec<_> = self.with(|state| {
             let roots = state.tree.runs.iter().take(ROOTS).map(|run| run.root());
-            roots.filter(|root| !state.tree.cache.has(root.address)).collect()
+            roots.filter(|root| !state.tree.cache.has(root.address)).map(Need::Block).collect()
         });
         if !roots.is_empty() {
             // A block that is gone or damaged is told to whoever needs it.

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::cache::Kept;
-use super::fault::{BlockAddress, BlockReference};
+use super::fault::{BlockAddress, BlockReference, Need};
 use super::manifest::Manifest;
 use super::record::{self, Change, Commit, Head, Record};
 use super::run::RunDescription;
@@ -365,10 +365,10 @@ impl Lsm {
 
     /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be
     /// old.
-    pub async fn load(&self, needed: &[BlockReference], loaded: &Loaded) -> Result<Option<BlockReference>> {
+    pub async fn load(&self, needed: &[Need], loaded: &Loaded) -> Result<Option<BlockReference>> {
         let mut segments: Vec<BlockAddress> = Vec::new();
         let most = loaded.most_segments();
-        for reference in needed {
+        for Need::Block(reference) in needed {
             if segments.len() == most {
                 break;
             }
@@ -384,7 +384,8 @@ impl Lsm {
         state.tree.cache.fetched();
         let mut gone = None;
         for (segment, bytes) in segments.into_iter().zip(found) {
-            let wanted = || needed.iter().filter(|reference| reference.address.beside(0) == segment);
+            let blocks = || needed.iter().map(|Need::Block(reference)| reference);
+            let wanted = || blocks().filter(|reference| reference.address.beside(0) == segment);
             let Some(bytes) = bytes else {
                 gone = wanted().next().copied();
                 continue;

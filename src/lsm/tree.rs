@@ -69,6 +69,12 @@ impl Loaded {
         self.around.as_ref().map(|given_up| given_up.insert(address)).is_some()
     }
 
+    /// Lets go of all that was fetched: the next step of the work needs other blocks.
+    pub fn let_go(&self) {
+        self.blocks.borrow_mut().clear();
+        self.bytes.set(0);
+    }
+
     /// From here on the call takes portions.
     pub fn in_portions(&self) {
         self.has_portions.set(true);
@@ -176,7 +182,7 @@ impl<'a> TreeView<'a> {
             Err(error) => Err(error),
         };
         match found {
-            Ok(block) => block.ok_or_else(|| Fault::Need(vec![reference])),
+            Ok(block) => block.ok_or_else(|| Fault::blocks([reference])),
             Err(_) if self.loaded.give_up(reference.address) => Ok(Block::empty()),
             Err(error) => Err(error.into()),
         }
@@ -274,7 +280,7 @@ impl<'a> TreeView<'a> {
             self.tree.lone.note(run.id, layer, is_lone.then_some(reference));
         }
         match (self.block(reference), index) {
-            (Err(Fault::Need(_)), Some(index)) => Err(Fault::Need(self.with_neighbours(run, index)?)),
+            (Err(Fault::Need(_)), Some(index)) => Err(Fault::blocks(self.with_neighbours(run, index)?)),
             (block, _) => Ok(Some(BlockCursor::seek(block?, target)?)),
         }
     }

@@ -3,15 +3,16 @@
 use crate::sources::{Source, code_only};
 
 /// What each layer may use of the crate, beside itself. A folder that is not here does not belong.
-pub const LAYERS: [(&str, &[&str]); 11] = [
+pub const LAYERS: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("planted", &[]),
     ("types", &["error"]),
     ("storage", &["error", "types"]),
     ("platform", &["error", "types", "storage"]),
-    ("lsm", &["error", "planted", "types", "storage"]),
+    ("drive", &["error", "storage"]),
+    ("lsm", &["error", "planted", "types", "storage", "drive"]),
     ("query", &["error", "types"]),
-    ("engine", &["error", "planted", "types", "storage", "platform", "lsm", "query"]),
+    ("engine", &["error", "planted", "types", "storage", "platform", "drive", "lsm", "query"]),
     ("protocol", &["error", "types"]),
     ("sync", &["error", "types", "platform", "engine", "protocol"]),
     ("js", &["error", "types", "storage", "platform", "lsm", "query", "engine", "protocol", "sync"]),

@@ -107,7 +107,8 @@ impl Export {
     pub(super) async fn look(&self, look: &mut dyn FnMut(TreeView<'_>, Path) -> Attempt<()>) -> Result<()> {
         let snapshot = &self.snapshot;
         let mut look = |state: &State, view: TreeView<'_>| look(view, snapshot.path(state)?);
-        snapshot.store.look(self.salvage.as_ref(), &mut look).await
+        let around = self.salvage.as_ref().map(|salvage| &salvage.given_up);
+        snapshot.store.look(around, &mut look).await
     }
 
     async fn begin(&mut self) -> Result<()> {

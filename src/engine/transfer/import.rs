@@ -14,7 +14,7 @@ use crate::engine::read::{SuffixRange, may_be_copy};
 use crate::engine::transaction::{Guard, Isolation, Transaction};
 use crate::engine::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, BlockReference, Change, Fault, Found, State, TreeView};
+use crate::lsm::{Attempt, Change, Fault, Found, Need, State, TreeView};
 use crate::storage::LocalFuture;
 use crate::types::row::{row, split_suffix};
 use crate::types::{CollectionName, Key, KeyPart, Kind, LayerId, Lsn, Suffix, Version};
@@ -287,8 +287,8 @@ fn is_taken(view: TreeView<'_>, levels: &[Level], effects: &Effects, layer: Laye
 }
 
 /// Whether any of the blocks belongs to a run of the import's own.
-fn is_of(needed: &[BlockReference], effects: &Effects) -> bool {
-    needed.iter().any(|reference| effects.runs.iter().any(|run| run.id == reference.address.run))
+fn is_of(needed: &[Need], effects: &Effects) -> bool {
+    needed.iter().any(|Need::Block(reference)| effects.runs.iter().any(|run| run.id == reference.address.run))
 }
 
 /// The topmost version of a row, its value wherever it is stored.

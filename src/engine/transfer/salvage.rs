@@ -4,16 +4,14 @@ use std::rc::Rc;
 
 use super::export::Export;
 use super::format::{Bound, Skipped};
-use crate::engine::store::Store;
-use crate::error::{Detail, Error, ErrorCode, Result};
-use crate::lsm::{Attempt, BlockReference, Covered, Fault, GivenUp, Loaded, State, TreeView, covered};
-use crate::storage::LocalFuture;
+use crate::error::{Detail, Error, Result};
+use crate::lsm::{Covered, GivenUp, covered};
 use crate::types::LayerId;
 use crate::types::row::{LAYER_BYTES, split_row};
 
 #[derive(Default)]
 pub struct Salvage {
-    given_up: Rc<GivenUp>,
+    pub(super) given_up: Rc<GivenUp>,
     /// Rows whose values cannot be read.
     lost: Vec<Skipped>,
 }
@@ -46,59 +44,6 @@ impl Bound {
         let end = suffix.iter().position(|byte| *byte == 0).unwrap_or(suffix.len());
         let collection = String::from_utf8(suffix[..end].to_vec()).unwrap_or_default();
         Bound { collection, key: suffix.get(end + 2..).unwrap_or_default().to_vec() }
-    }
-}
-
-/// What is done with a view, again after blocks were fetched.
-pub type Look<'a> = dyn FnMut(&State, TreeView<'_>) -> Attempt<()> + 'a;
-
-impl Store {
-    /// As `read`, and around blocks that are damaged or gone where that is asked for. Boxed, and one for all that look,
-    /// so that it is in the module once.
-    pub(super) fn look<'a>(
-        self: &'a Rc<Store>,
-        around: Option<&'a Salvage>,
-        look: &'a mut Look<'a>,
-    ) -> LocalFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let loaded = around.map_or_else(Loaded::default, |salvage| Loaded::around(salvage.given_up.clone()));
-            loop {
-                self.check_open()?;
-                let attempt = self.lsm.with(|state| look(state, TreeView { tree: &state.tree, loaded: &loaded }));
-                if around.is_some_and(|salvage| !salvage.given_up.is_empty()) {
-                    // Whoever gave a block up has not told of it: it is damage all the same.
-                    self.is_damaged.set(true);
-                }
-                let needed = match attempt {
-                    Ok(()) => return Ok(()),
-                    Err(Fault::Error(error)) => return self.note_damage(Err(error)),
-                    Err(Fault::Need(needed)) => needed,
-                };
-                match around {
-                    Some(salvage) => self.fetch_around(&needed, &loaded, salvage).await?,
-                    None => self.fetch(&needed, &loaded).await?,
-                }
-            }
-        })
-    }
-
-    async fn fetch_around(
-        self: &Rc<Store>,
-        needed: &[BlockReference],
-        loaded: &Loaded,
-        salvage: &Salvage,
-    ) -> Result<()> {
-        let Some(gone) = self.lsm.load(needed, loaded).await? else { return Ok(()) };
-        // Another tab may have compacted its run.
-        self.refresh().await?;
-        let lost = self.lsm.check_lost(gone).await;
-        match self.note_damage(lost) {
-            Err(error) if error.code() == ErrorCode::StorageCorrupt => {
-                salvage.given_up.insert(gone.address);
-                Ok(())
-            }
-            checked => checked,
-        }
     }
 }
 
