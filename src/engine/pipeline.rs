@@ -23,6 +23,10 @@ use crate::types::{LayerId, Lsn, Suffix, Version, limits};
 const GROUP: usize = 1024;
 /// How often an unknown outcome is looked up before it is told as unknown.
 const LOOKUPS: u32 = 4;
+/// How often in one group blocks may be gone because another tab compacts them.
+const LOOKS: u32 = 8;
+/// How often other tabs may be first in one group.
+const COLLISIONS: u32 = 256;
 
 /// Where an evaluation stands: everything before it is in `view`, up to `at`.
 pub struct Frame<'a> {
@@ -53,6 +57,8 @@ pub struct Job {
     reply: oneshot::Sender<Result<Option<Lsn>>>,
     /// A large commit's rows, once written ahead of its record.
     ahead: Option<Ahead>,
+    /// A block that it needs cannot be had: it is not evaluated any more.
+    failed: Option<Error>,
 }
 
 enum Work {
@@ -79,6 +85,11 @@ enum Evaluated {
     Failed(Error),
     /// A block is gone: the manifest may be old.
     Stale(crate::lsm::BlockReference),
+}
+
+fn check_looks(looks: u32) -> Result<()> {
+    let message = "runs are compacted faster than their blocks can be read";
+    if looks <= LOOKS { Ok(()) } else { Err(Error::new(ErrorCode::StorageUnavailable, message)) }
 }
 
 /// The changes of one layer, in the order of their rows.
@@ -125,7 +136,7 @@ impl Store {
         Box::pin(async move {
             self.check_open()?;
             let (reply, answer) = oneshot::channel();
-            self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None });
+            self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None, failed: None });
             if !self.pumping.replace(true) {
                 let store = self.clone();
                 self.platform.spawn(Box::pin(async move { store.pump().await }));
@@ -155,19 +166,16 @@ impl Store {
             let count = queue.len().min(GROUP);
             queue.drain(..count).collect()
         };
-        let mut collisions = 0;
+        let (mut collisions, mut looks) = (0, 0);
         let mut has_looked = false;
         loop {
             let mut stage = self.stage(&mut jobs).await;
-            self.requeue(jobs.split_off(stage.results.len()));
             if let Some(gone) = stage.stale {
-                self.lsm.with_mut(State::unstage);
-                if let Err(error) = self.look_again(gone).await {
-                    return answer_all(jobs, |_| Err(error.clone()));
-                }
-                jobs.extend(self.queue.borrow_mut().pop_front());
+                looks += 1;
+                self.find_again(&mut jobs[stage.results.len()], gone, looks).await;
                 continue;
             }
+            self.requeue(jobs.split_off(stage.results.len()));
             if stage.staged == 0 {
                 // What writes nothing meets no other tab's commit by itself, and yet is answered from the present.
                 if !has_looked && jobs.iter().any(|job| matches!(job.work, Work::Commit(_))) {
@@ -218,9 +226,21 @@ impl Store {
         if collisions <= 2 {
             return Ok(());
         }
+        if collisions >= COLLISIONS {
+            let message = format!("other tabs were first every time. tries={collisions}");
+            return Err(Error::new(ErrorCode::Timeout, message));
+        }
         // Whoever lost twice steps back for a moment, so that tabs do not collide in step.
         self.platform.sleep(self.platform.random() % u64::from(collisions.min(20)) + 1).await;
         self.look_at_log().await.map(drop)
+    }
+
+    /// A block that a job needs was not found, for the so-many-th time in its group. Only this job fails if it cannot
+    /// be had: those before it are evaluated again, those after it wait.
+    async fn find_again(self: &Rc<Store>, job: &mut Job, gone: crate::lsm::BlockReference, looks: u32) {
+        self.lsm.with_mut(State::unstage);
+        let looked = self.look_again(gone).await;
+        job.failed = looked.and_then(|()| check_looks(looks)).err();
     }
 
     /// A named block was not found: takes in the present manifest, or says that the block is lost.
@@ -283,6 +303,18 @@ struct Stage {
     stale: Option<crate::lsm::BlockReference>,
 }
 
+impl Stage {
+    /// The commit's record names these runs: their jobs end with it.
+    fn name(&mut self, runs: &[RunDescription]) {
+        for run in runs {
+            let record = job_place(run.id);
+            self.has_runs = true;
+            self.batch.present.push(record.clone());
+            self.batch.delete.push(record);
+        }
+    }
+}
+
 impl Store {
     /// Evaluates jobs in order and stages what they write, until one record is full. Jobs without a result wait.
     async fn stage(self: &Rc<Store>, jobs: &mut [Job]) -> Stage {
@@ -301,7 +333,11 @@ impl Store {
                     return stage;
                 }
             };
-            let Effects { changes, mut runs } = match self.evaluate(evaluate).await {
+            let evaluated = match job.failed.clone() {
+                Some(error) => Evaluated::Failed(error),
+                None => self.evaluate(evaluate).await,
+            };
+            let Effects { changes, mut runs } = match evaluated {
                 Evaluated::Effects(effects) => effects,
                 Evaluated::Failed(error) => {
                     self.abandon_ahead(job).await;
@@ -337,12 +373,7 @@ impl Store {
                     continue;
                 }
             }
-            for run in &runs {
-                let record = job_place(run.id);
-                stage.has_runs = true;
-                stage.batch.present.push(record.clone());
-                stage.batch.delete.push(record);
-            }
+            stage.name(&runs);
             commit.runs = runs;
             stage.durability = stage.durability.max(job.durability);
             let lsn = self.lsm.with_mut(|state| state.stage(commit));
@@ -367,6 +398,8 @@ impl Store {
                 }
                 Err(Fault::Need(needed)) => needed,
             };
+            // Each round brings blocks that the one before did not have, so there are no more rounds than blocks.
+            assert!(!loaded.has_all(&needed), "BUG: a job asks for blocks that it was given");
             let found = self.lsm.load(&needed, &loaded).await;
             match self.note_damage(found) {
                 Ok(None) => {}

@@ -10,7 +10,7 @@ use xxhash_rust::xxh64::xxh64;
 use super::block::{Block, BlockCursor};
 use super::cache::{BlockCache, Kept};
 use super::cursor::{RowRange, data_blocks};
-use super::fault::{Attempt, BlockAddress, BlockReference, Fault};
+use super::fault::{Attempt, BlockAddress, BlockReference, Fault, Need};
 use super::lone::{LayerBytes, LoneBlocks};
 use super::memtable::Memtable;
 use super::run::{RunDescription, decode_reference, pieces};
@@ -101,6 +101,11 @@ impl Loaded {
 
     fn has(&self, address: BlockAddress) -> bool {
         self.blocks.borrow().contains_key(&address) || self.is_given_up(address)
+    }
+
+    /// Whether all of these were fetched: whoever asks for them again goes round in circles.
+    pub fn has_all(&self, needed: &[Need]) -> bool {
+        needed.iter().all(|Need::Block(reference)| self.has(reference.address))
     }
 
     fn get(&self, reference: BlockReference) -> Result<Option<Rc<Block>>> {

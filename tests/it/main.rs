@@ -9,6 +9,7 @@ mod damage;
 mod diff;
 mod documents;
 mod dropping;
+mod ends;
 mod entries;
 mod fixture;
 mod going;
