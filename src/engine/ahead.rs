@@ -3,8 +3,8 @@
 
 use super::pipeline::Effects;
 use super::store::Store;
-use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{BlockSink, Change, RunWriter};
+use crate::error::Result;
+use crate::lsm::{Change, NewRun};
 use crate::planted;
 use crate::storage::LocalFuture;
 use crate::types::row::{push_lsn, row};
@@ -23,32 +23,18 @@ pub struct AheadWriter<'a> {
     layer: LayerId,
     changes: Vec<Change>,
     bytes: usize,
-    run: Option<Run<'a>>,
+    run: Option<Run>,
 }
 
-struct Run<'a> {
-    id: u64,
-    writer: RunWriter,
-    sink: BlockSink<'a>,
+struct Run {
+    written: NewRun,
     /// When it was last said that the run is being written.
     renewed: u64,
-}
-
-impl Run<'_> {
-    async fn push(&mut self, Change(mut internal, version): Change) -> Result<()> {
-        push_lsn(&mut internal, Lsn::ZERO);
-        self.writer.push(&internal, &version)?;
-        self.sink.take(&mut self.writer).await
-    }
 }
 
 impl<'a> AheadWriter<'a> {
     pub fn new(store: &'a Store, layer: LayerId) -> AheadWriter<'a> {
         AheadWriter { store, layer, changes: Vec::new(), bytes: 0, run: None }
-    }
-
-    pub fn store(&self) -> &'a Store {
-        self.store
     }
 
     /// Takes one more row. It stays in memory until the next flush.
@@ -68,14 +54,14 @@ impl<'a> AheadWriter<'a> {
             if self.bytes <= IN_LOG_BYTES {
                 return Ok(());
             }
-            let id = self.store.platform.random();
             let now = self.store.platform.now();
-            let sink = BlockSink::new(&self.store.lsm, id, now);
-            self.run = Some(Run { id, writer: RunWriter::new(id), sink, renewed: now });
+            let written = NewRun::begin(&self.store.lsm, self.store.platform.random(), now);
+            self.run = Some(Run { written, renewed: now });
         }
         if let Some(run) = &mut self.run {
-            for change in std::mem::take(&mut self.changes) {
-                run.push(change).await?;
+            for Change(mut internal, version) in std::mem::take(&mut self.changes) {
+                push_lsn(&mut internal, Lsn::ZERO);
+                run.written.push(&internal, &version).await?;
             }
         }
         Ok(())
@@ -86,35 +72,15 @@ impl<'a> AheadWriter<'a> {
         let now = self.store.platform.now();
         let Some(run) = self.run.as_mut().filter(|run| now > run.renewed + RENEW) else { return Ok(()) };
         run.renewed = now;
-        if run.sink.renew(now).await? {
-            return Ok(());
-        }
-        Err(Error::new(ErrorCode::Conflict, "what was written ahead was taken for abandoned"))
+        run.written.renew(now).await
     }
 
-    /// What is left for the commit to write, or to name. If that fails, what was written is taken back.
+    /// What is left for the commit to write, or to name.
     pub async fn finish(mut self) -> Result<Effects> {
-        if let Err(error) = self.flush().await {
-            self.abandon().await;
-            return Err(error);
-        }
-        let Some(Run { id, writer, sink, .. }) = self.run else {
-            return Ok(Effects { changes: self.changes, runs: Vec::new() });
-        };
-        let (run, blocks) = writer.finish();
-        if let Err(error) = sink.finish(blocks).await {
-            self.store.lsm.abandon_run(id).await;
-            return Err(error);
-        }
-        Ok(Effects { changes: Vec::new(), runs: vec![run] })
-    }
-
-    /// Takes back what was written. What fails here is left for the next sweep.
-    pub async fn abandon(self) {
-        if let Some(Run { id, sink, .. }) = self.run {
-            // Nothing of it may come after it was taken back.
-            let _ = sink.finish(Vec::new()).await;
-            self.store.lsm.abandon_run(id).await;
+        self.flush().await?;
+        match self.run {
+            None => Ok(Effects { changes: self.changes, runs: Vec::new() }),
+            Some(run) => Ok(Effects { changes: Vec::new(), runs: run.written.finish().await?.into_iter().collect() }),
         }
     }
 }
@@ -136,14 +102,5 @@ impl Effects {
         }
         self.runs.extend(other.runs);
         self
-    }
-}
-
-impl Store {
-    /// Takes back what was written ahead of a commit that will not come.
-    pub(super) async fn take_back(&self, effects: &Effects) {
-        for run in &effects.runs {
-            self.lsm.abandon_run(run.id).await;
-        }
     }
 }

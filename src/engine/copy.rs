@@ -12,7 +12,7 @@ use super::retention::retention;
 use super::store::Store;
 use super::walk::Walk;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, BlockSink, Installation, RunWriter, TreeView};
+use crate::lsm::{Attempt, Installation, NewRun, TreeView};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, ListRange, Place, Space};
 use crate::types::fields::Field;
@@ -143,10 +143,8 @@ pub(super) fn aborted() -> Error {
 }
 
 /// Copies that are being written, until they are taken in.
-struct Pending<'a> {
-    run: u64,
-    writer: RunWriter,
-    sink: BlockSink<'a>,
+struct Pending {
+    written: NewRun,
     bytes: usize,
 }
 
@@ -200,7 +198,7 @@ impl Store {
             Some(job) => job,
             None => self.begin_copy(link, &walk, pace, watch).await?,
         };
-        let mut pending: Option<Pending<'_>> = None;
+        let mut pending: Option<Pending> = None;
         loop {
             let slice = self.read(|_, view| walk.copy(view, &job.position)).await?;
             job.rows_done += slice.rows;
@@ -250,19 +248,16 @@ impl Store {
         Ok(job)
     }
 
-    fn pending(self: &Rc<Store>) -> Pending<'_> {
-        let run = self.platform.random();
-        let sink = BlockSink::new(&self.lsm, run, self.platform.now());
-        Pending { run, writer: RunWriter::new(run), sink, bytes: 0 }
+    fn pending(self: &Rc<Store>) -> Pending {
+        Pending { written: NewRun::begin(&self.lsm, self.platform.random(), self.platform.now()), bytes: 0 }
     }
 
-    async fn push(&self, link: &Link, pending: &mut Pending<'_>, copies: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+    async fn push(&self, link: &Link, pending: &mut Pending, copies: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
         let date = if planted::is(Bug::CopiesDatedNow) { self.head() } else { link.as_of };
         for (suffix, version) in copies {
             let mut internal = row(link.layer, suffix);
             push_lsn(&mut internal, date);
-            pending.writer.push(&internal, version)?;
-            pending.sink.take(&mut pending.writer).await?;
+            pending.written.push(&internal, version).await?;
         }
         Ok(())
     }
@@ -271,13 +266,9 @@ impl Store {
     ///
     /// A cut link lets vacuum drop tombstones that a late copy would undo. So the link is looked at under the very
     /// manifest that is replaced: what was vacuumed since came with another one, and then the swap is refused.
-    async fn take_in(self: &Rc<Store>, link: &Link, job: &Job, pending: Option<Pending<'_>>) -> Result<bool> {
+    async fn take_in(self: &Rc<Store>, link: &Link, job: &Job, pending: Option<Pending>) -> Result<bool> {
         let run = match pending {
-            Some(Pending { run, writer, sink, .. }) => {
-                let (description, blocks) = writer.finish();
-                sink.finish(blocks).await?;
-                Some((run, Rc::new(description)))
-            }
+            Some(pending) => pending.written.finish().await?,
             None => None,
         };
         let is_blind = planted::is(Bug::AbandonedJobServed);
@@ -287,30 +278,17 @@ impl Store {
                 let stands = is_blind || link.find(view, state.head)?.is_some();
                 Ok(stands.then(|| state.manifest.clone()))
             });
-            let Some(mut manifest) = looked.await? else {
-                if let Some((run, _)) = run {
-                    self.lsm.abandon_run(run).await;
-                }
-                return Ok(false);
-            };
-            manifest.runs.extend(run.iter().map(|(_, description)| description.clone()));
+            let Some(manifest) = looked.await? else { return Ok(false) };
             let mut installation = Installation::new(manifest);
-            if let Some((run, _)) = run
-                && !is_blind
-            {
-                installation.finish_job(run);
+            if let Some(run) = &run {
+                installation.name(run.clone());
             }
             installation.put(link.place(), job.encode());
             if self.install(installation).await? {
                 return Ok(true);
             }
-            if let Some((run, _)) = run
-                && !self.lsm.has_job(run).await?
-            {
-                return Err(Error::new(
-                    ErrorCode::Conflict,
-                    "copies were taken for abandoned before they were taken in",
-                ));
+            if let Some(run) = &run {
+                run.check_own().await?;
             }
         }
     }

@@ -29,6 +29,10 @@ const FAR_AHEAD: u64 = 24 * 60 * 60 * 1000;
 impl Store {
     /// Starts maintenance if it is due and not under way.
     pub(super) fn maintain_soon(self: &Rc<Store>) {
+        if self.lsm.has_strays() && self.check_open().is_ok() {
+            let store = self.clone();
+            self.platform.spawn(Box::pin(async move { store.sweep_strays().await }));
+        }
         let is_due = self.lsm.with(|state| is_due(state, 1));
         if is_due && self.check_open().is_ok() && !self.maintaining.replace(true) {
             let store = self.clone();
@@ -56,7 +60,9 @@ impl Store {
 
     /// Moves the log into a run, raises the history floor, merges what is worth merging.
     pub async fn maintain(self: &Rc<Store>) -> Result<()> {
-        self.maintain_runs().await?;
+        let maintained = self.maintain_runs().await;
+        self.sweep_strays().await;
+        maintained?;
         self.sweep().await?;
         self.look_after().await
     }
@@ -68,6 +74,11 @@ impl Store {
         }
         self.lsm.sweep(self.platform.now().saturating_sub(ABANDONED)).await?;
         self.sweep_copies().await
+    }
+
+    /// Deletes what was written here for commits that did not come. What fails is made up for by the next time.
+    pub(super) async fn sweep_strays(&self) {
+        let _ = self.lsm.sweep_strays().await;
     }
 
     /// After a commit that brought a run of its own.

@@ -164,7 +164,9 @@ impl Store {
     pub(super) async fn copy_again(self: &Rc<Store>, link: &Link, pace: Pace, watch: &Watch<'_>) -> Result<bool> {
         let mut tries = 0;
         loop {
-            match self.copy_all(link, pace, watch).await {
+            let copied = self.copy_all(link, pace, watch).await;
+            self.sweep_strays().await;
+            match copied {
                 Err(error) if error.code() == ErrorCode::Conflict && tries < 3 => tries += 1,
                 copied => return copied,
             }

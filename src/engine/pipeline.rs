@@ -10,10 +10,7 @@ use futures_channel::oneshot;
 
 use super::store::Store;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{
-    Attempt, BlockSink, Change, Commit, Fault, Installation, Loaded, RunDescription, RunWriter, State, TreeView,
-    Written, job_place,
-};
+use crate::lsm::{Attempt, Change, Commit, Fault, Installation, Loaded, NewRun, State, TreeView, UnnamedRun, Written};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, LocalFuture};
 use crate::types::row::{push_lsn, row};
@@ -42,7 +39,7 @@ type Evaluate = Box<dyn FnMut(&Frame<'_>) -> Attempt<Effects>>;
 #[derive(Default)]
 pub struct Effects {
     pub changes: Vec<Change>,
-    pub runs: Vec<RunDescription>,
+    pub runs: Vec<Rc<UnnamedRun>>,
 }
 
 impl From<Vec<Change>> for Effects {
@@ -77,7 +74,7 @@ pub enum Exclusive {
 
 struct Ahead {
     changes: Rc<Vec<Change>>,
-    run: RunDescription,
+    run: Rc<UnnamedRun>,
 }
 
 enum Evaluated {
@@ -197,7 +194,8 @@ impl Store {
             match self.note_damage(written) {
                 Ok(Written::Complete(head)) => {
                     self.announce(head);
-                    if stage.has_runs {
+                    if !stage.runs.is_empty() {
+                        stage.runs.iter().for_each(|run| run.is_named());
                         self.write_hot_soon();
                     }
                     self.witness_soon(stage.durability, head);
@@ -298,20 +296,16 @@ struct Stage {
     staged: usize,
     durability: Durability,
     batch: Batch,
-    /// Whether a commit's rows lie in a run of its own.
-    has_runs: bool,
+    /// The runs that the commits name.
+    runs: Vec<Rc<UnnamedRun>>,
     stale: Option<crate::lsm::BlockReference>,
 }
 
 impl Stage {
-    /// The commit's record names these runs: their jobs end with it.
-    fn name(&mut self, runs: &[RunDescription]) {
-        for run in runs {
-            let record = job_place(run.id);
-            self.has_runs = true;
-            self.batch.present.push(record.clone());
-            self.batch.delete.push(record);
-        }
+    /// The commit's record names these runs.
+    fn name(&mut self, runs: Vec<Rc<UnnamedRun>>) {
+        runs.iter().for_each(|run| run.name_in(&mut self.batch));
+        self.runs.extend(runs);
     }
 }
 
@@ -319,7 +313,7 @@ impl Store {
     /// Evaluates jobs in order and stages what they write, until one record is full. Jobs without a result wait.
     async fn stage(self: &Rc<Store>, jobs: &mut [Job]) -> Stage {
         let (durability, batch) = (Durability::Relaxed, Batch::default());
-        let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, has_runs: false, stale: None };
+        let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, runs: Vec::new(), stale: None };
         let mut bytes = 0;
         for job in jobs {
             let evaluate = match &mut job.work {
@@ -340,7 +334,8 @@ impl Store {
             let Effects { changes, mut runs } = match evaluated {
                 Evaluated::Effects(effects) => effects,
                 Evaluated::Failed(error) => {
-                    self.abandon_ahead(job).await;
+                    // What was written ahead for another outcome than this one is given up.
+                    job.ahead = None;
                     stage.results.push(Err(error));
                     continue;
                 }
@@ -360,7 +355,7 @@ impl Store {
             bytes += size;
             let (id, time) = (self.platform.random(), self.platform.now());
             let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false };
-            let ahead = match self.check_jobs(&runs).await {
+            let ahead = match check_own(&runs).await {
                 Ok(()) if size > limits::COMMIT_IN_LOG_BYTES => {
                     self.write_ahead(job, std::mem::take(&mut commit.changes)).await.map(Some)
                 }
@@ -373,8 +368,8 @@ impl Store {
                     continue;
                 }
             }
-            stage.name(&runs);
-            commit.runs = runs;
+            commit.runs = runs.iter().map(|run| (*run.description).clone()).collect();
+            stage.name(runs);
             stage.durability = stage.durability.max(job.durability);
             let lsn = self.lsm.with_mut(|state| state.stage(commit));
             stage.results.push(Ok(Some(lsn)));
@@ -416,48 +411,35 @@ impl Store {
         }
     }
 
-    /// What was written ahead for another outcome than this one is nobody's.
-    async fn abandon_ahead(&self, job: &mut Job) {
-        if let Some(ahead) = job.ahead.take() {
-            self.lsm.abandon_run(ahead.run.id).await;
-        }
-    }
-
-    /// Runs that their writer brings must still be its own.
-    async fn check_jobs(&self, runs: &[RunDescription]) -> Result<()> {
-        for run in runs {
-            if !self.lsm.has_job(run.id).await? {
-                return Err(Error::new(ErrorCode::Conflict, "what was written ahead was taken for abandoned"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a large commit's rows as a run, under a job record, before its log record names it.
-    async fn write_ahead(&self, job: &mut Job, changes: Vec<Change>) -> Result<RunDescription> {
+    /// Writes a large commit's rows as a run before its log record names it.
+    async fn write_ahead(&self, job: &mut Job, changes: Vec<Change>) -> Result<Rc<UnnamedRun>> {
         if let Some(ahead) = &job.ahead
             && *ahead.changes == changes
-            && self.lsm.has_job(ahead.run.id).await?
+            && ahead.run.check_own().await.is_ok()
         {
             return Ok(ahead.run.clone());
         }
-        self.abandon_ahead(job).await;
-        let id = self.platform.random();
-        let mut sink = BlockSink::new(&self.lsm, id, self.platform.now());
-        let mut writer = RunWriter::new(id);
+        job.ahead = None;
+        let mut written = NewRun::begin(&self.lsm, self.platform.random(), self.platform.now());
         let mut internal = Vec::new();
         for Change(row, version) in &changes {
             internal.clear();
             internal.extend_from_slice(row);
             push_lsn(&mut internal, Lsn::ZERO);
-            writer.push(&internal, version)?;
-            sink.take(&mut writer).await?;
+            written.push(&internal, version).await?;
         }
-        let (run, blocks) = writer.finish();
-        sink.finish(blocks).await?;
+        let run = written.finish().await?.expect("BUG: a large commit has rows");
         job.ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
         Ok(run)
     }
+}
+
+/// Runs that a commit's evaluation brings must still be its writer's own.
+async fn check_own(runs: &[Rc<UnnamedRun>]) -> Result<()> {
+    for run in runs {
+        run.check_own().await?;
+    }
+    Ok(())
 }
 
 /// The planted bug: the answers are given while the write is under way.

@@ -71,6 +71,7 @@ impl Store {
             self.check_open()?;
         }
         let compacted = self.compact_runs().await;
+        self.sweep_strays().await;
         self.maintaining.set(false);
         compacted
     }

@@ -3,14 +3,14 @@
 
 use std::rc::Rc;
 
-use super::checkpoint::BlockSink;
 use super::cursor::{RowRange, VersionCursor};
 use super::fault::Attempt;
 use super::feed::Chunks;
 use super::install::Installation;
-use super::run::{RunDescription, RunWriter};
+use super::run::RunDescription;
 use super::store::Lsm;
 use super::tree::TreeView;
+use super::unnamed::{NewRun, UnnamedRun};
 use super::vacuum::{Retention, Vacuum};
 use crate::error::Result;
 use crate::planted::{self, Bug};
@@ -70,25 +70,15 @@ impl Lsm {
         }
         let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run.id)).cloned().collect();
         let feed = self.write_feeds(inputs, retention, ids[1], now).await?;
-        let mut merge = Merge::new(inputs, retention, &others, ids[0]);
-        let mut sink = BlockSink::new(self, ids[0], now);
+        let mut merge = Merge::new(inputs, retention, &others, NewRun::begin(self, ids[0], now));
         while self.merge_slice(&mut merge).await? {
-            sink.take(&mut merge.writer).await?;
+            merge.written.flush().await?;
         }
         let compacted = Compacted { kept: merge.kept, dropped: merge.vacuum.dropped };
-        let written = if merge.writer.is_empty() {
-            None
-        } else {
-            let (description, blocks) = merge.writer.finish();
-            sink.finish(blocks).await?;
-            Some(Rc::new(description))
-        };
-        manifest.runs = others;
-        manifest.runs.extend(written.iter().chain(&feed).cloned());
+        let written = merge.written.finish().await?;
+        manifest.runs = others.clone();
         let mut installation = Installation::new(manifest);
-        for run in written.iter().chain(&feed) {
-            installation.finish_job(run.id);
-        }
+        written.into_iter().chain(feed).for_each(|run| installation.name(run));
         inputs.iter().for_each(|run| installation.drop_run(run.id));
         Ok((installation, compacted))
     }
@@ -111,7 +101,7 @@ impl Lsm {
         retention: &Retention,
         id: u64,
         now: u64,
-    ) -> Result<Option<Rc<RunDescription>>> {
+    ) -> Result<Option<Rc<UnnamedRun>>> {
         let mut rows = SortedBytes::default();
         for run in inputs.iter().filter(|run| run.fixed().is_some_and(|lsn| lsn > retention.floor)) {
             let mut listing = Listing { run: run.clone(), resume: Vec::new(), chunks: Vec::new() };
@@ -120,16 +110,11 @@ impl Lsm {
                 rows.insert(row.internal, row.version);
             }
         }
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let mut writer = RunWriter::new(id);
+        let mut written = NewRun::begin(self, id, now);
         for (internal, version) in rows {
-            writer.push(&internal, &version)?;
+            written.push(&internal, &version).await?;
         }
-        let (description, blocks) = writer.finish();
-        BlockSink::new(self, id, now).finish(blocks).await?;
-        Ok(Some(Rc::new(description)))
+        written.finish().await
     }
 
     async fn list_slice(&self, listing: &mut Listing) -> Result<bool> {
@@ -151,7 +136,7 @@ fn rest(from: &[u8]) -> RowRange {
 struct Merge<'a> {
     inputs: &'a [Rc<RunDescription>],
     vacuum: Vacuum<'a>,
-    writer: RunWriter,
+    written: NewRun,
     resume: Vec<u8>,
     kept: u64,
 }
@@ -161,15 +146,16 @@ impl<'a> Merge<'a> {
         inputs: &'a [Rc<RunDescription>],
         retention: &'a Retention,
         others: &'a [Rc<RunDescription>],
-        id: u64,
+        written: NewRun,
     ) -> Merge<'a> {
         let vacuum = Vacuum::new(retention, others);
-        Merge { inputs, vacuum, writer: RunWriter::new(id), resume: Vec::new(), kept: 0 }
+        Merge { inputs, vacuum, written, resume: Vec::new(), kept: 0 }
     }
 
     /// Each version is taken for good once it is past: a missing block ends the step where the next one begins.
     fn step(&mut self, view: TreeView<'_>) -> Attempt<bool> {
-        let Merge { inputs, vacuum, writer, resume, kept } = self;
+        let Merge { inputs, vacuum, written, resume, kept } = self;
+        let writer = written.writer();
         let mut cursor = VersionCursor::new(view, inputs, &rest(resume));
         let mut keep = |internal: &[u8], version: &Bytes, is_pinned: bool| -> Attempt<()> {
             *kept += 1;
@@ -231,6 +217,7 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lsm::run::RunWriter;
     use crate::types::Lsn;
     use crate::types::row::push_lsn;
 

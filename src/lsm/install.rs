@@ -3,13 +3,17 @@
 //! A swap that raises the history floor appends a commit that changes nothing. A tab which has not read it appends what
 //! does not count, so no commit can rest on what lies below the floor without having seen the floor.
 
-use super::checkpoint::{drop_place, job_place};
+use std::rc::Rc;
+
+use super::checkpoint::drop_place;
 use super::head_mark::HeadMark;
 use super::hot;
 use super::manifest::Manifest;
 use super::record::{self, Commit, Head, Record};
 use super::store::{Lsm, State};
+use super::unnamed::UnnamedRun;
 use crate::error::Result;
+use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, ListRange, Place, Space};
 use crate::types::Lsn;
 
@@ -23,6 +27,8 @@ pub struct Installation {
     manifest: Manifest,
     base: u64,
     batch: Batch,
+    /// Runs that the manifest names from then on.
+    named: Vec<Rc<UnnamedRun>>,
     floor_before: u64,
     /// Whether no commit may follow that has not seen it.
     closes: bool,
@@ -40,7 +46,7 @@ impl Installation {
         manifest.version += 1;
         batch.absent.push(manifest.place());
         let floor_before = manifest.floor;
-        Installation { manifest, base, batch, floor_before, closes: false }
+        Installation { manifest, base, batch, named: Vec::new(), floor_before, closes: false }
     }
 
     /// History below `floor` is gone from here on; whoever would pin it must look again first.
@@ -73,10 +79,13 @@ impl Installation {
         self.manifest.log = self.manifest.log.max(number);
     }
 
-    /// The run is named by the manifest from here on; if its job was swept, nothing is installed.
-    pub fn finish_job(&mut self, run: u64) {
-        self.batch.present.push(job_place(run));
-        self.batch.delete.push(job_place(run));
+    /// The manifest names the run from here on. If it was taken for abandoned, nothing is installed.
+    pub fn name(&mut self, run: Rc<UnnamedRun>) {
+        self.manifest.runs.push(run.description.clone());
+        if !planted::is(Bug::AbandonedJobServed) {
+            run.name_in(&mut self.batch);
+        }
+        self.named.push(run);
     }
 
     /// A record that goes with the swap.
@@ -145,7 +154,8 @@ impl Lsm {
                 (state.log_head(), time)
             });
             if self.storage().write(installation.batch(head, time)).await?.is_written() {
-                let Installation { manifest, closes, .. } = installation;
+                let Installation { manifest, closes, named, .. } = installation;
+                named.iter().for_each(|run| run.is_named());
                 self.adopt(manifest)?;
                 if closes {
                     self.refresh().await?;
@@ -185,21 +195,6 @@ impl Lsm {
             }
         }
         Ok(())
-    }
-
-    /// Whether the run that is being written is still its writer's.
-    pub async fn has_job(&self, run: u64) -> Result<bool> {
-        let (space, name) = job_place(run);
-        Ok(self.storage().read(space, &[name]).await?.iter().all(Option::is_some))
-    }
-
-    /// Takes back a run whose commit will not come. What fails here is left for the next sweep. A run whose job is gone
-    /// stays: its commit did come after all, or a sweep has it.
-    pub async fn abandon_run(&self, run: u64) {
-        let (_, name) = job_place(run);
-        if self.forget_job(name).await == Ok(true) {
-            let _ = self.delete_blocks(run).await;
-        }
     }
 
     async fn forget_job(&self, name: String) -> Result<bool> {

@@ -13,6 +13,7 @@ use super::manifest::Manifest;
 use super::record::{self, Change, Commit, Head, Record};
 use super::run::RunDescription;
 use super::tree::{Loaded, Tree};
+use super::unnamed::Strays;
 use super::{segment, tail};
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
@@ -76,6 +77,7 @@ pub struct Lsm {
     storage: Rc<dyn Storage>,
     /// The row that every opening reads.
     hot_row: Vec<u8>,
+    strays: Rc<Strays>,
     state: RefCell<State>,
 }
 
@@ -200,11 +202,15 @@ impl State {
 
 impl Lsm {
     pub(super) fn on(storage: Rc<dyn Storage>, hot_row: Vec<u8>, state: State) -> Lsm {
-        Lsm { storage, hot_row, state: RefCell::new(state) }
+        Lsm { storage, hot_row, strays: Rc::default(), state: RefCell::new(state) }
     }
 
     pub(super) fn hot_row(&self) -> &[u8] {
         &self.hot_row
+    }
+
+    pub(super) fn strays(&self) -> &Rc<Strays> {
+        &self.strays
     }
 
     pub fn storage(&self) -> &Rc<dyn Storage> {

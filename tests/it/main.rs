@@ -12,6 +12,7 @@ mod dropping;
 mod ends;
 mod entries;
 mod fixture;
+mod full;
 mod going;
 mod history;
 mod holes;

@@ -125,32 +125,13 @@ impl<'a> LayerWriter<'a> {
     }
 
     async fn finished(self) -> Result<Effects> {
-        let (store, mut made) = (self.rows.store(), Vec::new());
+        let mut made = Vec::new();
         for (name, kind) in self.made.iter() {
             let suffix = collection_row(&CollectionName::new(name)?);
             made.push(Change(row(self.layer, suffix.as_bytes()), Version::value(vec![kind as u8]).encode()));
         }
-        let rows = match self.rows.finish().await {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.ancestors.abandon().await;
-                return Err(error);
-            }
-        };
-        match self.ancestors.finish().await {
-            Ok(ancestors) => Ok(rows.and(ancestors).and(made.into())),
-            Err(error) => {
-                store.take_back(&rows).await;
-                Err(error)
-            }
-        }
-    }
-
-    pub fn abandon(self) -> LocalFuture<'a, ()> {
-        Box::pin(async move {
-            self.rows.abandon().await;
-            self.ancestors.abandon().await;
-        })
+        let rows = self.rows.finish().await?;
+        Ok(rows.and(self.ancestors.finish().await?).and(made.into()))
     }
 }
 
@@ -171,21 +152,13 @@ impl Database {
     }
 
     async fn committed(self: &Rc<Database>, effects: Effects, check: Check) -> Result<Lsn> {
-        let effects = Rc::new(effects);
-        let written = effects.clone();
         let evaluate = move |frame: &Frame<'_>| {
             let changes = check(frame)?;
-            let ahead = Effects { changes: written.changes.clone(), runs: written.runs.clone() };
+            let ahead = Effects { changes: effects.changes.clone(), runs: effects.runs.clone() };
             Ok(((), ahead.and(changes.into())))
         };
-        match self.store.commit(self.store.durability, evaluate).await {
-            Ok((_, lsn)) => Ok(lsn.unwrap_or(self.store.head())),
-            Err(error) => {
-                // Where the outcome is unknown the commit may be there; then its jobs are gone, and its runs stay.
-                self.store.take_back(&effects).await;
-                Err(error)
-            }
-        }
+        let (_, lsn) = self.store.commit(self.store.durability, evaluate).await?;
+        Ok(lsn.unwrap_or(self.store.head()))
     }
 
     /// Runs `work` again while it loses to others. Whoever lost twice takes its turn, but not to ask its caller in it:
@@ -199,7 +172,9 @@ impl Database {
             if tries > 0 {
                 self.store.refresh().await?;
             }
-            match work().await {
+            let outcome = work().await;
+            self.store.sweep_strays().await;
+            match outcome {
                 Err(error) if error.code() == ErrorCode::Conflict && tries < RETRIES => {}
                 outcome => {
                     drop(turn);

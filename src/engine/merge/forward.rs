@@ -163,36 +163,13 @@ impl Database {
         };
         let merged = self.all_rows(&mut merge).await;
         let Merge { into, left, tally, stand, .. } = merge;
-        if let Err(error) = merged {
-            into.abandon().await;
-            left.abandon().await;
-            return Err(error);
-        }
+        merged?;
         if tally.is_stuck() || options.dry_run || !tally.has_changes {
-            into.abandon().await;
-            left.abandon().await;
             return Ok(tally.report(stand.head));
         }
-        if let Err(error) = super::check_wanted(&options.heed) {
-            into.abandon().await;
-            left.abandon().await;
-            return Err(error);
-        }
+        super::check_wanted(&options.heed)?;
         let (layer, parked) = (left.layer(), left.has_parked);
-        let effects = match into.finish().await {
-            Ok(effects) => effects,
-            Err(error) => {
-                left.abandon().await;
-                return Err(error);
-            }
-        };
-        let effects = match left.finish().await {
-            Ok(rest) => effects.and(rest),
-            Err(error) => {
-                self.store.take_back(&effects).await;
-                return Err(error);
-            }
-        };
+        let effects = into.finish().await?.and(left.finish().await?);
         let check = move |frame: &Frame<'_>| {
             stand.check(frame)?;
             let own = stand.paths.layer();
@@ -262,9 +239,8 @@ impl Database {
             true => self.rebase_rows(&stand, options, &mut left, &mut tally).await,
             false => Ok(()),
         };
-        if rebased.is_err() || tally.is_stuck() || options.dry_run || !tally.has_changes {
-            left.abandon().await;
-            rebased?;
+        rebased?;
+        if tally.is_stuck() || options.dry_run || !tally.has_changes {
             return Ok(tally.report(stand.head));
         }
         let layer = left.layer();

@@ -41,21 +41,10 @@ impl Database {
     async fn try_reset(self: &Rc<Database>, select: &Select) -> Result<Option<Lsn>> {
         let stand = self.stand(None, Point::Link).await?;
         let mut left = LayerWriter::new(&self.store, draw_layer(&*self.store.platform));
-        let is_changed = match self.keep_unselected(&stand, select, &mut left).await {
-            Ok(is_changed) => is_changed,
-            Err(error) => {
-                left.abandon().await;
-                return Err(error);
-            }
-        };
-        if !is_changed {
-            left.abandon().await;
+        if !self.keep_unselected(&stand, select, &mut left).await? {
             return Ok(None);
         }
-        if let Err(error) = stand.keep_collections(&Collections::default(), &mut left) {
-            left.abandon().await;
-            return Err(error);
-        }
+        stand.keep_collections(&Collections::default(), &mut left)?;
         let (layer, parked) = (left.layer(), left.has_parked);
         let effects = left.finish().await?;
         let check = move |frame: &Frame<'_>| {

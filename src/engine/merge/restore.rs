@@ -63,17 +63,9 @@ impl Database {
             true => self.write_difference(&then, &mut writer).await,
             false => self.copy_layer(&then, &mut writer).await.map(|()| Some(Vec::new())),
         };
-        let gone = match written {
-            Ok(Some(gone)) => gone,
-            Ok(None) if keep_as.is_none() => {
-                writer.abandon().await;
-                return Ok(None);
-            }
-            Ok(None) => Vec::new(),
-            Err(error) => {
-                writer.abandon().await;
-                return Err(error);
-            }
+        let gone = match written? {
+            None if keep_as.is_none() => return Ok(None),
+            gone => gone.unwrap_or_default(),
         };
         let effects = writer.finish().await?;
         let keep = keep_as.map(|name| (name.clone(), self.store.platform.random(), draw_layer(&*self.store.platform)));

@@ -104,9 +104,8 @@ impl Database {
         let changes = tally.inserted + tally.updated + tally.deleted;
         // What was undone before, or settled by leaving it, is no commit that could be undone in turn.
         tally.has_changes &= changes > 0;
-        if reverted.is_err() || tally.is_stuck() || dry_run || changes == 0 {
-            writer.abandon().await;
-            reverted?;
+        reverted?;
+        if tally.is_stuck() || dry_run || changes == 0 {
             return Ok(tally.report(head));
         }
         let effects = writer.finish().await?;

@@ -82,16 +82,14 @@ impl Database {
             collections: Vec::new(),
         };
         let mut rows = AheadWriter::new(self.store(), level.layer);
-        match import.take_in(source, &mut rows).await {
-            Ok(imported) => {
-                import.commit(rows.finish().await?).await?;
-                Ok(imported)
-            }
-            Err(error) => {
-                rows.abandon().await;
-                Err(error)
-            }
-        }
+        let imported = async {
+            let imported = import.take_in(source, &mut rows).await?;
+            import.commit(rows.finish().await?).await?;
+            Ok(imported)
+        };
+        let imported = imported.await;
+        self.store().sweep_strays().await;
+        imported
     }
 }
 
@@ -201,13 +199,11 @@ impl Import {
 
     async fn commit(self, effects: Effects) -> Result<()> {
         let store = self.database.store().clone();
-        let effects = Rc::new(effects);
-        let written = effects.clone();
         let mut asked = 0;
         let evaluate = move |place: &Place<'_>| {
-            let made = self.evaluate(place, &written);
+            let made = self.evaluate(place, &effects);
             if let Err(Fault::Need(needed)) = &made
-                && is_of(needed, &written)
+                && is_of(needed, &effects)
             {
                 asked += 1;
                 if asked > ASKED {
@@ -216,11 +212,7 @@ impl Import {
             }
             Ok(((), made?))
         };
-        let committed = store.commit(store.durability, evaluate).await;
-        if committed.is_err() {
-            store.take_back(&effects).await;
-        }
-        committed.map(drop)
+        store.commit(store.durability, evaluate).await.map(drop)
     }
 
     /// What the commit writes, if it may: the database is where it was, and nobody wrote what was imported.
@@ -277,7 +269,7 @@ fn is_taken(view: TreeView<'_>, levels: &[Level], effects: &Effects, layer: Laye
     let whole = row(layer, suffix);
     let mut is_imported = effects.changes.binary_search_by(|Change(other, _)| other.cmp(&whole)).is_ok();
     for run in &effects.runs {
-        is_imported = is_imported || view.is_in_run(run, &whole)?;
+        is_imported = is_imported || view.is_in_run(&run.description, &whole)?;
     }
     if !is_imported {
         return Ok(false);
@@ -288,7 +280,8 @@ fn is_taken(view: TreeView<'_>, levels: &[Level], effects: &Effects, layer: Laye
 
 /// Whether any of the blocks belongs to a run of the import's own.
 fn is_of(needed: &[Need], effects: &Effects) -> bool {
-    needed.iter().any(|Need::Block(reference)| effects.runs.iter().any(|run| run.id == reference.address.run))
+    let is_own = |run: u64| effects.runs.iter().any(|own| own.description.id == run);
+    needed.iter().any(|Need::Block(reference)| is_own(reference.address.run))
 }
 
 /// The topmost version of a row, its value wherever it is stored.
