@@ -1,6 +1,7 @@
 //! What an operation works on: a path to read, and, where it may write, the transaction that takes the writes.
 
-use std::ops::ControlFlow;
+use std::collections::BTreeSet;
+use std::ops::{Bound, ControlFlow};
 
 use super::path::Path;
 use super::read::{self, Placed, SuffixRange, Visible, just_after};
@@ -195,7 +196,11 @@ impl<'a> Context<'a> {
             return Ok(if replaced.level == 0 { replaced.lsn } else { Lsn::ZERO });
         }
         let updated = self.transaction.as_ref().and_then(|transaction| transaction.updated(suffix));
-        if updated.is_some_and(|sets| !sets.iter().any(|set| query::meets(set, field)))
+        let is_set = |sets: &BTreeSet<String>| {
+            let behind = |from: &str| sets.range::<str, _>((Bound::Included(from), Bound::Unbounded)).next();
+            query::meets_any(field, &|from| behind(from).map(String::as_str))
+        };
+        if updated.is_some_and(|sets| !is_set(sets))
             && let Some(Placed { level, found }) = self.placed(suffix)?
         {
             return Ok(if level == 0 { found.lsn } else { Lsn::ZERO });

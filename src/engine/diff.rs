@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use super::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
-use crate::query;
+use crate::query::{self, Fields};
 use crate::types::pack::{Reader as PackReader, Shape};
 use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
@@ -295,16 +295,41 @@ fn changed_fields(before: &[u8], after: &[u8]) -> Result<Vec<String>> {
     if !is_map(before) || !is_map(after) {
         return Ok(changed);
     }
-    for (map, other) in [(after, before), (before, after)] {
-        let mut reader = PackReader::new(map);
-        for _ in 0..reader.map()? {
-            let name = reader.text()?;
-            let value = reader.value()?;
-            let is_same = query::is_same(query::field(other, name)?, Some(value))?;
-            if !is_same && !changed.iter().any(|other| other == name) {
-                changed.push(name.to_string());
-            }
+    let (before, after) = (Fields::read(before)?, Fields::read(after)?);
+    for (name, value) in &after.list {
+        if !query::is_same(before.get(name), Some(value))? {
+            changed.push(name.to_string());
         }
     }
+    let gone = before.list.iter().filter(|(name, _)| after.get(name).is_none());
+    changed.extend(gone.map(|(name, _)| name.to_string()));
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::pack::{write_integer, write_map, write_text};
+    use crate::types::work::steps_of;
+
+    fn document(numbers: impl Iterator<Item = usize> + Clone, value: i64) -> Bytes {
+        let mut out = Vec::new();
+        write_map(&mut out, numbers.clone().count());
+        for number in numbers {
+            write_text(&mut out, &format!("field{number:05}"));
+            write_integer(&mut out, value);
+        }
+        out.into()
+    }
+
+    #[test]
+    fn the_fields_that_differ_are_found_in_steps_that_grow_with_them() {
+        let steps = |n: usize| {
+            let (before, after) = (document(0..2 * n, 1), document((n..3 * n).rev(), 2));
+            steps_of(|| assert_eq!(changed_fields(&before, &after).unwrap().len(), 3 * n))
+        };
+        let (few, many) = (steps(500), steps(4000));
+        assert!(few >= 2000, "the work is counted. steps={few}");
+        assert!(many <= 16 * few, "a search through all fields for each takes 64 times. few={few}, many={many}");
+    }
 }

@@ -6,7 +6,8 @@
 //! counters = [[path, LSN of the version that the first increment replaced, the sum of the increments], …]
 //! ```
 
-use super::update::{Operator, Update};
+use super::names::Names;
+use super::update::{Operator, Step, Update};
 use crate::error::{Error, Result};
 use crate::types::fields::Field;
 use crate::types::number::Number;
@@ -21,6 +22,7 @@ pub struct Counter {
     pub sum: Vec<u8>,
 }
 
+/// In the order of their paths.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Counters(Vec<Counter>);
 
@@ -46,17 +48,15 @@ fn negated(number: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Whether one path is the other, or lies inside it.
-pub fn meets(a: &str, b: &str) -> bool {
-    let inside = |inner: &str, outer: &str| {
-        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    inside(a, b) || inside(b, a)
-}
-
 impl Counters {
     pub fn of(counters: Vec<Counter>) -> Counters {
-        Counters(counters)
+        let is_sorted = counters.is_sorted_by(|one, other| one.path < other.path);
+        if is_sorted {
+            return Counters(counters);
+        }
+        let places: Vec<usize> = Names::of(&mut counters.iter().map(|counter| &counter.path[..])).places().collect();
+        let mut left: Vec<Option<Counter>> = counters.into_iter().map(Some).collect();
+        Counters(places.into_iter().filter_map(|place| left[place].take()).collect())
     }
 
     /// Of a version that was committed at `lsn`: a counter that its own commit began counts from there.
@@ -68,7 +68,7 @@ impl Counters {
                 Some(Counter { path, since: Lsn(counter.number()?).min(lsn), sum: counter.bytes()?.to_vec() })
             })
         };
-        read().map(Counters).ok_or_else(|| Error::corrupt("the counters of a version cannot be read"))
+        read().map(Counters::of).ok_or_else(|| Error::corrupt("the counters of a version cannot be read"))
     }
 
     pub fn encode(&self) -> Option<Bytes> {
@@ -97,30 +97,37 @@ impl Counters {
     }
 
     pub fn get(&self, path: &str) -> Option<&Counter> {
-        self.0.iter().find(|counter| counter.path == path)
+        let place = self.0.binary_search_by(|counter| counter.path[..].cmp(path)).ok()?;
+        Some(&self.0[place])
     }
 
     /// As an update leaves them. `since` says from where on a field counts that was none; `Lsn::MAX`: from this commit.
     pub fn updated<E: From<Error>>(
-        mut self,
+        self,
         update: &Update,
         since: impl Fn(&str) -> std::result::Result<Lsn, E>,
     ) -> std::result::Result<Counters, E> {
-        for step in update.steps() {
-            let place = self.0.iter().position(|counter| counter.path == step.path);
-            match (step.operator, place) {
-                (Operator::Inc, Some(place)) => match add(&self.0[place].sum, &step.value)? {
-                    Some(sum) => self.0[place].sum = sum,
-                    None => drop(self.0.remove(place)),
-                },
-                (Operator::Inc, None) => {
-                    let since = since(&step.path)?;
-                    self.0.push(Counter { path: step.path.clone(), since, sum: step.value.clone() });
+        let steps: Vec<&Step> = update.steps().iter().filter(|step| step.operator == Operator::Inc).collect();
+        let added = Names::of(&mut steps.iter().map(|step| &step.path[..]));
+        let set = Names::of(&mut update.sets());
+        let mut is_known = vec![false; steps.len()];
+        let mut counters = Vec::with_capacity(self.0.len() + steps.len());
+        for counter in self.0 {
+            match added.place(&counter.path) {
+                Some(place) => {
+                    is_known[place] = true;
+                    let sum = add(&counter.sum, &steps[place].value)?;
+                    counters.extend(sum.map(|sum| Counter { sum, ..counter }));
                 }
-                _ => self.0.retain(|counter| !meets(&counter.path, &step.path)),
+                None if set.meets(&counter.path) => {}
+                None => counters.push(counter),
             }
         }
-        Ok(self)
+        for (step, _) in steps.into_iter().zip(is_known).filter(|(_, is_known)| !is_known) {
+            let since = since(&step.path)?;
+            counters.push(Counter { path: step.path.clone(), since, sum: step.value.clone() });
+        }
+        Ok(Counters::of(counters))
     }
 }
 

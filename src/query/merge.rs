@@ -1,9 +1,8 @@
 //! Three versions of a value into one: what only one side changed is taken, what both changed is a conflict, and counts
 //! add up. Objects merge field by field, however deep; arrays and scalars are single values.
 
-use std::cell::Cell;
-
-use super::counters::{add, meets};
+use super::counters::add;
+use super::names::{Fields, Names};
 use crate::error::Result;
 use crate::types::pack::{Reader, Shape, write_map, write_text};
 
@@ -36,11 +35,16 @@ pub struct Counts<'a> {
 }
 
 pub fn merge<'a>(sides: Sides<'a>, counts: Counts<'a>, settle: &'a mut Settle<'_>) -> Result<Option<Vec<u8>>> {
-    Merge { counts, settle, path: Vec::new() }.at(sides)
+    let added = Names::of(&mut counts.added.iter().map(|(path, _)| &path[..]));
+    let unsure = Names::of(&mut counts.unsure.iter().map(|path| &path[..]));
+    Merge { counts, added, unsure, settle, path: Vec::new() }.at(sides)
 }
 
 struct Merge<'a, 'b> {
     counts: Counts<'a>,
+    /// The paths of both.
+    added: Names<'a>,
+    unsure: Names<'a>,
     settle: &'a mut Settle<'b>,
     path: Vec<&'a str>,
 }
@@ -48,15 +52,15 @@ struct Merge<'a, 'b> {
 impl<'a> Merge<'a, '_> {
     fn at(&mut self, sides: Sides<'a>) -> Result<Option<Vec<u8>>> {
         let Sides { base, clone, origin } = sides;
-        let Counts { added, unsure } = self.counts;
+        let Merge { counts, added, unsure, .. } = self;
         // A field with a dot in its name is reached by no path, and so is no counter.
         let has_counts = !added.is_empty() || !unsure.is_empty();
         let is_named = has_counts && self.path.iter().all(|name| !name.contains('.'));
         let path = if is_named { self.path.join(".") } else { String::new() };
-        let counter = added.iter().find(|(other, _)| is_named && *other == path);
-        if let (Some((_, by)), Some(origin)) = (counter, origin)
+        let counter = if is_named { added.place(&path) } else { None };
+        if let (Some(counter), Some(origin)) = (counter, origin)
             && !is_same(Some(origin), base)?
-            && let Some(sum) = add(origin, by)?
+            && let Some(sum) = add(origin, &counts.added[counter].1)?
         {
             return Ok(Some(sum));
         }
@@ -64,10 +68,12 @@ impl<'a> Merge<'a, '_> {
             (Some(clone), Some(origin)) if is_map(clone)? && is_map(origin)? => Some((clone, origin)),
             _ => None,
         };
-        let is_inside = |other: &str| is_named && (path.is_empty() || meets(other, &path));
-        let has_added = added.iter().any(|(other, _)| is_inside(other));
-        // Of a sum that is no number, and of a place in an array, which is one value, equal sides say nothing either.
-        let is_unsure = maps.is_none() && has_added || unsure.iter().any(|other| is_inside(other));
+        let meets = |names: &Names<'_>| is_named && (path.is_empty() && !names.is_empty() || names.meets(&path));
+        let has_added = meets(added);
+        // An array is one value: increments of a place in it do not add up, and neither do those of a field that is no
+        // number. Both sides may have added the same there, so a value that is equal on both may still be one addition
+        // short: the caller has to settle it.
+        let is_unsure = maps.is_none() && has_added || meets(unsure);
         let counts_inside = is_unsure || has_added;
         if maps.is_none() || !counts_inside {
             if is_same(clone, base)? {
@@ -90,8 +96,8 @@ impl<'a> Merge<'a, '_> {
 
     fn maps(&mut self, base: Option<Fields<'a>>, clone: Fields<'a>, origin: Fields<'a>) -> Result<Vec<u8>> {
         let mut fields: Vec<(&str, Vec<u8>)> = Vec::new();
-        let of_clone = clone.fields.iter().filter(|(name, _)| origin.get(name).is_none());
-        for (name, _) in origin.fields.iter().chain(of_clone) {
+        let of_clone = clone.list.iter().filter(|(name, _)| origin.get(name).is_none());
+        for (name, _) in origin.list.iter().chain(of_clone) {
             let base = base.as_ref().and_then(|base| base.get(name));
             self.path.push(name);
             let merged = self.at(Sides { base, clone: clone.get(name), origin: origin.get(name) });
@@ -105,33 +111,6 @@ impl<'a> Merge<'a, '_> {
             out.extend_from_slice(&value);
         }
         Ok(out)
-    }
-}
-
-/// The fields of a map. They are looked up by name, mostly in the order in which they stand.
-struct Fields<'a> {
-    fields: Vec<(&'a str, &'a [u8])>,
-    /// Where the next one that is asked for probably stands.
-    next: Cell<usize>,
-}
-
-impl<'a> Fields<'a> {
-    fn read(map: &'a [u8]) -> Result<Fields<'a>> {
-        let mut reader = Reader::new(map);
-        let count = reader.map()?;
-        let mut fields = Vec::with_capacity(count);
-        for _ in 0..count {
-            fields.push((reader.text()?, reader.value()?));
-        }
-        Ok(Fields { fields, next: Cell::new(0) })
-    }
-
-    fn get(&self, name: &str) -> Option<&'a [u8]> {
-        let (before, behind) = self.fields.split_at(self.next.get().min(self.fields.len()));
-        let found = behind.iter().chain(before).position(|(other, _)| *other == name)?;
-        let place = (before.len() + found) % self.fields.len();
-        self.next.set(place + 1);
-        Some(self.fields[place].1)
     }
 }
 
@@ -152,10 +131,10 @@ pub fn is_same(a: Option<&[u8]>, b: Option<&[u8]>) -> Result<bool> {
     match (left.shape()?, right.shape()?) {
         (Shape::Map, Shape::Map) => {
             let (left, right) = (Fields::read(a)?, Fields::read(b)?);
-            if left.fields.len() != right.fields.len() {
+            if left.list.len() != right.list.len() {
                 return Ok(false);
             }
-            for (name, value) in &left.fields {
+            for (name, value) in &left.list {
                 let other = right.get(name);
                 if other.is_none() || !is_same(Some(value), other)? {
                     return Ok(false);

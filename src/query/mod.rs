@@ -6,9 +6,14 @@
 mod counters;
 mod edit;
 mod merge;
+mod names;
 mod update;
 
-pub use counters::{Counter, Counters, add, meets, subtract};
-pub use edit::{at_path, edit, field};
+pub use counters::{Counter, Counters, add, subtract};
+pub use edit::{Editor, Lookup, at_path, edit, field};
 pub use merge::{Clash, Counts, Sides, is_same, merge};
+pub use names::{Fields, Names, meets_any};
 pub use update::{Update, apply};
+
+#[cfg(test)]
+mod wide_tests;

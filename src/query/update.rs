@@ -1,6 +1,6 @@
 //! `$set`, `$unset` and `$inc` on dotted paths.
 
-use super::edit::edit;
+use super::edit::Editor;
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::limits;
 use crate::types::number::Number;
@@ -105,18 +105,16 @@ fn check_crossing(steps: &[Step]) -> Result<()> {
 
 /// `document` as the update leaves it.
 pub fn apply(document: &[u8], update: &Update) -> Result<Vec<u8>> {
-    let mut current = document.to_vec();
+    let mut editor = Editor::new(Some(document));
     for step in &update.steps {
         let path: Vec<&str> = step.path.split('.').collect();
-        let mut action = |found: Option<&[u8]>| match step.operator {
+        editor.change(&path, &mut |found| match step.operator {
             Operator::Set => Ok(Some(step.value.clone())),
             Operator::Unset => Ok(None),
             Operator::Inc => increment(found, &step.value, &step.path).map(Some),
-        };
-        let edited = edit(Some(&current), &path, 0, &mut action)?;
-        current = edited.expect("BUG: a document stays a document");
+        })?;
     }
-    Ok(current)
+    Ok(editor.finish().expect("BUG: a document stays a document"))
 }
 
 /// A missing field counts as 0.

@@ -138,3 +138,36 @@ fn what_cannot_be_done_says_where() {
     }
     assert!(updated(document(), V::M(vec![("$set", V::M(vec![("x", V::I(1)), ("xy", V::I(1))]))])).is_ok());
 }
+
+#[test]
+fn what_an_editor_changed_can_be_changed_again() {
+    let document = pack(&V::M(vec![("a", V::I(1)), ("b", V::I(2)), ("d", V::A(vec![V::I(1), V::I(2)]))]));
+    let mut editor = Editor::new(Some(&document));
+    let mut set = |path: &[&str], value: Option<V>| {
+        editor.change(path, &mut |_| Ok(value.as_ref().map(pack))).unwrap();
+    };
+    set(&["a"], None);
+    set(&["a"], Some(V::M(vec![("x", V::I(1))])));
+    set(&["a", "y"], Some(V::I(2)));
+    set(&["d", "1"], None);
+    set(&["d", "0"], None);
+    set(&["d", "0"], Some(V::T("z")));
+    set(&["d", "4"], Some(V::True));
+    let expected = V::M(vec![
+        ("b", V::I(2)),
+        ("d", V::A(vec![V::T("z"), V::Nil, V::Nil, V::Nil, V::True])),
+        ("a", V::M(vec![("x", V::I(1)), ("y", V::I(2))])),
+    ]);
+    assert_eq!(editor.finish(), Some(pack(&expected)));
+}
+
+#[test]
+fn nulls_that_fill_gaps_are_counted_before_they_are_made() {
+    let mut editor = Editor::new(Some(&[0x81, 0xa1, b'a', 0x90]));
+    let steps = limits::VALUE_BYTES / 1023 + 1;
+    let failed = (1..=steps).find_map(|step| {
+        let place = (1024 * step - 1).to_string();
+        editor.change(&["a", &place], &mut |_| Ok(Some(vec![0xc0]))).err()
+    });
+    assert_eq!(failed.expect("there is a limit").code(), ErrorCode::TooLarge);
+}

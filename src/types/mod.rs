@@ -11,6 +11,7 @@ pub mod pack;
 pub mod row;
 mod varint;
 mod version;
+pub mod work;
 
 pub use bytes::{Bytes, SortedBytes};
 pub use key::{Key, KeyPart};

@@ -2,7 +2,7 @@
 //!
 //! Rows keep the bytes that the caller's codec made; this is what looks into them and what frames calls and answers.
 
-use super::limits;
+use super::{limits, work};
 use crate::error::{Error, ErrorCode, Result};
 
 pub const EXT_BIGINT: i8 = 1;
@@ -125,6 +125,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn text(&mut self) -> Result<&'a str> {
+        work::count();
         let byte = self.expect(Shape::Text)?;
         self.position += 1;
         let length = match byte {
@@ -182,6 +183,7 @@ impl<'a> Reader<'a> {
 
     /// One whole value, checked: its bytes, whatever it is. Keys of maps are texts, nesting is limited.
     pub fn value(&mut self) -> Result<&'a [u8]> {
+        work::count();
         let start = self.position;
         // Per open container: how many values it still holds, and whether each has a field name before it.
         let mut open: Vec<(usize, bool)> = Vec::new();

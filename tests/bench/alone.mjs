@@ -102,6 +102,21 @@ export async function measureDrafts(bench, { rounds, tell }) {
   return figures;
 }
 
+/** Documents of 8,000 fields: half of them set, a quarter removed, compared, merged. */
+export async function measureWide(bench, { rounds, tell }) {
+  const figures = {};
+  const page = await bench.page();
+  for (let round = 0; round < rounds; round++) {
+    tell(`wide-documents: round ${round + 1} of ${rounds}`);
+    const store = `wide-${round}`;
+    const costs = await bench.call(page, "wideCosts", { store });
+    for (const [name, took] of Object.entries(costs)) (figures[name] ??= []).push(took);
+    await bench.call(page, "destroy", store);
+  }
+  await page.close();
+  return figures;
+}
+
 const LOOK = 50;
 
 /** Scans a store in pages, looking at both memories every so often; gives by how much they grew at most. */

@@ -121,6 +121,12 @@ const parts = [
     ],
   },
   {
+    name: "wide-document",
+    measure: (bench) => alone.measureWide(bench, { rounds, tell }),
+    judge: targets.judgeWide,
+    notes: () => [],
+  },
+  {
     name: "memory",
     measure: (bench) => alone.measureMemory(bench, { documents, tell }),
     judge: targets.judgeMemory,

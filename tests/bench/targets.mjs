@@ -89,6 +89,13 @@ export function judgeDrafts(figures) {
   ];
 }
 
+/** The time grows with the fields, not with their square. */
+export function judgeWide(figures) {
+  return Object.entries(figures).map(([what, took]) =>
+    atMost(`wide-document-${what}`, median(took), 100, (time) => shown(time, "ms")),
+  );
+}
+
 export function judgeMemory(figures) {
   const show = (bytes) => shown(bytes / MIB, "MiB");
   return [

@@ -146,16 +146,19 @@ async function select<S>(question: Uint8Array, only: contract.Selection<S>): Pro
     if (typeof answer !== "boolean" && !isFields) {
       throw invalidOption("only", "must answer true, false or an array of fields", answer);
     }
-    if (isFields && change.op === "update") answer.forEach((field) => checkSelected(field, change.fields));
+    if (isFields && change.op === "update") {
+      const changed: ReadonlySet<string> = new Set(change.fields);
+      answer.forEach((field) => checkSelected(field, changed));
+    }
     answers.push(answer as boolean | string[]);
   }
   return encode((writer) => writer.value(answers));
 }
 
 /** A conflict may lie inside a field; what is selected is whole fields. Those that did not change are passed over. */
-function checkSelected(field: string, changed: readonly string[]): void {
+function checkSelected(field: string, changed: ReadonlySet<string>): void {
   const outer = field.split(".", 1)[0]!;
-  if (outer === field || changed.includes(field) || !changed.includes(outer)) return;
+  if (outer === field || changed.has(field) || !changed.has(outer)) return;
   throw invalidOption("only", `selects whole fields, as those of the change: "${outer}" for what is inside it`, field);
 }
 

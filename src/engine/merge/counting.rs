@@ -2,12 +2,14 @@
 //!
 //! A counter of a version says since when: zero is "since the layer began", which leads on to the level below.
 
+use std::cell::OnceCell;
+
 use crate::engine::catalog;
 use crate::engine::path::{Level, Path};
 use crate::engine::read::{self, Placed};
 use crate::error::Result;
-use crate::lsm::{Attempt, State, TreeView};
-use crate::query::{self, Counters};
+use crate::lsm::{Attempt, Found, State, TreeView};
+use crate::query::{self, Counter, Counters, Lookup};
 use crate::types::{DatabaseName, LayerId, Lsn};
 
 use super::rows::Side;
@@ -32,6 +34,23 @@ struct Span {
 }
 
 impl Span {
+    fn of(level: &Level, version: Lsn, (seen, field): (&Seen<'_>, &str), is_topmost: bool) -> Result<Span> {
+        let Level { name, layer, lsn, began } = level;
+        let counter = seen.counters.get(field);
+        Ok(Span {
+            name: name.clone(),
+            layer: *layer,
+            began: *began,
+            from: counter.map_or(version, |counter| counter.since),
+            version,
+            to: *lsn,
+            is_topmost,
+            value: seen.value.at(field)?.map(<[u8]>::to_vec),
+            start: seen.started(field)?,
+            is_counted: counter.is_some(),
+        })
+    }
+
     /// Whether both have a point in common. What began with one layer says nothing of another.
     fn meets(&self, other: &Span) -> bool {
         if self.name != other.name {
@@ -93,73 +112,110 @@ struct Trace {
     start: Option<Vec<u8>>,
     /// It led to rows that were copied, and that history does not hold any more.
     is_lost: bool,
+    is_at_end: bool,
 }
 
-fn trace((state, view): (&State, TreeView<'_>), path: &Path, (suffix, field): Place<'_>) -> Attempt<Trace> {
-    let (path, is_lost) = path.with_what_was_copied(view, state.manifest.floor())?;
-    let mut trace = Trace { spans: Vec::new(), is_counted: false, start: None, is_lost: false };
-    let mut levels = path.levels();
-    while let Some(Placed { level, found }) = read::placed(view, levels, suffix)? {
-        if read::is_copy(view, &Path::of(&levels[level..]), suffix, &found)? {
-            levels = &levels[level + 1..];
-            continue;
-        }
-        let Some(value) = found.version.here() else { return Ok(trace) };
-        let now = query::at_path(value, field)?;
+/// A row as one version has it: read once for all of its fields.
+struct Seen<'a> {
+    value: Lookup<'a>,
+    counters: Counters,
+}
+
+impl<'a> Seen<'a> {
+    /// `None`: a tombstone.
+    fn of(found: &'a Found) -> Result<Option<Seen<'a>>> {
+        let Some(value) = found.version.here() else { return Ok(None) };
         let counters = Counters::decode(found.version.delta.as_ref(), found.lsn)?;
-        let counter = counters.get(field);
-        trace.is_counted |= counter.is_some();
-        let value = now.map(<[u8]>::to_vec);
-        trace.start = match (now, counter) {
-            (Some(now), Some(counter)) => query::subtract(now, &counter.sum)?,
-            _ => value.clone(),
-        };
-        let Level { name, layer, lsn, began } = &levels[level];
-        trace.spans.push(Span {
-            name: name.clone(),
-            layer: *layer,
-            began: *began,
-            from: counter.map_or(found.lsn, |counter| counter.since),
-            version: found.lsn,
-            to: *lsn,
-            is_topmost: levels.len() == path.levels().len() && level == 0,
-            value,
-            start: trace.start.clone(),
-            is_counted: counter.is_some(),
-        });
-        levels = &levels[level + 1..];
-        // What was counted below goes on in a copy: it leads on, if it began as there.
-        let is_of_copy = counter.is_some_and(|counter| levels.first().is_some_and(|below| below.lsn == counter.since));
-        if is_of_copy && started(view, levels, (suffix, field))? == trace.start {
+        Ok(Some(Seen { value: Lookup::new(Some(value)), counters }))
+    }
+
+    /// What a field was before its increments.
+    fn started(&self, field: &str) -> Result<Option<Vec<u8>>> {
+        let now = self.value.at(field)?;
+        match (now, self.counters.get(field)) {
+            (Some(now), Some(counter)) => query::subtract(now, &counter.sum),
+            _ => Ok(now.map(<[u8]>::to_vec)),
+        }
+    }
+}
+
+/// The traces of some fields of a row, in their order.
+fn trace((state, view): (&State, TreeView<'_>), path: &Path, suffix: &[u8], fields: &[&str]) -> Attempt<Vec<Trace>> {
+    let (path, is_lost) = path.with_what_was_copied(view, state.manifest.floor())?;
+    let begun = || Trace { spans: Vec::new(), is_counted: false, start: None, is_lost, is_at_end: false };
+    let mut traces: Vec<Trace> = fields.iter().map(|_| begun()).collect();
+    let mut levels = path.levels();
+    while traces.iter().any(|trace| !trace.is_at_end)
+        && let Some(Placed { level, found }) = read::placed(view, levels, suffix)?
+    {
+        let is_topmost = levels.len() == path.levels().len() && level == 0;
+        let (here, rest) = (&levels[level..], &levels[level + 1..]);
+        levels = rest;
+        if read::is_copy(view, &Path::of(here), suffix, &found)? {
             continue;
         }
-        // What is counted since before the layer was put here began over other rows than those below.
-        if counter.is_some_and(|counter| counter.since != Lsn::ZERO && counter.since < *began) {
-            trace.is_lost = is_lost;
-            return Ok(trace);
+        let Some(seen) = Seen::of(&found)? else {
+            traces.iter_mut().filter(|trace| !trace.is_at_end).for_each(|trace| trace.is_lost = false);
+            break;
+        };
+        let (found_below, seen_below) = (OnceCell::new(), OnceCell::new());
+        let below = || -> Attempt<Option<&Seen<'_>>> {
+            if found_below.get().is_none() {
+                let _ = found_below.set(read::topmost(view, rest, suffix)?);
+            }
+            if seen_below.get().is_none() {
+                let found = found_below.get().expect("BUG: just set").as_ref();
+                let _ = seen_below.set(found.map_or(Ok(None), Seen::of)?);
+            }
+            Ok(seen_below.get().and_then(Option::as_ref))
+        };
+        for (trace, field) in traces.iter_mut().zip(fields).filter(|(trace, _)| !trace.is_at_end) {
+            trace.pass(Span::of(&here[0], found.lsn, (&seen, field), is_topmost)?);
+            trace.is_at_end = trace.ends((&here[0], rest), (&seen, &below), field)?;
         }
-        // What is as it is below counts as unchanged, and so does what was so when the increments began.
-        if counter.is_none_or(|counter| counter.since != Lsn::ZERO) {
-            let below = read::topmost(view, levels, suffix)?;
-            let Some(below) = below.as_ref().and_then(|below| below.version.here()) else { break };
-            if !is_start(counter.is_some(), trace.start.as_deref(), query::at_path(below, field)?)? {
-                return Ok(trace);
+    }
+    Ok(traces)
+}
+
+/// Reads a row once, when the first field asks for it.
+type Below<'a> = dyn Fn() -> Attempt<Option<&'a Seen<'a>>> + 'a;
+
+impl Trace {
+    fn pass(&mut self, span: Span) {
+        self.is_counted |= span.is_counted;
+        self.start.clone_from(&span.start);
+        self.spans.push(span);
+    }
+
+    /// Whether a field that was found in the level `here` came from none of the levels below it.
+    fn ends(
+        &mut self,
+        (here, rest): (&Level, &[Level]),
+        (seen, below): (&Seen<'_>, &Below<'_>),
+        field: &str,
+    ) -> Attempt<bool> {
+        let since = seen.counters.get(field).map(|counter| counter.since);
+        // A copy carries the counter of the row that it was copied from. If the counter's start is the LSN of the level
+        // below, and the field began there with the same number, the counter goes on in that level.
+        let is_of_copy = since.is_some_and(|since| rest.first().is_some_and(|below| below.lsn == since));
+        let started = |below: Option<&Seen<'_>>| below.map_or(Ok(None), |below| below.started(field));
+        if is_of_copy && started(below()?)? == self.start {
+            return Ok(false);
+        }
+        match since {
+            // The counter goes on below.
+            Some(Lsn::ZERO) => Ok(false),
+            // The layer was put over the levels that are below it now after the counter began: the counter says nothing
+            // of them.
+            Some(since) if since < here.began => Ok(true),
+            _ => {
+                let Some(below) = below()? else { return Ok(true) };
+                let is_start = is_start(since.is_some(), self.start.as_deref(), below.value.at(field)?)?;
+                self.is_lost &= is_start;
+                Ok(!is_start)
             }
         }
     }
-    trace.is_lost = is_lost;
-    Ok(trace)
-}
-
-/// What a field was before the increments of its topmost version.
-fn started(view: TreeView<'_>, levels: &[Level], (suffix, field): Place<'_>) -> Attempt<Option<Vec<u8>>> {
-    let Some(found) = read::topmost(view, levels, suffix)? else { return Ok(None) };
-    let now = found.version.here().map_or(Ok(None), |value| query::at_path(value, field))?;
-    let counters = Counters::decode(found.version.delta.as_ref(), found.lsn)?;
-    Ok(match (now, counters.get(field)) {
-        (Some(now), Some(counter)) => query::subtract(now, &counter.sum)?,
-        _ => now.map(<[u8]>::to_vec),
-    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,9 +226,16 @@ pub enum Counting {
     Unknown,
 }
 
-/// Whether a field of a row came from what it was on `then` to what it is on `now` by increments alone.
-pub fn only_counted(reading: (&State, TreeView<'_>), now: &Path, then: &Path, place: Place<'_>) -> Attempt<bool> {
-    have_met(reading, &trace(reading, now, place)?, &trace(reading, then, place)?, place)
+/// Which fields of a row came from what they were on `then` to what they are on `now` by increments alone.
+pub fn only_counted(
+    reading: (&State, TreeView<'_>),
+    (now, then): (&Path, &Path),
+    suffix: &[u8],
+    fields: &[&str],
+) -> Attempt<Vec<bool>> {
+    let (now, then) = (trace(reading, now, suffix, fields)?, trace(reading, then, suffix, fields)?);
+    let pairs = now.iter().zip(&then).zip(fields);
+    pairs.map(|((now, then), field)| have_met(reading, now, then, (suffix, field))).collect()
 }
 
 fn have_met(reading: (&State, TreeView<'_>), now: &Trace, then: &Trace, place: Place<'_>) -> Attempt<bool> {
@@ -187,21 +250,39 @@ fn have_met(reading: (&State, TreeView<'_>), now: &Trace, then: &Trace, place: P
     Ok(false)
 }
 
-/// Whether a field on `now` is what it was on `then`, or is on a base, and increments.
+/// Whether fields on `now` are what they were on `then`, or are on a base, and increments. `then` is asked for those
+/// fields alone that `is_base` says of that they are on the base what they are on `then`.
 pub fn counted(
     reading: (&State, TreeView<'_>),
-    now: &Path,
-    (then, base): (Option<&Path>, &[u8]),
+    (now, then): (&Path, &Path),
+    base: &Lookup<'_>,
+    suffix: &[u8],
+    fields: &[(&str, bool)],
+) -> Attempt<Vec<Counting>> {
+    let all: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
+    let based: Vec<&str> = fields.iter().filter(|(_, is_base)| *is_base).map(|(field, _)| *field).collect();
+    let now = trace(reading, now, suffix, &all)?;
+    let mut then = trace(reading, then, suffix, &based)?.into_iter();
+    let mut counting = Vec::with_capacity(fields.len());
+    for (now, (field, is_base)) in now.iter().zip(fields) {
+        let then = if *is_base { then.next() } else { None };
+        counting.push(counted_field(reading, (now, then.as_ref()), base.at(field)?, (suffix, field))?);
+    }
+    Ok(counting)
+}
+
+fn counted_field(
+    reading: (&State, TreeView<'_>),
+    (now, then): (&Trace, Option<&Trace>),
+    base: Option<&[u8]>,
     place: Place<'_>,
 ) -> Attempt<Counting> {
-    let now = trace(reading, now, place)?;
-    let then = then.map(|then| trace(reading, then, place)).transpose()?;
-    if let Some(then) = &then
-        && have_met(reading, &now, then, place)?
+    if let Some(then) = then
+        && have_met(reading, now, then, place)?
     {
         return Ok(Counting::Yes);
     }
-    if !now.spans.is_empty() && is_start(now.is_counted, now.start.as_deref(), query::at_path(base, place.1)?)? {
+    if !now.spans.is_empty() && is_start(now.is_counted, now.start.as_deref(), base)? {
         return Ok(Counting::Yes);
     }
     let is_lost = now.is_counted && (now.is_lost || then.is_some_and(|then| then.is_lost));
@@ -220,9 +301,10 @@ fn is_start(is_counted: bool, start: Option<&[u8]>, base: Option<&[u8]>) -> Resu
 /// What was added to the counters of `now` since the row was `base`, which the clone's layer began with.
 pub fn added_over(now: &Side, base: Option<&[u8]>) -> Result<Added> {
     let (Some(value), Some(base)) = (now.bytes(), base) else { return Ok(Added::new()) };
+    let (value, base) = (Lookup::new(Some(value)), Lookup::new(Some(base)));
     let mut added = Added::new();
     for counter in now.counters.iter() {
-        let is_counted = counter.since == Lsn::ZERO || starts_at(value, &counter.path, &counter.sum, base)?;
+        let is_counted = counter.since == Lsn::ZERO || starts_at(&value, counter, &base)?;
         if is_counted {
             added.push((counter.path.clone(), counter.sum.clone()));
         }
@@ -233,6 +315,7 @@ pub fn added_over(now: &Side, base: Option<&[u8]>) -> Result<Added> {
 /// What was added to the counters of `now` since `then`, an earlier version of the same layer or what lies below it.
 pub fn added_since(now: &Side, then: &Side) -> Result<Added> {
     let (Some(value), Some(base)) = (now.bytes(), then.bytes()) else { return Ok(Added::new()) };
+    let (value, base) = (Lookup::new(Some(value)), Lookup::new(Some(base)));
     let own = then.lsn.filter(|_| then.is_own).unwrap_or_default();
     let mut added = Added::new();
     for counter in now.counters.iter() {
@@ -240,14 +323,15 @@ pub fn added_since(now: &Side, then: &Side) -> Result<Added> {
         let by = match before {
             Some(before) => query::subtract(&counter.sum, &before.sum)?,
             None if counter.since <= own => Some(counter.sum.clone()),
-            None => starts_at(value, &counter.path, &counter.sum, base)?.then(|| counter.sum.clone()),
+            None => starts_at(&value, counter, &base)?.then(|| counter.sum.clone()),
         };
         added.extend(by.map(|by| (counter.path.clone(), by)));
     }
     Ok(added)
 }
 
-fn starts_at(value: &[u8], field: &str, sum: &[u8], base: &[u8]) -> Result<bool> {
-    let Some(now) = query::at_path(value, field)? else { return Ok(false) };
-    is_start(true, query::subtract(now, sum)?.as_deref(), query::at_path(base, field)?)
+/// Whether a counter's field, less its sum, is what `base` has there.
+fn starts_at(value: &Lookup<'_>, counter: &Counter, base: &Lookup<'_>) -> Result<bool> {
+    let Some(now) = value.at(&counter.path)? else { return Ok(false) };
+    is_start(true, query::subtract(now, &counter.sum)?.as_deref(), base.at(&counter.path)?)
 }

@@ -3,9 +3,9 @@
 use super::Selected;
 use super::counting::{added_over, added_since};
 use super::rows::{Row, Side};
-use super::settle::{Added, Merging, adding_up, carried, check_length};
+use super::settle::{Added, Merging, adding_up, carried, check_length, names_of};
 use crate::error::{Error, ErrorCode, Result};
-use crate::query::{self, Counter, Counters};
+use crate::query::{self, Counter, Counters, Editor, Fields, Lookup, Names};
 use crate::types::pack::{Reader, Shape};
 use crate::types::{Bytes, Lsn, Version};
 
@@ -33,10 +33,14 @@ impl Chosen {
             selected => selected,
         };
         let (base, then) = (row.base.as_deref(), &row.then);
+        let taken = match selected {
+            Selected::Fields(fields) => Names::of(&mut fields.iter().map(|field| &field[..])),
+            Selected::All | Selected::Nothing => Names::default(),
+        };
         let is_taken = |path: &str| match selected {
             Selected::All => true,
             Selected::Nothing => false,
-            Selected::Fields(fields) => fields.iter().any(|field| Some(&field[..]) == path.split('.').next()),
+            Selected::Fields(_) => path.split('.').next().is_some_and(|field| taken.has(field)),
         };
         let value = match selected {
             Selected::All => then.value.clone(),
@@ -52,15 +56,11 @@ impl Chosen {
         let later = added_since(&row.now, then)?.into_iter().filter(|(path, _)| is_taken(path));
         let beside = added_over(&row.now, base)?.into_iter().filter(|(path, _)| !is_taken(path));
         let rest = later.chain(beside).collect();
-        let mut counting = row.counting.clone();
-        let field = |value: Option<&Bytes>, path: &str| -> Result<Option<Vec<u8>>> {
-            let found = value.map_or(Ok(None), |value| query::at_path(value, path))?;
-            Ok(found.map(<[u8]>::to_vec))
-        };
+        let (before, after, summed) = (Lookup::new(base), Lookup::new(then.bytes()), names_of(&added));
+        let mut counting = Vec::new();
         for path in &row.counting {
-            let is_added = added.iter().any(|(other, _)| other == path);
-            if is_taken(path) && !is_added && field(row.base.as_ref(), path)? != field(then.value.as_ref(), path)? {
-                counting.retain(|other| other != path);
+            if !is_taken(path) || summed.has(path) || before.at(path)? == after.at(path)? {
+                counting.push(path.clone());
             }
         }
         Ok(Chosen { value, added, rest, counting })
@@ -87,14 +87,13 @@ pub fn no_fields() -> Error {
 
 /// `value` with some fields as `other` has them.
 pub fn with_fields(value: &[u8], other: &[u8], fields: &[String]) -> Result<Bytes> {
-    let mut out = value.to_vec();
+    let other = Fields::read(other)?;
+    let mut editor = Editor::new(Some(value));
     for name in fields {
-        let field = query::field(other, name)?.map(<[u8]>::to_vec);
-        let path = [&name[..]];
-        let edited = query::edit(Some(&out), &path, 0, &mut |_| Ok(field.clone()))?;
-        out = edited.expect("BUG: an object stays an object");
+        let field = other.get(name);
+        editor.change(&[name], &mut |_| Ok(field.map(<[u8]>::to_vec)))?;
     }
-    Ok(out.into())
+    Ok(editor.finish().expect("BUG: an object stays an object").into())
 }
 
 /// What the clone keeps of `row` over `merged`, which stands in the origin now: what it changed beside the chosen part
@@ -108,13 +107,13 @@ pub fn keep(row: &Row, chosen: &Chosen, merged: Option<&Bytes>, base: Option<Lsn
         added: adding_up(&chosen.rest, &chosen.counting),
         unsure: Vec::new(),
     };
-    let mut ancestor = None;
+    let mut ancestor: Option<Editor> = None;
     let value = merging.merge(&mut |clash| {
-        let settled = ancestor.take().unwrap_or_else(|| merged.map(|merged| merged.to_vec()));
-        let base = clash.sides.base.map(<[u8]>::to_vec);
-        ancestor = Some(query::edit(settled.as_deref(), clash.path, 0, &mut |_| Ok(base.clone()))?);
+        let settled = ancestor.get_or_insert_with(|| Editor::new(merged.map(|merged| &merged[..])));
+        settled.change(clash.path, &mut |_| Ok(clash.sides.base.map(<[u8]>::to_vec)))?;
         Ok(clash.sides.clone.map(<[u8]>::to_vec))
     })?;
+    let ancestor = ancestor.map(Editor::finish);
     check_length(value.as_ref())?;
     if ancestor.is_none() && query::is_same(value.as_deref(), merged.map(|merged| &merged[..]))? {
         return Ok(None);
@@ -131,17 +130,13 @@ pub fn anew(below: Option<&Bytes>, value: Option<Bytes>, added: &Added, now: (&S
     let below = Side { value: below.cloned(), ..Side::default() };
     let over_below = carried(&below, value.as_ref(), added, Some(Lsn::ZERO))?;
     let mut counters: Vec<Counter> = over_below.iter().cloned().collect();
+    let (was, is, sums) = (Lookup::new(below.bytes()), Lookup::new(value.as_deref()), names_of(added));
     for counter in carried(now, value.as_ref(), &Added::new(), None)?.iter() {
-        let field = |side: Option<&Bytes>| -> Result<Option<Vec<u8>>> {
-            let found = side.map_or(Ok(None), |side| query::at_path(side, &counter.path))?;
-            Ok(found.map(<[u8]>::to_vec))
-        };
-        // What is as it is below counts on as there.
-        let is_as_below = below.value.is_some() && field(below.value.as_ref())? == field(value.as_ref())?;
+        // A field that equals the origin's needs no counter here: the origin's own version has it.
+        let is_as_below = below.value.is_some() && was.at(&counter.path)? == is.at(&counter.path)?;
         if over_below.get(&counter.path).is_none() && !is_as_below {
             let since = if counter.since == Lsn::ZERO { began } else { counter.since };
-            let by = added.iter().find(|(path, _)| *path == counter.path);
-            let sum = by.map_or_else(|| counter.sum.clone(), |(_, by)| by.clone());
+            let sum = sums.place(&counter.path).map_or_else(|| counter.sum.clone(), |place| added[place].1.clone());
             counters.push(Counter { path: counter.path.clone(), since, sum });
         }
     }

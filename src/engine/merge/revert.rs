@@ -8,7 +8,7 @@ use super::counting::only_counted;
 use super::forward::wrong_kind;
 use super::leave::version;
 use super::rows::{Collections, Side, collections, side};
-use super::settle::{Added, Merging, carried, settle};
+use super::settle::{self, Added, Merging, carried, settle};
 use super::{MergeReport, Policy, Tally};
 use crate::engine::candidates::{Candidates, portion};
 use crate::engine::catalog;
@@ -20,7 +20,7 @@ use crate::engine::pipeline::Frame;
 use crate::engine::read::{self, SuffixRange};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
-use crate::query::{self, Counters};
+use crate::query::{self, Counters, Lookup, Names};
 use crate::types::row::split_suffix;
 use crate::types::{Bytes, Kind, Lsn, Suffix};
 
@@ -199,17 +199,16 @@ fn undo_row(reading: (&State, TreeView<'_>), now: &Path, undone: &[Undone], suff
         if query::is_same(before.bytes(), after.bytes())? {
             continue;
         }
-        let mut counting = Vec::new();
         // Once a clone stands elsewhere, what was counted there and what was counted here are not one count.
         let is_one_layer = [&step.before, now]
             .iter()
             .all(|path| path.top().map(|top| top.layer) == step.after.top().map(|top| top.layer));
         let noted = if is_one_layer { noted(view, &[&step.before, &step.after, now], bytes)? } else { Vec::new() };
-        for field in noted {
-            let is_counted = only_counted(reading, &step.after, &step.before, (bytes, &field))?;
-            if is_counted && only_counted(reading, now, &step.after, (bytes, &field))? {
-                counting.push(field);
-            }
+        let mut counting = noted;
+        for (later, earlier) in [(&step.after, &step.before), (now, &step.after)] {
+            let fields: Vec<&str> = counting.iter().map(|field| &field[..]).collect();
+            let mut is_counted = only_counted(reading, (later, earlier), bytes, &fields)?.into_iter();
+            counting.retain(|_| is_counted.next() == Some(true));
         }
         steps.push(Undoing { commit, before, after, counting });
     }
@@ -249,16 +248,16 @@ impl Back {
     /// What was added to the commit's counters since.
     fn since(&self, step: &Undoing) -> Result<Added> {
         let mut added = Added::new();
+        let counted = Names::of(&mut self.added.iter().map(|(field, _)| &field[..]));
+        let (now, then) = (Lookup::new(self.value.as_deref()), Lookup::new(step.after.bytes()));
         for field in &step.counting {
-            let is_counted = self.added.iter().any(|(other, _)| other == field);
-            let (now, then) = (at(self.value.as_ref(), field)?, at(step.after.value.as_ref(), field)?);
             // A field that is not there counts as zero.
-            let by = match (now, then) {
-                _ if !is_counted => None,
+            let by = match (now.at(field)?, then.at(field)?) {
+                _ if !counted.has(field) => None,
                 (None, None) => Some(ZERO.to_vec()),
                 (None, Some(_)) => None,
-                (Some(now), None) => Some(now),
-                (Some(now), Some(then)) => query::subtract(&now, &then)?,
+                (Some(now), None) => Some(now.to_vec()),
+                (Some(now), Some(then)) => query::subtract(now, then)?,
             };
             added.extend(by.map(|by| (field.clone(), by)));
         }
@@ -267,21 +266,22 @@ impl Back {
 
     /// The row is `value` now: what did not come of adding up is counted no more.
     fn becomes(&mut self, value: Option<Bytes>, step: &Undoing, added: &Added) -> Result<()> {
+        let names = settle::names_of(added);
+        let (was, is) = (Lookup::new(self.value.as_deref()), Lookup::new(value.as_deref()));
+        let before = Lookup::new(step.before.bytes());
         for (field, total) in std::mem::take(&mut self.added) {
-            let (was, is) = (at(self.value.as_ref(), &field)?, at(value.as_ref(), &field)?);
+            let (was, is) = (was.at(&field)?, is.at(&field)?);
             if was == is {
                 self.added.push((field, total));
                 continue;
             }
-            let by = added.iter().find(|(other, _)| *other == field).map(|(_, by)| by);
-            let before = at(step.before.value.as_ref(), &field)?;
-            let sum = match (by, &before) {
-                (Some(by), Some(before)) => query::add(before, by)?,
+            let sum = match (names.place(&field), before.at(&field)?) {
+                (Some(place), Some(before)) => query::add(before, &added[place].1)?,
                 _ => None,
             };
             if let Some(is) = is
-                && sum.as_ref() == Some(&is)
-                && let Some(by) = query::subtract(&is, was.as_deref().unwrap_or(&ZERO))?
+                && sum.as_deref() == Some(is)
+                && let Some(by) = query::subtract(is, was.unwrap_or(&ZERO))?
             {
                 let total = total.map_or(Ok(Some(by.clone())), |total| query::add(&total, &by))?;
                 self.added.push((field, total));
@@ -290,11 +290,6 @@ impl Back {
         self.value = value;
         Ok(())
     }
-}
-
-fn at(value: Option<&Bytes>, field: &str) -> Result<Option<Vec<u8>>> {
-    let found = value.map_or(Ok(None), |value| query::at_path(value, field))?;
-    Ok(found.map(<[u8]>::to_vec))
 }
 
 /// What each row is without what the commits did, the newest of them first.

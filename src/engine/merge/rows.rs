@@ -8,7 +8,7 @@ use crate::engine::path::Path;
 use crate::engine::read::{self, Placed, just_after};
 use crate::error::Result;
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
-use crate::query::{self, Counters};
+use crate::query::{Counters, Lookup};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix, Version};
 
@@ -196,46 +196,55 @@ impl Paths {
             None => below.clone(),
         };
         let origin = side(view, &self.origin, bytes)?;
+        let mut fields: Vec<&str> = then.counters.iter().map(|counter| &counter.path[..]).collect();
+        let of_now = now.counters.iter().filter(|counter| then.counters.get(&counter.path).is_none());
+        fields.extend(of_now.map(|counter| &counter.path[..]));
         let (mut counting, mut unsure) = (Vec::new(), Vec::new());
-        for counter in then.counters.iter().chain(now.counters.iter()) {
-            let path = &counter.path;
-            if counting.contains(path) || unsure.contains(path) {
-                continue;
-            }
-            match self.is_counted(reading, (&base, &below), (bytes, path))? {
-                Counting::Yes => counting.push(path.clone()),
-                Counting::Unknown => unsure.push(path.clone()),
-                // A place in an array, which is one value: nothing in it adds up.
-                Counting::No if origin.counters.get(path).is_some() && is_out_of_reach(origin.bytes(), path)? => {
-                    unsure.push(path.clone());
+        if !fields.is_empty() {
+            let value = Lookup::new(origin.bytes());
+            let all = match &base {
+                Some(base) => self.counted(reading, (base, &below), bytes, &fields)?,
+                None => vec![Counting::No; fields.len()],
+            };
+            for (path, is_counted) in fields.into_iter().zip(all) {
+                match is_counted {
+                    Counting::Yes => counting.push(path.to_string()),
+                    Counting::Unknown => unsure.push(path.to_string()),
+                    // A place in an array, which is one value: nothing in it adds up.
+                    Counting::No if origin.counters.get(path).is_some() && is_out_of_reach(&value, path)? => {
+                        unsure.push(path.to_string());
+                    }
+                    Counting::No => {}
                 }
-                Counting::No => {}
             }
         }
         Ok(Row { base, then, now, below, origin, counting, unsure, is_parked: ancestor.is_some(), suffix })
     }
 
-    fn is_counted(
+    fn counted(
         &self,
         reading: (&State, TreeView<'_>),
-        (base, below): (&Option<Bytes>, &Option<Bytes>),
-        (suffix, field): (&[u8], &str),
-    ) -> Attempt<Counting> {
-        let Some(base) = base else { return Ok(Counting::No) };
-        // What a parked row is compared with is not what the clone began with.
-        let is_base = match below {
-            Some(below) => query::at_path(base, field)? == query::at_path(below, field)?,
-            None => false,
-        };
-        let place = (suffix, field);
-        let then = if is_base { Some(&self.below) } else { None };
-        counted(reading, &self.origin, (then, base), place)
+        (base, below): (&Bytes, &Option<Bytes>),
+        suffix: &[u8],
+        fields: &[&str],
+    ) -> Attempt<Vec<Counting>> {
+        let (base, below) = (Lookup::new(Some(base)), below.as_ref().map(|below| Lookup::new(Some(below))));
+        let mut based = Vec::with_capacity(fields.len());
+        for field in fields {
+            // What a parked row is compared with is not what the clone began with.
+            let is_base = match &below {
+                Some(below) => base.at(field)? == below.at(field)?,
+                None => false,
+            };
+            based.push((*field, is_base));
+        }
+        counted(reading, (&self.origin, &self.below), &base, suffix, &based)
     }
 }
 
 /// Whether a counter's path leads nowhere.
-fn is_out_of_reach(value: Option<&[u8]>, path: &str) -> Result<bool> {
-    value.map_or(Ok(false), |value| Ok(query::at_path(value, path)?.is_none()))
+fn is_out_of_reach(value: &Lookup<'_>, path: &str) -> Result<bool> {
+    Ok(value.is_there() && value.at(path)?.is_none())
 }
 
 /// All rows of a layer but those under the empty name.

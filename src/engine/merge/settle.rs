@@ -7,7 +7,7 @@ use super::rows::Side;
 use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
 use crate::engine::diff::Change;
 use crate::error::{Error, ErrorCode, Result};
-use crate::query::{self, Clash, Counter, Counters, Counts, Sides};
+use crate::query::{self, Clash, Counter, Counters, Counts, Lookup, Names, Sides};
 use crate::types::pack::{Reader, Shape};
 use crate::types::row::split_suffix;
 use crate::types::{Bytes, Kind, Lsn, SortedBytes, Suffix, limits};
@@ -200,18 +200,19 @@ fn unequal() -> Error {
 /// counted from `since` on.
 pub fn carried(replaced: &Side, value: Option<&Bytes>, added: &Added, since: Option<Lsn>) -> Result<Counters> {
     let (Some(value), Some(before)) = (value, replaced.bytes()) else { return Ok(Counters::default()) };
-    let was = |path: &str| query::at_path(before, path);
-    let by = |path: &str| added.iter().find(|(other, _)| other == path).map(|(_, by)| &by[..]);
+    let (was, is) = (Lookup::new(Some(before)), Lookup::new(Some(value)));
+    let names = names_of(added);
+    let by = |path: &str| names.place(path).map(|place| &added[place].1[..]);
     let is_sum = |path: &str, by: &[u8]| -> Result<bool> {
-        let sum = match was(path)? {
+        let sum = match was.at(path)? {
             Some(was) => query::add(was, by)?,
             None => Some(by.to_vec()),
         };
-        Ok(sum.is_some() && sum.as_deref() == query::at_path(value, path)?)
+        Ok(sum.is_some() && sum.as_deref() == is.at(path)?)
     };
     let mut counters = Vec::new();
     for counter in replaced.counters.iter() {
-        if query::is_same(was(&counter.path)?, query::at_path(value, &counter.path)?)? {
+        if query::is_same(was.at(&counter.path)?, is.at(&counter.path)?)? {
             counters.push(counter.clone());
         } else if let Some(by) = by(&counter.path)
             && is_sum(&counter.path, by)?
@@ -233,5 +234,11 @@ pub fn carried(replaced: &Side, value: Option<&Bytes>, added: &Added, since: Opt
 
 /// Of what the clone added, that which adds up with the origin.
 pub fn adding_up(added: &Added, counting: &[String]) -> Added {
-    added.iter().filter(|(path, _)| counting.contains(path)).cloned().collect()
+    let counting = Names::of(&mut counting.iter().map(|path| &path[..]));
+    added.iter().filter(|(path, _)| counting.has(path)).cloned().collect()
+}
+
+/// The paths of what was added, for looking them up.
+pub fn names_of(added: &Added) -> Names<'_> {
+    Names::of(&mut added.iter().map(|(path, _)| &path[..]))
 }

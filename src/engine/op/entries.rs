@@ -128,7 +128,7 @@ fn set_field(
             empty
         }
     };
-    let edited = query::edit(Some(&before), &[field], 0, &mut |_| Ok(value.map(<[u8]>::to_vec)))?;
+    let edited = query::edit(Some(&before), &[field], &mut |_| Ok(value.map(<[u8]>::to_vec)))?;
     let edited = edited.expect("BUG: an object stays an object");
     check_value(&edited)?;
     if found.is_none() || edited != before {

@@ -7,6 +7,7 @@ use super::format::{
 };
 use crate::engine::op::encoded_key;
 use crate::error::{Detail, Error, ErrorCode, Result};
+use crate::query::Names;
 use crate::types::number::Number;
 use crate::types::pack::{EXT_BIGINT, Reader, Shape, write_array, write_bin, write_map, write_text};
 use crate::types::{Bytes, CollectionName, Kind, key, limits};
@@ -318,16 +319,15 @@ fn rewrite(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
         Shape::Map => {
             let count = reader.map()?;
             write_map(out, count);
-            let mut names = Vec::with_capacity(count);
+            let mut names = Vec::new();
             for _ in 0..count {
                 let name = reader.text()?;
                 write_text(out, name);
                 names.push(name);
                 rewrite(reader, out)?;
             }
-            names.sort_unstable();
-            match names.windows(2).find(|pair| pair[0] == pair[1]) {
-                Some(pair) => Err(malformed(format!("a field is there twice. field={}", pair[0]))),
+            match Names::of(&mut names.into_iter()).twice() {
+                Some(name) => Err(malformed(format!("a field is there twice. field={name}"))),
                 None => Ok(()),
             }
         }

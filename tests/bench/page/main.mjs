@@ -6,8 +6,9 @@ import * as drafts from "./drafts.mjs";
 import * as largeCommits from "./large-commits.mjs";
 import * as scan from "./scan.mjs";
 import { spaceLeft } from "./space.mjs";
+import { wideCosts } from "./wide.mjs";
 
 if (!crossOriginIsolated) throw new Error("the page is not isolated, and its clock is too coarse");
 const measures = { ...clones, ...drafts, ...largeCommits, ...scan };
-globalThis.bench = { ...measures, fillFor, life, openings, singleInserts, spaceLeft, wasmBytes };
+globalThis.bench = { ...measures, fillFor, life, openings, singleInserts, spaceLeft, wasmBytes, wideCosts };
 document.title = "ready";
