@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
+use super::known::{Known, Lacking, ReadPoint};
 use super::path::Path;
-use super::read::{self, Placed, SuffixRange, Visible, just_after};
+use super::read::{self, Placed, Standing, SuffixRange, Visible, just_after};
 use super::transaction::{Reader, Transaction};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Fault, Found, TreeView};
+use crate::lsm::{Attempt, Fault, PORTION_BYTES, TreeView};
 use crate::query::{self, Counters, Update};
 use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
 
@@ -92,6 +93,77 @@ impl<'a> Context<'a> {
         Ok(found.version.here().cloned().map(|value| Current { value, lsn: found.lsn, level, delta }))
     }
 
+    /// Finds the values of many rows.
+    pub fn values(&mut self, known: &mut Known, suffixes: impl Iterator<Item = Result<Suffix>>) -> Attempt<()> {
+        known.begin(self.read_point(), suffixes)?;
+        known.values.resize(known.suffixes.len(), None);
+        self.many(known, |context, known, place| {
+            known.values[place] = context.get(&known.suffixes[place], Reader::Body)?.map(Bytes::alone);
+            Ok(())
+        })
+    }
+
+    /// Finds how many rows stand that are to be written.
+    pub fn standings(&mut self, known: &mut Known, suffixes: impl Iterator<Item = Result<Suffix>>) -> Attempt<()> {
+        known.begin(self.read_point(), suffixes)?;
+        known.standings.resize(known.suffixes.len(), Standing::default());
+        self.many(known, |context, known, place| {
+            known.standings[place] = context.standing(&known.suffixes[place])?;
+            Ok(())
+        })
+    }
+
+    /// Looks at the rows that were not looked at yet. All that they lack is asked for in one go, up to a bound; what
+    /// earlier ones were read from is let go once it is much.
+    fn many(
+        &mut self,
+        known: &mut Known,
+        mut look: impl FnMut(&mut Self, &mut Known, usize) -> Attempt<()>,
+    ) -> Attempt<()> {
+        let (mut lacking, mut has_got_on) = (Lacking::default(), false);
+        for place in known.rest() {
+            if lacking.is_full() {
+                break;
+            }
+            // A row behind one that lacks something is looked at for what it lacks itself.
+            if lacking.take(look(self, known, place))? {
+                known.note_looked_at();
+                has_got_on = true;
+            }
+        }
+        if has_got_on && !lacking.is_empty() && self.view.loaded.bytes() >= PORTION_BYTES {
+            self.view.loaded.let_go();
+        }
+        lacking.check()
+    }
+
+    /// Where this reads. A transaction and a snapshot always read the same; a call inside the commit reads what stands
+    /// before it, which may have been written anew.
+    fn read_point(&self) -> ReadPoint {
+        match &self.transaction {
+            Some(transaction) if transaction.is_immediate() => (transaction.snapshot_lsn(), self.view.tree.changes),
+            _ => (Lsn::ZERO, 0),
+        }
+    }
+
+    fn standing(&mut self, suffix: &Suffix) -> Attempt<Standing> {
+        if let Some(version) = self.own(suffix) {
+            return Ok(Standing { is_there: !version.is_tombstone(), base: version.base });
+        }
+        self.record(suffix, Reader::Engine)?;
+        read::standing(self.view, &self.path, suffix.as_bytes())
+    }
+
+    /// Whether there are levels that a row may come from which is not of the topmost layer.
+    pub fn has_below(&self) -> bool {
+        !self.path.below().is_empty()
+    }
+
+    /// Whether the transaction itself has deleted the row.
+    pub fn has_deleted(&self, suffix: &Suffix) -> bool {
+        self.own(suffix).is_some_and(Version::is_tombstone)
+    }
+
     /// Walks visible rows in order and gathers a page of what `keep` makes of them.
     pub fn scan<T>(
         &mut self,
@@ -157,6 +229,11 @@ impl<'a> Context<'a> {
     /// Writes a value over whatever is there (SEMANTICS W7, W9).
     pub fn put(&mut self, suffix: Suffix, value: Bytes) -> Attempt<()> {
         let base = self.base(&suffix)?;
+        self.put_over(suffix, value, base)
+    }
+
+    /// As `put`, of a row whose base is known.
+    pub fn put_over(&mut self, suffix: Suffix, value: Bytes, base: Option<Lsn>) -> Attempt<()> {
         self.replaced(&suffix);
         self.write(suffix, Version::value(value).based_on(base))
     }
@@ -208,11 +285,22 @@ impl<'a> Context<'a> {
         Ok(Lsn::MAX)
     }
 
-    /// Writes a tombstone over a row that is visible (SEMANTICS W4).
-    pub fn delete(&mut self, suffix: Suffix) -> Attempt<()> {
-        let base = self.base(&suffix)?;
+    /// Writes a tombstone over a row that is visible and whose base is known (SEMANTICS W4).
+    pub fn delete_over(&mut self, suffix: Suffix, base: Option<Lsn>) -> Attempt<()> {
         self.replaced(&suffix);
         self.write(suffix, Version::tombstone().based_on(base))
+    }
+
+    /// Deletes those rows that are there, each once, and says how many that were.
+    pub fn delete_all(&mut self, known: &Known) -> Attempt<u64> {
+        let mut deleted = 0;
+        for (suffix, standing) in known.suffixes.iter().zip(&known.standings) {
+            if standing.is_there && !self.has_deleted(suffix) {
+                self.delete_over(suffix.clone(), standing.base)?;
+                deleted += 1;
+            }
+        }
+        Ok(deleted)
     }
 
     fn write(&mut self, suffix: Suffix, version: Version) -> Attempt<()> {
@@ -226,18 +314,7 @@ impl<'a> Context<'a> {
         if self.path.below().is_empty() {
             return Ok(None);
         }
-        if let Some(version) = self.own(suffix) {
-            return Ok(version.base);
-        }
-        self.record(suffix, Reader::Engine)?;
-        let own = read::topmost(self.view, &self.path.levels()[..1], suffix.as_bytes())?;
-        if let Some(found) = own
-            && !read::is_copy(self.view, &self.path, suffix.as_bytes(), &found)?
-        {
-            return Ok(found.base());
-        }
-        let below = read::topmost(self.view, self.path.below(), suffix.as_bytes())?;
-        Ok(below.filter(|found: &Found| !found.version.is_tombstone()).map(|found| found.lsn))
+        Ok(self.standing(suffix)?.base)
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::catalog::{self, Entry};
 use super::context::{Context, decode_collection};
+use super::known::Known;
 use super::op::{Answer, Op, Step};
 use super::path::Path;
 use super::pipeline::{Frame, changes_of};
@@ -191,7 +192,8 @@ impl Database {
             self.copy_up_apart(&op).await?;
         }
         let this = self.clone();
-        let evaluate = move |frame: &Frame<'_>| this.evaluate(frame, &op);
+        let mut known = Known::default();
+        let evaluate = move |frame: &Frame<'_>| this.evaluate(frame, &op, &mut known);
         self.store.commit(durability.unwrap_or(self.store.durability), evaluate).await
     }
 
@@ -213,12 +215,12 @@ impl Database {
         self.store.commit(self.store.durability, evaluate).await.map(drop)
     }
 
-    fn evaluate(&self, frame: &Frame<'_>, op: &Op) -> Attempt<(Answer, Vec<crate::lsm::Change>)> {
+    fn evaluate(&self, frame: &Frame<'_>, op: &Op, known: &mut Known) -> Attempt<(Answer, Vec<crate::lsm::Change>)> {
         let (path, lsn) = self.path_at(frame.view, frame.at)?;
         let layer = path.levels()[0].layer;
         let mut transaction = Transaction::immediate(path, Guard { name: self.name.clone(), lsn });
         let mut context = Context::writing(frame.view, &mut transaction);
-        let answer = match op.apply(&mut context, &self.store.ids)? {
+        let answer = match op.apply(&mut context, &self.store.ids, known)? {
             Step::Done(answer) => answer,
             Step::More(_) => unreachable!("BUG: a call that writes is done in one step"),
         };
@@ -265,11 +267,12 @@ impl Database {
 
 /// Runs all steps of a call in one go.
 pub(super) fn step_now(context: &mut Context<'_>, op: &Op, store: &Store) -> Attempt<Answer> {
-    let mut step = op.apply(context, &store.ids)?;
+    let mut known = Known::default();
+    let mut step = op.apply(context, &store.ids, &mut known)?;
     loop {
         match step {
             Step::Done(answer) => return Ok(answer),
-            Step::More(next) => step = next.apply(context, &store.ids)?,
+            Step::More(next) => step = next.apply(context, &store.ids, &mut known)?,
         }
     }
 }

@@ -15,6 +15,7 @@ mod database;
 mod diff;
 mod history;
 mod id;
+mod known;
 mod maintain;
 mod materialize;
 mod merge;

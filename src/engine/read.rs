@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::path::{Level, Path};
-use crate::lsm::{Attempt, Found, RowCursor, RowRange, TreeRow, TreeView};
+use crate::error::Error;
+use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeRow, TreeView};
 use crate::types::row::{LAYER_BYTES, row};
 use crate::types::{Lsn, Suffix, Version};
 use std::collections::BTreeMap;
@@ -37,12 +38,65 @@ pub struct Placed {
 
 /// The topmost version of a row, tombstone or not (SEMANTICS R1): each level is asked in turn, and the first answers.
 pub fn placed(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Option<Placed>> {
+    first_of(levels, |place, level| {
+        let found = view.get(&row(level.layer, suffix), level.lsn)?;
+        Ok(found.map(|found| Placed { level: place, found }))
+    })
+}
+
+/// What the first level answers that answers anything. Where one cannot answer yet, the next ones are asked for what
+/// they lack, so that all of it is fetched in one go.
+fn first_of<T>(levels: &[Level], mut ask: impl FnMut(usize, &Level) -> Attempt<Option<T>>) -> Attempt<Option<T>> {
+    let mut needed = Vec::new();
     for (place, level) in levels.iter().enumerate() {
-        if let Some(found) = view.get(&row(level.layer, suffix), level.lsn)? {
-            return Ok(Some(Placed { level: place, found }));
+        match ask(place, level) {
+            Ok(Some(found)) if needed.is_empty() => return Ok(Some(found)),
+            Ok(None) => {}
+            Err(Fault::Need(more)) => needed.extend(more),
+            // The levels below may not be asked at all, so an error there is none yet.
+            Ok(Some(_)) | Err(Fault::Error(_)) if !needed.is_empty() => break,
+            Ok(Some(_)) => unreachable!("BUG: it was given above"),
+            Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    if needed.is_empty() { Ok(None) } else { Err(Fault::Need(needed)) }
+}
+
+/// What a write of a row must know of it. Values stay where they are stored.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Standing {
+    pub is_there: bool,
+    /// The LSN, below the topmost layer, of the version that the layer first replaced, or would replace now.
+    pub base: Option<Lsn>,
+}
+
+/// How a row stands on a path (SEMANTICS W7, W9).
+pub fn standing(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Standing> {
+    let Some((place, found)) = undisclosed(view, path.levels(), suffix)? else { return Ok(Standing::default()) };
+    let is_there = !found.version.is_tombstone();
+    if path.below().is_empty() {
+        return Ok(Standing { is_there, base: None });
+    }
+    if place > 0 {
+        return Ok(Standing { is_there, base: is_there.then_some(found.lsn) });
+    }
+    if may_be_copy(path, found.lsn, &found.version)
+        && let Some((_, below)) = undisclosed(view, path.below(), suffix)?
+        && !below.version.is_tombstone()
+    {
+        return Ok(Standing { is_there, base: Some(below.lsn) });
+    }
+    Ok(Standing { is_there, base: found.base() })
+}
+
+/// The topmost version of a row and its level, as it is stored: a large value is not brought here.
+fn undisclosed(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Option<(usize, Found)>> {
+    first_of(levels, |place, level| {
+        let Some((lsn, encoded)) = view.find(&row(level.layer, suffix), level.lsn)? else { return Ok(None) };
+        let unreadable = || Error::corrupt(format!("a version cannot be decoded. lsn={lsn}"));
+        let version = Version::decode(&encoded).ok_or_else(unreadable)?;
+        Ok(Some((place, Found { lsn, version })))
+    })
 }
 
 /// As `placed`, wherever it is.

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::database::step_now;
 use super::diff::Comparing;
 use super::history::pruned;
+use super::known::Known;
 use super::op::{Answer, Op, Step};
 use super::path::Path;
 use super::store::{Hold, Store, closed};
@@ -84,11 +85,12 @@ impl Snapshot {
     /// Runs a reading call, a long one in steps, each on blocks of its own.
     pub async fn run(&self, mut op: Op) -> Result<Answer> {
         check_reads(&op)?;
+        let mut known = Known::default();
         loop {
             self.check_open()?;
-            let step = self
-                .store
-                .read(|state, view| op.apply(&mut Context::reading(view, self.path(state)?), &self.store.ids));
+            let step = self.store.read(|state, view| {
+                op.apply(&mut Context::reading(view, self.path(state)?), &self.store.ids, &mut known)
+            });
             match step.await? {
                 Step::Done(answer) => return Ok(answer),
                 Step::More(next) => op = next,

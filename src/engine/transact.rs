@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::conflict;
 use super::context::Context;
 use super::database::Database;
+use super::known::Known;
 use super::op::{Answer, Op, Step};
 use super::pipeline::{Frame, changes_of};
 use super::store::{Hold, Store, closed};
@@ -55,9 +56,11 @@ impl OpenTransaction {
     pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
         let mut slot = self.transaction.borrow_mut();
         let Some(transaction) = slot.as_mut() else { return Some(Err(closed("the transaction"))) };
-        let mut op = op.clone();
+        let (mut op, mut known) = (op.clone(), Known::default());
         loop {
-            let step = self.store.read_now(|state, view| attempt(state, view, transaction, &op, &self.store))?;
+            let step = self
+                .store
+                .read_now(|state, view| attempt((state, view), transaction, (&op, &mut known), &self.store))?;
             match step {
                 Err(error) => return Some(Err(self.note(error))),
                 Ok(Step::Done(answer)) => return Some(Ok(answer)),
@@ -67,9 +70,10 @@ impl OpenTransaction {
     }
 
     pub async fn run(&self, mut op: Op) -> Result<Answer> {
+        let mut known = Known::default();
         loop {
             let step = self.store.read(|state, view| match self.transaction.borrow_mut().as_mut() {
-                Some(transaction) => attempt(state, view, transaction, &op, &self.store),
+                Some(transaction) => attempt((state, view), transaction, (&op, &mut known), &self.store),
                 None => Err(closed("the transaction").into()),
             });
             match step.await.map_err(|error| self.note(error))? {
@@ -93,13 +97,18 @@ impl OpenTransaction {
 }
 
 /// One try of one call: what it wrote before it failed, or before a block was missing, is taken back.
-fn attempt(state: &State, view: TreeView<'_>, transaction: &mut Transaction, op: &Op, store: &Store) -> Attempt<Step> {
+fn attempt(
+    (state, view): (&State, TreeView<'_>),
+    transaction: &mut Transaction,
+    (op, known): (&Op, &mut Known),
+    store: &Store,
+) -> Attempt<Step> {
     if transaction.snapshot_lsn() < state.manifest.floor() {
         let message = "the history that the transaction reads was dropped in another tab";
         return Err(Error::new(ErrorCode::Conflict, message).into());
     }
     transaction.savepoint();
-    let result = op.apply(&mut Context::writing(view, transaction), &store.ids);
+    let result = op.apply(&mut Context::writing(view, transaction), &store.ids, known);
     if result.is_err() {
         transaction.roll_back();
     }

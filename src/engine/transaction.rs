@@ -100,6 +100,10 @@ impl Transaction {
         Transaction { records: false, ..Transaction::new(path, guard, Isolation::Serializable) }
     }
 
+    pub fn is_immediate(&self) -> bool {
+        !self.records
+    }
+
     pub fn snapshot_lsn(&self) -> Lsn {
         self.path.top().map_or(Lsn::ZERO, |level| level.lsn)
     }

@@ -126,6 +126,11 @@ impl BlockCache {
         Ok(Some(block))
     }
 
+    /// A block was needed that the call has fetched before, and so was not asked for here.
+    pub fn note_hit(&self) {
+        self.state.borrow_mut().hits += 1;
+    }
+
     /// Keeps a block under its address. One that is sealed never takes the place of one that is not.
     pub fn keep(&self, address: BlockAddress, kept: Kept) {
         let state = &mut *self.state.borrow_mut();

@@ -5,6 +5,7 @@
 //! order.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::cache::Kept;
@@ -19,6 +20,12 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, Outcome, Space, Storage};
 use crate::types::{Bytes, Lsn};
+
+/// So many segments are read by one call of storage: a few MiB at most.
+const READ_SEGMENTS: usize = 64;
+
+/// A stored record, and the blocks that are wanted of it.
+type Segment = (BlockAddress, Vec<BlockReference>);
 
 /// What is kept in memory of a commit that the log still holds.
 #[derive(Clone, Debug)]
@@ -125,6 +132,7 @@ impl State {
     }
 
     fn insert(&mut self, lsn: Lsn, commit: &Commit) {
+        self.tree.changes += 1;
         for Change(row, version) in &commit.changes {
             self.tree.memtable.insert(row, lsn, Bytes::from(&version[..]));
         }
@@ -136,6 +144,7 @@ impl State {
     /// Takes back all that is staged.
     pub fn unstage(&mut self) -> Vec<Commit> {
         let staged = std::mem::take(&mut self.staged);
+        self.tree.changes += 1;
         for (index, commit) in staged.iter().enumerate() {
             let lsn = self.head.plus(index as u64 + 1);
             for Change(row, _) in &commit.changes {
@@ -372,32 +381,40 @@ impl Lsm {
     /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be
     /// old.
     pub async fn load(&self, needed: &[Need], loaded: &Loaded) -> Result<Option<BlockReference>> {
-        let mut segments: Vec<BlockAddress> = Vec::new();
+        let mut places: HashMap<BlockAddress, usize> = HashMap::new();
+        let mut segments: Vec<Segment> = Vec::new();
         let most = loaded.most_segments();
         for Need::Block(reference) in needed {
-            if segments.len() == most {
+            let address = reference.address.beside(0);
+            let place = *places.entry(address).or_insert(segments.len());
+            if place == most {
                 break;
             }
-            // Mostly it is the one before, or a new one.
-            let segment = reference.address.beside(0);
-            if segments.last() != Some(&segment) && !segments.contains(&segment) {
-                segments.push(segment);
+            if place == segments.len() {
+                segments.push((address, Vec::new()));
             }
+            segments[place].1.push(*reference);
         }
-        let names: Vec<String> = segments.iter().map(|address| address.name()).collect();
+        let mut gone = None;
+        for segments in segments.chunks(READ_SEGMENTS) {
+            gone = self.load_segments(segments, loaded).await?.or(gone);
+        }
+        Ok(gone)
+    }
+
+    async fn load_segments(&self, segments: &[Segment], loaded: &Loaded) -> Result<Option<BlockReference>> {
+        let names: Vec<String> = segments.iter().map(|(address, _)| address.name()).collect();
         let found = self.storage.read(Space::Blocks, &names).await?;
         let state = self.state.borrow();
         state.tree.cache.fetched();
         let mut gone = None;
-        for (segment, bytes) in segments.into_iter().zip(found) {
-            let blocks = || needed.iter().map(|Need::Block(reference)| reference);
-            let wanted = || blocks().filter(|reference| reference.address.beside(0) == segment);
+        for ((segment, wanted), bytes) in segments.iter().zip(found) {
             let Some(bytes) = bytes else {
-                gone = wanted().next().copied();
+                gone = wanted.first().copied();
                 continue;
             };
             let blocks: Vec<Rc<[u8]>> = segment::blocks(&bytes).into_iter().map(|range| bytes[range].into()).collect();
-            for reference in wanted() {
+            for reference in wanted {
                 // What is not in its segment is damaged, and told as any damage is: by whoever opens it.
                 let sealed = blocks.get(reference.address.index()).cloned().unwrap_or_default();
                 loaded.keep(reference.address, Kept::Sealed(sealed));

@@ -80,6 +80,10 @@ impl Loaded {
         self.has_portions.set(true);
     }
 
+    pub fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
     pub fn is_full(&self) -> bool {
         self.has_portions.get() && self.bytes.get() >= PORTION_BYTES
     }
@@ -147,6 +151,8 @@ pub struct Tree {
     pub runs: Vec<Rc<RunDescription>>,
     pub cache: BlockCache,
     pub(super) lone: LoneBlocks,
+    /// How often versions came or went: what was read between two equal counts still stands.
+    pub changes: u64,
 }
 
 /// A reader's hold on the tree: what it needs is in the tree, in the cache, or was loaded for it.
@@ -159,7 +165,7 @@ pub struct TreeView<'a> {
 impl Tree {
     pub fn new(cache_bytes: usize) -> Tree {
         let (memtable, lone) = (Memtable::default(), LoneBlocks::default());
-        Tree { memtable, head: Lsn::ZERO, runs: Vec::new(), cache: BlockCache::new(cache_bytes), lone }
+        Tree { memtable, head: Lsn::ZERO, runs: Vec::new(), cache: BlockCache::new(cache_bytes), lone, changes: 0 }
     }
 
     pub fn set_runs(&mut self, runs: impl Iterator<Item = Rc<RunDescription>>) {
@@ -180,6 +186,7 @@ impl<'a> TreeView<'a> {
         }
         let found = match self.loaded.get(reference) {
             Ok(Some(block)) => {
+                self.tree.cache.note_hit();
                 self.tree.cache.keep(reference.address, Kept::Open(block.clone()));
                 return Ok(block);
             }

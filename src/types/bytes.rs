@@ -24,6 +24,13 @@ impl Bytes {
     }
 }
 
+impl Bytes {
+    /// The same bytes, which keep no more than twice as many in memory.
+    pub fn alone(self) -> Bytes {
+        if self.owner.len() <= 2 * self.len() { self } else { Bytes::from(&self[..]) }
+    }
+}
+
 impl Deref for Bytes {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

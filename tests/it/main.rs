@@ -22,6 +22,7 @@ mod large_merges;
 mod large_values;
 mod log;
 mod maintenance;
+mod many;
 mod materialize;
 mod merge;
 mod merge_corners;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Answer, MakeId, NewDocument, Op, Step};
 use crate::engine::context::{Context, PageLimits};
-use crate::engine::read::{SuffixRange, just_after};
+use crate::engine::known::Known;
+use crate::engine::read::{Standing, SuffixRange, just_after};
 use crate::engine::transaction::Reader;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::Attempt;
@@ -13,7 +14,7 @@ use crate::types::pack::Reader as PackReader;
 use crate::types::row::{prefix, prefix_end, split_suffix};
 use crate::types::{CollectionName, Kind, Suffix, key, limits};
 
-pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<Step> {
+pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut Known) -> Attempt<Step> {
     let answer = match op {
         Op::Get { collection, id } => {
             let value = context.get(&document(collection, id)?, Reader::Body)?;
@@ -21,19 +22,16 @@ pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<St
             Answer::Value(value)
         }
         Op::GetMany { collection, ids } => {
-            let mut values = Vec::with_capacity(ids.len());
-            for id in ids {
-                values.push(context.get(&document(collection, id)?, Reader::Body)?);
-            }
-            check_when_absent(context, collection, values.iter().any(Option::is_none))?;
-            Answer::Values(values)
+            context.values(known, ids.iter().map(|id| document(collection, id)))?;
+            check_when_absent(context, collection, known.values.iter().any(Option::is_none))?;
+            Answer::Values(std::mem::take(&mut known.values))
         }
         Op::Count { collection, after, counted } => return count(context, collection, after.as_ref(), *counted),
         Op::Find { collection, after, skip, limit } => {
             return find(context, collection, after.as_ref(), *skip, *limit);
         }
-        Op::Insert { collection, documents } => Answer::Ids(write(context, collection, documents, ids, true)?),
-        Op::Put { collection, documents } => Answer::Ids(write(context, collection, documents, ids, false)?),
+        Op::Insert { collection, documents } => Answer::Ids(write(context, collection, documents, ids, (known, true))?),
+        Op::Put { collection, documents } => Answer::Ids(write(context, collection, documents, ids, (known, false))?),
         Op::Update { collection, id, update } => {
             let suffix = document(collection, id)?;
             let found = context.current(&suffix, Reader::Engine)?;
@@ -49,14 +47,8 @@ pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<St
             Answer::Flag(true)
         }
         Op::Delete { collection, ids } => {
-            let mut deleted = 0;
-            for id in ids {
-                let suffix = document(collection, id)?;
-                if context.get(&suffix, Reader::Engine)?.is_some() {
-                    context.delete(suffix)?;
-                    deleted += 1;
-                }
-            }
+            context.standings(known, ids.iter().map(|id| document(collection, id)))?;
+            let deleted = context.delete_all(known)?;
             check_when_absent(context, collection, deleted < ids.len() as u64)?;
             Answer::Count(deleted)
         }
@@ -103,23 +95,32 @@ fn write(
     collection: &CollectionName,
     documents: &[NewDocument],
     ids: &dyn MakeId,
-    insert: bool,
+    (known, insert): (&mut Known, bool),
 ) -> Attempt<Vec<String>> {
     if documents.is_empty() {
         return Ok(Vec::new());
     }
+    // An id that is drawn here is nobody's: there is nothing to look up.
+    let is_looked_up = insert || context.has_below();
+    if is_looked_up {
+        let named = documents.iter().filter_map(|new| new.id.as_deref());
+        context.standings(known, named.map(|id| document(collection, id)))?;
+    }
     context.ensure_collection(collection, Kind::Document)?;
     check_unique(documents)?;
+    let mut standings = known.standings.iter();
     let mut written = Vec::with_capacity(documents.len());
     for new in documents {
         let id = new.id.clone().unwrap_or_else(|| ids.make_id());
-        let suffix = document(collection, &id)?;
+        let standing = match is_looked_up && new.id.is_some() {
+            true => *standings.next().expect("BUG: every named document was looked up"),
+            false => Standing::default(),
+        };
         check_size(&new.fields)?;
-        // An id that was just drawn is nobody's: there is nothing to look up.
-        if insert && new.id.is_some() && context.get(&suffix, Reader::Engine)?.is_some() {
+        if insert && standing.is_there {
             return Err(taken(&id, "a document with this id is there already").into());
         }
-        context.put(suffix, new.fields.clone())?;
+        context.put_over(document(collection, &id)?, new.fields.clone(), standing.base)?;
         written.push(id);
     }
     Ok(written)

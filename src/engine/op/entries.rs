@@ -2,7 +2,8 @@
 
 use super::{Answer, Condition, KeyRange, Op, Step};
 use crate::engine::context::{Context, PageLimits};
-use crate::engine::read::{SuffixRange, just_after};
+use crate::engine::known::Known;
+use crate::engine::read::{Standing, SuffixRange, just_after};
 use crate::engine::transaction::Reader;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::Attempt;
@@ -11,14 +12,12 @@ use crate::types::pack::{Reader as PackReader, Shape, write_map};
 use crate::types::row::{prefix, prefix_end, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, Suffix, limits};
 
-pub fn apply(op: &Op, context: &mut Context<'_>) -> Attempt<Step> {
+pub fn apply(op: &Op, context: &mut Context<'_>, known: &mut Known) -> Attempt<Step> {
     let answer = match op {
         Op::EntryGet { collection, keys, one } => {
-            let mut values = Vec::with_capacity(keys.len());
-            for key in keys {
-                values.push(context.get(&Suffix::entry(collection, key), Reader::Body)?);
-            }
-            check_when_absent(context, collection, values.iter().any(Option::is_none))?;
+            context.values(known, keys.iter().map(|key| Ok(Suffix::entry(collection, key))))?;
+            check_when_absent(context, collection, known.values.iter().any(Option::is_none))?;
+            let mut values = std::mem::take(&mut known.values);
             if *one { Answer::Value(values.pop().flatten()) } else { Answer::Values(values) }
         }
         Op::EntryHas { collection, key } => {
@@ -40,16 +39,12 @@ pub fn apply(op: &Op, context: &mut Context<'_>) -> Attempt<Step> {
         Op::EntryCount { collection, range, after, counted } => {
             return count(context, collection, range, after.as_ref(), *counted);
         }
-        Op::EntrySet { collection, entries, condition } => Answer::Flag(set(context, collection, entries, *condition)?),
+        Op::EntrySet { collection, entries, condition } => {
+            Answer::Flag(set(context, collection, entries, *condition, known)?)
+        }
         Op::EntryDelete { collection, keys } => {
-            let mut deleted = 0;
-            for key in keys {
-                let suffix = Suffix::entry(collection, key);
-                if context.get(&suffix, Reader::Engine)?.is_some() {
-                    context.delete(suffix)?;
-                    deleted += 1;
-                }
-            }
+            context.standings(known, keys.iter().map(|key| Ok(Suffix::entry(collection, key))))?;
+            let deleted = context.delete_all(known)?;
             check_when_absent(context, collection, deleted < keys.len() as u64)?;
             Answer::Count(deleted)
         }
@@ -86,22 +81,24 @@ fn set(
     collection: &CollectionName,
     entries: &[(Vec<u8>, Vec<u8>)],
     condition: Condition,
+    known: &mut Known,
 ) -> Attempt<bool> {
-    for (key, value) in entries {
-        check_value(value)?;
-        if condition != Condition::None {
-            let is_there = context.get(&Suffix::entry(collection, key), Reader::Engine)?.is_some();
-            if is_there != (condition == Condition::IfPresent) {
-                context.check_kind(collection, Kind::Entry)?;
-                return Ok(false);
-            }
-        }
+    if entries.is_empty() {
+        return Ok(true);
     }
-    if !entries.is_empty() {
-        context.ensure_collection(collection, Kind::Entry)?;
+    if condition != Condition::None || context.has_below() {
+        context.standings(known, entries.iter().map(|(key, _)| Ok(Suffix::entry(collection, key))))?;
     }
-    for (key, value) in entries {
-        context.put(Suffix::entry(collection, key), Bytes::from(&value[..]))?;
+    entries.iter().try_for_each(|(_, value)| check_value(value))?;
+    let fails = |standing: &Standing| standing.is_there != (condition == Condition::IfPresent);
+    if condition != Condition::None && known.standings.iter().any(fails) {
+        context.check_kind(collection, Kind::Entry)?;
+        return Ok(false);
+    }
+    context.ensure_collection(collection, Kind::Entry)?;
+    for (index, (key, value)) in entries.iter().enumerate() {
+        let base = known.standings.get(index).and_then(|standing| standing.base);
+        context.put_over(Suffix::entry(collection, key), Bytes::from(&value[..]), base)?;
     }
     Ok(true)
 }

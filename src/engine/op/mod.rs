@@ -11,6 +11,7 @@ pub use encode::write_key;
 
 use crate::engine::context::Context;
 pub use crate::engine::context::Page;
+use crate::engine::known::Known;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::Attempt;
 use crate::query::Update;
@@ -181,8 +182,9 @@ impl Op {
         decode::op(bytes)
     }
 
-    /// Does it, all or nothing within its transaction's savepoint.
-    pub fn apply(&self, context: &mut Context<'_>, ids: &dyn MakeId) -> Attempt<Step> {
+    /// Does it, all or nothing within its transaction's savepoint. What it has found out by then stays in `known`, for
+    /// the next try.
+    pub fn apply(&self, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut Known) -> Attempt<Step> {
         match self {
             Op::Get { .. }
             | Op::GetMany { .. }
@@ -191,8 +193,8 @@ impl Op {
             | Op::Insert { .. }
             | Op::Put { .. }
             | Op::Update { .. }
-            | Op::Delete { .. } => documents::apply(self, context, ids),
-            _ => entries::apply(self, context),
+            | Op::Delete { .. } => documents::apply(self, context, ids, known),
+            _ => entries::apply(self, context, known),
         }
     }
 }
