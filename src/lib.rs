@@ -9,11 +9,12 @@
 //! Reading is synchronous over what is in memory. What is not there is named (`lsm::Fault::Need`), fetched, and the
 //! reading done again, by one loop (`drive/`); so a hot read is one call into the module and no promise.
 //!
-//! Writing goes through one task, the pipeline (`engine/pipeline.rs`). A call is evaluated right where its commit will
-//! stand, on what stands before it, so a single call never conflicts; a transaction's reads are validated there
-//! (`engine/conflict.rs`). All that waits together is one log record, appended by one storage transaction that asks
-//! nothing. Storage numbers it; a record counts if it is chained to the last one that does (`lsm/record.rs`), so of two
-//! tabs that append at once all readers see the same one win, and the other evaluates again.
+//! Writing goes through one place, the pipeline (`engine/pipeline.rs`), which whoever waits for it makes go on
+//! (`engine/pump.rs`). A call is evaluated right where its commit will stand, on what stands before it, so a single
+//! call never conflicts; a transaction's reads are validated there (`engine/conflict.rs`). All that waits together is
+//! one log record, appended by one storage transaction that asks nothing. Storage numbers it; a record counts if it is
+//! chained to the last one that does (`lsm/record.rs`), so of two tabs that append at once all readers see the same one
+//! win, and the other evaluates again.
 //!
 //! # Code map
 //! A folder is a layer; arrows point down only, and `tests/tidy.rs` holds it.

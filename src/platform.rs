@@ -53,11 +53,6 @@ pub trait Platform {
         let _ = name;
         Box::pin(async { Some(Lease::sole(())) })
     }
-    /// Waits for the lease `name`, first come first served, but not for ever: whoever has it may be frozen. `None`: it
-    /// took too long. As with every lease, nothing may rest on it.
-    fn queue(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
-        self.try_lease(name)
-    }
     /// What is written down of the store outside of it, where every tab sees it; `None`: the host has no such place.
     fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
         Box::pin(async { None })

@@ -43,7 +43,8 @@ fn reads_on(view: TreeView<'_>, transaction: &Transaction) -> Attempt<bool> {
     Ok(then.zip(now).is_some_and(|(then, now)| catalog::reads_alike(&then.row, &now.row)))
 }
 
-fn depends_on(transaction: &Transaction, suffix: &Suffix) -> bool {
+/// Whether a transaction rests on what a row of its topmost layer held when it was read.
+pub fn depends_on(transaction: &Transaction, suffix: &Suffix) -> bool {
     transaction.reads.keys.contains(suffix)
         || transaction.reads.ranges.iter().any(|range| range.contains(suffix.as_bytes()))
         || transaction.isolation == Isolation::Snapshot && transaction.writes().contains_key(suffix)

@@ -299,7 +299,7 @@ impl Store {
         if pace == Pace::Background {
             self.platform.sleep(1).await;
             for _ in 0..50 {
-                if !self.pumping.get() {
+                if !self.pump.is_at_work() {
                     break;
                 }
                 self.platform.sleep(5).await;

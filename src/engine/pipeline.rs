@@ -1,13 +1,14 @@
-//! The one task of an engine that commits. Calls and transactions queue here; those that wait together are written as
+//! The one place of an engine that commits. Calls and transactions queue here; those that wait together are written as
 //! one record. Each is evaluated right where its commit stands, on what stands before it, so a single call never
 //! conflicts.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use futures_channel::oneshot;
 
+use super::pump::{Answer, Pump};
 use super::store::Store;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, Commit, Fault, Installation, Loaded, NewRun, State, TreeView, UnnamedRun, Written};
@@ -51,7 +52,7 @@ impl From<Vec<Change>> for Effects {
 pub struct Job {
     work: Work,
     durability: Durability,
-    reply: oneshot::Sender<Result<Option<Lsn>>>,
+    reply: oneshot::Sender<Answer>,
     /// A large commit's rows, once written ahead of its record.
     ahead: Option<Ahead>,
     /// A block that it needs cannot be had: it is not evaluated any more.
@@ -129,20 +130,28 @@ impl Store {
     }
 
     /// Boxed, so that callers of every type share its code.
-    fn submit(self: &Rc<Store>, work: Work, durability: Durability) -> LocalFuture<'_, Result<Option<Lsn>>> {
+    fn submit(self: &Rc<Store>, work: Work, durability: Durability) -> LocalFuture<'_, Answer> {
         Box::pin(async move {
             self.check_open()?;
             let (reply, answer) = oneshot::channel();
             self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None, failed: None });
-            if !self.pumping.replace(true) {
-                let store = self.clone();
-                self.platform.spawn(Box::pin(async move { store.pump().await }));
-            }
-            answer.await.unwrap_or_else(|_| Err(Error::new(ErrorCode::Closed, "the store was closed")))
+            Pump::wait(self, answer).await
         })
     }
 
-    async fn pump(self: Rc<Store>) {
+    /// Drops jobs that are not begun and that nobody waits for.
+    pub(super) fn forget_cancelled(&self) {
+        let mut queue = self.queue.borrow_mut();
+        let (kept, gone): (VecDeque<Job>, VecDeque<Job>) =
+            std::mem::take(&mut *queue).into_iter().partition(|job| !job.reply.is_canceled());
+        *queue = kept;
+        // What a job holds may be the last of a handle, whose end may look at the queue.
+        drop(queue);
+        drop(gone);
+    }
+
+    /// Does all that is queued.
+    pub(super) async fn pump(self: Rc<Store>) {
         while !self.queue.borrow().is_empty() {
             if let Err(error) = self.check_open() {
                 for job in self.queue.borrow_mut().drain(..) {
@@ -153,7 +162,6 @@ impl Store {
             self.group().await;
             self.after_commits();
         }
-        self.pumping.set(false);
     }
 
     /// Evaluates the jobs that wait, writes what they want as one record, and answers them.
@@ -163,6 +171,7 @@ impl Store {
             let count = queue.len().min(GROUP);
             queue.drain(..count).collect()
         };
+        let _staged = Staged(self.clone());
         let (mut collisions, mut looks) = (0, 0);
         let mut has_looked = false;
         loop {
@@ -256,13 +265,7 @@ impl Store {
     }
 
     /// After a failed write: finds out whether the commits are there, so that nothing is lost and nothing done twice.
-    async fn settle(
-        self: &Rc<Store>,
-        jobs: Vec<Job>,
-        results: Vec<Result<Option<Lsn>>>,
-        first: (Lsn, u64),
-        error: Error,
-    ) {
+    async fn settle(self: &Rc<Store>, jobs: Vec<Job>, results: Vec<Answer>, first: (Lsn, u64), error: Error) {
         let (head, id) = first;
         let is_known = matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge | ErrorCode::Closed);
         let mut found = None;
@@ -290,9 +293,18 @@ impl Store {
     }
 }
 
+/// Held while a group may be staged. When its work is dropped where it stands, what is staged is taken back.
+struct Staged(Rc<Store>);
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.0.lsm.with_mut(State::unstage);
+    }
+}
+
 /// What of a group is staged.
 struct Stage {
-    results: Vec<Result<Option<Lsn>>>,
+    results: Vec<Answer>,
     staged: usize,
     durability: Durability,
     batch: Batch,
@@ -443,21 +455,21 @@ async fn check_own(runs: &[Rc<UnnamedRun>]) -> Result<()> {
 }
 
 /// The planted bug: the answers are given while the write is under way.
-fn acknowledge(jobs: &mut [Job], results: &[Result<Option<Lsn>>]) {
+fn acknowledge(jobs: &mut [Job], results: &[Answer]) {
     for (job, result) in jobs.iter_mut().zip(results) {
         let reply = std::mem::replace(&mut job.reply, oneshot::channel().0);
         let _ = reply.send(result.clone());
     }
 }
 
-fn answer(jobs: Vec<Job>, results: Vec<Result<Option<Lsn>>>) {
+fn answer(jobs: Vec<Job>, results: Vec<Answer>) {
     for (job, result) in jobs.into_iter().zip(results) {
         // A caller that is gone does not want its answer.
         let _ = job.reply.send(result);
     }
 }
 
-fn answer_all(jobs: Vec<Job>, result: impl Fn(&Job) -> Result<Option<Lsn>>) {
+fn answer_all(jobs: Vec<Job>, result: impl Fn(&Job) -> Answer) {
     for job in jobs {
         let result = result(&job);
         let _ = job.reply.send(result);

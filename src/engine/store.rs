@@ -6,10 +6,11 @@ use std::rc::{Rc, Weak};
 
 use super::catalog::{self, DatabaseRow};
 use super::chores::Chores;
+use super::claim::Claims;
 use super::database::Database;
 use super::id::IdMaker;
 use super::pipeline::Job;
-use super::turn::Turns;
+use super::pump::Pump;
 use super::witness::{Testimony, Witness};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Change, Commit, Lsm, Opening, State};
@@ -49,11 +50,11 @@ pub struct Store {
     pub(super) platform: Rc<dyn Platform>,
     pub(super) lsm: Lsm,
     pub(super) queue: RefCell<VecDeque<Job>>,
-    pub(super) pumping: Cell<bool>,
+    pub(super) pump: Pump,
     pub(super) ids: IdMaker,
     pub(super) durability: Durability,
-    /// Where transactions that lost twice wait for each other.
-    pub(super) turns: Turns,
+    /// What transactions that lost twice are about to read.
+    pub(super) claims: Claims,
     /// Handles to close when their database is dropped, here or in another tab.
     handles: RefCell<Vec<Weak<Database>>>,
     seen_catalog: Cell<Lsn>,
@@ -94,9 +95,9 @@ impl Store {
             platform,
             lsm,
             queue: RefCell::default(),
-            pumping: Cell::new(false),
+            pump: Pump::default(),
             durability: options.durability,
-            turns: Turns::default(),
+            claims: Claims::default(),
             handles: RefCell::default(),
             seen_catalog: Cell::new(Lsn::ZERO),
             told: Cell::new(Lsn::ZERO),

@@ -14,7 +14,6 @@ use super::store::{Hold, Store, closed};
 use super::transaction::{Isolation, Transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
-use crate::platform::Lease;
 use crate::storage::Durability;
 use crate::types::Lsn;
 
@@ -43,9 +42,6 @@ pub struct OpenTransaction {
     is_doomed: Cell<bool>,
     _hold: Hold,
 }
-
-/// Where transactions of all tabs that lost twice wait for each other.
-const QUEUE: &str = "queue";
 
 impl OpenTransaction {
     pub fn version(&self) -> Lsn {
@@ -123,16 +119,6 @@ pub enum Ended<R, E> {
     Failed(E),
 }
 
-/// Held by a transaction that lost twice.
-pub(super) type Turn = (super::turn::Turn, Option<Lease>);
-
-impl Store {
-    /// Waits for the turn of whoever lost twice.
-    pub(super) async fn turn(&self) -> Turn {
-        (self.turns.take().await, self.platform.queue(QUEUE).await)
-    }
-}
-
 impl Database {
     /// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out
     /// unchanged.
@@ -142,15 +128,12 @@ impl Database {
         mut body: impl FnMut(Rc<OpenTransaction>) -> F,
     ) -> Result<Ended<R, E>> {
         let durability = options.durability.unwrap_or(self.store.durability);
-        let mut turn = None;
+        let mut claim = None;
         for tries in 0.. {
-            if tries == 2 {
-                // Whoever lost twice takes its turn: first among those of this engine that did, then among the tabs'.
-                turn = Some(self.store.turn().await);
-            }
             if tries > 0 {
                 self.store.refresh().await?;
             }
+            let began = if tries > 0 { self.store.platform.steady() } else { 0 };
             let transaction = self.begin(options.isolation).await?;
             let open = Rc::new(OpenTransaction {
                 store: self.store.clone(),
@@ -160,30 +143,31 @@ impl Database {
                 is_doomed: Cell::new(false),
             });
             let outcome = body(open.clone()).await;
-            let Some(transaction) = open.end() else { return Err(closed("the transaction")) };
-            let value = match outcome {
-                _ if open.is_doomed.get() => {
-                    if tries < options.retries {
-                        continue;
-                    }
-                    break;
-                }
-                Ok(value) => value,
+            let Some(mut transaction) = open.end() else { return Err(closed("the transaction")) };
+            transaction.savepoint();
+            let transaction = Rc::new(transaction);
+            match outcome {
+                _ if open.is_doomed.get() => {}
                 Err(error) => return Ok(Ended::Failed(error)),
-            };
-            match self.commit_transaction(transaction, durability).await {
-                Ok(lsn) => return Ok(Ended::Committed(value, lsn)),
-                Err(error) if error.code() == ErrorCode::Conflict && tries < options.retries => {}
-                Err(error) => return Err(error),
+                Ok(value) => {
+                    self.store.let_first(&transaction, claim.as_ref()).await;
+                    match self.commit_transaction(transaction.clone(), durability).await {
+                        Err(error) if error.code() == ErrorCode::Conflict => {}
+                        committed => return committed.map(|lsn| Ended::Committed(value, lsn)),
+                    }
+                }
             }
+            if tries >= options.retries {
+                break;
+            }
+            claim = if tries > 0 { self.store.claim(transaction, began, claim) } else { None };
         }
-        drop(turn);
         Err(Error::new(ErrorCode::Conflict, "the transaction lost to others every time"))
     }
 
     async fn commit_transaction(
         self: &Rc<Database>,
-        mut transaction: Transaction,
+        transaction: Rc<Transaction>,
         durability: Durability,
     ) -> Result<Option<Lsn>> {
         if transaction.writes().is_empty() {
@@ -193,7 +177,6 @@ impl Database {
             Some(level) => level.layer,
             None => return Err(closed("the database")),
         };
-        transaction.savepoint();
         let check = move |frame: &Frame<'_>| {
             conflict::check(frame.view, frame.state, &transaction)?;
             Ok(((), changes_of(layer, transaction.writes())))

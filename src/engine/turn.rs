@@ -1,4 +1,4 @@
-//! A queue in which transactions that keep losing take their turns, first come, first served.
+//! A queue in which those who write the witness take their turns, first come, first served.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

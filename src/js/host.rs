@@ -18,8 +18,6 @@ use crate::types::Lsn;
 
 /// Random numbers are drawn from the host this many at a time: a call costs more than the numbers.
 const DRAW: usize = 32;
-/// Milliseconds to wait in line for a lock that a frozen tab may hold.
-const QUEUE: u64 = 5000;
 /// Milliseconds between two messages to the other tabs.
 const PAUSE: u64 = 20;
 
@@ -126,8 +124,8 @@ impl Drop for Release {
     }
 }
 
-/// A Web Lock: at once or not at all, or in line until `signal` ends the wait. Where there are none, everybody has it.
-async fn lease(name: String, signal: Option<JsValue>) -> Option<Lease> {
+/// A Web Lock, at once or not at all. Where there are none, everybody has it.
+async fn lease(name: String) -> Option<Lease> {
     let free = || Some(Lease::shared());
     let Some(locks) = global("navigator").and_then(|navigator| field(&navigator, "locks")) else { return free() };
     let Some(request) = function(&locks, "request") else { return free() };
@@ -137,31 +135,22 @@ async fn lease(name: String, signal: Option<JsValue>) -> Option<Lease> {
     let granted = Closure::once_into_js(move |lock: JsValue| -> JsValue {
         let mut release = None;
         let held = Promise::new(&mut |resolve, _| release = Some(Release(resolve)));
-        // Nobody has it, or nobody waits for it any more: then it is given back as it goes.
+        // Another tab has it, or nobody waits for it any more: then it is given back as it goes.
         if let Some(sender) = sender.take().filter(|_| !lock.is_falsy()) {
             let _ = sender.send(release);
         }
         held.into()
     });
     let options = js_sys::Object::new();
-    let _ = match signal {
-        Some(signal) => Reflect::set(&options, &"signal".into(), &signal),
-        None => Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE),
-    };
+    let _ = Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE);
     let Ok(promise) = request.call3(&locks, &name.into(), &options, &granted) else { return free() };
     let promise = Promise::resolve(&promise);
     spawn_local(async move {
-        // The lock's own promise ends with the lease, or without one when the wait was too long.
+        // The lock's own promise ends with the lease.
         let _ = JsFuture::from(promise).await;
         drop(waiting.take());
     });
     receiver.await.ok().flatten().map(Lease::sole)
-}
-
-/// A signal that aborts after so many milliseconds.
-fn deadline(milliseconds: u64) -> Option<JsValue> {
-    let signals = global("AbortSignal")?;
-    function(&signals, "timeout")?.call1(&signals, &JsValue::from_f64(milliseconds as f64)).ok()
 }
 
 impl Platform for Host {
@@ -205,17 +194,7 @@ impl Platform for Host {
         let (lock, other) = (self.lock(name), self.lease_without_lock());
         Box::pin(async move {
             match lock {
-                Some(lock) => lease(lock, None).await,
-                None => Some(other),
-            }
-        })
-    }
-
-    fn queue(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
-        let (lock, other) = (self.lock(name).zip(deadline(QUEUE)), self.lease_without_lock());
-        Box::pin(async move {
-            match lock {
-                Some((lock, deadline)) => lease(lock, Some(deadline)).await,
+                Some(lock) => lease(lock).await,
                 None => Some(other),
             }
         })

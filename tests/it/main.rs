@@ -35,6 +35,7 @@ mod space;
 mod storage;
 mod support;
 mod tabs;
+mod taken_over;
 mod three_way;
 mod transactions;
 mod transfer;

@@ -161,14 +161,9 @@ impl Database {
         Ok(lsn.unwrap_or(self.store.head()))
     }
 
-    /// Runs `work` again while it loses to others. Whoever lost twice takes its turn, but not to ask its caller in it:
-    /// everybody else would wait for the answer.
-    pub(super) async fn retried<'a, T>(self: &'a Rc<Database>, asks: bool, work: Try<'a, T>) -> Result<T> {
-        let mut turn = None;
+    /// Runs `work` again while it loses to others.
+    pub(super) async fn retried<'a, T>(self: &'a Rc<Database>, work: Try<'a, T>) -> Result<T> {
         for tries in 0.. {
-            if tries == 2 && !asks {
-                turn = Some(self.store.turn().await);
-            }
             if tries > 0 {
                 self.store.refresh().await?;
             }
@@ -176,10 +171,7 @@ impl Database {
             self.store.sweep_strays().await;
             match outcome {
                 Err(error) if error.code() == ErrorCode::Conflict && tries < RETRIES => {}
-                outcome => {
-                    drop(turn);
-                    return outcome;
-                }
+                outcome => return outcome,
             }
         }
         unreachable!("BUG: the last try ends it")

@@ -146,8 +146,7 @@ impl Database {
             Some(when) => Some(self.resolve(when).await?),
             None => None,
         };
-        let asks = options.only.is_some() || options.policy.asks();
-        self.retried(asks, &|| Box::pin(self.try_merge(&options, at))).await
+        self.retried(&|| Box::pin(self.try_merge(&options, at))).await
     }
 
     async fn try_merge(self: &Rc<Database>, options: &MergeOptions, at: Option<Lsn>) -> Result<MergeReport> {
@@ -226,7 +225,7 @@ impl Database {
             Some(when) => Some(self.resolve(when).await?),
             None => None,
         };
-        self.retried(options.policy.asks(), &|| Box::pin(self.try_rebase(&options, to))).await
+        self.retried(&|| Box::pin(self.try_rebase(&options, to))).await
     }
 
     async fn try_rebase(self: &Rc<Database>, options: &RebaseOptions, to: Option<Lsn>) -> Result<MergeReport> {

@@ -67,13 +67,6 @@ pub enum Policy {
     Ask(Settle),
 }
 
-impl Policy {
-    /// Whether it asks the caller, who may take any time.
-    fn asks(&self) -> bool {
-        matches!(self, Policy::Ask(_))
-    }
-}
-
 impl Default for Policy {
     fn default() -> Policy {
         Policy::Always(Resolution::Fail)

@@ -35,7 +35,7 @@ impl Database {
             };
             return Ok(self.store.commit(self.store.durability, evaluate).await?.1);
         };
-        self.retried(true, &|| Box::pin(self.try_reset(&select))).await
+        self.retried(&|| Box::pin(self.try_reset(&select))).await
     }
 
     async fn try_reset(self: &Rc<Database>, select: &Select) -> Result<Option<Lsn>> {

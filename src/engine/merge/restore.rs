@@ -49,7 +49,7 @@ impl Database {
     pub async fn restore(self: &Rc<Database>, when: When, keep_as: Option<DatabaseName>) -> Result<Option<Lsn>> {
         self.check_open()?;
         let lsn = self.resolve(when).await?;
-        self.retried(false, &|| Box::pin(self.try_restore(lsn, keep_as.as_ref()))).await
+        self.retried(&|| Box::pin(self.try_restore(lsn, keep_as.as_ref()))).await
     }
 
     async fn try_restore(self: &Rc<Database>, lsn: Lsn, keep_as: Option<&DatabaseName>) -> Result<Option<Lsn>> {

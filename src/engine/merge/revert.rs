@@ -64,7 +64,7 @@ impl Database {
                 newest_first.insert(at, *lsn);
             }
         }
-        self.retried(policy.asks(), &|| Box::pin(self.try_revert(&newest_first, policy, dry_run))).await
+        self.retried(&|| Box::pin(self.try_revert(&newest_first, policy, dry_run))).await
     }
 
     async fn try_revert(self: &Rc<Database>, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
