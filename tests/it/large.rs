@@ -3,14 +3,14 @@
 use offshoot::engine::Op;
 use offshoot::engine::op::NewDocument;
 use offshoot::error::ErrorCode;
-use offshoot::storage::{ListRange, Space};
+use offshoot::storage::{ListRange, MemoryDisk, Space};
 use offshoot::types::limits::{COMMIT_BYTES, COMMIT_IN_LOG_BYTES, RECORD_BYTES, VALUE_BYTES};
 use offshoot::types::pack::{write_bin, write_map, write_text};
 use serde_json::{Value, json};
 
 use crate::support::place::{Way, in_clones};
 use crate::support::script::Script;
-use crate::support::{Db, World, once, run, say};
+use crate::support::{Db, World, once, pause, run, say};
 
 /// A document of exactly `size` bytes, no two of its stretches alike.
 fn document(size: usize, fill: u8) -> Vec<u8> {
@@ -44,8 +44,16 @@ async fn bytes_of(db: &Db, id: &str) -> Vec<u8> {
     found.to_vec()
 }
 
-/// No stored record is larger than the backends bear, and nothing of a write under way is left.
-fn check_records(world: &World) {
+/// No stored record is larger than the backends bear, and once maintenance rests no job of a write is left.
+async fn check_records(world: &World) {
+    let has_job =
+        |disk: &MemoryDisk| !disk.list(Space::Jobs, &ListRange { limit: 1, ..ListRange::default() }).is_empty();
+    for _ in 0..10_000 {
+        if !has_job(&world.disk) {
+            break;
+        }
+        pause().await;
+    }
     for space in Space::ALL {
         let range = ListRange { limit: usize::MAX, ..ListRange::default() };
         for (name, bytes) in world.disk.list(space, &range) {
@@ -70,7 +78,7 @@ fn a_value_of_any_size_comes_back() {
                 assert!(read == document(size, n as u8), "{size} bytes at once");
             }
         }
-        check_records(&world);
+        check_records(&world).await;
         for db in [&main.reopened(&world).await, &clone.reopened(&world).await, &clone.clone_as("leaf").await] {
             for (n, size) in sizes.into_iter().chain(large).enumerate() {
                 assert!(bytes_of(db, &size.to_string()).await == document(size, n as u8), "{size} bytes later");
@@ -106,7 +114,7 @@ fn a_large_commit_is_one_commit() {
         let names: Vec<String> = (0..6000).map(name).collect();
         let rows: Vec<_> = names.iter().enumerate().map(|(n, name)| (&name[..], row(n))).collect();
         assert_eq!(place.commits(say::put(&rows)).await.1, 1);
-        check_records(&place.world);
+        check_records(&place.world).await;
         assert_eq!(place.ok(say::increment("00100", 1)).await, json!(true));
         assert_eq!(place.ok(say::delete(&["00101", "05999"])).await, json!(2));
         assert_eq!(place.code(say::insert(&[("02000", json!({}))])).await, ErrorCode::KeyExists);
@@ -172,7 +180,7 @@ fn large_commits_conflict_as_small_ones_do() {
         // What the losers wrote ahead is swept, once it is old enough to be nobody's.
         world.now.set(world.now.get() + 2 * 60 * 60 * 1000);
         main.0.store().maintain().await.unwrap();
-        check_records(&world);
+        check_records(&world).await;
         let again = world.main().await;
         for id in ["a", "c", "d", "e", "own"] {
             assert!(bytes_of(&again, id).await == big(), "{id}");
