@@ -17,8 +17,8 @@ use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, ListRange, Place, Space};
 use crate::types::Lsn;
 
-/// Blocks deleted in one transaction.
-const DELETE: usize = 256;
+/// Runs swept at once.
+const SWEEP: usize = 256;
 /// How often other tabs' commits may come between.
 const TRIES: usize = 8;
 
@@ -179,7 +179,7 @@ impl Lsm {
 
     /// Deletes the blocks of runs that are named no more, and of runs whose writer is gone since before `abandoned`.
     pub async fn sweep(&self, abandoned: u64) -> Result<()> {
-        let range = ListRange { from: Some("drop-".into()), before: Some("run.".into()), limit: DELETE };
+        let range = ListRange { from: Some("drop-".into()), before: Some("run.".into()), limit: SWEEP };
         let jobs = self.storage().list(Space::Jobs, range).await?;
         for (name, bytes) in jobs {
             let began = bytes.try_into().map_or(0, u64::from_be_bytes);
@@ -203,17 +203,9 @@ impl Lsm {
         Ok(self.storage().write(batch).await?.is_written())
     }
 
-    /// Deletes all blocks of a run that nobody names.
+    /// Deletes all blocks of a run that nobody names, and reads none of them.
     pub async fn delete_blocks(&self, run: u64) -> Result<()> {
-        let range =
-            ListRange { from: Some(format!("{run:016x}-")), before: Some(format!("{run:016x}.")), limit: DELETE };
-        loop {
-            let listed = self.storage().list(Space::Blocks, range.clone()).await?;
-            if listed.is_empty() {
-                return Ok(());
-            }
-            let delete = listed.into_iter().map(|(name, _)| (Space::Blocks, name)).collect();
-            self.storage().write(Batch { delete, ..Batch::default() }).await?;
-        }
+        let delete_range = vec![(Space::Blocks, format!("{run:016x}-"), format!("{run:016x}."))];
+        self.storage().write(Batch { delete_range, ..Batch::default() }).await.map(drop)
     }
 }

@@ -198,11 +198,11 @@ async fn clear_away(
     batch.trim = log.last;
     let mut from = None;
     loop {
-        let page = storage.list(Space::Meta, ListRange { from, before: None, limit: PAGE }).await?;
+        let page = storage.names(Space::Meta, ListRange { from, before: None, limit: PAGE }).await?;
         // The least name behind the last one.
-        from = page.last().map(|(name, _)| format!("{name}\0"));
+        from = page.last().map(|name| format!("{name}\0"));
         let is_last = page.len() < PAGE;
-        batch.delete.extend(page.into_iter().map(|(name, _)| (Space::Meta, name)));
+        batch.delete.extend(page.into_iter().map(|name| (Space::Meta, name)));
         if is_last {
             return Ok(());
         }

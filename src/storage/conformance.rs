@@ -4,16 +4,20 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::{Batch, Durability, ListRange, LocalFuture, Outcome, Place, Space, Storage};
+use super::{Batch, Durability, ListRange, LocalFuture, NAME_BYTES, NameRange, Outcome, Place, Space, Storage};
 use crate::error::ErrorCode;
+use crate::types::limits;
 
 /// Runs every case on an empty storage of its own; panics with the contract's number where one is broken.
 pub async fn check_all(make: impl Fn() -> LocalFuture<'static, Rc<dyn Storage>>) {
     reads_in_the_order_asked(make().await).await;
     lists_in_the_order_of_names(make().await).await;
+    many_names_are_listed(make().await).await;
     writes_are_all_or_nothing(make().await).await;
     guards_are_checked(make().await).await;
     a_batch_deletes_before_it_puts(make().await).await;
+    a_name_in_every_list_is_checked_first(make().await).await;
+    ranges_are_deleted(make().await).await;
     spaces_are_apart(make().await).await;
     bytes_come_back_as_they_were(make().await).await;
     strict_writes_are_there_too(make().await).await;
@@ -21,6 +25,7 @@ pub async fn check_all(make: impl Fn() -> LocalFuture<'static, Rc<dyn Storage>>)
     a_log_that_goes_on_refuses(make().await).await;
     large_records_are_appended_together(make().await).await;
     a_write_goes_on_by_itself(make().await).await;
+    the_largest_record_fits(make().await).await;
     closed_is_closed(make().await).await;
 }
 
@@ -55,10 +60,14 @@ async fn read(storage: &Rc<dyn Storage>, space: Space, names: &[&str]) -> Vec<Op
     storage.read(space, &names).await.expect("contract 1: a read in order")
 }
 
+/// The names in a range, which both kinds of list agree on.
 async fn names(storage: &Rc<dyn Storage>, from: Option<&str>, before: Option<&str>, limit: usize) -> Vec<String> {
     let range = ListRange { from: from.map(str::to_string), before: before.map(str::to_string), limit };
-    let listed = storage.list(Space::Outbox, range).await.expect("contract 2: a list in order");
-    listed.into_iter().map(|(name, _)| name).collect()
+    let listed = storage.list(Space::Outbox, range.clone()).await.expect("contract 2: a list in order");
+    let listed: Vec<_> = listed.into_iter().map(|(name, _)| name).collect();
+    let names = storage.names(Space::Outbox, range).await.expect("contract 2: a list of names");
+    assert_eq!(names, listed, "contract 2: the names of what is listed");
+    names
 }
 
 async fn reads_in_the_order_asked(storage: Rc<dyn Storage>) {
@@ -79,6 +88,14 @@ async fn lists_in_the_order_of_names(storage: Rc<dyn Storage>) {
     assert_eq!(names(&storage, Some("b"), Some("b"), 10).await, [""; 0], "contract 2: an empty range");
     assert_eq!(names(&storage, Some("d"), Some("a"), 10).await, [""; 0], "contract 2: a range turned over is empty");
     assert_eq!(names(&storage, None, None, 0).await, [""; 0], "contract 2: no limit is no record");
+}
+
+async fn many_names_are_listed(storage: Rc<dyn Storage>) {
+    let all: Vec<String> = (0..1000).map(|n| format!("{n:0width$}", width = NAME_BYTES)).collect();
+    let put = all.iter().map(|name| (Space::Outbox, name.clone(), vec![1])).collect();
+    assert!(write(&storage, Batch { put, ..Batch::default() }).await);
+    assert_eq!(names(&storage, None, None, 1001).await, all, "contract 2: all of them, however many");
+    assert_eq!(names(&storage, Some(&all[300]), None, 400).await, all[300..700], "contract 2: at most the limit");
 }
 
 async fn writes_are_all_or_nothing(storage: Rc<dyn Storage>) {
@@ -125,6 +142,43 @@ async fn a_batch_deletes_before_it_puts(storage: Rc<dyn Storage>) {
         [Some(b"new".to_vec()), None],
         "contract 5: the order"
     );
+}
+
+async fn a_name_in_every_list_is_checked_first(storage: Rc<dyn Storage>) {
+    for is_range in [false, true] {
+        let mut batch = put(&[(Space::Outbox, "1", b"new")]);
+        batch.absent.push(place(Space::Outbox, "1"));
+        match is_range {
+            true => batch.delete_range.push((Space::Outbox, "1".to_string(), "2".to_string())),
+            false => batch.delete.push(place(Space::Outbox, "1")),
+        }
+        assert!(write(&storage, batch.clone()).await, "contract 5: a name may stand in several lists");
+        assert!(!write(&storage, batch).await, "contract 5: checks come before deletes");
+        let delete = Batch { delete: vec![place(Space::Outbox, "1")], ..Batch::default() };
+        assert!(write(&storage, delete).await);
+    }
+}
+
+async fn ranges_are_deleted(storage: Rc<dyn Storage>) {
+    let all = ["a", "b", "b-1", "b-2", "c"];
+    let records: Vec<(Space, &str, &[u8])> = all.map(|name| (Space::Outbox, name, &b"old"[..])).into();
+    assert!(write(&storage, put(&records)).await);
+    assert!(write(&storage, put(&[(Space::Jobs, "b", b"kept")])).await);
+    let range = |from: &str, before: &str| (Space::Outbox, from.to_string(), before.to_string());
+    let delete = |ranges: &[NameRange]| Batch { delete_range: ranges.to_vec(), ..Batch::default() };
+    assert!(write(&storage, delete(&[range("b", "b"), range("c", "a"), range("x", "y")])).await);
+    assert_eq!(names(&storage, None, None, 9).await, all, "contract 5: such ranges delete nothing");
+    let mut refused = delete(&[range("a", "z")]);
+    refused.present.push(place(Space::Meta, "none"));
+    assert!(!write(&storage, refused).await);
+    assert_eq!(names(&storage, None, None, 9).await, all, "contract 4: nothing is deleted");
+    let both = Batch { put: put(&[(Space::Outbox, "b-2", b"new")]).put, ..delete(&[range("b", "b-9")]) };
+    assert!(write(&storage, both).await);
+    assert_eq!(names(&storage, None, None, 9).await, ["a", "b-2", "c"], "contract 5: ranges go before puts come");
+    assert_eq!(read(&storage, Space::Outbox, &["b-2"]).await, [Some(b"new".to_vec())]);
+    assert!(write(&storage, delete(&[range("a", "b"), range("b", "c")])).await);
+    assert_eq!(names(&storage, None, None, 9).await, ["c"], "contract 5: what is named before stays");
+    assert_eq!(read(&storage, Space::Jobs, &["b"]).await, [Some(b"kept".to_vec())], "contract 1: spaces are apart");
 }
 
 async fn spaces_are_apart(storage: Rc<dyn Storage>) {
@@ -221,6 +275,20 @@ async fn a_write_goes_on_by_itself(storage: Rc<dyn Storage>) {
     }
 }
 
+async fn the_largest_record_fits(storage: Rc<dyn Storage>) {
+    let most = storage.record_bytes();
+    assert!(most >= limits::RECORD_BYTES, "contract 12: at least so many");
+    let record: Vec<u8> = (0..most).map(|n| (n % 251) as u8).collect();
+    assert_eq!(
+        outcome(&storage, Batch { append: vec![record.clone()], ..put(&[(Space::Blocks, "most", &record)]) }).await,
+        Outcome::Written(1),
+        "contract 12: a record of the greatest size, in a space and in the log"
+    );
+    assert!(read(&storage, Space::Blocks, &["most"]).await == [Some(record.clone())], "contract 12: it is there");
+    let logged = storage.log(0, 1).await.expect("contract 10");
+    assert!(logged == [(1, record)], "contract 12: it is in the log");
+}
+
 async fn closed_is_closed(storage: Rc<dyn Storage>) {
     storage.close().await.expect("contract 8: close");
     let code = |error: crate::error::Error| error.code();
@@ -232,5 +300,7 @@ async fn closed_is_closed(storage: Rc<dyn Storage>) {
     assert_eq!(storage.write(Batch::default()).await.map_err(code), Err(ErrorCode::Closed), "contract 8: write");
     let listed = storage.list(Space::Outbox, ListRange { limit: 1, ..ListRange::default() }).await;
     assert_eq!(listed.map_err(code), Err(ErrorCode::Closed), "contract 8: list");
+    let named = storage.names(Space::Outbox, ListRange { limit: 1, ..ListRange::default() }).await;
+    assert_eq!(named.map_err(code), Err(ErrorCode::Closed), "contract 8: names");
     assert_eq!(storage.log(0, 1).await.map_err(code), Err(ErrorCode::Closed), "contract 8: log");
 }

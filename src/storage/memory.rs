@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{Batch, ListRange, Listed, LocalFuture, Logged, Outcome, Place, Space, Storage};
+use super::{Batch, ListRange, Listed, LocalFuture, Logged, NAME_BYTES, Outcome, Place, Space, Storage};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{Bytes, SortedBytes};
 
@@ -83,7 +83,15 @@ impl Content {
         for (space, name) in &batch.delete {
             self.remove(&place(*space, name));
         }
+        for (space, from, before) in &batch.delete_range {
+            let (from, before) = (place(*space, from), place(*space, before));
+            let in_range = self.records.range(from..).map(|(place, _)| place).take_while(|place| **place < before);
+            for place in in_range.cloned().collect::<Vec<_>>() {
+                self.remove(&place);
+            }
+        }
         for (space, name, bytes) in batch.put {
+            assert!(name.len() <= NAME_BYTES && name.is_ascii(), "BUG: a name that breaks the contract. name={name:?}");
             let place = place(space, &name);
             self.remove(&place);
             self.records.insert(place, bytes.into());
@@ -113,6 +121,14 @@ impl MemoryDisk {
     }
 
     pub fn list(&self, space: Space, range: &ListRange) -> Listed {
+        self.in_range(space, range, |bytes| bytes.to_vec())
+    }
+
+    pub fn names(&self, space: Space, range: &ListRange) -> Vec<String> {
+        self.in_range(space, range, |_| ()).into_iter().map(|(name, ())| name).collect()
+    }
+
+    fn in_range<T>(&self, space: Space, range: &ListRange, take: impl Fn(&Bytes) -> T) -> Vec<(String, T)> {
         let content = self.content.borrow();
         let from = place(space, range.from.as_deref().unwrap_or_default());
         let before = match &range.before {
@@ -122,7 +138,7 @@ impl MemoryDisk {
         let in_range = content.records.range(from..).take_while(|(place, _)| **place < before);
         let named = |(place, bytes): (&Vec<u8>, &Bytes)| {
             let name = String::from_utf8(place[1..].to_vec()).expect("BUG: a place ends in a name");
-            (name, bytes.to_vec())
+            (name, take(bytes))
         };
         in_range.take(range.limit).map(named).collect()
     }
@@ -235,6 +251,10 @@ impl Storage for MemoryStorage {
 
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
         Box::pin(async move { Ok(self.disk()?.list(space, &range)) })
+    }
+
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move { Ok(self.disk()?.names(space, &range)) })
     }
 
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {

@@ -1,25 +1,29 @@
 //! Byte records by space and name, written in atomic guarded batches, and one log of numbered records: the least that
 //! the engine needs of a host.
 //!
-//! The contract, version 1. A backend keeps every number; `conformance` checks them.
+//! The contract, version 2. A backend keeps every number; `conformance` checks them.
 //! 1. `read` gives each name's bytes, or `None`, in the order asked, as of one moment.
 //! 2. `list` gives records in the order of their names' bytes: from `from` (included), before `before`, at most
-//!    `limit`.
+//!    `limit`. `names` gives their names alone, and reads no bytes of them. A name is made of at most `NAME_BYTES`
+//!    characters of ASCII.
 //! 3. `write` is all or nothing, also after a crash. When it answers that it is written, every later read sees all of
 //!    it.
 //! 4. `write` is refused, and nothing is written, when a record named in `absent` is there, one in `present` is not, or
 //!    the log goes on behind the number `last`. The check and the write are one: nothing comes between.
-//! 5. A batch takes effect in this order: checks, deletes, puts. A name may be in `absent` and in `put`.
+//! 5. A batch takes effect in this order: checks, deletes by name and by range, puts, `trim`, appends. One name may
+//!    stand in several of its lists. A range that is empty or turned over deletes nothing.
 //! 6. `durability` strict: when `write` answers, the host was asked to flush, and has said that it did.
 //! 7. An error says that the outcome may be unknown, unless its code is QUOTA_EXCEEDED or INVALID_*: then nothing is
-//!    written.
+//!    written. A batch that only deletes and trims succeeds on a full disk too, as far as the host can help it.
 //! 8. After `close` every call fails with CLOSED.
-//! 9. What is appended to the log is numbered by the backend: from 1 on, rising by one from record to record, also
-//!    over batches, and no number is ever given twice, whatever was trimmed. The answer is the last number given. What
-//!    failed or was refused leaves no hole, as far as the host can help it.
-//! 10. `trim` deletes the records of the log up to a number. `log` gives those behind a number, in order, at most
-//!     `limit`. `look` is both lists, that of the log no older than the other.
+//! 9. The backend numbers the records that are appended to the log: from 1 on, rising by one from record to record,
+//!    also over batches. It never gives a number twice, whatever was trimmed. The answer is the last number given. A
+//!    write that failed or was refused leaves no hole in the numbers, as far as the host can help it.
+//! 10. `trim` deletes the records of the log up to a number, and reads no bytes of them. `log` gives the records behind
+//!     a number, in order, at most `limit`. `look` is both lists, that of the log no older than the other.
 //! 11. A write that leaves the log alone goes on by itself to its end once it was polled, polled on or not.
+//! 12. `record_bytes` is the most that one record may hold, in bytes, in a space and in the log. It never changes, and
+//!     is at least `limits::RECORD_BYTES`.
 //!
 //! So a commit is an append, which no other tab's append can make fail; the chain of the records says whose counts. It
 //! needs no guard, and costs one request.
@@ -38,6 +42,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::error::Result;
+use crate::types::limits;
 
 /// A future that stays on its thread: a browser's tab and an isolate have just one.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -45,7 +50,7 @@ pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 /// Where records live. All spaces that any format needs exist from version 1 on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Space {
-    /// The log's own: commits since the last checkpoint. Nothing is put there by name but by backends themselves.
+    /// The log's own: commits since the last checkpoint. Its records have numbers; no batch names any.
     Log,
     /// Pieces of runs.
     Blocks,
@@ -81,14 +86,21 @@ pub enum Durability {
     Strict,
 }
 
+/// The most characters of a record's name.
+pub const NAME_BYTES: usize = 64;
+
 /// A record's place.
 pub type Place = (Space, String);
+
+/// Names of one space: from the first (included), before the second.
+pub type NameRange = (Space, String, String);
 
 /// One atomic write of several records.
 #[derive(Clone, Default, Debug)]
 pub struct Batch {
     pub put: Vec<(Space, String, Vec<u8>)>,
     pub delete: Vec<Place>,
+    pub delete_range: Vec<NameRange>,
     pub absent: Vec<Place>,
     pub present: Vec<Place>,
     /// The number behind which the log must not go on.
@@ -124,6 +136,7 @@ pub type Logged = Vec<(u64, Vec<u8>)>;
 pub trait Storage {
     fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>>;
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>>;
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>>;
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>>;
     /// `list` and, no earlier, `log`: in one go where the host can.
     fn look<'a>(
@@ -140,6 +153,9 @@ pub trait Storage {
     }
     fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>>;
     fn close(&self) -> LocalFuture<'_, Result<()>>;
+    fn record_bytes(&self) -> usize {
+        limits::RECORD_BYTES
+    }
     /// Whether what is written outlives this process. Where not, nothing is written that only tells of damage.
     fn is_lasting(&self) -> bool {
         true

@@ -59,6 +59,11 @@ impl Storage for Counted {
         Box::pin(async move { counted.and(self.inner.list(space, range).await) })
     }
 
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        let counted = self.count();
+        Box::pin(async move { counted.and(self.inner.names(space, range).await) })
+    }
+
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
         let counted = self.count();
         Box::pin(async move { counted.and(self.inner.log(after, limit).await) })
@@ -246,6 +251,10 @@ impl Storage for Compacting {
 
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
         self.inner.list(space, range)
+    }
+
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        self.inner.names(space, range)
     }
 
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {

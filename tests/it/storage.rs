@@ -1,11 +1,15 @@
 //! What the engine asks of storage, and what it does when storage is full or has lost something.
 
+use std::rc::Rc;
+
+use offshoot::engine::OpenOptions;
 use offshoot::error::ErrorCode;
-use offshoot::storage::{Batch, Capacity, Space, Storage};
+use offshoot::storage::{Batch, Capacity, ListRange, Space, Storage};
 use serde_json::json;
 
 use crate::support::disk::{Fault, Watched};
-use crate::support::{run, say};
+use crate::support::place::open_lsm;
+use crate::support::{open_in, run, say};
 
 /// A call on a full disk fails and leaves nothing behind; with room again the same call succeeds.
 #[test]
@@ -46,5 +50,37 @@ fn a_planned_fault_is_met_at_its_read() {
         assert_eq!((figures.calls(), figures.bytes_read), (4, 5));
         assert_eq!(watched.write(Batch::default()).await.map(|outcome| outcome.is_written()), Ok(true));
         assert_eq!(watched.figures().get().calls(), 5);
+    });
+}
+
+/// Blocks of runs that nobody names are deleted, and the log is trimmed, without a byte of them being read.
+#[test]
+fn deleting_runs_and_trimming_the_log_read_no_bytes() {
+    run(async |world| {
+        let watched = Rc::new(Watched::new(&world.disk, None));
+        let figures = watched.figures();
+        let store = world.open(watched.clone(), OpenOptions::default()).await.expect("a store");
+        let main = open_in(&store, "main").await;
+        for n in 0..200 {
+            main.ok(say::put(&[(&format!("{n:03}"), json!({"text": "x".repeat(4000)}))])).await;
+        }
+        let before = figures.get().bytes_read;
+        store.maintain().await.expect("a checkpoint");
+        assert_eq!(world.disk.log(0, 9), [], "the log is trimmed");
+        let log_bytes = 200 * 4000;
+        assert!(figures.get().bytes_read - before < log_bytes / 8, "only the blocks that every opening reads");
+
+        let nobodys = (0..600).map(|n| (Space::Blocks, format!("{:016x}-{n:06x}", 7), vec![0; 10_000]));
+        let job = (Space::Jobs, format!("drop-{:016x}", 7), Vec::new());
+        world.disk.write(Batch { put: nobodys.chain([job]).collect(), ..Batch::default() });
+        let lsm = open_lsm(watched).await;
+        let before = figures.get();
+        lsm.sweep(0).await.expect("a sweep");
+        let range = ListRange { from: Some(format!("{:016x}", 7)), before: Some(format!("{:016x}", 8)), limit: 9 };
+        assert_eq!(world.disk.names(Space::Blocks, &range), [""; 0]);
+        assert_eq!(world.disk.names(Space::Jobs, &ListRange { limit: 9, ..ListRange::default() }), [""; 0]);
+        assert_eq!(figures.get().bytes_read, before.bytes_read);
+        assert!(figures.get().calls() - before.calls() <= 3, "one list, one batch for the blocks, one for the job");
+        drop(store);
     });
 }

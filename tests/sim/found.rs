@@ -58,6 +58,10 @@ impl Storage for HeldStorage {
         })
     }
 
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        self.inner.names(space, range)
+    }
+
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
         self.inner.log(after, limit)
     }
@@ -71,6 +75,10 @@ impl Storage for HeldStorage {
 
     fn close(&self) -> LocalFuture<'_, Result<()>> {
         self.inner.close()
+    }
+
+    fn record_bytes(&self) -> usize {
+        self.inner.record_bytes()
     }
 }
 

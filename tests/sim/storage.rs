@@ -203,6 +203,16 @@ impl Storage for SimulatedStorage {
         })
     }
 
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.disk.wait().await;
+            let names = self.disk.records.names(space, &range);
+            self.disk.wait().await;
+            if self.disk.read_fails() { Err(unavailable("to list names")) } else { Ok(names) }
+        })
+    }
+
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
         Box::pin(async move {
             self.check_open()?;

@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::deadline::{self, Deadline};
 use super::early;
 use super::failure::Failure;
-use crate::storage::{Batch, Durability, Outcome, Place, Space};
+use crate::storage::{Batch, Durability, NameRange, Outcome, Place, Space};
 
 /// The promise of `Written` rests on the `complete` event alone.
 pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Failure> {
@@ -79,7 +79,8 @@ fn refused(failure: Failure) -> Result<Outcome, Failure> {
 fn stores(batch: &Batch) -> Vec<&'static str> {
     let names_it = |wanted: Space| {
         let mut guarded = batch.delete.iter().chain(&batch.absent).chain(&batch.present);
-        batch.put.iter().any(|(space, _, _)| *space == wanted) || guarded.any(|(space, _)| *space == wanted)
+        let mut unguarded = batch.put.iter().map(|put| put.0).chain(batch.delete_range.iter().map(|range| range.0));
+        unguarded.any(|space| space == wanted) || guarded.any(|(space, _)| *space == wanted)
     };
     let has_log = batch.last.is_some() || !batch.append.is_empty() || batch.trim > 0;
     let is_needed = |space: &Space| names_it(*space) || has_log && *space == Space::Log;
@@ -88,10 +89,18 @@ fn stores(batch: &Batch) -> Vec<&'static str> {
     if stores.is_empty() { vec![Space::Meta.as_str()] } else { stores }
 }
 
-/// Whether a name that must be absent is put: then an `add` collides where it is there, and nothing need be asked.
+/// Whether a name that must be absent is put: then an `add` collides where it is there, and nothing need be asked. If
+/// the batch deletes the name first, an `add` would find nothing to collide with.
 fn is_added(batch: &Batch, space: Space, name: &str) -> bool {
+    let is_it = |(other, place): &Place| *other == space && place == name;
     let is_put = batch.put.iter().any(|(other, put, _)| *other == space && put == name);
-    is_put && batch.absent.iter().any(|(other, absent)| *other == space && absent == name)
+    let is_deleted =
+        batch.delete.iter().any(is_it) || batch.delete_range.iter().any(|range| covers(range, space, name));
+    is_put && batch.absent.iter().any(is_it) && !is_deleted
+}
+
+fn covers((of, from, before): &NameRange, space: Space, name: &str) -> bool {
+    *of == space && from.as_str() <= name && name < before.as_str()
 }
 
 /// The places that must be asked for, each with the number of records that must be there.
@@ -134,6 +143,12 @@ fn send(transaction: &Transaction<'_>, batch: &Batch) -> Result<Sent, Failure> {
     for (space, name) in &batch.delete {
         let store = transaction.object_store(space.as_str())?;
         sent.last = Some(store.delete(name.as_str()).primitive()?);
+    }
+    // An empty range is a mistake to the host.
+    for (space, from, before) in batch.delete_range.iter().filter(|(_, from, before)| from < before) {
+        let store = transaction.object_store(space.as_str())?;
+        let range = KeyRange::Bound(JsValue::from(from), false, JsValue::from(before), true);
+        sent.last = Some(store.delete::<JsValue, _>(range).primitive()?);
     }
     for (space, name, bytes) in &batch.put {
         let store = transaction.object_store(space.as_str())?;

@@ -29,11 +29,14 @@ use failure::Failure;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{Batch, ListRange, Listed, LocalFuture, Logged, Outcome, Space, Storage};
+use crate::types::limits;
 
 pub use connection::delete;
 
 /// Records of at most 60,000 bytes: a page of a list stays in the megabytes.
 const LIST_LIMIT: usize = 256;
+/// Names in a page of names.
+const NAMES_LIMIT: usize = 8192;
 
 pub struct IndexedDb(Rc<Opened>);
 
@@ -83,7 +86,8 @@ impl Opened {
         let mut rest = asked;
         // IndexedDB takes a limit of 0 for none.
         while rest.limit > 0 {
-            let asked = [Asked { limit: rest.limit.min(LIST_LIMIT), ..rest.clone() }];
+            let most = if rest.has_bytes { LIST_LIMIT } else { NAMES_LIMIT };
+            let asked = [Asked { limit: rest.limit.min(most), ..rest.clone() }];
             let page =
                 self.reading(async |connection: &Connection| read_pages(connection, &asked).await).await?.remove(0);
             let is_last = page.len() < asked[0].limit;
@@ -161,8 +165,8 @@ async fn read_records(
     .await
 }
 
-/// A page of an object store: keys with their records. Keys are the host's values here, so that one code reads both
-/// names and numbers.
+/// A page of an object store: keys with their records, or without where no bytes were asked for. Keys are the host's
+/// values here, so that one code reads both names and numbers.
 type Page = Vec<(JsValue, Vec<u8>)>;
 
 /// What is asked for: at most so many records of an object store.
@@ -171,6 +175,8 @@ struct Asked {
     space: Space,
     query: KeyRange<JsValue>,
     limit: usize,
+    /// Whether the records are wanted, and not their keys alone.
+    has_bytes: bool,
 }
 
 impl Asked {
@@ -183,11 +189,11 @@ impl Asked {
             Some(before) => KeyRange::Bound(from.into(), false, before.into(), true),
             None => KeyRange::LowerBound(from.into(), false),
         };
-        Some(Asked { space, query, limit })
+        Some(Asked { space, query, limit, has_bytes: true })
     }
 
     fn log(after: u64, limit: usize) -> Asked {
-        Asked { space: Space::Log, query: KeyRange::LowerBound((after as f64).into(), true), limit }
+        Asked { space: Space::Log, query: KeyRange::LowerBound((after as f64).into(), true), limit, has_bytes: true }
     }
 }
 
@@ -204,17 +210,23 @@ async fn read_pages(connection: &Connection, asked: &[Asked]) -> std::result::Re
     let spaces: Vec<&str> = asked.iter().map(|asked| asked.space.as_str()).collect();
     let transaction = connection.database().transaction(spaces).build()?;
     let mut requests = Vec::with_capacity(asked.len());
-    for Asked { space, query, limit } in asked {
+    for Asked { space, query, limit, has_bytes } in asked {
         let store = transaction.object_store(space.as_str())?;
         let limit = *limit as u32;
         let keys = store.get_all_keys::<JsValue>().with_query::<JsValue, _>(query.clone());
+        let keys = keys.with_limit(limit).primitive()?;
         let values = store.get_all::<Uint8Array>().with_query::<JsValue, _>(query.clone());
-        requests.push((keys.with_limit(limit).primitive()?, values.with_limit(limit).primitive()?));
+        let values = has_bytes.then(|| values.with_limit(limit).primitive()).transpose()?;
+        requests.push((keys, values));
     }
     finish(&transaction, async {
         let mut pages = Vec::with_capacity(requests.len());
         for (keys, values) in requests {
             let keys: Vec<JsValue> = keys.await?.collect::<std::result::Result<_, _>>()?;
+            let Some(values) = values else {
+                pages.push(keys.into_iter().map(|key| (key, Vec::new())).collect());
+                continue;
+            };
             let values: Vec<Uint8Array> = values.await?.collect::<std::result::Result<_, _>>()?;
             pages.push(keys.into_iter().zip(values.into_iter().map(Vec::from)).collect());
         }
@@ -246,6 +258,14 @@ impl Storage for IndexedDb {
         Box::pin(async move {
             let Some(asked) = Asked::list(space, range) else { return Ok(Listed::new()) };
             self.0.pages(asked).await.map(listed)
+        })
+    }
+
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move {
+            let Some(asked) = Asked::list(space, range) else { return Ok(Vec::new()) };
+            let page = self.0.pages(Asked { has_bytes: false, ..asked }).await?;
+            Ok(page.into_iter().filter_map(|(name, _)| name.as_string()).collect())
         })
     }
 
@@ -285,5 +305,10 @@ impl Storage for IndexedDb {
         self.0.closed.set(true);
         self.pause();
         Box::pin(async { Ok(()) })
+    }
+
+    /// LevelDB, below one of Chromium's backends, moves longer values into files of their own.
+    fn record_bytes(&self) -> usize {
+        limits::RECORD_BYTES
     }
 }

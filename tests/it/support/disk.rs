@@ -14,7 +14,7 @@ use super::pause;
 /// What went over a storage.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Figures {
-    /// Calls that read: `read`, `list`, `log`.
+    /// Calls that read: `read`, `list`, `names`, `log`.
     pub reads: usize,
     /// Bytes of the records that were answered.
     pub bytes_read: usize,
@@ -138,6 +138,16 @@ impl Storage for Watched {
         })
     }
 
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move {
+            self.count(|figures| figures.reads += 1);
+            self.delay().await;
+            let found = self.inner.names(space, range).await;
+            self.delay().await;
+            found
+        })
+    }
+
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
         Box::pin(async move {
             self.count(|figures| figures.reads += 1);
@@ -173,6 +183,10 @@ impl Storage for Watched {
     fn close(&self) -> LocalFuture<'_, Result<()>> {
         self.inner.close()
     }
+
+    fn record_bytes(&self) -> usize {
+        self.inner.record_bytes()
+    }
 }
 
 /// Storage whose connection dies right behind a write that appends, once it is armed: the write is there, and nobody
@@ -207,11 +221,16 @@ impl Storage for Dying {
     }
 
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
-        // Blocks can be listed: whoever wants to delete them is not stopped here.
-        let checked = if space == Space::Blocks { Ok(()) } else { self.check() };
         Box::pin(async move {
-            checked?;
+            self.check()?;
             self.inner.list(space, range).await
+        })
+    }
+
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move {
+            self.check()?;
+            self.inner.names(space, range).await
         })
     }
 
@@ -233,5 +252,9 @@ impl Storage for Dying {
 
     fn close(&self) -> LocalFuture<'_, Result<()>> {
         self.inner.close()
+    }
+
+    fn record_bytes(&self) -> usize {
+        self.inner.record_bytes()
     }
 }

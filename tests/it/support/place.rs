@@ -5,7 +5,7 @@ use std::rc::Rc;
 use offshoot::engine::Op;
 use offshoot::error::{ErrorCode, Result};
 use offshoot::lsm::{Attempt, Commit, Loaded, Lsm, Opening, RowCursor, RowRange, TreeView};
-use offshoot::storage::MemoryStorage;
+use offshoot::storage::{MemoryStorage, Storage};
 use offshoot::types::row::{prefix, prefix_end, row, split_row, split_suffix};
 use offshoot::types::{Kind, LayerId, Lsn, Suffix, Version};
 use serde_json::Value;
@@ -116,9 +116,7 @@ impl Place {
 
 /// What the layer of `db` itself holds of a row, as it is stored. The store must be small enough to be in its log.
 pub async fn own_version(world: &World, db: &Db, suffix: &Suffix) -> Option<(Lsn, Version)> {
-    let genesis = Commit { id: 0, time: 0, changes: Vec::new(), runs: Vec::new(), unsent: false };
-    let opening = Opening { store: 0, genesis, cache_bytes: 0, hot_row: Vec::new(), may_create: false, repair: None };
-    let lsm = Lsm::open(Rc::new(MemoryStorage::open(&world.disk)), &opening).await.expect("the store is there");
+    let lsm = open_lsm(Rc::new(MemoryStorage::open(&world.disk))).await;
     let loaded = Loaded::default();
     let found = lsm.with(|state| {
         let view = TreeView { tree: &state.tree, loaded: &loaded };
@@ -126,6 +124,13 @@ pub async fn own_version(world: &World, db: &Db, suffix: &Suffix) -> Option<(Lsn
         view.get(&row(layer, suffix.as_bytes()), Lsn::MAX)
     });
     found.expect("it is in the log").map(|found| (found.lsn, found.version))
+}
+
+/// The map below a store that is there.
+pub async fn open_lsm(storage: Rc<dyn Storage>) -> Lsm {
+    let genesis = Commit { id: 0, time: 0, changes: Vec::new(), runs: Vec::new(), unsent: false };
+    let opening = Opening { store: 0, genesis, cache_bytes: 0, hot_row: Vec::new(), may_create: false, repair: None };
+    Lsm::open(storage, &opening).await.expect("the store is there")
 }
 
 /// A database's layer, from its row in the catalog.
