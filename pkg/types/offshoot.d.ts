@@ -311,13 +311,28 @@ export type ErrorCode =
 /** `rows`: stored versions, those that history holds and the store's own among them. */
 export interface Stats { rows: number; blocks: number; blockBytes: number; liveBytes: number; reclaimableBytes: number; logEntries: number; logBytes: number; cacheHits: number; cacheMisses: number; cachedBytes: number; witness: boolean; lostCommits: number; quota?: number; usage?: number; persisted?: boolean }
 
-/** A backend of the user's own: byte records by space and name, with a numbered contract and a suite to check it (src/storage). */
+/**
+ * A backend of the user's own: byte records by space and name, and a log that the backend numbers; with a numbered contract and a suite to
+ * check it (src/storage). A number of the log is never given twice, whatever was trimmed. In a batch: checks, deletes, puts, log.
+ */
 export interface StorageBackend {
-  readonly contract: 1;
+  readonly contract: 2;
+  readonly recordBytes: number;                         // the most bytes of one record: at least 60,000
   read(space: string, names: readonly string[]): Promise<(Uint8Array | undefined)[]>;
   list(space: string, options: { from?: string; before?: string; limit: number }): Promise<[name: string, bytes: Uint8Array][]>;
-  /** All or nothing. False, with nothing written, when a record named in `absent` is there or one in `present` is not. */
-  write(batch: { put: [space: string, name: string, bytes: Uint8Array][]; delete: [space: string, name: string][]; absent: [string, string][]; present: [string, string][]; durability: Durability }): Promise<boolean>;
+  names(space: string, options: { from?: string; before?: string; limit: number }): Promise<string[]>;
+  /** The log's records behind the number `after`, in order. */
+  log(after: number, limit: number): Promise<[number: number, bytes: Uint8Array][]>;
+  /**
+   * All or nothing: the last number appended (0: none), or false, with nothing written, when a record in `absent` is there, one in `present` is not, or the
+   * log goes on behind `last`. `append` adds to the log, `trim` deletes its records up to that number.
+   */
+  write(batch: {
+    put: [space: string, name: string, bytes: Uint8Array][]; delete: [space: string, name: string][]; deleteRange: [space: string, from: string, before: string][];
+    absent: [string, string][]; present: [string, string][]; last?: number; append: Uint8Array[]; trim?: number; durability: Durability;
+  }): Promise<number | false>;
+  /** A lock of that name among all who have this storage open: how to release it, or undefined if it is taken. It only saves work. */
+  lock?(name: string): Promise<(() => void) | undefined>;
   close(): Promise<void>;
 }
 

@@ -103,7 +103,7 @@ impl Store {
                 self.chores.background.borrow_mut().insert(entry.name.clone());
             }
             if entry.row.temporary && !self.chores.temporary.borrow().contains_key(&entry.row.id) {
-                let lease = self.platform.try_lease(&temporary_lease(entry.row.id)).await;
+                let lease = self.try_lease(&temporary_lease(entry.row.id)).await;
                 let old = entry.row.created_at.saturating_add(FORGOTTEN);
                 match lease {
                     // Its tab may live, where nobody can tell.
@@ -165,7 +165,7 @@ impl Store {
     /// Takes the lease on a temporary clone for as long as this engine has a handle on it.
     pub(super) async fn keep_temporary(self: &Rc<Store>, id: u64) {
         let is_kept = self.chores.temporary.borrow().contains_key(&id);
-        if !is_kept && let Some(lease) = self.platform.try_lease(&temporary_lease(id)).await {
+        if !is_kept && let Some(lease) = self.try_lease(&temporary_lease(id)).await {
             self.chores.temporary.borrow_mut().insert(id, lease);
         }
     }
@@ -231,7 +231,7 @@ impl Store {
     async fn copy_behind(self: &Rc<Store>, name: &DatabaseName) -> Result<bool> {
         let entry = self.read(|state, view| catalog::find(view, name, state.head)).await?;
         let Some(link) = entry.filter(is_to_copy).and_then(|entry| Link::of(&entry)) else { return Ok(true) };
-        let Some(lease) = self.platform.try_lease(&lease_name(&link)).await else { return Ok(false) };
+        let Some(lease) = self.try_lease(&lease_name(&link)).await else { return Ok(false) };
         if self.copy_again(&link, Pace::Background, &|_| true).await? {
             self.cut_link(&link).await?;
         }

@@ -46,7 +46,7 @@ impl Store {
 
     /// `is_worth`: much would come back, whether or not the log is due.
     pub(super) async fn maintain_if_free(self: &Rc<Store>, is_worth: bool) -> Result<()> {
-        let lease: Option<Lease> = self.platform.try_lease(LEASE).await;
+        let lease: Option<Lease> = self.try_lease(LEASE).await;
         if lease.is_none() && !self.lsm.with(|state| is_due(state, URGENT)) {
             return Ok(());
         }

@@ -178,7 +178,7 @@ impl Store {
         let mut last: Option<Job> = None;
         let mut waited = 0;
         loop {
-            let lease = self.platform.try_lease(&lease_name(link)).await;
+            let lease = self.try_lease(&lease_name(link)).await;
             if lease.is_some() || waited >= PATIENCE {
                 return Ok(Some(lease));
             }

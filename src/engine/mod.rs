@@ -17,6 +17,7 @@ mod diff;
 mod history;
 mod id;
 mod known;
+mod lease;
 mod maintain;
 mod materialize;
 mod merge;

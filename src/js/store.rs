@@ -22,7 +22,7 @@ use super::scope::Scope;
 use super::witness;
 use crate::engine;
 use crate::error::{Error, ErrorCode};
-use crate::storage::{MemoryDisk, MemoryStorage, Numbered, Storage};
+use crate::storage::{MemoryDisk, MemoryStorage, Storage};
 use crate::types::DatabaseName;
 
 #[wasm_bindgen]
@@ -46,7 +46,7 @@ impl Store {
             let mut indexed = None;
             let (storage, mode): (Rc<dyn Storage>, _) = match place {
                 Where::Memory => (Rc::new(MemoryStorage::open(&MemoryDisk::new())), "memory"),
-                Where::Custom(backend) => (Rc::new(Numbered::new(Backend::new(backend)?)), "custom"),
+                Where::Custom(backend) => (Rc::new(Backend::new(backend)?), "custom"),
                 Where::IndexedDb => {
                     let lost = close_later(later.clone());
                     let mut opening = pin!(IndexedDb::open(&name, lost));

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::{Batch, Durability, ListRange, LocalFuture, NAME_BYTES, NameRange, Outcome, Place, Space, Storage};
+use super::{Batch, Durability, ListRange, LocalFuture, Lock, NAME_BYTES, NameRange, Outcome, Place, Space, Storage};
 use crate::error::ErrorCode;
 use crate::types::limits;
 
@@ -26,6 +26,7 @@ pub async fn check_all(make: impl Fn() -> LocalFuture<'static, Rc<dyn Storage>>)
     large_records_are_appended_together(make().await).await;
     a_write_goes_on_by_itself(make().await).await;
     the_largest_record_fits(make().await).await;
+    a_lock_has_one_holder(make().await).await;
     closed_is_closed(make().await).await;
 }
 
@@ -287,6 +288,22 @@ async fn the_largest_record_fits(storage: Rc<dyn Storage>) {
     assert!(read(&storage, Space::Blocks, &["most"]).await == [Some(record.clone())], "contract 12: it is there");
     let logged = storage.log(0, 1).await.expect("contract 10");
     assert!(logged == [(1, record)], "contract 12: it is in the log");
+}
+
+/// A storage without locks has nothing to keep here.
+async fn a_lock_has_one_holder(storage: Rc<dyn Storage>) {
+    let Lock::Held(first) = storage.lock("a").await else {
+        assert!(matches!(storage.lock("a").await, Lock::Unavailable), "contract 13: nobody has it");
+        return;
+    };
+    assert!(matches!(storage.lock("a").await, Lock::Taken), "contract 13: one at a time");
+    assert!(matches!(storage.lock("b").await, Lock::Held(_)), "contract 13: each name has its lock");
+    drop(first);
+    let mut tries = 0;
+    while !matches!(storage.lock("a").await, Lock::Held(_)) {
+        tries += 1;
+        assert!(tries < 1000, "contract 13: it can be had once it was dropped");
+    }
 }
 
 async fn closed_is_closed(storage: Rc<dyn Storage>) {

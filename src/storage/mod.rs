@@ -24,6 +24,8 @@
 //! 11. A write that leaves the log alone goes on by itself to its end once it was polled, polled on or not.
 //! 12. `record_bytes` is the most that one record may hold, in bytes, in a space and in the log. It never changes, and
 //!     is at least `limits::RECORD_BYTES`.
+//! 13. `lock` gives the lock of a name to one at a time of all who have the storage open, until it is dropped or the
+//!     storage is closed. It answers without waiting for whoever has it. A lock only saves work: no data depends on it.
 //!
 //! So a commit is an append, which no other tab's append can make fail; the chain of the records says whose counts. It
 //! needs no guard, and costs one request.
@@ -33,11 +35,10 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod memory;
-mod numbered;
 
 pub use memory::{Capacity, MemoryDisk, MemoryStorage};
-pub use numbered::{Numbered, Records};
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -127,6 +128,16 @@ impl Outcome {
     }
 }
 
+/// What became of asking for a lock.
+pub enum Lock {
+    /// It is the caller's until it is dropped.
+    Held(Box<dyn Any>),
+    /// Somebody else has it.
+    Taken,
+    /// This storage has no locks, or cannot say.
+    Unavailable,
+}
+
 /// A page of `list`: names with their bytes.
 pub type Listed = Vec<(String, Vec<u8>)>;
 
@@ -155,6 +166,10 @@ pub trait Storage {
     fn close(&self) -> LocalFuture<'_, Result<()>>;
     fn record_bytes(&self) -> usize {
         limits::RECORD_BYTES
+    }
+    fn lock<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Lock> {
+        let _ = name;
+        Box::pin(async { Lock::Unavailable })
     }
     /// Whether what is written outlives this process. Where not, nothing is written that only tells of damage.
     fn is_lasting(&self) -> bool {

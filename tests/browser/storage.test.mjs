@@ -1,4 +1,4 @@
-// The contract of storage, which src/storage states, held by IndexedDB on both backends.
+// The contract of storage, which src/storage states, held by IndexedDB on both backends and by one in JavaScript.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { before, test } from "node:test";
@@ -23,6 +23,19 @@ onEachBackend((browser) => {
     const stores = await tab.evaluate(async () => (await indexedDB.databases()).length);
     assert.ok(checked > 0, "no case ran");
     assert.equal(stores, checked, "each case had a database of its own");
+  });
+
+  test("a backend of the user's own keeps every number of the storage contract", async () => {
+    const tab = await browser.tab();
+    const checked = await tab.evaluate(async () => {
+      const core = await import("/build/wasm-conformance/offshoot_core.js");
+      const { backendOn, makeDisk } = await import("/tests/tools/map-backend.mjs");
+      await core.default({ module_or_path: "/build/wasm-conformance/offshoot_core_bg.wasm" });
+      return core.check_backend(() => backendOn(makeDisk())).catch((error) => {
+        throw new Error(error.message);
+      });
+    });
+    assert.ok(checked > 0, "no case ran");
   });
 
   test("a panic rejects what is awaited, and every later call, as INTERNAL", async () => {

@@ -5,12 +5,14 @@ import { type Kind, callable, checkOptions, flag, invalidOption, oneOf, signal, 
 import { duration, milliseconds } from "./duration.js";
 
 const DEFAULT_CACHE_BYTES = 32 * 1024 * 1024;
-const CONTRACT_METHODS = ["read", "list", "write", "close"] as const;
+const CONTRACT_METHODS = ["read", "list", "names", "log", "write", "close"] as const;
+/** The least `recordBytes` of a backend; the core says the same. */
+const RECORD_BYTES = 60_000;
 
 const builtIn = oneOf("indexeddb", "memory");
 export const storage: Kind = {
-  is: (value) => builtIn.is(value) || isBackend(value),
-  words: '"indexeddb", "memory" or a StorageBackend of contract 1',
+  is: (value) => builtIn.is(value) || (typeof value === "object" && value !== null),
+  words: '"indexeddb", "memory" or a StorageBackend of contract 2',
 };
 const bytes: Kind = {
   is: (value) => Number.isSafeInteger(value) && (value as number) > 0,
@@ -31,13 +33,31 @@ const OPEN: Readonly<Record<string, Kind>> = {
   signal,
 };
 
-function isBackend(value: unknown): value is StorageBackend {
-  if (typeof value !== "object" || value === null || (value as StorageBackend).contract !== 1) return false;
-  return CONTRACT_METHODS.every((name) => typeof (value as StorageBackend)[name] === "function");
+/** Says which part of a backend does not keep the contract, before anything is asked of it. */
+function checkBackend(backend: Partial<StorageBackend>): void {
+  const { contract, recordBytes, lock } = backend;
+  if (contract !== 2) throw invalidOption("storage", "must be a StorageBackend that keeps contract 2", contract);
+  if (!Number.isSafeInteger(recordBytes) || recordBytes! < RECORD_BYTES) {
+    const problem = `must be a StorageBackend with recordBytes of at least ${RECORD_BYTES}`;
+    throw invalidOption("storage", problem, recordBytes);
+  }
+  const missing = CONTRACT_METHODS.find((name) => typeof backend[name] !== "function");
+  if (missing !== undefined) {
+    throw invalidOption("storage", "must be a StorageBackend with all its methods, and one is missing", missing);
+  }
+  if (lock !== undefined && typeof lock !== "function") {
+    throw invalidOption("storage", "must be a StorageBackend whose lock is a method, or not there", lock);
+  }
+}
+
+function checkStorage(options: unknown): void {
+  const where = (options as OpenOptions | undefined)?.storage;
+  if (typeof where === "object" && where !== null) checkBackend(where);
 }
 
 export function checkOpenOptions(options: unknown): asserts options is OpenOptions | undefined {
   checkOptions(options, OPEN, "open");
+  checkStorage(options);
   const history = (options as OpenOptions | undefined)?.history;
   if (history === undefined) return;
   checkOptions(history, { retain: duration }, "open, in history,");
@@ -46,6 +66,7 @@ export function checkOpenOptions(options: unknown): asserts options is OpenOptio
 
 export function checkDestroyOptions(options: unknown): void {
   checkOptions(options, { storage }, "destroy");
+  checkStorage(options);
 }
 
 /** Where a store lies, in the core's words. */
