@@ -4,6 +4,9 @@
  */
 import type { ErrorCode, ErrorDetails, OffshootError as Contract } from "../types/offshoot.js";
 
+/** What an error tells beside what became of the work, which is "none" if nothing is said. */
+type Given<C extends ErrorCode> = Omit<ErrorDetails<C>, "outcome"> & { outcome?: ErrorDetails<C>["outcome"] };
+
 const BRAND = Symbol.for("offshoot.error");
 
 export class OffshootError<C extends ErrorCode = ErrorCode> extends Error implements Contract<C> {
@@ -11,11 +14,29 @@ export class OffshootError<C extends ErrorCode = ErrorCode> extends Error implem
   readonly details: ErrorDetails<C>;
   readonly retryable: boolean;
 
-  constructor(code: C, message: string, details?: ErrorDetails<C>, options?: { retryable?: boolean; cause?: unknown }) {
+  constructor(code: C, message: string, details?: Given<C>, options?: { retryable?: boolean; cause?: unknown }) {
     super(message, options !== undefined && "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
-    this.details = details ?? ({} as ErrorDetails<C>);
-    this.retryable = options?.retryable ?? false;
+    const outcome = details?.outcome ?? "none";
+    this.details = { ...details, outcome } as ErrorDetails<C>;
+    // To do again what may have been done could do it twice.
+    this.retryable = options?.retryable === true && outcome === "none";
+  }
+
+  toJSON(): { name: string; code: C; message: string; details: ErrorDetails<C>; retryable: boolean } {
+    const { name, code, message, details, retryable } = this;
+    return { name, code, message, details, retryable };
+  }
+
+  /** The error that `toJSON` gave; undefined: that is none. One that does not tell an outcome has an unknown one. */
+  static from(json: unknown): OffshootError | undefined {
+    if (json instanceof OffshootError) return json;
+    if (typeof json !== "object" || json === null) return undefined;
+    const { name, code, message, details, retryable } = json as Partial<ReturnType<OffshootError["toJSON"]>>;
+    if (name !== "OffshootError" || typeof code !== "string" || typeof message !== "string") return undefined;
+    const told = typeof details === "object" && details !== null ? details : undefined;
+    const outcome = told?.outcome === "none" ? "none" : "unknown";
+    return new OffshootError(code, message, { ...told, outcome }, { retryable: retryable === true });
   }
 
   /** Works across realms and copies of the package, where instanceof does not: the brand is a registered symbol. */
@@ -34,6 +55,7 @@ interface CoreError {
   message: string;
   details?: object;
   retryable?: boolean;
+  cause?: unknown;
 }
 
 function isCoreError(thrown: unknown): thrown is CoreError {
@@ -45,13 +67,14 @@ function isCoreError(thrown: unknown): thrown is CoreError {
 export function fromCore(thrown: unknown, lastPanic: () => string | undefined): OffshootError {
   if (OffshootError.is(thrown)) return thrown;
   if (isCoreError(thrown)) {
-    const details = (thrown.details ?? {}) as ErrorDetails<ErrorCode>;
-    return new OffshootError(thrown.code, thrown.message, details, { retryable: thrown.retryable === true });
+    const details = (thrown.details ?? {}) as Given<ErrorCode>;
+    const cause = "cause" in thrown ? { cause: thrown.cause } : {};
+    return new OffshootError(thrown.code, thrown.message, details, { retryable: thrown.retryable === true, ...cause });
   }
   const panic = lastPanic();
   const told = thrown instanceof Error ? thrown.message : String(thrown);
   const message = panic === undefined ? `the core failed. error="${told}"` : `the core stopped. panic="${panic}"`;
-  return new OffshootError("INTERNAL", message, {}, { cause: thrown });
+  return new OffshootError("INTERNAL", message, { outcome: "unknown" }, { cause: thrown });
 }
 
 /** The error of a call whose signal was aborted; `cause` is the signal's reason. */

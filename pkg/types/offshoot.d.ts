@@ -21,6 +21,9 @@ export function version(): Promise<string>;
 /** Collection name -> document type or KV<value type>; an interface or a type. One name is one kind (WRONG_KIND). */
 export type SchemaOf<S> = { [N in keyof S]: Doc };
 declare const kvValue: unique symbol;
+declare const schema: unique symbol;
+/** Any document, and no KV collection. */
+type NoKv = { readonly id?: unknown; readonly [kvValue]?: never };
 /** Marks a KV collection in a schema: `{ todos: Todo; settings: KV<Setting> }`. */
 export interface KV<V> { readonly [kvValue]: V }
 export type DocNames<S> = string extends keyof S ? string : { [N in keyof S & string]: S[N] extends KV<any> ? never : N }[keyof S & string];
@@ -30,8 +33,9 @@ export type KvOf<S, N> = string extends keyof S ? any : N extends keyof S ? S[N]
 export interface OpenOptions {
   database?: string;                                   // default "main"; another must exist (DATABASE_NOT_FOUND)
   /**
-   * Default: IndexedDB where it exists and works, else memory; `db.storageMode` tells which, and never changes.
-   * "indexeddb" asked for by name never falls back (STORAGE_UNAVAILABLE). A memory store lives while a handle is open.
+   * Default: IndexedDB where it exists, else memory, with one warning on the console; `db.storageMode` tells which, and never
+   * changes. An IndexedDB that exists and fails is STORAGE_UNAVAILABLE, never memory; one that does not answer for 20 s is
+   * TIMEOUT (`signal` ends the wait sooner). A memory store lives while a handle is open.
    */
   storage?: "indexeddb" | "memory" | StorageBackend;
   durability?: Durability;                             // default "relaxed"
@@ -39,7 +43,11 @@ export interface OpenOptions {
   cacheBytes?: number;                                 // block cache budget, default 32 MiB
   repair?: boolean;                                    // open a damaged or wiped store all the same, with what is left
   wasm?: string | object;                              // URL, bytes or WebAssembly.Module, when it can't be found by itself; the realm's first open decides
-  now?: () => number;                                  // for tests: the clock of ttl, retain and at(Date), trusted whatever it says
+  /**
+   * For tests: the clock of ttl, retain and at(Date), trusted whatever it says. It is read before each call and each step of
+   * one, and may call the database. Fake timers and a fake Date change nothing here: the package has the host's own.
+   */
+  now?: () => number;
   signal?: AbortSignal;
 }
 export type Durability = "relaxed" | "strict";         // what a resolved write survives: the tab's death | power loss
@@ -52,8 +60,9 @@ export type When = Version | Date;
 
 /**
  * What can be stored. Anything else (function, symbol, cyclic, class instance) fails with INVALID_VALUE and its path. In an
- * object `undefined` is an absent field: inserts leave it out, a plain update removes it.
- * At most 64 deep and 16 MiB (TOO_LARGE). A field name with a dot is stored, but no path reaches it.
+ * object `undefined` is an absent field: inserts leave it out, a plain update removes it. Fields that a symbol names, and
+ * named properties of an array, are left out, as JSON leaves them out. Text must be well-formed: half of a surrogate pair,
+ * which IndexedDB takes, is INVALID_VALUE (`text.toWellFormed()` mends it). At most 64 deep and 16 MiB (TOO_LARGE). A field name with a dot is stored, but no path reaches it.
  */
 export type Value = null | boolean | number | bigint | string | Date | Uint8Array | Value[] | { [field: string]: Value };
 export type Doc = { id?: string } & object;
@@ -71,6 +80,10 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
   readonly version: Version;                           // the newest that this handle knows
   readonly closed: Promise<OffshootError | undefined>; // resolves when the handle closes: by close(), or why
   collection<N extends DocNames<S>>(name: N): Collection<S[N]>;
+  /** The same in code that is generic over a document's type, `Database<{ things: T }>`, where DocNames stays open. */
+  collection<N extends keyof S & string>(this: { readonly [schema]?: { [K in N]: NoKv } }, name: N): Collection<S[N]>;
+  /** Never there: it tells types what the schema is. */
+  readonly [schema]?: S;
   kv(): KeyValue<KvOf<S, "kv">>;
   kv<N extends KvNames<S>>(name: N): KeyValue<KvOf<S, N>>;
   /**
@@ -135,7 +148,7 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
   compact(): Promise<void>;
   close(): Promise<void>;                                       // this handle only; `await using` does it too
 }
-/** Ends with its body: any later call fails with CLOSED. */
+/** Ends with its body: any later call, and the next row of any iteration, fails with CLOSED. */
 export interface Transaction<S extends SchemaOf<S> = any> {
   readonly version: Version;                           // what it reads
   collection<N extends DocNames<S>>(name: N): WritableCollection<S[N]>;
@@ -199,7 +212,11 @@ export type Edit<R> = { op: "insert"; after: R } | { op: "update"; before: R; af
 /** Which changes: true is all of it, an array those fields of an update, as its `fields` name them; others are passed over. */
 export type Selection<S> = (change: Change<S>) => boolean | string[] | Promise<boolean | string[]>;
 
-/** An absent side is undefined. row: deleted against changed. unique: `key` of the clone and `otherKey` of the origin clash; only a function settles it. */
+/**
+ * An absent side is undefined. row: deleted against changed. unique: `key` of the clone and `otherKey` of the origin clash; only a function settles it.
+ * Where there was no object before, objects that both sides put there merge by their fields, as documents do: two variants of a
+ * type can become one object that is neither. A field that all variants set, such as `kind`, makes that a conflict.
+ */
 export interface Conflict {
   reason: "field" | "row" | "unique"; collection: string; kind: "documents" | "kv"; key: Key;
   field?: string; index?: string; otherKey?: string; base?: unknown; clone?: unknown; origin?: unknown;
@@ -257,7 +274,11 @@ export interface Query<T, R = Stored<T>> extends AsyncIterable<R> {
   toArray(): Promise<R[]>;
   skip(n: number): Query<T, R>;
   limit(n: number): Query<T, R>;
-  after(cursor: string): Query<T, R>;                   // goes on behind the page() of this query that gave the cursor
+  /**
+   * Goes on behind the page() that gave the cursor; that of another collection is INVALID_OPTION. A limit counts the rows from
+   * here on, unless that page's query had a limit: then it must be the same one (INVALID_OPTION), and counts its pages together.
+   */
+  after(cursor: string): Query<T, R>;
   page(size: number): Promise<{ rows: R[]; next?: string }>;
   first(): Promise<R | undefined>;
   count(): Promise<number>;
@@ -288,12 +309,16 @@ export interface KvQuery<V> extends AsyncIterable<[Key, V]> { toArray(): Promise
 
 export class OffshootError<C extends ErrorCode = ErrorCode> extends Error {
   readonly code: C;
-  readonly details: ErrorDetails<C>;
-  readonly retryable: boolean;                          // the same call can succeed later
+  readonly details: ErrorDetails<C>;                    // outcome: "none" (nothing was written) or "unknown" (it may have been)
+  readonly retryable: boolean;                          // the same call can succeed later, and doing it again can't do it twice (outcome "none")
+  toJSON(): { name: string; code: C; message: string; details: ErrorDetails<C>; retryable: boolean };   // what survives postMessage; from() rebuilds it
   /** Works across realms and copies of the package, where instanceof does not. */
   static is<C extends ErrorCode = ErrorCode>(error: unknown, ...codes: C[]): error is OffshootError<C>;
+  /** The error that toJSON() gave, on the other side of postMessage; undefined for anything else. */
+  static from(json: unknown): OffshootError | undefined;
 }
-export type ErrorDetails<C> =
+export type ErrorDetails<C> = { outcome: "none" | "unknown" } & CodeDetails<C>;
+type CodeDetails<C> =
   C extends "MERGE_CONFLICT" ? { conflicts: Conflict[] }
   : C extends "CLONE_DEPENDENCY" ? { dependents: string[] }
   : C extends "CLONE_DEPTH_EXCEEDED" ? { materialize: string }

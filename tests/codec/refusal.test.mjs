@@ -8,7 +8,7 @@ const refused = (value, path, code = "INVALID_VALUE", encoder = encode) => {
     (error) => {
       assert.equal(error.name, "OffshootError");
       assert.equal(error.code, code, error.message);
-      assert.deepEqual(error.details, { path });
+      assert.deepEqual(error.details, { path, outcome: "none" });
       return true;
     },
   );

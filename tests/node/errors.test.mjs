@@ -17,9 +17,38 @@ test("an error of the core keeps its code, message, details and whether it can b
   const thrown = { code: "CONFLICT", message: "key was written", details: { lsn: 43 }, retryable: true };
   const error = fromCore(thrown, noPanic);
   assert.ok(error instanceof OffshootError);
-  assert.deepEqual([error.code, error.message, error.details, error.retryable], Object.values(thrown));
+  const details = { lsn: 43, outcome: "none" };
+  assert.deepEqual(error.toJSON(), { ...thrown, name: "OffshootError", details });
   assert.match(error.stack, /^OffshootError: key was written/);
   assert.deepEqual(Object.keys(error).sort(), ["code", "details", "retryable"]);
+});
+
+test("what may have been done is never retryable, and a panic leaves open what was done", () => {
+  const thrown = { code: "TIMEOUT", message: "it took too long", details: { outcome: "unknown" }, retryable: true };
+  const error = fromCore(thrown, noPanic);
+  assert.deepEqual([error.retryable, error.details.outcome], [false, "unknown"]);
+  assert.equal(fromCore(new WebAssembly.RuntimeError("unreachable"), noPanic).details.outcome, "unknown");
+  assert.equal(new OffshootError("CLOSED", "closed").details.outcome, "none");
+});
+
+test("an error survives postMessage and JSON by toJSON and from", () => {
+  const details = { path: "a[0]", outcome: "unknown" };
+  const error = new OffshootError("INVALID_VALUE", "no value", details, { cause: new Error("why") });
+  const busy = new OffshootError("CONFLICT", "lost", { lsn: 5 }, { retryable: true });
+  for (const original of [error, busy]) {
+    for (const sent of [structuredClone(original.toJSON()), JSON.parse(JSON.stringify(original))]) {
+      const rebuilt = OffshootError.from(sent);
+      assert.ok(rebuilt instanceof OffshootError && OffshootError.is(rebuilt, original.code));
+      assert.deepEqual(rebuilt.toJSON(), original.toJSON());
+    }
+  }
+  assert.equal(OffshootError.from(error), error);
+  assert.deepEqual(OffshootError.from(new copy.OffshootError("TOO_LARGE", "too large")).toJSON().code, "TOO_LARGE");
+  const bare = OffshootError.from({ name: "OffshootError", code: "TIMEOUT", message: "late", retryable: true });
+  assert.deepEqual([bare.retryable, bare.details], [false, { outcome: "unknown" }]);
+  const strangers = [null, undefined, "CLOSED", 5, {}, new Error("x"), { code: "CLOSED", message: "x" }];
+  for (const other of [...strangers, structuredClone(error)])
+    assert.equal(OffshootError.from(other), undefined);
 });
 
 test("an OffshootError that passes through the core is the same one", () => {

@@ -20,7 +20,10 @@ export async function rejects(api, work, code) {
     if (!api.OffshootError.is(error)) throw error;
     if (error.code !== code) throw new AssertionError(`expected ${code}, got ${error.code}: ${error.message}`);
     ok(error instanceof Error && error.message.length > 10, `an error must say what happened: ${error.message}`);
-    ok(typeof error.details === "object" && typeof error.retryable === "boolean");
+    const { outcome } = error.details;
+    ok(["none", "unknown"].includes(outcome), "it tells what became of the work");
+    const isSafe = outcome === "none" || !error.retryable;
+    ok(typeof error.retryable === "boolean" && isSafe, "what may have been done is not done again");
     return error;
   }
   throw new AssertionError(`expected ${code}, got the result ${show(result)}`);

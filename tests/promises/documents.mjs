@@ -114,9 +114,9 @@ export const cases = [
           () => 1,
           new (class A {})(),
         ]) {
-          equal((await promises(api, () => rows.insert(bad), "INVALID_VALUE")).details, { path: "" });
-          equal((await promises(api, () => rows.put(bad), "INVALID_VALUE")).details, { path: "" });
-          equal((await promises(api, () => rows.insertMany([{}, bad]), "INVALID_VALUE")).details, { path: "[1]" });
+          equal((await promises(api, () => rows.insert(bad), "INVALID_VALUE")).details.path, "");
+          equal((await promises(api, () => rows.put(bad), "INVALID_VALUE")).details.path, "");
+          equal((await promises(api, () => rows.insertMany([{}, bad]), "INVALID_VALUE")).details.path, "[1]");
         }
         await promises(api, () => rows.insertMany({ id: "a" }), "INVALID_VALUE");
         await promises(api, () => rows.insertMany(undefined), "INVALID_VALUE");

@@ -220,7 +220,7 @@ export const cases = [
         await origin.collection("notes").update("a", { n: 5 });
         const by = (value) => clone.merge({ onConflict: () => ({ value }) });
         const { details } = await promises(api, () => by({ id: "b", n: 7 }), "INVALID_VALUE");
-        equal(details, { path: "id" });
+        equal(details, { path: "id", outcome: "none" });
         equal((await origin.collection("notes").get("a")).n, 5);
         await by({ id: "a", n: 7 });
         equal(await origin.collection("notes").get("a"), { id: "a", n: 7 });

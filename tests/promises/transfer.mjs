@@ -157,7 +157,7 @@ export const cases = [
           await db.collection("notes").insert({ id: "000003", mine: true });
           await unchanged(db, async () => {
             const { details } = await promises(api, () => db.import(bytes), "KEY_EXISTS");
-            equal(details, { collection: "notes", key: "000003" });
+            equal(details, { collection: "notes", key: "000003", outcome: "none" });
           });
           equal(await db.import(bytes, { replace: true }), { documents: count, entries: 0 });
           equal(await db.collection("notes").get("000003"), { id: "000003", n: 3, text: "x".repeat(200) });

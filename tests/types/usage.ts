@@ -42,6 +42,17 @@ interface Schema {
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(..._: Same<A, B> extends true ? [] : [never]): void => undefined;
 
+/** Code that is generic over a document's type reaches its collection, and no KV collection by that way. */
+export async function generic<T extends { id?: string; title: string }>(
+  db: Database<{ things: T; kv: KV<T> }>,
+): Promise<string[]> {
+  // @ts-expect-error: a KV collection holds no documents
+  db.collection("kv");
+  // @ts-expect-error: there is no such collection
+  db.collection("others");
+  return (await db.collection("things").find().toArray()).map((thing) => `${thing.id} ${thing.title}`);
+}
+
 export async function typed(): Promise<void> {
   const db = await open<Schema>("app", {
     storage: "memory",
@@ -214,4 +225,11 @@ export function errors(error: unknown): string {
   }
   // @ts-expect-error: no such code
   return OffshootError.is(error, "NOT_FOUND") ? "" : "x";
+}
+
+export function rebuilt(message: unknown): string | undefined {
+  const error: OffshootError | undefined = OffshootError.from(message);
+  if (!OffshootError.is(error, "INVALID_VALUE")) return error?.details.outcome;
+  same<typeof error.details.outcome, "none" | "unknown">();
+  return error.details.path;
 }
