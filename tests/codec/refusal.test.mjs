@@ -61,10 +61,43 @@ test("undefined is refused but as a field", () => {
   refused({ list: [1, , 3] }, "list[1]"); // eslint-disable-line no-sparse-arrays
 });
 
-test("a field named by a symbol is refused unless it is hidden", () => {
-  refused({ a: { [Symbol("s")]: 1 } }, "a");
-  const hidden = Object.defineProperty({ a: 1 }, Symbol("s"), { value: 1, enumerable: false });
-  assert.deepEqual(decode(encode(hidden)), { a: 1 });
+test("what a symbol names, and what an array has beside its elements, is left out alike", () => {
+  assert.deepEqual(decode(encode({ a: { b: 1, [Symbol("s")]: 1 } })), { a: { b: 1 } });
+  assert.deepEqual(decode(encode({ a: Object.assign([1], { named: 2, [Symbol("s")]: 3 }) })), { a: [1] });
+});
+
+/** An object that throws at whoever looks at it, as an Immer draft does after its producer. */
+function revoked(target) {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+}
+
+test("an object that throws when it is looked at is refused with its path, and what it threw as the cause", () => {
+  const traps = new Proxy({}, { ownKeys: () => assert.fail("no keys"), getPrototypeOf: () => Object.prototype });
+  const strange = new Proxy({}, { getPrototypeOf: () => assert.fail("no prototype") });
+  const late = { get a() { return cutOff(), 1; }, b: { c: 1 } };
+  let cutOff = () => undefined;
+  for (const [value, path] of [
+    [revoked({}), ""],
+    [revoked([]), ""],
+    [{ list: [1, revoked({})] }, "list[1]"],
+    [{ list: [revoked([])] }, "list[0]"],
+    [{ a: { b: Object.create(revoked({})) } }, "a.b"],
+    [{ a: revoked(new Date()) }, "a"],
+    [{ a: traps }, "a"],
+    [{ a: strange }, "a"],
+  ]) {
+    assert.throws(
+      () => encode(value),
+      (error) => error.code === "INVALID_VALUE" && error.details.path === path && error.cause instanceof Error,
+      path,
+    );
+  }
+  const { proxy, revoke } = Proxy.revocable({ c: 1 }, {});
+  Object.assign(late, { b: proxy });
+  cutOff = revoke;
+  assert.throws(() => encode(late), { code: "INVALID_VALUE", details: { path: "b", outcome: "none" } });
 });
 
 test("a field's name with a lone surrogate is refused", () => {

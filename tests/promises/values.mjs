@@ -1,5 +1,5 @@
 // Every Value survives the way into the database and back; what is no Value is refused with its path.
-import { equal, promises } from "./assert.mjs";
+import { equal, ok, promises } from "./assert.mjs";
 import { withStore } from "./harness.mjs";
 
 const deep = (levels) => (levels === 0 ? "bottom" : levels % 2 === 0 ? [deep(levels - 1)] : { in: deep(levels - 1) });
@@ -166,6 +166,43 @@ export const cases = [
         equal((await promises(api, () => db.kv().set("k", undefined), "INVALID_VALUE")).details.path, "");
         equal(await rows.count(), 0);
         equal(await db.kv().count(), 0);
+      }),
+  },
+  {
+    name: "an object that throws when it is looked at is refused wherever it is given, with the cause",
+    run: (api) =>
+      withStore(api, async (db) => {
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        const [rows, kv] = [db.collection("rows"), db.kv()];
+        for (const [code, path, call] of [
+          ["INVALID_VALUE", "list[0]", () => rows.put({ list: [proxy] })],
+          ["INVALID_VALUE", "", () => rows.put(proxy)],
+          ["INVALID_VALUE", "[1]", () => rows.insertMany([{}, proxy])],
+          ["INVALID_VALUE", "", () => kv.set("a", proxy)],
+          ["INVALID_VALUE", "[0]", () => kv.setMany([proxy])],
+          ["INVALID_VALUE", "", () => kv.setMany(proxy)],
+          ["INVALID_VALUE", "$set.a", () => rows.update("a", { $set: { a: proxy } })],
+          ["INVALID_UPDATE", "", () => rows.update("a", proxy)],
+          ["INVALID_UPDATE", "$set", () => rows.update("a", { $set: proxy })],
+          ["INVALID_KEY", undefined, () => kv.get(proxy)],
+          ["INVALID_KEY", undefined, () => kv.set(["a", proxy], 1)],
+          ["INVALID_KEY", undefined, () => rows.getMany(proxy)],
+          ["INVALID_OPTION", undefined, () => kv.set("a", 1, proxy)],
+          ["INVALID_OPTION", undefined, () => db.transaction(() => 1, proxy)],
+          ["INVALID_OPTION", undefined, () => db.transaction(() => 1, { signal: proxy })],
+          ["INVALID_OPTION", undefined, () => db.clone("c", { at: proxy })],
+          ["INVALID_OPTION", undefined, () => db.merge({ onConflict: proxy })],
+          ["INVALID_OPTION", undefined, () => api.open("other", { storage: proxy })],
+        ]) {
+          const { details, cause } = await promises(api, call, code);
+          equal(details.path, path, String(call));
+          ok(cause instanceof TypeError, String(call));
+        }
+        // A getter is the caller's own function: what it throws comes out unchanged.
+        const own = new TypeError("mine");
+        const thrown = await rows.put({ get a() { throw own; } }).catch((error) => error);
+        ok(thrown === own);
       }),
   },
   {

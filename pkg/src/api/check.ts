@@ -1,5 +1,6 @@
 /** Checks of arguments: what the declarations promise to TypeScript's users, JavaScript's users learn from an error. */
 import type { ErrorCode } from "../../types/offshoot.js";
+import { dateMilliseconds, isArray, lookingThrows } from "../codec/kinds.js";
 import { isWellFormed } from "../codec/text.js";
 import { OffshootError } from "../errors.js";
 
@@ -9,7 +10,7 @@ export function shown(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return "a function";
   if (typeof value !== "object" || value === null) return String(value);
-  return Array.isArray(value) ? "an array" : "an object";
+  return isArray(value) ? "an array" : "an object";
 }
 
 function wellFormedText(value: unknown, code: ErrorCode, what: string): asserts value is string {
@@ -32,7 +33,8 @@ export function checkField(value: unknown): asserts value is string {
 
 /** A list is an array; its elements are checked where they are used. */
 export function checkList(value: unknown, code: ErrorCode, what: string): asserts value is readonly unknown[] {
-  if (!Array.isArray(value)) throw new OffshootError(code, `${what} must be an array. value=${shown(value)}`);
+  if (isArray(value)) return;
+  throw new OffshootError(code, `${what} must be an array. value=${shown(value)}`, {}, lookingThrows(value));
 }
 
 /** What an option may be: the test, and its words for the message. */
@@ -43,7 +45,15 @@ export interface Kind {
 
 export const text: Kind = { is: (value) => typeof value === "string" && isWellFormed(value), words: "a string" };
 export const flag: Kind = { is: (value) => typeof value === "boolean", words: "true or false" };
-export const callable: Kind = { is: (value) => typeof value === "function", words: "a function" };
+/** To call a generator runs nothing of it. */
+const GENERATORS = ["[object GeneratorFunction]", "[object AsyncGeneratorFunction]"];
+export const callable: Kind = {
+  is: (value) =>
+    typeof value === "function" &&
+    !("cause" in lookingThrows(value)) &&
+    !GENERATORS.includes(Object.prototype.toString.call(value)),
+  words: "a function that is no generator",
+};
 export const count: Kind = {
   is: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
   words: "a whole number, 0 or more",
@@ -54,9 +64,14 @@ export const signal: Kind = {
   words: "an AbortSignal",
 };
 export const when: Kind = {
-  is: (value) => text.is(value) || (value instanceof Date && !Number.isNaN(value.getTime())),
+  is: (value) => text.is(value) || isValidDate(value),
   words: "a version or a valid Date",
 };
+function isValidDate(value: unknown): boolean {
+  const milliseconds = typeof value === "object" && value !== null ? dateMilliseconds(value) : undefined;
+  return milliseconds !== undefined && !Number.isNaN(milliseconds);
+}
+
 /** Anything: checked elsewhere. */
 export const anything: Kind = { is: () => true, words: "anything" };
 
@@ -70,13 +85,19 @@ export function oneOf(...choices: readonly string[]): Kind {
 /** Refuses options that don't exist (a slip of the pen would otherwise do nothing) and values of the wrong kind. */
 export function checkOptions(options: unknown, known: Readonly<Record<string, Kind>>, call: string): void {
   if (options === undefined) return;
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new OffshootError("INVALID_OPTION", `the options of ${call} must be an object. value=${shown(options)}`);
+  const why = lookingThrows(options);
+  if (typeof options !== "object" || options === null || isArray(options) || "cause" in why) {
+    const message = `the options of ${call} must be an object. value=${shown(options)}`;
+    throw new OffshootError("INVALID_OPTION", message, {}, why);
   }
   for (const [name, value] of Object.entries(options)) {
     const kind = Object.hasOwn(known, name) ? known[name] : undefined;
     if (kind === undefined) throw invalidOption(name, `${call} has no such option`);
-    if (value !== undefined && !kind.is(value)) throw invalidOption(name, `of ${call} must be ${kind.words}`, value);
+    if (value === undefined) continue;
+    const why = lookingThrows(value);
+    if (!("cause" in why) && kind.is(value)) continue;
+    const message = `option of ${call} must be ${kind.words}. option="${name}", value=${shown(value)}`;
+    throw new OffshootError("INVALID_OPTION", message, { option: name }, why);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Documents by id. The same class serves a database, a transaction and a snapshot; their types differ. */
 import type * as contract from "../../types/offshoot.js";
 import { Reader, type Writer, encodeWith } from "../codec/index.js";
-import { describeKind, isPlainObject } from "../codec/kinds.js";
+import { describeKind, isPlainObject, lookingThrows } from "../codec/kinds.js";
 import { OffshootError } from "../errors.js";
 import { checkId, checkList } from "./check.js";
 import { Query, countDocuments } from "./query.js";
@@ -116,7 +116,7 @@ export class Collection<T> implements contract.Collection<T> {
 function writeDocument(writer: Writer, document: unknown, path: string): void {
   if (!isPlainObject(document)) {
     const message = `a document must be a plain object, not ${describeKind(document)}. path="${path}"`;
-    throw new OffshootError("INVALID_VALUE", message, { path });
+    throw new OffshootError("INVALID_VALUE", message, { path }, lookingThrows(document));
   }
   const { id } = document;
   writer.arrayHeader(2);

@@ -1,13 +1,13 @@
 /** KV keys as the core takes them: a string, a number, bytes, or a list of those. */
 import type { Key, KeyPart } from "../../types/offshoot.js";
 import type { Writer } from "../codec/index.js";
-import { describeKind, isBytes } from "../codec/kinds.js";
+import { describeKind, isArray, isBytes, lookingThrows } from "../codec/kinds.js";
 import { isWellFormed } from "../codec/text.js";
 import { OffshootError } from "../errors.js";
 import { shown } from "./check.js";
 
 export function writeKey(writer: Writer, key: Key): void {
-  if (Array.isArray(key)) {
+  if (isArray(key)) {
     writer.arrayHeader(key.length);
     for (let index = 0; index < key.length; index++) writePart(writer, key[index] as KeyPart);
   } else {
@@ -24,7 +24,8 @@ function writePart(writer: Writer, part: KeyPart): void {
   } else if (typeof part === "object" && part !== null && isBytes(part)) {
     writer.binary(part);
   } else {
-    throw invalid(`a key is a string, a number, bytes or an array of those, not ${describeKind(part)}`);
+    const message = `a key is a string, a number, bytes or an array of those, not ${describeKind(part)}`;
+    throw invalid(message, lookingThrows(part));
   }
 }
 
@@ -33,6 +34,6 @@ export function writeKeys(writer: Writer, keys: readonly Key[]): void {
   for (const key of keys) writeKey(writer, key);
 }
 
-function invalid(message: string): OffshootError<"INVALID_KEY"> {
-  return new OffshootError("INVALID_KEY", message);
+function invalid(message: string, options?: { cause?: unknown }): OffshootError<"INVALID_KEY"> {
+  return new OffshootError("INVALID_KEY", message, {}, options);
 }

@@ -1,6 +1,7 @@
 /** Values by key. The same class serves a database, a transaction and a snapshot; their types differ. */
 import type * as contract from "../../types/offshoot.js";
 import { Reader, type Writer, encodeWith } from "../codec/index.js";
+import { isArray, lookingThrows } from "../codec/kinds.js";
 import { OffshootError } from "../errors.js";
 import { checkField, checkList, checkOptions, flag, invalidOption } from "./check.js";
 import { writeKey, writeKeys } from "./keys.js";
@@ -146,12 +147,16 @@ function readOptional<V>(answer: Reader): V | undefined {
 }
 
 function checkedEntries<E>(entries: Iterable<E>): Iterable<E> {
-  if (typeof (entries as Iterable<E> | undefined)?.[Symbol.iterator] === "function") return entries;
-  throw new OffshootError("INVALID_VALUE", "entries must be pairs of key and value that can be iterated", { path: "" });
+  const why = lookingThrows(entries);
+  const isIterable = (): boolean => typeof (entries as Iterable<E> | undefined)?.[Symbol.iterator] === "function";
+  if (!("cause" in why) && isIterable()) return entries;
+  const message = "entries must be pairs of key and value that can be iterated";
+  throw new OffshootError("INVALID_VALUE", message, { path: "" }, why);
 }
 
 function checkedEntry<V>(entry: unknown, index: number): readonly [contract.Key, V] {
-  if (Array.isArray(entry) && entry.length === 2) return entry as unknown as readonly [contract.Key, V];
+  if (isArray(entry) && entry.length === 2) return entry as unknown as readonly [contract.Key, V];
   const path = `[${index}]`;
-  throw new OffshootError("INVALID_VALUE", `an entry must be a pair of key and value. path="${path}"`, { path });
+  const message = `an entry must be a pair of key and value. path="${path}"`;
+  throw new OffshootError("INVALID_VALUE", message, { path }, lookingThrows(entry));
 }

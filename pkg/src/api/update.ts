@@ -1,13 +1,15 @@
 /** Changes of a document as the core takes them: operators with maps of path to value. */
 import type { Writer } from "../codec/index.js";
-import { describeKind, isPlainObject } from "../codec/kinds.js";
+import { describeKind, isPlainObject, lookingThrows } from "../codec/kinds.js";
 import { OffshootError } from "../errors.js";
 
 /** Field to value by operator. A Map, since a field may be called `__proto__`. */
 type Operands = Map<string, Map<string, unknown>>;
 
 export function writeUpdate(writer: Writer, change: unknown): void {
-  if (!isPlainObject(change)) throw invalid("", `a change must be a plain object, not ${describeKind(change)}`);
+  if (!isPlainObject(change)) {
+    throw invalid("", `a change must be a plain object, not ${describeKind(change)}`, lookingThrows(change));
+  }
   const names = Object.keys(change);
   const operators = names.filter((name) => name.startsWith("$"));
   if (operators.length === 0) {
@@ -27,7 +29,8 @@ function collect(change: Record<string, unknown>): Operands {
   for (const [operator, operand] of Object.entries(change)) {
     if (operand === undefined) continue;
     if (!isPlainObject(operand)) {
-      throw invalid(operator, `an operator takes a plain object, not ${describeKind(operand)}`);
+      const message = `an operator takes a plain object, not ${describeKind(operand)}`;
+      throw invalid(operator, message, lookingThrows(operand));
     }
     if (operator === "$set") split(operands, operator, operand);
     else for (const [path, value] of Object.entries(operand)) add(operands, operator, path, value);
@@ -72,6 +75,6 @@ function write(writer: Writer, operands: Operands, plain: boolean): void {
   }
 }
 
-function invalid(path: string, message: string): OffshootError<"INVALID_UPDATE"> {
-  return new OffshootError("INVALID_UPDATE", `${message}. path="${path}"`, { path });
+function invalid(path: string, message: string, options?: { cause?: unknown }): OffshootError<"INVALID_UPDATE"> {
+  return new OffshootError("INVALID_UPDATE", `${message}. path="${path}"`, { path }, options);
 }

@@ -9,8 +9,8 @@ const typedArrayName = Object.getOwnPropertyDescriptor(
 
 /** The milliseconds of a Date, NaN for an invalid one; undefined: it is no Date. */
 export function dateMilliseconds(value: object): number | undefined {
-  if (!(value instanceof Date) && Object.prototype.toString.call(value) !== "[object Date]") return undefined;
   try {
+    if (!(value instanceof Date) && Object.prototype.toString.call(value) !== "[object Date]") return undefined;
     return dateValue.call(value as Date);
   } catch {
     return undefined;
@@ -19,7 +19,45 @@ export function dateMilliseconds(value: object): number | undefined {
 
 /** A Uint8Array or a subclass of it, such as Node's Buffer. */
 export function isBytes(value: object): value is Uint8Array {
-  return value instanceof Uint8Array || typedArrayName.call(value) === "Uint8Array";
+  return typedArrayName.call(value) === "Uint8Array";
+}
+
+/** As `Array.isArray`, which throws at a revoked proxy. */
+export function isArray(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** "unreadable": even to look at the object throws, as at a revoked proxy. Why, `lookingThrows` tells. */
+export type ObjectKind = "array" | "plain" | "bytes" | "date" | "other" | "unreadable";
+
+export function kindOf(value: object): ObjectKind {
+  try {
+    return look(value);
+  } catch {
+    return "unreadable";
+  }
+}
+
+function look(value: object): ObjectKind {
+  if (Array.isArray(value)) return "array";
+  if (isPlainPrototype(Object.getPrototypeOf(value) as object | null)) return "plain";
+  if (isBytes(value)) return "bytes";
+  return dateMilliseconds(value) === undefined ? "other" : "date";
+}
+
+/** The cause of an error about `value`, as the options of that error: what looking at it threw, if it did. */
+export function lookingThrows(value: unknown): { cause?: unknown } {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return {};
+  try {
+    look(value);
+    return {};
+  } catch (cause) {
+    return { cause };
+  }
 }
 
 /** Whether bytes are gone to another worker. They look empty: storing that would lose them in silence. */
@@ -41,15 +79,16 @@ export function isPlainPrototype(prototype: object | null): boolean {
 
 /** Whether a value is an object that can be a document or a map. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  if (!isPlainPrototype(Object.getPrototypeOf(value) as object | null)) return false;
+  if (typeof value !== "object" || value === null || kindOf(value) !== "plain") return false;
   return dateMilliseconds(value) === undefined && !isBytes(value);
 }
 
 /** What a refused value is, in words for a message. */
 export function describeKind(value: unknown): string {
   if (typeof value !== "object" || value === null) return value === null ? "null" : typeof value;
-  if (Array.isArray(value)) return "an array";
+  const kind = kindOf(value);
+  if (kind === "unreadable") return "an object that can't be looked at";
+  if (kind === "array") return "an array";
   const maker: unknown = (Object.getPrototypeOf(value) as { constructor?: unknown } | null)?.constructor;
   const name = typeof maker === "function" ? maker.name : "";
   return name === "" || name === "Object" ? "an object" : `an instance of ${name}`;

@@ -6,7 +6,7 @@ import { OffshootError } from "../errors.js";
 import { bigintBytes } from "./bigint.js";
 import { Output } from "./output.js";
 import { findCycle } from "./cycle.js";
-import { dateMilliseconds, describeKind, isBytes, isDetached, isPlainPrototype } from "./kinds.js";
+import { dateMilliseconds, describeKind, isDetached, kindOf, lookingThrows } from "./kinds.js";
 import { MAX_BYTES, MAX_DEPTH } from "./limits.js";
 import { type Step, pathText } from "./path.js";
 
@@ -97,22 +97,28 @@ export class Writer extends Output {
   }
 
   #object(value: object, depth: number): void {
-    if (Array.isArray(value)) {
-      this.#array(value, depth);
-      return;
+    switch (kindOf(value)) {
+      case "array":
+        this.#array(value as readonly unknown[], depth);
+        break;
+      case "plain":
+        this.#fields(value, depth, false);
+        break;
+      case "bytes":
+        this.#binary(value as Uint8Array, depth);
+        break;
+      case "date":
+        this.#date(dateMilliseconds(value), depth);
+        break;
+      default:
+        this.#invalid(depth, `${describeKind(value)} can't be stored`, lookingThrows(value));
     }
-    const prototype = Object.getPrototypeOf(value) as object | null;
-    if (isPlainPrototype(prototype)) {
-      this.#fields(value, depth, false);
-      return;
+  }
+
+  #date(milliseconds: number | undefined, depth: number): void {
+    if (milliseconds === undefined || Number.isNaN(milliseconds)) {
+      this.#invalid(depth, "an invalid Date can't be stored");
     }
-    if (isBytes(value)) {
-      this.#binary(value, depth);
-      return;
-    }
-    const milliseconds = dateMilliseconds(value);
-    if (milliseconds === undefined) this.#invalid(depth, `${describeKind(value)} can't be stored`);
-    if (Number.isNaN(milliseconds)) this.#invalid(depth, "an invalid Date can't be stored");
     this.timestamp(milliseconds);
   }
 
@@ -148,11 +154,13 @@ export class Writer extends Output {
     if (values.length !== length) this.#invalid(depth, "the array changed while it was read");
   }
 
-  /** A map of the enumerable fields. Undefined ones are left out, so the header may have promised too many. */
+  /**
+   * A map of the enumerable fields, without those that a symbol names. Undefined ones are left out, so the header may
+   * have promised too many.
+   */
   #fields(fields: object, depth: number, withoutId: boolean): void {
     this.#checkContainer(depth);
-    this.#refuseSymbols(fields, depth);
-    const names = Object.keys(fields);
+    const names = this.#names(fields, depth);
     const start = this.position;
     const announced = names.length;
     this.mapHeader(announced);
@@ -171,12 +179,12 @@ export class Writer extends Output {
     if (count !== announced) this.correctMapHeader(start, announced, count);
   }
 
-  #refuseSymbols(fields: object, depth: number): void {
-    const symbols = Object.getOwnPropertySymbols(fields);
-    for (const symbol of symbols) {
-      if (Object.prototype.propertyIsEnumerable.call(fields, symbol)) {
-        this.#invalid(depth, `a field named by a symbol can't be stored. field=${String(symbol)}`);
-      }
+  #names(fields: object, depth: number): string[] {
+    try {
+      return Object.keys(fields);
+    } catch (cause) {
+      // A proxy that refuses, or that was revoked by a getter on the way.
+      this.#invalid(depth, "an object whose fields can't be listed can't be stored", { cause });
     }
   }
 
@@ -188,9 +196,9 @@ export class Writer extends Output {
     throw new OffshootError("INVALID_VALUE", `a value can't contain itself. path="${path}"`, { path });
   }
 
-  #invalid(depth: number, message: string): never {
+  #invalid(depth: number, message: string, options: { cause?: unknown } = {}): never {
     const path = pathText(this.#steps, this.#outer + depth);
-    throw new OffshootError("INVALID_VALUE", `${message}. path="${path}"`, { path });
+    throw new OffshootError("INVALID_VALUE", `${message}. path="${path}"`, { path }, options);
   }
 
   #tooLarge(depth: number, message = `a value has at most ${MAX_BYTES} bytes`): never {
