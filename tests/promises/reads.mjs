@@ -294,8 +294,37 @@ export const cases = [
           await promises(api, () => query.page(bad), "INVALID_OPTION");
         }
         await promises(api, () => query.page(0), "INVALID_OPTION");
-        for (const bad of ["", "abc", 5, null, "1", "-1:a"])
+        const strangers = ["", "abc", 5, null, "1", "[]", '["rows"]', '["rows",1]', '["rows","a",1]', "{}"];
+        for (const bad of strangers)
           await throws(api, () => query.after(bad), "INVALID_OPTION");
+      }),
+  },
+  {
+    name: "a cursor goes on behind its page under any new limit, and is refused where it is not of the query",
+    run: (api) =>
+      withStore(api, async (db) => {
+        const rows = db.collection("rows");
+        await rows.putMany(["a", "b", "c", "d", "e"].map((id) => ({ id })));
+        await db.collection("others").putMany(["a", "z"].map((id) => ({ id })));
+        const ids = async (query) => (await query.toArray()).map(({ id }) => id);
+        const { next } = await rows.find().page(2);
+        equal(await ids(rows.find().after(next).limit(2)), ["c", "d"]);
+        equal(await ids(rows.find().limit(2).after(next)), ["c", "d"]);
+        equal(await rows.find().after(next).limit(2).count(), 2);
+        equal(await rows.find().after(next).limit(1).first(), { id: "c" });
+        await throws(api, () => db.collection("others").find().after(next), "INVALID_OPTION");
+        // The limit of a query that has one counts its pages together; another limit makes it another query.
+        const limited = (await rows.find().limit(4).page(3)).next;
+        equal(await ids(rows.find().limit(4).after(limited)), ["d"]);
+        equal(await rows.find().limit(4).after(limited).page(3), { rows: [{ id: "d" }] });
+        for (const other of [rows.find().limit(5).after(limited), rows.find().after(limited)]) {
+          for (const call of [() => other.toArray(), () => other.page(1), () => other.first(), () => other.count()])
+            await promises(api, call, "INVALID_OPTION");
+        }
+        // A clone's rows are the same collection's.
+        const draft = await db.clone();
+        equal(await ids(draft.collection("rows").find().after(next)), ["c", "d", "e"]);
+        await draft.close();
       }),
   },
 ];

@@ -65,6 +65,7 @@ export class Changes<S> implements contract.Changes<S> {
             ? session.scope.diff_origin_page(collection, after, PAGE_ROWS)
             : session.scope.diff_page(against.session.scope, collection, after, PAGE_ROWS),
         );
+        session.check();
         const answer = new Reader(bytes);
         answer.arrayHeader();
         after = answer.takeNil() ? undefined : (answer.value() as Uint8Array);

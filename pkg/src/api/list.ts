@@ -63,7 +63,12 @@ export class KvQuery<V> implements contract.KvQuery<V> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<[contract.Key, V], void, undefined> {
     // One by one: `yield*` would ask each page for a promise per element.
-    for await (const page of this.#pages()) for (const entry of page) yield entry;
+    for await (const page of this.#pages()) {
+      for (const entry of page) {
+        this.#session.check();
+        yield entry;
+      }
+    }
   }
 
   async *#pages(): AsyncGenerator<[contract.Key, V][], void, undefined> {
@@ -79,6 +84,7 @@ export class KvQuery<V> implements contract.KvQuery<V> {
         after = answer.takeNil() ? undefined : (answer.value() as contract.Key);
         const entries = readEntries<V>(answer);
         remaining -= entries.length;
+        this.#session.check();
         yield entries;
         if (after === undefined || remaining <= 0) return;
       }

@@ -2,18 +2,17 @@
 import type * as contract from "../../types/offshoot.js";
 import { Reader, encodeWith } from "../codec/index.js";
 import { count as wholeNumber, invalidOption } from "./check.js";
-import { decodeCursor, encodeCursor } from "./cursor.js";
+import { type Cursor, decodeCursor, encodeCursor } from "./cursor.js";
 import type { Session } from "./session.js";
 
 interface Plan {
-  readonly after: string | undefined;
+  /** Where the page before ended. */
+  readonly cursor: Cursor | undefined;
   readonly skip: number;
   readonly limit: number;
-  /** Rows of the result before `after`. */
-  readonly taken: number;
 }
 
-const ALL: Plan = { after: undefined, skip: 0, limit: Number.POSITIVE_INFINITY, taken: 0 };
+const ALL: Plan = { cursor: undefined, skip: 0, limit: Number.POSITIVE_INFINITY };
 
 export class Query<T> implements contract.Query<T> {
   readonly #session: Session;
@@ -37,38 +36,49 @@ export class Query<T> implements contract.Query<T> {
   }
 
   after(cursor: string): contract.Query<T> {
-    return this.#with(decodeCursor(cursor));
+    const read = decodeCursor(cursor);
+    if (read.collection !== this.#collection) {
+      throw invalidOption("cursor", `is of the collection "${read.collection}", not of "${this.#collection}"`, cursor);
+    }
+    return this.#with({ cursor: read });
   }
 
   async page(size: number): Promise<{ rows: contract.Stored<T>[]; next?: string }> {
     checkCount("size", size);
     if (size === 0) throw invalidOption("size", "must be at least 1", size);
-    const { limit, taken } = this.#plan;
+    const left = this.#left();
     // One row more than asked for tells whether there is a next page.
-    const rows = await this.#with({ limit: Math.min(limit, taken + size + 1) }).toArray();
+    const rows = await this.#take(Math.min(left, size + 1));
     if (rows.length <= size) return { rows };
     rows.length = size;
-    return { rows, next: encodeCursor(rows[size - 1]!.id, taken + size) };
+    const { limit } = this.#plan;
+    const place = { collection: this.#collection, after: rows[size - 1]!.id };
+    if (limit === Number.POSITIVE_INFINITY) return { rows, next: encodeCursor(place) };
+    return { rows, next: encodeCursor({ ...place, limited: { limit, taken: limit - left + size } }) };
   }
 
   async first(): Promise<contract.Stored<T> | undefined> {
-    return (await this.#with({ limit: Math.min(this.#plan.limit, this.#plan.taken + 1) }).toArray())[0];
+    return (await this.#take(Math.min(this.#left(), 1)))[0];
   }
 
   async count(): Promise<number> {
-    const { after, skip, limit } = this.#plan;
-    if (after === undefined) {
+    const { cursor, skip, limit } = this.#plan;
+    if (cursor === undefined) {
       const all = await countDocuments(this.#session, this.#collection);
       return Math.min(limit, Math.max(0, all - skip));
     }
     let rows = 0;
-    for await (const page of this.#pages()) rows += page.length;
+    for await (const page of this.#pages(this.#left())) rows += page.length;
     return rows;
   }
 
   async toArray(): Promise<contract.Stored<T>[]> {
+    return this.#take(this.#left());
+  }
+
+  async #take(rows: number): Promise<contract.Stored<T>[]> {
     let all: contract.Stored<T>[] | undefined;
-    for await (const page of this.#pages()) {
+    for await (const page of this.#pages(rows)) {
       if (all === undefined) all = page;
       else for (const row of page) all.push(row);
     }
@@ -77,18 +87,31 @@ export class Query<T> implements contract.Query<T> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<contract.Stored<T>, void, undefined> {
     // One by one: `yield*` would ask each page for a promise per element.
-    for await (const page of this.#pages()) for (const row of page) yield row;
+    for await (const page of this.#pages(this.#left())) {
+      for (const row of page) {
+        this.#session.check();
+        yield row;
+      }
+    }
   }
 
   #with(change: Partial<Plan>): Query<T> {
     return new Query<T>(this.#session, this.#collection, { ...this.#plan, ...change });
   }
 
-  async *#pages(): AsyncGenerator<contract.Stored<T>[], void, undefined> {
-    let { after } = this.#plan;
+  /** How many rows may come. A limit counts those that the pages before a cursor gave, if they were of that limit. */
+  #left(): number {
+    const { cursor, limit } = this.#plan;
+    if (cursor?.limited === undefined) return limit;
+    if (cursor.limited.limit === limit) return limit - cursor.limited.taken;
+    throw invalidOption("cursor", `is of a query with another limit. limit=${cursor.limited.limit}`, limit);
+  }
+
+  async *#pages(rows: number): AsyncGenerator<contract.Stored<T>[], void, undefined> {
+    let after = this.#plan.cursor?.after;
     // Behind a cursor the rows to skip are behind us too.
     let skip = after === undefined ? this.#plan.skip : 0;
-    let remaining = this.#plan.limit - this.#plan.taken;
+    let remaining = rows;
     this.#session.check();
     if (remaining <= 0) return;
     const fixed = await this.#session.fixed();
@@ -97,9 +120,11 @@ export class Query<T> implements contract.Query<T> {
         const answer = new Reader(await this.#read(fixed, after, skip, remaining));
         answer.arrayHeader();
         const next = answer.takeNil() ? undefined : (answer.value() as string);
-        const rows = readRows<T>(answer);
-        remaining -= rows.length;
-        yield rows;
+        const page = readRows<T>(answer);
+        remaining -= page.length;
+        // Who closed its handle, or whose transaction ended, while this page was read gets none.
+        this.#session.check();
+        yield page;
         if (next === undefined || remaining <= 0) return;
         after = next;
         skip = 0;
