@@ -1,10 +1,30 @@
 //! What hosts may or may not have, looked up by name.
+//!
+//! The functions below are named here as JavaScript names them, and the package puts in their place what they were
+//! when it was loaded (`pkg/src/host.ts`). Tests replace these globals by fakes, and an engine that waits for a fake
+//! timer or a fake microtask never goes on, not even when the fakes are gone.
 
 use js_sys::{Array, Function, Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::storage::LocalFuture;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = setTimeout)]
+    pub fn set_timeout(callback: &JsValue, milliseconds: f64) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = clearTimeout)]
+    pub fn clear_timeout(timer: &JsValue) -> Result<(), JsValue>;
+
+    /// Milliseconds of a clock that never jumps.
+    #[wasm_bindgen(catch, js_namespace = performance, js_name = now)]
+    pub fn steady_milliseconds() -> Result<f64, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
+    pub fn fill_with_random(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
+}
 
 /// A field of an object, if it is there and something.
 pub fn field(object: &JsValue, name: &str) -> Option<JsValue> {

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 use js_sys::{Date, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{BroadcastChannel, MessageEvent};
 
-use super::globals::{field, function, global};
+use super::clock::Clock;
+use super::globals::{field, fill_with_random, function, global, steady_milliseconds};
 use super::indexeddb::deadline;
+use super::promise::spawn;
 use super::witness;
 use crate::platform::{Lease, Platform};
 use crate::storage::LocalFuture;
@@ -25,7 +27,7 @@ const PAUSE: u64 = 20;
 type Told = Rc<dyn Fn(Lsn)>;
 
 pub struct Host {
-    now: Option<Function>,
+    clock: Option<Rc<Clock>>,
     drawn: RefCell<Vec<u64>>,
     /// The name of the store and who hears of its other tabs, where it has any.
     shared: Option<(String, Told)>,
@@ -54,6 +56,10 @@ impl Channel {
             }
         });
         channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        // Node goes on as long as somebody listens, unless it is told that this listener waits for nothing.
+        if let Some(unref) = function(&channel, "unref") {
+            let _ = unref.call0(&channel);
+        }
         Some(Channel { channel, _on_message: on_message })
     }
 }
@@ -69,7 +75,7 @@ impl Host {
     /// `now`: a clock of the user's own; `is_alone`: nobody else can open the store.
     pub fn new(now: Option<Function>, is_alone: bool) -> Host {
         Host {
-            now,
+            clock: now.map(Clock::new),
             is_alone,
             drawn: RefCell::default(),
             shared: None,
@@ -83,7 +89,7 @@ impl Host {
     pub fn shared(self, store: &str, told: impl Fn(Lsn) + 'static) -> Host {
         let (sender, receiver) = oneshot::channel();
         let name = store.to_string();
-        spawn_local(async move {
+        spawn(async move {
             let _ = sender.send(witness::read(&name).await);
         });
         let shared = Some((store.to_string(), Rc::new(told) as Told));
@@ -145,7 +151,7 @@ async fn lease(name: String) -> Option<Lease> {
     let _ = Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE);
     let Ok(promise) = request.call3(&locks, &name.into(), &options, &granted) else { return free() };
     let promise = Promise::resolve(&promise);
-    spawn_local(async move {
+    spawn(async move {
         // The lock's own promise ends with the lease.
         let _ = JsFuture::from(promise).await;
         drop(waiting.take());
@@ -155,35 +161,32 @@ async fn lease(name: String) -> Option<Lease> {
 
 impl Platform for Host {
     fn now(&self) -> u64 {
-        let own = self.now.as_ref().and_then(|now| now.call0(&JsValue::UNDEFINED).ok()).and_then(|now| now.as_f64());
+        let own = self.clock.as_ref().and_then(|clock| clock.last());
         own.unwrap_or_else(Date::now).max(0.0) as u64
     }
 
     /// A clock of the user's own stands for this one, too.
     fn steady(&self) -> u64 {
-        if self.now.is_some() {
+        if self.clock.is_some() {
             return self.now();
         }
-        let now = global("performance").and_then(|performance| {
-            let now = function(&performance, "now")?;
-            now.call0(&performance).ok()?.as_f64()
-        });
-        now.unwrap_or(0.0) as u64
+        steady_milliseconds().unwrap_or(0.0) as u64
     }
 
     fn random(&self) -> u64 {
-        let mut drawn = self.drawn.borrow_mut();
-        if drawn.is_empty() {
-            let mut bytes = [0u8; DRAW * 8];
-            #[allow(clippy::disallowed_methods, reason = "this is the Platform that everybody else asks")]
-            getrandom::fill(&mut bytes).expect("BUG: every host has crypto.getRandomValues");
-            drawn.extend(bytes.chunks_exact(8).map(|chunk| u64::from_le_bytes(chunk.try_into().expect("BUG: eight"))));
+        if let Some(number) = self.drawn.borrow_mut().pop() {
+            return number;
         }
+        let mut bytes = [0u8; DRAW * 8];
+        fill_with_random(&mut bytes).expect("BUG: open() has looked for crypto.getRandomValues");
+        let numbers = bytes.chunks_exact(8).map(|chunk| u64::from_le_bytes(chunk.try_into().expect("BUG: eight")));
+        let mut drawn = self.drawn.borrow_mut();
+        drawn.extend(numbers);
         drawn.pop().expect("BUG: just drawn")
     }
 
     fn spawn(&self, task: LocalFuture<'static, ()>) {
-        spawn_local(task);
+        spawn(task);
     }
 
     fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()> {
@@ -227,7 +230,7 @@ impl Platform for Host {
             return;
         }
         let (to_tell, channel) = (self.to_tell.clone(), self.channel.clone());
-        spawn_local(async move {
+        spawn(async move {
             let mut told = None;
             while to_tell.get() > told {
                 told = to_tell.get();

@@ -4,6 +4,7 @@
 //! translates. No borrow is held over an await, and no export takes `&mut self`: two calls may overlap.
 
 mod backend;
+mod clock;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod error;

@@ -2,12 +2,13 @@
 //! still awaited is told INTERNAL, and so is every later call.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 
 use js_sys::{Function, Promise, Set};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
+use super::clock;
 use super::error::to_js;
 use super::options::JsResult;
 use crate::error::{Error, ErrorCode, Result};
@@ -17,6 +18,25 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
     /// How to reject each promise that is under way.
     static PENDING: Set = Set::new(&JsValue::UNDEFINED);
+}
+
+/// Runs `work` beside everything else. Before each of its steps the users' own clocks are read.
+pub fn spawn(work: impl Future<Output = ()> + 'static) {
+    spawn_boxed(Box::pin(work));
+}
+
+fn spawn_boxed(mut work: LocalFuture<'static, ()>) {
+    spawn_local(poll_fn(move |context| {
+        clock::read_all();
+        work.as_mut().poll(context)
+    }));
+}
+
+/// To be said first by every synchronous call that enters the engine.
+pub fn enter() -> JsResult<()> {
+    check_alive()?;
+    clock::read_all();
+    Ok(())
 }
 
 /// A promise of what `work` makes; the engine's errors become plain objects.
@@ -38,7 +58,7 @@ fn drive(work: LocalFuture<'static, JsResult<JsValue>>) -> Promise {
             return;
         }
         PENDING.with(|pending| pending.add(&reject));
-        spawn_local(async move {
+        spawn(async move {
             let outcome = work.await;
             PENDING.with(|pending| pending.delete(&reject));
             let _ = match outcome {

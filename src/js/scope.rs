@@ -9,7 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::error::to_js;
 use super::options::{self, JsResult};
-use super::promise::{boxed, check_alive, promise};
+use super::promise::{boxed, enter, promise};
 use super::{merging, report, result};
 use crate::engine::{Answer, Database, Ended, MergeOptions, Op, OpenTransaction, Progress, Side, Snapshot};
 use crate::error::{Error, ErrorCode, Result};
@@ -95,7 +95,7 @@ impl Scope {
 
     /// A document, from memory. -1: it needs storage, 0: absent, 1: found, its fields at `result_ptr()`.
     pub fn get(&self, collection: &str, id: &str) -> JsResult<i32> {
-        check_alive()?;
+        enter()?;
         let collection = CollectionName::new(collection).map_err(|error| to_js(&error))?;
         match self.inner.run_now(&Op::Get { collection, id: id.to_string() }) {
             None => Ok(-1),
@@ -110,7 +110,7 @@ impl Scope {
 
     /// A call, answered from memory; undefined: it needs storage or a commit.
     pub fn run(&self, op: &[u8]) -> JsResult<Option<Vec<u8>>> {
-        check_alive()?;
+        enter()?;
         let op = Op::decode(op).map_err(|error| to_js(&error))?;
         match self.inner.run_now(&op) {
             None => Ok(None),
@@ -134,6 +134,7 @@ impl Scope {
 
     /// What the database is now, fixed; a promise of it where it needs storage.
     pub fn snapshot(&self) -> JsResult<JsValue> {
+        enter()?;
         let (database, scope) = (self.database()?, self.with(self.inner.clone()));
         let fix = move |snapshot| scope.with(Inner::Snapshot(Rc::new(snapshot)));
         match database.snapshot_now().map_err(|error| to_js(&error))? {

@@ -17,6 +17,8 @@ await build({
   entryPoints: entries.map((name) => path(`pkg/src/entry/${name}.ts`)),
   outdir: workshop,
   bundle: true,
+  // Its exports take the place of the globals of the same names.
+  inject: [path("pkg/src/host.ts")],
   format: "esm",
   target: "es2022",
   charset: "utf8",

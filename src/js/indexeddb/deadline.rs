@@ -8,26 +8,16 @@ use std::task::Poll;
 
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::transaction::Transaction;
-use js_sys::{Function, Promise};
+use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::js::globals::function;
+use crate::js::globals::{clear_timeout, set_timeout};
 
 /// Milliseconds after which a wait for the host ends in TIMEOUT.
 pub const WAIT: u64 = 20_000;
 
 type System = <Transaction<'static> as SystemRepr>::Repr;
-
-fn global(name: &str) -> Option<Function> {
-    function(&js_sys::global(), name)
-}
-
-fn clear(timer: &JsValue) {
-    if let Some(clear) = global("clearTimeout") {
-        let _ = clear.call1(&JsValue::UNDEFINED, timer);
-    }
-}
 
 /// Aborts a transaction that has not ended in time. Then it is certain that nothing of it is written.
 pub struct Deadline {
@@ -44,9 +34,8 @@ impl Deadline {
             // A transaction that has just ended refuses, and has ended well or ill by itself.
             reached.set(transaction.abort().is_ok());
         });
-        let wait = JsValue::from_f64(WAIT as f64);
-        let set = global("setTimeout").and_then(|set| set.call2(&JsValue::UNDEFINED, callback.as_ref(), &wait).ok());
-        Deadline { over, timer: set.unwrap_or_default(), _callback: callback }
+        let timer = set_timeout(callback.as_ref(), WAIT as f64).unwrap_or_default();
+        Deadline { over, timer, _callback: callback }
     }
 
     pub fn is_over(&self) -> bool {
@@ -56,7 +45,7 @@ impl Deadline {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        clear(&self.timer);
+        let _ = clear_timeout(&self.timer);
     }
 }
 
@@ -86,9 +75,7 @@ impl Timer {
     fn new(milliseconds: u64) -> Timer {
         let mut timer = JsValue::UNDEFINED;
         let over = Promise::new(&mut |resolve, _| {
-            let wait = JsValue::from_f64(milliseconds as f64);
-            let set = global("setTimeout").and_then(|set| set.call2(&JsValue::UNDEFINED, &resolve, &wait).ok());
-            timer = set.unwrap_or_default();
+            timer = set_timeout(&resolve, milliseconds as f64).unwrap_or_default();
         });
         Timer { over, timer }
     }
@@ -96,6 +83,6 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        clear(&self.timer);
+        let _ = clear_timeout(&self.timer);
     }
 }
