@@ -38,6 +38,8 @@ export interface CoreStore {
   stats(): Promise<Stats>;
   compact(): Promise<void>;
   close(): Promise<void>;
+  /** Gives back what the core holds for this object, which is of no more use. */
+  free(): void;
 }
 
 export interface CoreTransactionOptions {
@@ -78,6 +80,7 @@ export interface CoreExport {
   rows(): number;
   /** Of a salvage: how many places could not be read so far. */
   skipped(): number | undefined;
+  free(): void;
 }
 
 /** Given the number of rows so far, gives the next bytes of an import; undefined: that was all. */
@@ -126,4 +129,5 @@ export interface CoreScope {
   /** As `close`, by the user of a database's handle: a temporary one goes with its last handle. */
   leave(): Promise<void>;
   close(): Promise<void>;
+  free(): void;
 }

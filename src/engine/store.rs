@@ -187,6 +187,11 @@ impl Store {
         self.catch_up().await
     }
 
+    /// Other tabs may have written, without a word that came here: whoever reads from here on looks at the log first.
+    pub fn look_before_reading(&self) {
+        self.told.set(self.told.get().max(Lsn(self.head().0 + 1)));
+    }
+
     pub(super) fn is_behind(&self) -> bool {
         self.told.get() > self.head()
     }

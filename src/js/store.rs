@@ -8,7 +8,6 @@ use std::task::Poll;
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use super::backend::Backend;
 use super::error::to_js;
@@ -16,19 +15,20 @@ use super::host::Host;
 use super::indexeddb::{self, IndexedDb};
 use super::options::{self, JsResult, Where};
 use super::page::{PageEvent, PageEvents};
-use super::promise::boxed;
+use super::promise::{boxed, spawn};
 use super::report;
 use super::scope::Scope;
 use super::witness;
 use crate::engine;
 use crate::error::{Error, ErrorCode};
 use crate::storage::{MemoryDisk, MemoryStorage, Storage};
-use crate::types::DatabaseName;
+use crate::types::{DatabaseName, Lsn};
 
 #[wasm_bindgen]
 pub struct Store {
     engine: Rc<engine::Store>,
     mode: &'static str,
+    host: Rc<Host>,
     page: RefCell<Option<PageEvents>>,
 }
 
@@ -57,7 +57,7 @@ impl Store {
                         Poll::Ready(opened) => opened,
                         Poll::Pending => opening.await,
                     };
-                    let storage = Rc::new(opened.map_err(|error| to_js(&error))?);
+                    let storage = Rc::new(opened.map_err(indexeddb::Failure::into_js)?);
                     indexed = Some(storage.clone());
                     (storage, "indexeddb")
                 }
@@ -67,8 +67,8 @@ impl Store {
             match opened {
                 Ok(engine) => {
                     later.replace(Rc::downgrade(&engine));
-                    let page = indexed.and_then(|storage| follow_page(host, storage, later));
-                    Ok(Store { engine, mode, page: RefCell::new(page) }.into())
+                    let page = indexed.and_then(|storage| follow_page(host.clone(), storage, later));
+                    Ok(Store { engine, mode, host, page: RefCell::new(page) }.into())
                 }
                 Err(error) => {
                     let _ = storage.close().await;
@@ -138,6 +138,8 @@ impl Store {
     pub fn close(&self) -> Promise {
         let engine = self.engine.clone();
         self.page.take();
+        // Nothing is to be heard from others any more, and an open channel keeps a process of Node's alive.
+        self.host.pause();
         boxed(async move {
             engine.witness_now().await;
             let why = Error::new(ErrorCode::Closed, "the store is closed");
@@ -151,7 +153,7 @@ impl Store {
 fn close_later(later: Later) -> Box<dyn Fn(Error)> {
     Box::new(move |error| {
         if let Some(engine) = later.borrow().upgrade() {
-            spawn_local(async move {
+            spawn(async move {
                 let _ = engine.abandon(error).await;
             });
         }
@@ -163,7 +165,7 @@ fn listen(host: Host, name: &str, later: Later) -> Host {
     host.shared(name, move |head| {
         let engine = later.borrow().upgrade();
         if let Some(engine) = engine {
-            spawn_local(async move {
+            spawn(async move {
                 // A hint that fails is no harm: the next read looks again.
                 let _ = engine.hear(head).await;
             });
@@ -179,15 +181,16 @@ fn follow_page(host: Rc<Host>, storage: Rc<IndexedDb>, later: Later) -> Option<P
             PageEvent::Away => {
                 host.pause();
                 storage.pause();
-                spawn_local(async move { engine.testify_now().await });
+                // Nothing is heard from now on. If the page comes back, its first read looks, whoever reads first.
+                engine.look_before_reading();
+                spawn(async move { engine.testify_now().await });
             }
-            PageEvent::Hidden => spawn_local(async move { engine.witness_now().await }),
+            PageEvent::Hidden => spawn(async move { engine.witness_now().await }),
             PageEvent::Back => {
                 host.resume();
-                spawn_local(async move {
-                    // What fails here is told to whoever reads next.
-                    let _ = engine.refresh().await;
-                });
+                // Reads from here on wait for this look. What fails in it is told to whoever reads next.
+                engine.look_before_reading();
+                spawn(async move { drop(engine.hear(Lsn::ZERO).await) });
             }
         }
     })

@@ -5,7 +5,7 @@
 import type { OpenOptions } from "../../types/offshoot.js";
 import type { CoreStore } from "../core.js";
 import { OffshootError } from "../errors.js";
-import { type Instance, instance } from "../instance.js";
+import { type Instance, free, instance } from "../instance.js";
 import { checkAgreement, coreOptions, coreStorage } from "./options.js";
 
 /** Closes a handle for a reason that is not its user's. */
@@ -42,7 +42,9 @@ export class Store {
     if (this.#entry.users > 0) return;
     this.#entry.leaving = true;
     try {
-      await this.core.close();
+      const closing = this.core.close();
+      free(this.core);
+      await closing;
     } catch (error) {
       throw this.instance.error(error);
     } finally {
@@ -114,26 +116,51 @@ async function openFirst(name: string, loaded: Instance, options: OpenOptions): 
   }
 }
 
-/** Where nobody said anything: IndexedDB where it exists and works, else memory. */
 async function openCore(name: string, loaded: Instance, options: OpenOptions): Promise<CoreStore> {
-  const { Store } = loaded.core;
+  checkRandomness();
   const given = coreOptions(options);
-  if (options.storage !== undefined) return Store.open(name, given);
+  if (options.storage === undefined) {
+    given.storage = usualStorage();
+    if (given.storage === "memory") warnOfMemory(name);
+  } else if (options.storage === "indexeddb" && !hasIndexedDb()) {
+    throw new OffshootError("STORAGE_UNAVAILABLE", "there is no IndexedDB here");
+  }
+  return loaded.core.Store.open(name, given);
+}
+
+/** Ids and the names of layers are drawn at random: a core that cannot draw them would stop for good. */
+function checkRandomness(): void {
   try {
-    return await Store.open(name, { ...given, storage: usualStorage() });
-  } catch (error) {
-    if (!OffshootError.is(loaded.error(error), "STORAGE_UNAVAILABLE")) throw error;
-    return Store.open(name, { ...given, storage: "memory" });
+    crypto.getRandomValues(new Uint8Array(1));
+  } catch (cause) {
+    throw new OffshootError("INTERNAL", "this host has no crypto.getRandomValues", {}, { cause });
   }
 }
 
+/**
+ * Where nobody said anything: IndexedDB where it exists, else memory. An IndexedDB that exists and fails is never
+ * replaced by memory, which would show an empty store and lose all that is written to it.
+ */
 function usualStorage(): "indexeddb" | "memory" {
+  return hasIndexedDb() ? "indexeddb" : "memory";
+}
+
+function hasIndexedDb(): boolean {
   try {
-    return typeof indexedDB === "object" && indexedDB !== null ? "indexeddb" : "memory";
-  } catch {
-    // In some sandboxed frames even asking is an error.
-    return "memory";
+    return typeof indexedDB === "object" && indexedDB !== null;
+  } catch (cause) {
+    // A frame without an origin of its own may not even ask.
+    throw new OffshootError("STORAGE_UNAVAILABLE", "the host refuses IndexedDB here", {}, { cause });
   }
+}
+
+let hasWarned = false;
+
+function warnOfMemory(name: string): void {
+  if (hasWarned) return;
+  hasWarned = true;
+  const cure = 'open(name, { storage: "memory" }) says that this is meant';
+  console.warn(`offshoot: there is no IndexedDB here, so stores lie in memory only; ${cure}. store="${name}"`);
 }
 
 /** Deletes a store. Its handles in this realm close first; those of other tabs are told by the core. */

@@ -9,10 +9,12 @@ use indexed_db_futures::factory::DBFactory;
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::prelude::*;
 use wasm_bindgen::prelude::*;
+use web_sys::IdbVersionChangeEvent;
 
 use super::deadline::{self, WAIT};
 use super::failure::Failure;
 use crate::error::{Error, ErrorCode, Result};
+use crate::js::globals::{function, global};
 use crate::js::witness;
 use crate::storage::Space;
 
@@ -21,7 +23,7 @@ const VERSION: u8 = 1;
 const PAUSES: [u64; 3] = [100, 400, 1600];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+enum Purpose {
     /// A store that is not there is made.
     Create,
     /// The store was there before: if it is not now, it was deleted.
@@ -31,7 +33,7 @@ pub enum Purpose {
 pub struct Connection {
     database: Database,
     alive: Rc<Cell<bool>>,
-    _on_version_change: Closure<dyn FnMut()>,
+    _on_version_change: Closure<dyn FnMut(IdbVersionChangeEvent)>,
     _on_close: Closure<dyn FnMut()>,
 }
 
@@ -39,12 +41,18 @@ impl Connection {
     fn new(database: Database, lost: Rc<dyn Fn(Error)>) -> Connection {
         let alive = Rc::new(Cell::new(true));
         let (closing, dying) = (database.clone(), alive.clone());
-        let on_version_change = Closure::<dyn FnMut()>::new(move || {
-            // The version is 1 for ever, so this is somebody deleting the store: whoever stays open would stop them.
-            dying.set(false);
-            closing.as_sys().close();
-            lost(Error::new(ErrorCode::Closed, "the store was deleted"));
-        });
+        let on_version_change =
+            Closure::<dyn FnMut(IdbVersionChangeEvent)>::new(move |event: IdbVersionChangeEvent| {
+                // Somebody deletes the store or raises its version, and whoever stays open would stop them.
+                dying.set(false);
+                closing.as_sys().close();
+                lost(match event.new_version() {
+                    None => Error::new(ErrorCode::Closed, "the store was deleted"),
+                    Some(_) => {
+                        Error::new(ErrorCode::FormatTooNew, "a newer Offshoot has opened the store in another tab")
+                    }
+                });
+            });
         let dying = alive.clone();
         let on_close = Closure::<dyn FnMut()>::new(move || dying.set(false));
         database.as_sys().set_onversionchange(Some(on_version_change.as_ref().unchecked_ref()));
@@ -75,24 +83,37 @@ impl Drop for Connection {
     }
 }
 
-pub async fn open(name: &str, purpose: Purpose, lost: Rc<dyn Fn(Error)>) -> Result<Connection> {
+/// Opens the database of this name, making it if there is none.
+pub async fn open(name: &str, lost: Rc<dyn Fn(Error)>) -> std::result::Result<Connection, Failure> {
+    Ok(Connection::new(patiently(name, Purpose::Create).await?, lost))
+}
+
+/// Opens the database of this name again. `lost` is told if it is there no more.
+pub async fn reopen(name: &str, lost: Rc<dyn Fn(Error)>) -> Result<Connection> {
+    match patiently(name, Purpose::Reopen).await {
+        Ok(database) => Ok(Connection::new(database, lost)),
+        Err(failure) if failure.is_deleted() => {
+            // Nobody destroyed it, so the host has wiped it.
+            let error = match witness::knows(name).await {
+                true => Error::corrupt("the store is gone: the host has lost or removed it"),
+                false => failure.into_error(),
+            };
+            lost(error.clone());
+            Err(error)
+        }
+        Err(failure) => Err(failure.into_error()),
+    }
+}
+
+async fn patiently(name: &str, purpose: Purpose) -> std::result::Result<Database, Failure> {
     let mut pauses = PAUSES.iter();
     loop {
         match open_once(name, purpose).await {
-            Ok(database) => return Ok(Connection::new(database, lost)),
-            Err(failure) if failure.is_deleted() => {
-                // Nobody destroyed it, so the host has wiped it.
-                let error = match witness::knows(name).await {
-                    true => Error::corrupt("the store is gone: the host has lost or removed it"),
-                    false => failure.into_error(),
-                };
-                lost(error.clone());
-                return Err(error);
-            }
-            Err(failure) => match pauses.next() {
-                Some(pause) if failure.may_pass() => deadline::sleep(*pause).await,
-                _ => return Err(failure.into_error()),
+            Err(failure) if failure.may_pass() => match pauses.next() {
+                Some(pause) => deadline::sleep(*pause).await,
+                None => return Err(failure),
             },
+            outcome => return outcome,
         }
     }
 }
@@ -106,8 +127,7 @@ async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database
         .with_on_upgrade_needed(move |_, database| {
             if purpose == Purpose::Reopen {
                 found_none.set(true);
-                // Failing here takes the new, empty database back.
-                return Err(js_sys::Error::new("the store was deleted").into());
+                return take_back(&database);
             }
             for space in Space::ALL {
                 let is_numbered = space == Space::Log;
@@ -115,13 +135,33 @@ async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database
             }
             Ok(())
         })
-        .build()?;
+        .build();
+    let opening = match opening {
+        // The library's word for whatever `indexedDB.open` threw.
+        Err(OpenDbError::VersionZero) => return Err(refusal(name)),
+        opening => opening?,
+    };
     match deadline::within(WAIT, opening).await {
         Some(Err(_)) if deleted.get() => Err(Failure::deleted()),
         Some(opened) => Ok(opened?),
         // A late answer is dropped with its request, and closed by the host with the page.
         None => Err(Failure::late("opening the store")),
     }
+}
+
+/// Takes the new, empty database back, by aborting the transaction that makes it; an object store is asked for that
+/// transaction. An error thrown here would do so too, but would also be an uncaught error of the page.
+fn take_back(database: &Database) -> indexed_db_futures::Result<()> {
+    let store = database.create_object_store(Space::Meta.as_str()).build()?;
+    Ok(store.as_sys().transaction().abort()?)
+}
+
+/// Why the host refuses to open anything at all, as it does in a frame without an origin of its own: asked once more,
+/// it throws the same.
+fn refusal(name: &str) -> Failure {
+    let open =
+        || function(&global("indexedDB")?, "open")?.call1(&global("indexedDB")?, &database_name(name).into()).err();
+    Failure::of_thrown(open().unwrap_or_default())
 }
 
 /// Deletes the database of this name. Other connections to it are told to close, and have until the deadline.

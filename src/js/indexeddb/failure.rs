@@ -1,9 +1,12 @@
 //! What IndexedDB reports when it fails, and what that means to a store.
 
 use indexed_db_futures::error::{DomException, Error as IdbError, OpenDbError};
+use js_sys::Reflect;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::DomException as System;
 
 use crate::error::{Error, ErrorCode};
+use crate::js::error::{describe, to_js};
 
 /// Not a name of the host's: what this side found by itself.
 const DELETED: &str = "Deleted";
@@ -14,15 +17,26 @@ pub struct Failure {
     name: String,
     message: String,
     begun: bool,
+    /// The host's exception, where there was one.
+    cause: Option<JsValue>,
 }
 
 impl Failure {
     fn new(name: &str, message: impl Into<String>) -> Failure {
-        Failure { name: name.to_string(), message: message.into(), begun: true }
+        Failure { name: name.to_string(), message: message.into(), begun: true, cause: None }
     }
 
     pub fn of_exception(exception: &System) -> Failure {
-        Failure::new(&exception.name(), exception.message())
+        let cause = Some(exception.clone().into());
+        Failure { cause, ..Failure::new(&exception.name(), exception.message()) }
+    }
+
+    /// What a call of the host's threw.
+    pub fn of_thrown(thrown: JsValue) -> Failure {
+        match thrown.dyn_into::<System>() {
+            Ok(exception) => Failure::of_exception(&exception),
+            Err(other) => Failure { cause: Some(other.clone()), ..Failure::new("Error", describe(&other)) },
+        }
     }
 
     /// The deadline passed.
@@ -68,7 +82,22 @@ impl Failure {
 
     /// Trying again a little later may help.
     pub fn may_pass(&self) -> bool {
-        matches!(self.name.as_str(), "UnknownError" | "AbortError" | "InvalidStateError" | "TimeoutError")
+        matches!(self.name.as_str(), "UnknownError" | "AbortError" | "InvalidStateError")
+    }
+
+    /// As the error of an opening, with the host's exception as its cause.
+    pub fn into_js(mut self) -> JsValue {
+        // A frame without an origin of its own never gets storage.
+        let is_final = self.name == "SecurityError";
+        let cause = self.cause.take();
+        let error = to_js(&self.into_error());
+        if let Some(cause) = cause {
+            let _ = Reflect::set(&error, &"cause".into(), &cause);
+        }
+        if is_final {
+            let _ = Reflect::set(&error, &"retryable".into(), &JsValue::FALSE);
+        }
+        error
     }
 
     pub fn into_error(self) -> Error {
@@ -78,6 +107,8 @@ impl Failure {
         let code = match self.name.as_str() {
             "QuotaExceededError" => ErrorCode::QuotaExceeded,
             "TimeoutError" => ErrorCode::Timeout,
+            // The database has a higher version: a newer Offshoot made it.
+            "VersionError" => ErrorCode::FormatTooNew,
             _ => ErrorCode::StorageUnavailable,
         };
         Error::new(code, format!("IndexedDB failed: {}. name={}", self.message, self.name))

@@ -22,12 +22,12 @@ use indexed_db_futures::prelude::*;
 use indexed_db_futures::transaction::Transaction;
 use indexed_db_futures::typed_array::Uint8Array;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
 
-use connection::{Connection, Purpose};
-use failure::Failure;
+use connection::Connection;
+pub use failure::Failure;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::js::promise::spawn;
 use crate::storage::{Batch, ListRange, Listed, LocalFuture, Logged, Outcome, Space, Storage};
 use crate::types::limits;
 
@@ -50,9 +50,9 @@ struct Opened {
 
 impl IndexedDb {
     /// Opens the database of this name, making it if there is none.
-    pub async fn open(name: &str, lost: Box<dyn Fn(Error)>) -> Result<IndexedDb> {
+    pub async fn open(name: &str, lost: Box<dyn Fn(Error)>) -> std::result::Result<IndexedDb, Failure> {
         let lost: Rc<dyn Fn(Error)> = lost.into();
-        let connection = connection::open(name, Purpose::Create, lost.clone()).await?;
+        let connection = connection::open(name, lost.clone()).await?;
         let connection = RefCell::new(Some(Rc::new(connection)));
         Ok(IndexedDb(Rc::new(Opened { name: name.to_string(), connection, lost, closed: Cell::new(false) })))
     }
@@ -75,7 +75,7 @@ impl Opened {
         if let Some(connection) = alive {
             return Ok(connection);
         }
-        let connection = Rc::new(connection::open(&self.name, Purpose::Reopen, self.lost.clone()).await?);
+        let connection = Rc::new(connection::reopen(&self.name, self.lost.clone()).await?);
         self.connection.replace(Some(connection.clone()));
         Ok(connection)
     }
@@ -296,7 +296,7 @@ impl Storage for IndexedDb {
         let opened = self.0.clone();
         Box::pin(async move {
             let (sender, receiver) = oneshot::channel();
-            spawn_local(async move { drop(sender.send(opened.write(&batch).await)) });
+            spawn(async move { drop(sender.send(opened.write(&batch).await)) });
             receiver.await.expect("BUG: the task goes on to its end")
         })
     }
