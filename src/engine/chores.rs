@@ -57,9 +57,11 @@ fn temporary_lease(id: u64) -> String {
 impl Store {
     /// Looks after the store a moment from now.
     pub(super) fn settle_soon(self: &Rc<Store>) {
-        let store = self.clone();
+        // What sleeps keeps no engine: one that is closed meanwhile gives its memory back at once.
+        let (platform, store) = (self.platform.clone(), Rc::downgrade(self));
         self.platform.spawn(Box::pin(async move {
-            store.platform.sleep(SETTLE).await;
+            platform.sleep(SETTLE).await;
+            let Some(store) = store.upgrade() else { return };
             store.settled().await;
             let _ = store.reclaim_if_worth().await;
         }));

@@ -91,9 +91,11 @@ impl Database {
         }
     }
 
-    /// Ends this handle only.
+    /// Ends this handle only. Its user needs no word of that. The callback goes with it: in JavaScript it owns the
+    /// handle of which it is told, and the two would keep each other for ever.
     pub fn close(&self) {
         self.closed.borrow_mut().get_or_insert_with(|| closed("the database handle"));
+        self.on_close.take();
     }
 
     /// Whom to tell when the handle closes for a reason that is not its user's.

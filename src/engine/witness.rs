@@ -6,12 +6,13 @@
 //! nothing.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::store::Store;
 use super::turn::Turns;
 use crate::error::Error;
 use crate::lsm::State;
+use crate::platform::Platform;
 use crate::storage::Durability;
 use crate::types::Lsn;
 
@@ -188,29 +189,19 @@ impl Store {
         if !self.remembers() {
             return;
         }
-        let store = self.clone();
         if durability == Durability::Strict {
             if !self.witness.is_queued.replace(true) {
+                let store = self.clone();
                 self.platform.spawn(Box::pin(async move {
                     store.platform.sleep(PAUSE).await;
                     store.witness_now().await;
                 }));
             }
         } else if !self.witness.waits.replace(true) {
-            self.platform.spawn(Box::pin(async move { store.witness_when_idle().await }));
+            // What sleeps so long keeps no engine: one that is closed meanwhile gives its memory back at once.
+            let (platform, store) = (self.platform.clone(), Rc::downgrade(self));
+            self.platform.spawn(Box::pin(async move { witness_when_idle(&*platform, store).await }));
         }
-    }
-
-    async fn witness_when_idle(self: Rc<Store>) {
-        loop {
-            let before = self.head();
-            self.platform.sleep(IDLE).await;
-            if self.head() == before || self.check_open().is_err() {
-                break;
-            }
-        }
-        self.witness.waits.set(false);
-        self.witness_now().await;
     }
 
     /// Whether there is anything to write down: a store that goes with its process needs neither mark nor witness.
@@ -275,6 +266,19 @@ impl Store {
         let heads = testimony.texts.iter().filter(|text| text.starts_with("head-")).cloned().collect();
         self.platform.testify(Vec::new(), heads).await;
         self.witness_now().await;
+    }
+}
+
+/// Writes the head down once nothing was committed for a while.
+async fn witness_when_idle(platform: &dyn Platform, store: Weak<Store>) {
+    loop {
+        let Some(before) = store.upgrade().map(|store| store.head()) else { return };
+        platform.sleep(IDLE).await;
+        let Some(store) = store.upgrade() else { return };
+        if store.head() == before || store.check_open().is_err() {
+            store.witness.waits.set(false);
+            return store.witness_now().await;
+        }
     }
 }
 

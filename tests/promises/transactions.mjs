@@ -377,6 +377,74 @@ export const cases = [
       }),
   },
   {
+    name: "a generator, of which a call runs nothing, is refused as a body and as a listener",
+    run: (api) =>
+      withStore(api, async (db) => {
+        const generators = [function* () {}, async function* () {}];
+        for (const generator of generators) {
+          await promises(api, () => db.transaction(generator), "INVALID_OPTION");
+          await promises(api, () => db.transaction(() => 1, { onCommit: generator }), "INVALID_OPTION");
+          await promises(api, () => db.materialize({ onProgress: generator }), "INVALID_OPTION");
+        }
+      }),
+  },
+  {
+    name: "an iteration gives no row once its transaction has ended",
+    run: (api) =>
+      withStore(api, async (db) => {
+        await db.collection("rows").putMany(["a", "b", "c"].map((id) => ({ id })));
+        await db.kv().setMany(["a", "b", "c"].map((key) => [key, 1]));
+        const iterations = [];
+        await db.transaction(async (tx) => {
+          for (const all of [tx.collection("rows").find(), tx.kv().list()]) {
+            iterations.push(all[Symbol.asyncIterator]());
+            ok(!(await iterations.at(-1).next()).done);
+            iterations.push(all[Symbol.asyncIterator]());
+          }
+        });
+        for (const iteration of iterations) await promises(api, () => iteration.next(), "CLOSED");
+      }),
+  },
+  {
+    // C10
+    name: "a transaction that has ended pins no history, however it ended and whoever keeps it",
+    run: (api) =>
+      withStore(
+        api,
+        async (db) => {
+          const kv = db.kv();
+          const rows = async (transact) => {
+            await transact();
+            for (let i = 0; i < 300; i++) await kv.set("a", i);
+            await db.compact();
+            return (await db.stats()).rows;
+          };
+          const alone = await rows(async () => undefined);
+          const kept = [];
+          const keep = async (tx) => {
+            kept.push(tx, tx.kv(), tx.kv().list()[Symbol.asyncIterator]());
+            await tx.kv().get("a");
+          };
+          const abort = new AbortController();
+          for (const transact of [
+            () => db.transaction(keep),
+            () => db.transaction(async (tx) => (await keep(tx), tx.kv().set("a", -1))),
+            () => db.transaction((tx) => keep(tx).then(() => Promise.reject(new Error("mine")))).catch(() => undefined),
+            () =>
+              db
+                .transaction(async (tx) => (await keep(tx), abort.abort(), new Promise(() => undefined)), {
+                  signal: abort.signal,
+                })
+                .catch(() => undefined),
+          ]) {
+            equal(await rows(transact), alone, String(transact));
+          }
+          equal(kept.length, 12);
+        },
+        { history: { retain: 0 } },
+      ),
+  },
+  {
     name: "a body may return what it likes, promise or not",
     run: (api) =>
       withStore(api, async (db) => {

@@ -247,13 +247,10 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
   }
 
   async #finish(reason: OffshootError | undefined, leave: boolean): Promise<void> {
-    const { scope, instance } = this.#session;
-    this.#session.end(`the database is closed. database="${this.name}"`, reason);
+    const last = (scope: CoreScope): Promise<void> => (leave ? scope.leave() : scope.close());
     this.#store.handles.delete(this.#abandon);
     try {
-      await (leave ? scope.leave() : scope.close());
-    } catch (error) {
-      throw instance.error(error);
+      await this.#session.close(`the database is closed. database="${this.name}"`, last, reason);
     } finally {
       await this.#store.release().finally(() => this.#tellClosed(reason));
     }

@@ -5,7 +5,7 @@
 import { Reader } from "../codec/index.js";
 import type { CoreScope } from "../core.js";
 import { OffshootError } from "../errors.js";
-import type { Instance } from "../instance.js";
+import { type Instance, free } from "../instance.js";
 
 export type Mode = "live" | "snapshot" | "transaction";
 
@@ -31,9 +31,10 @@ const documents = new Reader(new Uint8Array(0));
 
 export class Session {
   readonly instance: Instance;
-  readonly scope: CoreScope;
   readonly mode: Mode;
   readonly #parent: Session | undefined;
+  /** Undefined: given back to the core. */
+  #scope: CoreScope | undefined;
   #ended: { message: string; cause: unknown } | undefined;
   /** Who is told of the end. */
   readonly #waiting = new Set<() => void>();
@@ -43,9 +44,30 @@ export class Session {
 
   constructor(instance: Instance, scope: CoreScope, mode: Mode, parent?: Session) {
     this.instance = instance;
-    this.scope = scope;
+    this.#scope = scope;
     this.mode = mode;
     this.#parent = parent;
+  }
+
+  get scope(): CoreScope {
+    this.check();
+    return this.#scope!;
+  }
+
+  /** Ends the session and gives its scope back to the core; `last` is the last call of it. */
+  async close(message: string, last?: (scope: CoreScope) => Promise<void>, cause?: unknown): Promise<void> {
+    this.end(message, cause);
+    const scope = this.#scope;
+    if (scope === undefined) return;
+    this.#scope = undefined;
+    try {
+      const closing = last?.(scope);
+      // Calls that are under way have what they need.
+      free(scope);
+      await closing;
+    } catch (error) {
+      throw this.instance.error(error);
+    }
   }
 
   /** From here on every call fails with CLOSED; the first reason stays. */
@@ -113,7 +135,7 @@ export class Session {
     const { instance } = this;
     let found: number;
     try {
-      found = this.scope.get(collection, id);
+      found = this.#scope!.get(collection, id);
     } catch (error) {
       throw instance.error(error);
     }
@@ -127,7 +149,7 @@ export class Session {
   /** Runs an op that only reads. The bytes are copied before this returns. */
   read(op: Uint8Array): Uint8Array | Promise<Uint8Array> {
     this.check();
-    return this.call(() => this.scope.run(op)) ?? this.#later(op);
+    return this.call(() => this.#scope!.run(op)) ?? this.#later(op);
   }
 
   /** Runs an op that writes. Outside of a transaction that is a commit, which never ends at once. */
@@ -139,7 +161,7 @@ export class Session {
 
   async #later(op: Uint8Array): Promise<Uint8Array> {
     try {
-      const work = this.scope.run_async(op);
+      const work = this.#scope!.run_async(op);
       if (this.mode === "transaction") this.#track(work);
       return await work;
     } catch (error) {
@@ -195,8 +217,7 @@ export class Session {
   /** Gives back what `fixed` made. */
   release(fixed: Session): void {
     if (fixed === this) return;
-    fixed.end("the reading has ended");
     // Nobody waits for it, and a store that was closed meanwhile has given the snapshot back itself.
-    fixed.scope.close().catch(() => undefined);
+    fixed.close("the reading has ended", (scope) => scope.close()).catch(() => undefined);
   }
 }

@@ -35,13 +35,8 @@ export class Snapshot<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
     return (this.#closing ??= this.#close());
   }
 
-  async #close(): Promise<void> {
-    this.#session.end("the snapshot is closed");
-    try {
-      await this.#session.scope.close();
-    } catch (error) {
-      throw this.#session.instance.error(error);
-    }
+  #close(): Promise<void> {
+    return this.#session.close("the snapshot is closed", (scope) => scope.close());
   }
 }
 closesAtEndOfBlock(Snapshot);

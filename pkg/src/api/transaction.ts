@@ -14,6 +14,8 @@ const OPTIONS = {
   signal: abortSignal,
 };
 
+const ENDED = "the transaction has ended";
+
 class Transaction<S extends contract.SchemaOf<S>> extends Scoped<S> implements contract.Transaction<S> {}
 
 type Body<S extends contract.SchemaOf<S>, R> = (tx: contract.Transaction<S>) => R | Promise<R>;
@@ -23,7 +25,7 @@ export async function runTransaction<S extends contract.SchemaOf<S>, R>(
   body: Body<S, R>,
   options: contract.TransactionOptions = {},
 ): Promise<R> {
-  if (typeof body !== "function") throw invalidOption("body", "of transaction must be a function", body);
+  if (!callable.is(body)) throw invalidOption("body", `of transaction must be ${callable.words}`, body);
   checkOptions(options, OPTIONS, "transaction");
   live.check();
   const { signal } = options;
@@ -32,14 +34,17 @@ export async function runTransaction<S extends contract.SchemaOf<S>, R>(
   let failure: { error: unknown } | undefined;
   const attempt = async (scope: CoreScope): Promise<void> => {
     failure = undefined;
+    const session = new Session(live.instance, scope, "transaction", live);
     try {
-      const session = new Session(live.instance, scope, "transaction", live);
       result = { value: await live.unlessEnded(() => runBody(session, body, signal)) };
       // Closed while the body ran: what it wrote must not be committed through a handle that is gone.
       live.check();
     } catch (error) {
       failure = { error };
       throw error;
+    } finally {
+      // The core pins the history that a transaction reads for as long as this scope is there, whoever keeps `tx`.
+      await session.close(ENDED);
     }
   };
   try {
@@ -64,14 +69,14 @@ async function runBody<S extends contract.SchemaOf<S>, R>(
 ): Promise<R> {
   const work = async (): Promise<R> => {
     const value = await body(new Transaction<S>(session));
-    session.end("the transaction has ended");
+    session.end(ENDED);
     await session.settled();
     return value;
   };
   try {
     return await unlessAborted(signal, work);
   } finally {
-    session.end("the transaction has ended");
+    session.end(ENDED);
   }
 }
 

@@ -3,6 +3,7 @@ import type * as contract from "../../types/offshoot.js";
 import { isBytes, isDetached } from "../codec/kinds.js";
 import type { CoreExport } from "../core.js";
 import { OffshootError, aborted, unlessAborted } from "../errors.js";
+import { free } from "../instance.js";
 import { callable, checkOptions, flag, shown, signal } from "./check.js";
 import { Listener } from "./progress.js";
 import type { Session } from "./session.js";
@@ -95,6 +96,8 @@ class ExportSource implements UnderlyingDefaultSource<Uint8Array> {
     if (this.#heed !== undefined) this.#options.signal?.removeEventListener("abort", this.#heed);
     if (this.#fixed !== undefined) this.#session.release(this.#fixed);
     this.#fixed = undefined;
+    free(this.#core);
+    this.#core = undefined;
   }
 }
 
