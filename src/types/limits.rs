@@ -1,5 +1,5 @@
-//! The one table of limits. What is over a limit fails with TOO_LARGE (names: INVALID_NAME), with nothing written.
-//! The npm package and the README repeat these figures; a test compares them.
+//! The one table of limits. What is over a limit fails with TOO_LARGE unless a line says otherwise, with nothing
+//! written. The npm package and the README repeat these figures; a test compares them.
 
 /// A document or a KV value, encoded, in bytes.
 pub const VALUE_BYTES: usize = 16 * 1024 * 1024;
@@ -7,11 +7,11 @@ pub const VALUE_BYTES: usize = 16 * 1024 * 1024;
 pub const VALUE_DEPTH: usize = 64;
 /// A document's id or a KV key, encoded, in bytes.
 pub const KEY_BYTES: usize = 1024;
-/// Parts of an array key.
+/// Parts of an array key (INVALID_KEY).
 pub const KEY_PARTS: usize = 16;
-/// Characters of a database's or a collection's name.
+/// Characters of a database's or a collection's name (INVALID_NAME).
 pub const NAME_CHARACTERS: usize = 64;
-/// Live links below a database: clones of clones of clones.
+/// Live links below a database: clones of clones of clones (CLONE_DEPTH_EXCEEDED).
 pub const CLONE_DEPTH: usize = 8;
 /// All that one commit writes, encoded, in bytes.
 pub const COMMIT_BYTES: usize = 512 * 1024 * 1024;

@@ -1,7 +1,7 @@
 // A tab that sleeps stops nobody for ever: neither by what it holds of ours, nor by a transaction on the same database.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { onEachBackend, openIn, sees, storeName } from "./browser.mjs";
+import { loadTab, onEachBackend, openIn, sees, storeName } from "./browser.mjs";
 
 const freeze = async (context, tab, state) => {
   const client = await context.newCDPSession(tab);
@@ -80,8 +80,10 @@ onEachBackend((browser) => {
 
   test("a foreign transaction that never ends makes writes TIMEOUT, and they succeed once it does", async (t) => {
     const name = storeName();
-    const [holder, writer] = [await browser.tab(), await browser.tab()];
+    const [holder, writer] = [await browser.tab(), await browser.context.newPage()];
+    // Before the package is loaded: it keeps the timers that it finds then.
     await writer.clock.install();
+    await loadTab(writer, browser.site);
     await openIn(writer, name);
     await writer.evaluate(() => globalThis.db.kv().set("a", 1));
     await holder.evaluate(async (name) => {
