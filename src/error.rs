@@ -67,8 +67,9 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the same call can succeed later, with nothing changed by the caller but time or free space.
-    pub fn is_retryable(self) -> bool {
+    /// Whether the same call can succeed later, with nothing changed by the caller but time or free space. It may be
+    /// done twice that way, unless the error's outcome is known: see `Error::is_retryable`.
+    pub fn is_passing(self) -> bool {
         matches!(
             self,
             ErrorCode::Conflict | ErrorCode::Timeout | ErrorCode::QuotaExceeded | ErrorCode::StorageUnavailable
@@ -84,6 +85,24 @@ pub enum Detail {
     Number(u64),
 }
 
+/// What became of the work that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Nothing of it was written, nor will be.
+    None,
+    /// All of it may have been written, or may yet be.
+    Unknown,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::None => "none",
+            Outcome::Unknown => "unknown",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
@@ -92,11 +111,27 @@ struct Inner {
     code: ErrorCode,
     message: String,
     details: Vec<(&'static str, Detail)>,
+    outcome: Outcome,
 }
 
 impl Error {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Error {
-        Error(Box::new(Inner { code, message: message.into(), details: Vec::new() }))
+        Error(Box::new(Inner { code, message: message.into(), details: Vec::new(), outcome: Outcome::None }))
+    }
+
+    /// The same, of work that may have been done.
+    pub fn of_unknown_outcome(mut self) -> Error {
+        self.0.outcome = Outcome::Unknown;
+        self
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        self.0.outcome
+    }
+
+    /// Whether the same call can succeed later, and cannot be done twice by that.
+    pub fn is_retryable(&self) -> bool {
+        self.0.code.is_passing() && self.0.outcome == Outcome::None
     }
 
     /// Damage: names what is lost, so that a person can judge it.

@@ -10,8 +10,10 @@ use futures_channel::oneshot;
 
 use super::pump::{Answer, Pump};
 use super::store::Store;
-use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change, Commit, Fault, Installation, Loaded, NewRun, State, TreeView, UnnamedRun, Written};
+use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::lsm::{
+    Attempt, Change, Commit, Fault, Installation, Loaded, NewRun, Sought, State, TreeView, UnnamedRun, Written,
+};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, LocalFuture};
 use crate::types::row::{push_lsn, row};
@@ -267,20 +269,12 @@ impl Store {
     /// After a failed write: finds out whether the commits are there, so that nothing is lost and nothing done twice.
     async fn settle(self: &Rc<Store>, jobs: Vec<Job>, results: Vec<Answer>, first: (Lsn, u64), error: Error) {
         let (head, id) = first;
-        let is_known = matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge | ErrorCode::Closed);
-        let mut found = None;
-        for wait in 0..if is_known { 0 } else { LOOKUPS } {
-            if self.look_at_log().await.is_ok() {
-                found = self.lsm.find_commit(id);
-                break;
-            }
-            self.platform.sleep(50 << (2 * wait)).await;
-        }
-        if let Some(lsn) = found {
-            // The LSNs that were foretold hold: a record is written under them or not at all.
-            assert_eq!(lsn, head.next(), "BUG: a commit stands where it was staged");
-            return answer(jobs, results);
-        }
+        // The LSNs that were foretold hold: a record is written under them or not at all.
+        let error = match self.seek(id, head.next(), &error).await {
+            Sought::There => return answer(jobs, results),
+            Sought::Void => error,
+            Sought::NotYet | Sought::Forgotten => error.of_unknown_outcome(),
+        };
         // What wrote nothing may have seen what is now taken back: it is asked again.
         let mut again = Vec::new();
         for (job, result) in jobs.into_iter().zip(results) {
@@ -290,6 +284,28 @@ impl Store {
             }
         }
         self.requeue(again);
+    }
+}
+
+impl Store {
+    /// What became of a commit whose write failed.
+    async fn seek(&self, id: u64, lsn: Lsn, error: &Error) -> Sought {
+        if matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge) {
+            return Sought::Void;
+        }
+        if error.outcome() == Outcome::Unknown || error.code() == ErrorCode::Closed {
+            return Sought::Forgotten;
+        }
+        let (random, time) = (self.platform.random(), self.platform.now());
+        let filler = Commit { id: random, time, changes: Vec::new(), runs: Vec::new(), unsent: false };
+        for wait in 0..LOOKUPS {
+            let sought = self.lsm.settle_commit(id, lsn, filler.clone()).await;
+            match self.note_damage(sought) {
+                Ok(sought) => return sought,
+                Err(_) => self.platform.sleep(50 << (2 * wait)).await,
+            }
+        }
+        Sought::NotYet
     }
 }
 

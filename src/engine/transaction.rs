@@ -65,6 +65,17 @@ fn cost(suffix: &Suffix, version: &Version) -> usize {
     suffix.as_bytes().len() + version.here().map_or(0, |value| value.len()) + 16
 }
 
+/// What takes one step back.
+#[derive(Debug)]
+enum Undo {
+    /// A write, and what was written of the row before.
+    Write(Suffix, Option<Version>),
+    /// What was noted of a row was another, or nothing.
+    Noted(Suffix, Option<BTreeSet<String>>),
+    /// These fields were noted too.
+    Added(Suffix, Vec<String>),
+}
+
 #[derive(Debug)]
 pub struct Transaction {
     pub path: Path,
@@ -75,7 +86,7 @@ pub struct Transaction {
     pub reads: ReadSet,
     writes: BTreeMap<Suffix, Version>,
     write_bytes: usize,
-    undo: Vec<(Suffix, Option<Version>)>,
+    undo: Vec<Undo>,
     /// Rows that were only updated here, with the fields that were set.
     updated: BTreeMap<Suffix, BTreeSet<String>>,
 }
@@ -147,7 +158,7 @@ impl Transaction {
         self.write_bytes += cost(&suffix, &version);
         let before = self.writes.insert(suffix.clone(), version);
         self.write_bytes -= before.as_ref().map_or(0, |before| cost(&suffix, before));
-        self.undo.push((suffix, before));
+        self.undo.push(Undo::Write(suffix, before));
         if self.write_bytes <= limits::COMMIT_BYTES {
             return Ok(());
         }
@@ -158,16 +169,23 @@ impl Transaction {
     /// Notes the fields that an update sets in a row; `is_first`: it is over what others wrote.
     pub fn note_updated<'a>(&mut self, suffix: &Suffix, is_first: bool, fields: impl Iterator<Item = &'a str>) {
         if is_first {
-            self.updated.insert(suffix.clone(), BTreeSet::new());
+            let before = self.updated.insert(suffix.clone(), BTreeSet::new());
+            self.undo.push(Undo::Noted(suffix.clone(), before));
         }
         if let Some(known) = self.updated.get_mut(suffix) {
-            known.extend(fields.map(String::from));
+            let added: Vec<String> = fields.filter(|field| !known.contains(*field)).map(String::from).collect();
+            known.extend(added.iter().cloned());
+            if !is_first {
+                self.undo.push(Undo::Added(suffix.clone(), added));
+            }
         }
     }
 
     /// Notes that a row was replaced.
     pub fn note_replaced(&mut self, suffix: &Suffix) {
-        self.updated.remove(suffix);
+        if let Some(before) = self.updated.remove(suffix) {
+            self.undo.push(Undo::Noted(suffix.clone(), Some(before)));
+        }
     }
 
     /// What was set in a row that was only updated here.
@@ -182,18 +200,62 @@ impl Transaction {
 
     /// Takes back what a call wrote that then failed: any failure leaves none of it (SEMANTICS W6, W8).
     pub fn roll_back(&mut self) {
-        for (suffix, before) in std::mem::take(&mut self.undo).into_iter().rev() {
-            let undone = self.writes.remove(&suffix).expect("BUG: what is undone was written");
-            self.write_bytes -= cost(&suffix, &undone);
-            if let Some(version) = before {
-                self.write_bytes += cost(&suffix, &version);
-                self.writes.insert(suffix, version);
+        for step in std::mem::take(&mut self.undo).into_iter().rev() {
+            match step {
+                Undo::Write(suffix, before) => self.take_back(suffix, before),
+                Undo::Noted(suffix, Some(before)) => drop(self.updated.insert(suffix, before)),
+                Undo::Noted(suffix, None) => drop(self.updated.remove(&suffix)),
+                Undo::Added(suffix, fields) => {
+                    let known = self.updated.get_mut(&suffix).expect("BUG: what was added to is noted");
+                    fields.iter().for_each(|field| drop(known.take(field)));
+                }
             }
+        }
+    }
+
+    fn take_back(&mut self, suffix: Suffix, before: Option<Version>) {
+        let undone = self.writes.remove(&suffix).expect("BUG: what is undone was written");
+        self.write_bytes -= cost(&suffix, &undone);
+        if let Some(version) = before {
+            self.write_bytes += cost(&suffix, &version);
+            self.writes.insert(suffix, version);
         }
     }
 
     pub fn take_writes(&mut self) -> BTreeMap<Suffix, Version> {
         self.undo.clear();
         std::mem::take(&mut self.writes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_noted_that_failed_is_taken_back() {
+        let guard = Guard { name: DatabaseName::main(), lsn: Lsn(1) };
+        let mut transaction = Transaction::new(Path::nowhere(), guard, Isolation::Serializable);
+        let [one, other] = ["one", "other"].map(|name| Suffix::from_bytes(name.into()));
+        let write = |transaction: &mut Transaction, suffix: &Suffix| {
+            transaction.write(suffix.clone(), Version::tombstone()).expect("it is small");
+        };
+        transaction.note_updated(&one, true, ["a"].into_iter());
+        write(&mut transaction, &one);
+        for is_replaced in [false, true] {
+            transaction.savepoint();
+            transaction.note_updated(&one, false, ["a", "b"].into_iter());
+            write(&mut transaction, &one);
+            transaction.note_updated(&other, true, ["c"].into_iter());
+            write(&mut transaction, &other);
+            if is_replaced {
+                transaction.note_replaced(&one);
+                transaction.note_replaced(&other);
+            }
+            transaction.roll_back();
+            assert_eq!(transaction.updated(&one), Some(&BTreeSet::from(["a".to_string()])));
+            assert_eq!(transaction.updated(&other), None);
+            assert_eq!(transaction.writes().len(), 1);
+        }
     }
 }

@@ -4,7 +4,7 @@
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::JsValue;
 
-use crate::error::{Detail, Error, ErrorCode};
+use crate::error::{Detail, Error, ErrorCode, Outcome};
 
 fn set(object: &Object, name: &str, value: &JsValue) {
     // A fresh plain object takes any field.
@@ -21,11 +21,14 @@ pub fn to_js(error: &Error) -> JsValue {
         };
         set(&details, name, &value);
     }
+    if error.code().is_passing() || error.outcome() == Outcome::Unknown {
+        set(&details, "outcome", &error.outcome().as_str().into());
+    }
     let object = Object::new();
     set(&object, "code", &error.code().as_str().into());
     set(&object, "message", &error.message().into());
     set(&object, "details", &details);
-    set(&object, "retryable", &error.code().is_retryable().into());
+    set(&object, "retryable", &error.is_retryable().into());
     object.into()
 }
 

@@ -80,6 +80,18 @@ pub enum Written {
     Collided,
 }
 
+/// What became of a commit whose append may have been done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sought {
+    There,
+    /// Another commit has its LSN, so it counts for nobody, whenever it comes.
+    Void,
+    /// Nobody has its LSN so far: it may still come.
+    NotYet,
+    /// What stands at its LSN is trimmed and forgotten.
+    Forgotten,
+}
+
 pub struct Lsm {
     storage: Rc<dyn Storage>,
     /// The row that every opening reads.
@@ -241,7 +253,7 @@ impl Lsm {
 
     /// Appends what is staged as one record under the next LSN. It counts if nobody else appended since this engine
     /// read the log; if somebody did, the log is read to see who was first. On an error the outcome is unknown: see
-    /// `find_commit`.
+    /// `settle_commit`.
     pub async fn write_staged(&self, durability: Durability, mut batch: Batch) -> Result<Written> {
         let (record, before) = {
             let state = self.state.borrow();
@@ -272,7 +284,7 @@ impl Lsm {
             state.publish(tail::TailRecord { record, hash, bytes: body.len(), number: before + parts });
             return Ok(Written::Complete(state.head));
         }
-        let (id, last) = (record.commits[0].id, record.last());
+        let (id, first, last) = (record.commits[0].id, record.first(), record.last());
         {
             let mut state = self.state.borrow_mut();
             state.unstage();
@@ -284,7 +296,14 @@ impl Lsm {
         } else {
             self.refresh().await?;
         }
-        Ok(if self.find_commit(id).is_some() { Written::Complete(last) } else { Written::Collided })
+        if outcome == Outcome::Refused {
+            return Ok(Written::Collided);
+        }
+        match self.seek_commit(id, first) {
+            Sought::There => Ok(Written::Complete(last)),
+            Sought::Void => Ok(Written::Collided),
+            Sought::NotYet | Sought::Forgotten => Err(forgotten()),
+        }
     }
 
     /// The planted bug: a record of several parts is written as two, each with half of the rows.
@@ -304,7 +323,7 @@ impl Lsm {
             self.storage.write(Batch { append: record::split(&body, hash), ..Batch::default() }).await?;
         }
         self.refresh().await?;
-        let is_there = self.find_commit(record.commits[0].id).is_some();
+        let is_there = self.seek_commit(record.commits[0].id, record.first()) == Sought::There;
         Ok(if is_there { Written::Complete(self.head()) } else { Written::Collided })
     }
 
@@ -442,13 +461,27 @@ impl Lsm {
         Ok(())
     }
 
-    /// The LSN of the commit with this id, among the log's and those trimmed lately. Refresh first.
-    pub fn find_commit(&self, id: u64) -> Option<Lsn> {
+    /// What became of the commit `id`, which counts under `lsn` or not at all. Refresh first.
+    pub fn seek_commit(&self, id: u64, lsn: Lsn) -> Sought {
         self.with(|state| {
-            let noted = state.notes.iter().find(|note| note.id == id).map(|note| note.lsn);
-            noted.or_else(|| state.manifest.trimmed.iter().find(|(other, _)| *other == id).map(|(_, lsn)| Lsn(*lsn)))
+            if state.head < lsn {
+                return Sought::NotYet;
+            }
+            let noted = state.notes.iter().find(|note| note.lsn == lsn).map(|note| note.id);
+            let trimmed = || state.manifest.trimmed.iter().find(|(_, other)| *other == lsn.0).map(|(id, _)| *id);
+            match noted.or_else(trimmed) {
+                Some(found) if found == id => Sought::There,
+                Some(_) => Sought::Void,
+                None => Sought::Forgotten,
+            }
         })
     }
+}
+
+/// What a caller is told whose commit stood, or did not, where the log was trimmed long ago.
+fn forgotten() -> Error {
+    let message = "what became of the commit cannot be told any more: others have committed too much since";
+    Error::new(ErrorCode::StorageUnavailable, message).of_unknown_outcome()
 }
 
 /// A named block that was not found while blocks were read for a compaction: another tab has compacted its run.

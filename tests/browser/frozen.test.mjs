@@ -110,7 +110,7 @@ onEachBackend((browser) => {
     }
     const outcome = await writer.evaluate(() => globalThis.waiting);
     assert.equal(outcome.code, "TIMEOUT", outcome.message ?? `it wrote ${outcome.value}`);
-    assert.equal(outcome.retryable, true);
+    assert.equal(outcome.retryable, false, "its write may yet be done");
     t.diagnostic(`${waits} waits of 20 s on the tab's clock`);
     await holder.evaluate(() => {
       globalThis.held = false;

@@ -1,6 +1,6 @@
 //! Every call ends, within a bounded number of storage calls, whatever storage does.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -22,21 +22,31 @@ struct Counted {
     calls: Cell<u32>,
     /// The calls that fail: from the first number on, as many as the second says.
     failing: Cell<(u32, u32)>,
-    /// Whether a write that fails is done all the same.
-    takes_effect: Cell<bool>,
+    effect: Cell<Effect>,
+    /// Writes that are yet to be done.
+    late: RefCell<Vec<Batch>>,
+}
+
+/// What becomes of a write that fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Effect {
+    None,
+    AtOnce,
+    /// It is done after the next call.
+    Late,
 }
 
 impl Counted {
     fn new(disk: &MemoryDisk) -> Rc<Counted> {
-        let (calls, failing, takes_effect) = (Cell::new(0), Cell::new((0, 0)), Cell::new(false));
-        Rc::new(Counted { inner: MemoryStorage::open(disk), calls, failing, takes_effect })
+        let (calls, failing, effect) = (Cell::new(0), Cell::new((0, 0)), Cell::new(Effect::None));
+        Rc::new(Counted { inner: MemoryStorage::open(disk), calls, failing, effect, late: RefCell::default() })
     }
 
     /// From now on, counting from 1.
-    fn fail_at(&self, call: u32, times: u32, takes_effect: bool) {
+    fn fail_at(&self, call: u32, times: u32, effect: Effect) {
         self.calls.set(0);
         self.failing.set((call, times));
-        self.takes_effect.set(takes_effect);
+        self.effect.set(effect);
     }
 
     fn count(&self) -> Result<()> {
@@ -45,6 +55,16 @@ impl Counted {
         let (first, times) = self.failing.get();
         let fails = first > 0 && (first..first + times).contains(&self.calls.get());
         if fails { Err(Error::new(ErrorCode::StorageUnavailable, "this call fails")) } else { Ok(()) }
+    }
+}
+
+impl Counted {
+    async fn do_late(&self) {
+        let late = std::mem::take(&mut *self.late.borrow_mut());
+        for batch in late {
+            // Refused or not, nobody hears of it.
+            let _ = self.inner.write(batch).await;
+        }
     }
 }
 
@@ -72,10 +92,18 @@ impl Storage for Counted {
     fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
         let counted = self.count();
         Box::pin(async move {
-            if counted.is_ok() || self.takes_effect.get() {
-                return counted.and(self.inner.write(batch).await);
+            let Err(error) = counted else {
+                let written = self.inner.write(batch).await;
+                self.do_late().await;
+                return written;
+            };
+            self.do_late().await;
+            match self.effect.get() {
+                Effect::None => {}
+                Effect::AtOnce => drop(self.inner.write(batch).await?),
+                Effect::Late => self.late.borrow_mut().push(batch),
             }
-            counted.map(|()| Outcome::Refused)
+            Err(error)
         })
     }
 
@@ -187,18 +215,19 @@ fn a_lost_block_stops_only_the_transaction_that_needs_it() {
 /// Whatever single call, or row of calls, of storage fails: each call is answered, and later ones go on.
 #[test]
 fn every_call_is_answered_whichever_storage_call_fails() {
-    for (times, takes_effect) in [(1, false), (1, true), (3, false), (3, true), (9, false)] {
+    let (none, at_once) = (Effect::None, Effect::AtOnce);
+    for (times, effect) in [(1, none), (1, at_once), (3, none), (3, at_once), (1, Effect::Late), (9, none)] {
         run(async |world| {
             filled(&world).await;
             let (db, storage) = cold(&world).await;
             for call in 1..16 {
-                storage.fail_at(call, times, takes_effect);
+                storage.fail_at(call, times, effect);
                 let ops = [0, 300, 599, 0].map(|n| say::increment(&id(n), 1)).to_vec();
                 for outcome in together(&world, &db, ops).await {
                     let is_expected = matches!(outcome, Ok(_) | Err(ErrorCode::StorageUnavailable));
                     assert!(is_expected, "call {call}: {outcome:?}");
                 }
-                storage.fail_at(0, 0, false);
+                storage.fail_at(0, 0, none);
                 assert_eq!(db.ok(say::increment(&id(1), 1)).await, json!(true), "later calls go on");
             }
         });
@@ -268,5 +297,113 @@ impl Storage for Compacting {
 
     fn close(&self) -> LocalFuture<'_, Result<()>> {
         self.inner.close()
+    }
+}
+
+/// An increment is done again only if its error says that it can be: none is done twice, and none is lost.
+#[test]
+fn what_is_retryable_is_not_done_twice() {
+    let mut certain_after_late = 0;
+    for (times, effect) in
+        [1, 2, 5].into_iter().flat_map(|n| [Effect::None, Effect::AtOnce, Effect::Late].map(|e| (n, e)))
+    {
+        run(async |world| {
+            world.main().await.ok(say::insert(&[("a", json!({"n": 0}))])).await;
+            let (db, storage) = cold(&world).await;
+            let (mut done, mut unknown) = (0, 0);
+            for call in 1..12 {
+                storage.fail_at(call, times, effect);
+                let mut outcome = db.run(say::increment("a", 1)).await;
+                storage.fail_at(0, 0, effect);
+                while outcome.as_ref().is_err_and(Error::is_retryable) {
+                    outcome = db.run(say::increment("a", 1)).await;
+                }
+                match outcome {
+                    Ok(_) => done += 1,
+                    Err(error) => {
+                        assert_eq!(error.outcome(), offshoot::error::Outcome::Unknown, "{error}");
+                        unknown += 1;
+                    }
+                }
+            }
+            db.ok(say::put(&[("own", json!({}))])).await;
+            let n = db.reopened(&world).await.ok(say::get("a")).await[0]["n"].as_u64().expect("a number");
+            assert!((done..=done + unknown).contains(&n), "{n}, {done} done, {unknown} unknown, {times} {effect:?}");
+            if effect == Effect::Late && times == 1 {
+                assert_eq!(unknown, 0, "what may come late is made void");
+                certain_after_late += done;
+            }
+        });
+    }
+    assert_eq!(certain_after_late, 11);
+}
+
+/// Storage that does a write that appends, and fails it once it is released.
+struct Withheld {
+    inner: MemoryStorage,
+    is_armed: Cell<bool>,
+    release: RefCell<Option<oneshot::Receiver<()>>>,
+}
+
+impl Storage for Withheld {
+    fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
+        self.inner.read(space, names)
+    }
+
+    fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
+        self.inner.list(space, range)
+    }
+
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        self.inner.names(space, range)
+    }
+
+    fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
+        self.inner.log(after, limit)
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
+        let release = self.release.borrow_mut().take_if(|_| self.is_armed.get() && !batch.append.is_empty());
+        Box::pin(async move {
+            let written = self.inner.write(batch).await;
+            let Some(release) = release else { return written };
+            let _ = release.await;
+            Err(Error::new(ErrorCode::StorageUnavailable, "the answer is lost"))
+        })
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.inner.close()
+    }
+}
+
+/// A commit whose answer is lost, behind so many others that its id is forgotten: it is not told as undone.
+#[test]
+fn a_commit_whose_id_is_forgotten_is_told_as_unknown() {
+    for (others, expected) in [(3, None), (600, Some(offshoot::error::Outcome::Unknown))] {
+        run(async |world| {
+            let main = world.main().await;
+            main.ok(say::insert(&[("a", json!({"n": 0}))])).await;
+            let (release, released) = oneshot::channel();
+            let release_slot = RefCell::new(Some(released));
+            let inner = MemoryStorage::open(&world.disk);
+            let storage = Rc::new(Withheld { inner, is_armed: Cell::new(false), release: release_slot });
+            let store = world.open(storage.clone(), OpenOptions::default()).await.expect("it opens");
+            let db = open_in(&store, "main").await;
+            storage.is_armed.set(true);
+            let (sender, answer) = oneshot::channel();
+            world.spawn(async move {
+                let _ = sender.send(db.run(say::increment("a", 1)).await);
+            });
+            crate::support::rest().await;
+            for n in 0..others {
+                main.ok(say::put(&[("other", json!({"n": n}))])).await;
+            }
+            main.0.store().maintain().await.expect("a checkpoint");
+            release.send(()).expect("it is awaited");
+            let outcome = answer.await.expect("it ends").map_err(|error| (error.outcome(), error.is_retryable()));
+            assert_eq!(outcome, expected.map_or(Ok(json!(true)), |outcome| Err((outcome, false))), "{others} others");
+            assert_eq!(main.ok(say::get("a")).await, json!([{"n": 1}]), "it was done");
+        });
     }
 }

@@ -1,0 +1,29 @@
+//! Finding out what became of a commit whose append failed.
+
+use super::record::Commit;
+use super::store::{Lsm, Sought, State};
+use crate::error::Result;
+use crate::storage::{Batch, Durability};
+use crate::types::Lsn;
+
+/// How often the LSN of a commit whose outcome is unknown may be taken by nobody.
+const SETTLES: u32 = 4;
+
+impl Lsm {
+    /// As `seek_commit`, for certain where it can be: if nobody has the LSN, a commit that changes nothing takes it.
+    pub async fn settle_commit(&self, id: u64, lsn: Lsn, filler: Commit) -> Result<Sought> {
+        for _ in 0..SETTLES {
+            self.refresh().await?;
+            let sought = self.seek_commit(id, lsn);
+            if sought != Sought::NotYet {
+                return Ok(sought);
+            }
+            self.with_mut(|state| state.stage(filler.clone()));
+            let written = self.write_staged(Durability::Relaxed, Batch::default()).await;
+            // What failed is not staged any more, and may come, too: then the LSN is taken all the same.
+            self.with_mut(State::unstage);
+            written?;
+        }
+        Ok(self.seek_commit(id, lsn))
+    }
+}
