@@ -60,7 +60,7 @@ test-quick: setup-build
 	$(MAKE) --no-print-directory check-format
 	cargo clippy --quiet --all-targets -- --deny warnings
 	# Fewer random programs and seeds than `make test` runs.
-	cargo test --quiet --lib --test it --test tidy
+	cargo test --quiet --lib --test it --test tidy --test fuzz
 	CASES=15 cargo test --quiet --test model random
 	SEEDS=200 cargo test --quiet --features planted --test sim -- --skip planted
 	$(MAKE) --no-print-directory build-quick

@@ -55,5 +55,5 @@ pub use snapshot::Snapshot;
 pub use store::{OpenOptions, Store};
 pub use transact::{Ended, OpenTransaction, TransactionOptions};
 pub use transaction::Isolation;
-pub use transfer::{Export, ExportOptions, ImportOptions, ImportProgress, Imported, Source};
+pub use transfer::{Export, ExportOptions, ImportOptions, ImportProgress, Imported, Source, rows_of};
 pub use witness::Testimony;

@@ -26,6 +26,8 @@ const PACKED: u8 = 2;
 const PACKED_HEAD: usize = 5;
 /// No block is larger than this, whatever its head says.
 const MOST_BYTES: usize = 1024 * 1024;
+/// LZ4 makes of a byte no more bytes than this.
+const MOST_TIMES: usize = 255;
 const RESTART: u32 = 4;
 const CHECKSUM_BYTES: usize = 8;
 const TRAILER_BYTES: usize = 4 + CHECKSUM_BYTES;
@@ -117,7 +119,8 @@ fn unpack(stored: &[u8]) -> Option<Vec<u8>> {
         PLAIN => Some(stored.to_vec()),
         PACKED => {
             let size = u32::from_le_bytes(stored.get(1..PACKED_HEAD)?.try_into().ok()?) as usize;
-            let mut block = vec![0; 1 + (size <= MOST_BYTES).then_some(size)?];
+            let is_possible = size <= MOST_BYTES && size <= stored.len() * MOST_TIMES;
+            let mut block = vec![0; 1 + is_possible.then_some(size)?];
             block[0] = PLAIN;
             let written = black_box(UNPACKER)(&stored[PACKED_HEAD..], &mut block[1..]).ok()?;
             (written == size).then_some(block)

@@ -10,6 +10,7 @@ mod checkpoint;
 mod compaction;
 mod covered;
 mod cursor;
+pub mod decoders;
 mod fault;
 mod feed;
 mod head_mark;

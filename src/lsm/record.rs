@@ -177,7 +177,7 @@ pub fn join(parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<Option<Joine
     if parts.len() < head.parts {
         return if is_last_page { Err(lost(*number, "its end is gone")) } else { Ok(None) };
     }
-    let mut body = Vec::with_capacity(head.parts * limits::RECORD_BYTES);
+    let mut body = Vec::with_capacity(parts[..head.parts].iter().map(|(_, bytes)| bytes.len()).sum());
     for (part, (number, bytes)) in parts[..head.parts].iter().enumerate() {
         let this = header(*number, bytes)?;
         if this.part != part || this.parts != head.parts || this.hash != head.hash {

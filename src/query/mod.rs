@@ -12,7 +12,7 @@ mod update;
 pub use counters::{Counter, Counters, add, subtract};
 pub use edit::{Editor, Lookup, at_path, edit, field};
 pub use merge::{Clash, Counts, Sides, is_same, merge};
-pub use names::{Fields, Names, meets_any};
+pub use names::{Fields, Names, meets_any, twice};
 pub use update::{Update, apply};
 
 #[cfg(test)]

@@ -14,32 +14,48 @@ fn compare(one: &str, other: &str) -> Ordering {
     one.cmp(other)
 }
 
-/// Names and their places in the list that they came from, sorted by name, equal ones by place.
+/// Sorts places by the names that stand there, equal ones by place. One sort for all, so that its code is in the module
+/// once.
+fn sort<'a>(places: &mut [u32], name: &dyn Fn(u32) -> &'a str) {
+    places.sort_unstable_by(|one, other| compare(name(*one), name(*other)).then(one.cmp(other)));
+}
+
+/// Sorts places by the names that stand there, and gives a name that is there twice.
+pub fn twice<'a>(places: &mut [u32], name: &dyn Fn(u32) -> &'a str) -> Option<&'a str> {
+    sort(places, name);
+    places.windows(2).find(|pair| name(pair[0]) == name(pair[1])).map(|pair| name(pair[0]))
+}
+
+/// Names in a list, found by their order.
 #[derive(Clone, Default, Debug)]
 pub struct Names<'a> {
-    sorted: Vec<(&'a str, usize)>,
+    list: Vec<&'a str>,
+    /// Their places in the list, sorted by name, equal ones by place.
+    sorted: Vec<u32>,
 }
 
 impl<'a> Names<'a> {
     pub fn of(names: &mut dyn Iterator<Item = &'a str>) -> Names<'a> {
-        let mut sorted: Vec<(&str, usize)> = names.zip(0..).collect();
-        sorted.sort_unstable_by(|(one, first), (other, second)| compare(one, other).then(first.cmp(second)));
-        Names { sorted }
+        let list: Vec<&str> = names.collect();
+        let mut sorted: Vec<u32> = (0..list.len() as u32).collect();
+        sort(&mut sorted, &|place| list[place as usize]);
+        Names { list, sorted }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.sorted.is_empty()
+        self.list.is_empty()
     }
 
-    /// Where in `sorted` the first name stands that is not less.
-    fn from(&self, name: &str) -> usize {
-        self.sorted.partition_point(|(other, _)| compare(other, name) == Ordering::Less)
+    /// The first name in order that is not less, and its place.
+    fn least(&self, from: &str) -> Option<(&'a str, usize)> {
+        let name = |place: u32| self.list[place as usize];
+        let at = self.sorted.partition_point(|place| compare(name(*place), from) == Ordering::Less);
+        self.sorted.get(at).map(|place| (name(*place), *place as usize))
     }
 
     /// The first place of a name.
     pub fn place(&self, name: &str) -> Option<usize> {
-        let (found, place) = self.sorted.get(self.from(name))?;
-        (*found == name).then_some(*place)
+        self.least(name).filter(|(found, _)| *found == name).map(|(_, place)| place)
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -48,17 +64,12 @@ impl<'a> Names<'a> {
 
     /// The places in the order of the names.
     pub fn places(&self) -> impl Iterator<Item = usize> {
-        self.sorted.iter().map(|(_, place)| *place)
-    }
-
-    /// A name that is there twice.
-    pub fn twice(&self) -> Option<&'a str> {
-        self.sorted.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0)
+        self.sorted.iter().map(|place| *place as usize)
     }
 
     /// Whether one of these dotted paths is `path`, or lies inside it, or has it inside.
     pub fn meets(&self, path: &str) -> bool {
-        meets_any(path, &|from| Some(self.sorted.get(self.from(from))?.0))
+        meets_any(path, &|from| Some(self.least(from)?.0))
     }
 }
 
@@ -128,10 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_equal_names_is_found_and_told() {
+    fn the_first_of_equal_names_is_found() {
         let names = Names::of(&mut ["b", "a", "b"].into_iter());
         assert_eq!((names.place("b"), names.place("a"), names.place("c")), (Some(0), Some(1), None));
-        assert_eq!(names.twice(), Some("b"));
+        let list = ["b", "a", "b"];
+        assert_eq!(twice(&mut [0, 1, 2], &|place| list[place as usize]), Some("b"));
+        assert_eq!(twice(&mut [0, 1], &|place| list[place as usize]), None);
         assert_eq!(names.places().collect::<Vec<_>>(), [1, 0, 2]);
     }
 }

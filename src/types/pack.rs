@@ -135,6 +135,12 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(length)?).map_err(|_| malformed("a text is not UTF-8"))
     }
 
+    /// The text that begins so many bytes behind the next value; none there: an empty one.
+    pub fn text_behind(&self, bytes: usize) -> &'a str {
+        let position = self.position + bytes;
+        Reader { bytes: self.bytes, position }.text().unwrap_or_default()
+    }
+
     pub fn bin(&mut self) -> Result<&'a [u8]> {
         let byte = self.expect(Shape::Bin)?;
         self.position += 1;

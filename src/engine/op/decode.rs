@@ -104,10 +104,9 @@ fn clamp(number: u64) -> usize {
 }
 
 fn many<T>(reader: &mut Reader<'_>, mut each: impl FnMut(&mut Reader<'_>) -> Result<T>) -> Result<Vec<T>> {
-    // An item takes at least a byte, and the count is no larger than the bytes that remain.
-    let count = reader.array()?;
-    let mut items = Vec::with_capacity(count);
-    for _ in 0..count {
+    // Room is made for the items that are there, not for as many as the array says.
+    let mut items = Vec::new();
+    for _ in 0..reader.array()? {
         items.push(each(reader)?);
     }
     Ok(items)

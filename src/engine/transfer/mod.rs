@@ -11,3 +11,15 @@ mod salvage;
 
 pub use export::{Export, ExportOptions};
 pub use import::{ImportOptions, ImportProgress, Imported, Source};
+
+use crate::error::Result;
+use reader::FrameReader;
+
+/// How many rows an export has. Fails where an import of it would fail before it looks at the database.
+pub fn rows_of(export: &[u8]) -> Result<u64> {
+    let mut reader = FrameReader::new();
+    reader.push(export);
+    while reader.next()?.is_some() {}
+    reader.finish()?;
+    Ok(reader.documents + reader.entries)
+}

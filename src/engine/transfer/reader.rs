@@ -2,12 +2,12 @@
 //! told with the frame's number and the byte that it begins at.
 
 use super::format::{
-    BODY_BYTES, Bound, CHECKED_BYTES, COLLECTION, END, End, FORMAT, Frame, HEAD_BYTES, HEADER, Header, MAGIC,
-    PREAMBLE_BYTES, ROWS, Row, Skipped, check,
+    BODY_BYTES, Bound, CHECKED_BYTES, CHUNK_BYTES, COLLECTION, END, End, FORMAT, Frame, HEAD_BYTES, HEADER, Header,
+    MAGIC, PREAMBLE_BYTES, ROWS, Row, Skipped, check,
 };
 use crate::engine::op::encoded_key;
 use crate::error::{Detail, Error, ErrorCode, Result};
-use crate::query::Names;
+use crate::query::twice;
 use crate::types::number::Number;
 use crate::types::pack::{EXT_BIGINT, Reader, Shape, write_array, write_bin, write_map, write_text};
 use crate::types::{Bytes, CollectionName, Kind, key, limits};
@@ -36,9 +36,25 @@ pub struct FrameReader {
     number: u64,
     chain: u64,
     place: Place,
+    /// The frame of rows that is being read.
+    rows: Option<RowsFrame>,
     pub documents: u64,
     pub entries: u64,
 }
+
+/// A frame of rows, checked as a whole. Its rows are taken out some at a time: a frame of 16 MiB may hold millions of
+/// them, and each takes much more memory apart than in the frame.
+struct RowsFrame {
+    body: Bytes,
+    /// Where the next row begins.
+    position: usize,
+    left: usize,
+    /// What the frame takes in the export.
+    size: usize,
+}
+
+/// So many rows are taken out of a frame at a time.
+const ROWS_AT_ONCE: usize = 1024;
 
 fn malformed(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidImport, message)
@@ -53,6 +69,7 @@ impl FrameReader {
             number: 0,
             chain: 0,
             place: Place::Preamble,
+            rows: None,
             documents: 0,
             entries: 0,
         }
@@ -61,10 +78,21 @@ impl FrameReader {
     pub fn push(&mut self, piece: &[u8]) {
         self.bytes.drain(..self.start);
         self.start = 0;
+        // Room is made for what has come, up to twice of it, and for no more than the frame: its size is only said yet.
+        let have = self.bytes.len() + piece.len();
+        let frame = self.frame_size().unwrap_or(have);
+        self.bytes.reserve_exact(frame.min(2 * have).max(have) - self.bytes.len());
         self.bytes.extend_from_slice(piece);
     }
 
-    /// The next frame; `None`: more bytes are needed first.
+    /// What the frame that has begun says that it takes.
+    fn frame_size(&self) -> Option<usize> {
+        let size = self.bytes.get(self.start..self.start + 4)?.try_into().expect("BUG: four bytes");
+        let is_frame = !matches!(self.place, Place::Preamble);
+        is_frame.then(|| HEAD_BYTES + (u32::from_le_bytes(size) as usize).min(BODY_BYTES))
+    }
+
+    /// The next frame, or the next rows of one; `None`: more bytes are needed first.
     pub fn next(&mut self) -> Result<Option<Frame>> {
         self.try_next().map_err(|error| self.located(&error))
     }
@@ -90,13 +118,16 @@ impl FrameReader {
         &self.bytes[self.start..]
     }
 
+    /// All of a frame, or of the preamble, was read.
     fn pass(&mut self, count: usize) {
-        self.start += count;
         self.offset += count as u64;
         self.number += 1;
     }
 
     fn try_next(&mut self) -> Result<Option<Frame>> {
+        if let Some(rows) = self.rows.take() {
+            return self.read_some_rows(rows).map(Some);
+        }
         if matches!(self.place, Place::Preamble) && !self.read_preamble()? {
             return Ok(None);
         }
@@ -114,10 +145,23 @@ impl FrameReader {
         if head[4..] != chain.to_le_bytes() {
             return Err(malformed("a frame is damaged, or not the one that belongs here: its check differs"));
         }
-        let frame = self.read_body(&Bytes::from(body))?;
-        self.pass(HEAD_BYTES + size);
         self.chain = chain;
-        Ok(Some(frame))
+        let body = self.take_body(size);
+        self.read_body(&body).map(Some)
+    }
+
+    /// Takes a frame's body out of the buffer. Where it is most of the buffer it keeps that, and the rest is copied: so
+    /// a large frame is in memory once.
+    fn take_body(&mut self, size: usize) -> Bytes {
+        let frame = HEAD_BYTES + size;
+        if self.start > 0 || 2 * frame < self.bytes.len() {
+            let start = self.start + HEAD_BYTES;
+            self.start += frame;
+            return Bytes::from(&self.bytes[start..start + size]);
+        }
+        let rest = self.bytes[frame..].to_vec();
+        let whole = std::mem::replace(&mut self.bytes, rest);
+        Bytes::from(whole).slice(HEAD_BYTES..frame)
     }
 
     /// False: more bytes are needed first.
@@ -143,6 +187,7 @@ impl FrameReader {
         }
         self.chain = chain;
         self.place = Place::Header;
+        self.start += PREAMBLE_BYTES;
         self.pass(PREAMBLE_BYTES);
         Ok(true)
     }
@@ -153,14 +198,14 @@ impl FrameReader {
         let frame = match (reader.integer()?, items) {
             (HEADER, 4..) => self.read_header(&mut reader)?,
             (COLLECTION, 3..) => self.read_collection(&mut reader)?,
-            (ROWS, 2) => self.read_rows(body, &mut reader)?,
+            (ROWS, 2) => return self.read_rows(body, &mut reader),
             (END, 3..) => self.read_end(&mut reader, items)?,
             (number, items) => return Err(malformed(format!("no such frame. kind={number}, items={items}"))),
         };
         let known = match frame {
             Frame::Header(_) => 4,
             Frame::Collection(..) => 3,
-            Frame::Rows(_) => 2,
+            Frame::Rows(_) => unreachable!("BUG: rows are read by themselves"),
             Frame::End(End { skipped: None, .. }) => 3,
             Frame::End(_) => 5,
         };
@@ -170,6 +215,7 @@ impl FrameReader {
         if !reader.is_at_end() {
             return Err(malformed("bytes follow the frame's body"));
         }
+        self.pass(HEAD_BYTES + body.len());
         Ok(frame)
     }
 
@@ -198,25 +244,42 @@ impl FrameReader {
     }
 
     fn read_rows(&mut self, body: &Bytes, reader: &mut Reader<'_>) -> Result<Frame> {
+        let left = reader.array()?;
+        if left == 0 {
+            return Err(malformed("a frame of rows has rows"));
+        }
+        let (position, size) = (reader.position(), HEAD_BYTES + body.len());
+        self.read_some_rows(RowsFrame { body: body.clone(), position, left, size })
+    }
+
+    fn read_some_rows(&mut self, mut frame: RowsFrame) -> Result<Frame> {
         let Place::Inside(Some((name, kind, last))) = &mut self.place else {
             return Err(malformed("rows follow their collection"));
         };
-        let count = reader.array()?;
-        if count == 0 {
-            return Err(malformed("a frame of rows has rows"));
-        }
-        let mut rows = Vec::with_capacity(count);
-        for _ in 0..count {
-            let row = read_row(body, reader, *kind)?;
+        let body = frame.body.slice(frame.position..frame.body.len());
+        let mut reader = Reader::new(&body);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while frame.left > 0 && rows.len() < ROWS_AT_ONCE && bytes < CHUNK_BYTES {
+            let row = read_row(&body, &mut reader, *kind)?;
             if *last >= row.key {
                 return Err(malformed(format!("rows do not rise. collection={name}")));
             }
             last.clone_from(&row.key);
+            bytes += row.size();
             rows.push(row);
+            frame.left -= 1;
         }
         match kind {
-            Kind::Entry => self.entries += count as u64,
-            _ => self.documents += count as u64,
+            Kind::Entry => self.entries += rows.len() as u64,
+            _ => self.documents += rows.len() as u64,
+        }
+        if frame.left > 0 {
+            frame.position += reader.position();
+            self.rows = Some(frame);
+        } else if reader.is_at_end() {
+            self.pass(frame.size);
+        } else {
+            return Err(malformed("bytes follow the frame's body"));
         }
         Ok(Frame::Rows(rows))
     }
@@ -273,12 +336,13 @@ fn read_row(body: &Bytes, reader: &mut Reader<'_>, kind: Kind) -> Result<Row> {
     if value.len() > limits::VALUE_BYTES {
         return Err(malformed(format!("a value is too large. bytes={}", value.len())));
     }
-    let mut rewritten = Vec::with_capacity(value.len());
-    rewrite(&mut Reader::new(value), &mut rewritten)?;
     if kind == Kind::Document {
         check_document(value)?;
     }
-    let value = if rewritten == value { body.slice(start..reader.position()) } else { rewritten.into() };
+    check_names(&mut Reader::new(value))?;
+    let mut rewriting = Rewriting { value, same: 0, other: None, piece: Vec::new() };
+    rewrite(&mut Reader::new(value), &mut rewriting)?;
+    let value = rewriting.other.map_or_else(|| body.slice(start..reader.position()), Bytes::from);
     let expiry = if items == 3 { Some(unsigned(reader)?) } else { None };
     if expiry.is_some() && kind == Kind::Document {
         return Err(malformed("a document does not expire"));
@@ -306,62 +370,111 @@ fn check_document(value: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Fails if an object in a value, whose shape was checked, has two fields of one name.
+fn check_names(reader: &mut Reader<'_>) -> Result<()> {
+    match reader.shape()? {
+        Shape::Array => (0..reader.array()?).try_for_each(|_| check_names(reader)),
+        Shape::Map => {
+            let count = reader.map()?;
+            // Four bytes a field: the shortest fields take two.
+            let mut places = Vec::with_capacity(count);
+            let fields = reader.clone();
+            for _ in 0..count {
+                places.push((reader.position() - fields.position()) as u32);
+                reader.text()?;
+                check_names(reader)?;
+            }
+            let name = |place: u32| fields.text_behind(place as usize);
+            match twice(&mut places, &name) {
+                Some(name) => Err(malformed(format!("a field is there twice. field={name}"))),
+                None => Ok(()),
+            }
+        }
+        _ => reader.value().map(drop),
+    }
+}
+
+/// A value as this store writes it. As long as it is what was read, nothing is copied.
+struct Rewriting<'a> {
+    value: &'a [u8],
+    /// How many bytes were the same so far.
+    same: usize,
+    /// The value, once it differs.
+    other: Option<Vec<u8>>,
+    /// What is appended next.
+    piece: Vec<u8>,
+}
+
+impl Rewriting<'_> {
+    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.piece.clear();
+        write(&mut self.piece);
+        if self.other.is_none() && self.value[self.same..].starts_with(&self.piece) {
+            self.same += self.piece.len();
+            return Ok(());
+        }
+        let (value, same) = (self.value, self.same);
+        let other = self.other.get_or_insert_with(|| {
+            // Nothing grows by more than a number of five bytes does, which takes nine.
+            let most = same + self.piece.len() + (value.len() - same) * 9 / 5;
+            let mut other = Vec::with_capacity(most.min(limits::VALUE_BYTES));
+            other.extend_from_slice(&value[..same]);
+            other
+        });
+        if other.len() + self.piece.len() > limits::VALUE_BYTES {
+            return Err(malformed(format!("a value is too large. bytes={}", other.len() + self.piece.len())));
+        }
+        other.extend_from_slice(&self.piece);
+        Ok(())
+    }
+}
+
 /// Appends a value whose shape was checked as this store writes it: others may have written a number in a longer form,
-/// and equal values must be equal bytes. Its extensions must be such as can be read back, and its fields have each a
-/// name of their own.
-fn rewrite(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<()> {
+/// and equal values must be equal bytes. Its extensions must be such as can be read back.
+fn rewrite(reader: &mut Reader<'_>, out: &mut Rewriting<'_>) -> Result<()> {
     match reader.shape()? {
         Shape::Array => {
             let count = reader.array()?;
-            write_array(out, count);
+            out.append(|out| write_array(out, count))?;
             (0..count).try_for_each(|_| rewrite(reader, out))
         }
         Shape::Map => {
             let count = reader.map()?;
-            write_map(out, count);
-            let mut names = Vec::new();
+            out.append(|out| write_map(out, count))?;
             for _ in 0..count {
                 let name = reader.text()?;
-                write_text(out, name);
-                names.push(name);
+                out.append(|out| write_text(out, name))?;
                 rewrite(reader, out)?;
             }
-            match Names::of(&mut names.into_iter()).twice() {
-                Some(name) => Err(malformed(format!("a field is there twice. field={name}"))),
-                None => Ok(()),
-            }
+            Ok(())
         }
         Shape::Integer | Shape::Float => rewrite_number(reader.value()?, out),
         Shape::Ext => {
             let value = reader.value()?;
             match Reader::new(value).ext()? {
                 (EXT_BIGINT, bytes) if !bytes.is_empty() => rewrite_number(value, out),
-                (EXT_TIMESTAMP, bytes) if is_date(bytes) => {
-                    out.extend_from_slice(value);
-                    Ok(())
-                }
+                (EXT_TIMESTAMP, bytes) if is_date(bytes) => out.append(|out| out.extend_from_slice(value)),
                 (kind, _) => Err(malformed(format!("a value is of no known type. extension={kind}"))),
             }
         }
         Shape::Text => {
-            write_text(out, reader.text()?);
-            Ok(())
+            let text = reader.text()?;
+            out.append(|out| write_text(out, text))
         }
         Shape::Bin => {
-            write_bin(out, reader.bin()?);
-            Ok(())
+            let bytes = reader.bin()?;
+            out.append(|out| write_bin(out, bytes))
         }
         Shape::Nil | Shape::Bool => {
-            out.extend_from_slice(reader.value()?);
-            Ok(())
+            let value = reader.value()?;
+            out.append(|out| out.extend_from_slice(value))
         }
     }
 }
 
-fn rewrite_number(value: &[u8], out: &mut Vec<u8>) -> Result<()> {
+fn rewrite_number(value: &[u8], out: &mut Rewriting<'_>) -> Result<()> {
     let number = Number::read(value)?.ok_or_else(|| malformed("a number cannot be read"))?;
-    number.write(out);
-    Ok(())
+    out.append(|out| number.write(out))
 }
 
 /// Whether a timestamp is whole, and within what a Date can say.
