@@ -52,8 +52,10 @@
 //! - A commit neither adds its record under an LSN nor checks an epoch: the log's object store numbers records itself,
 //!   and never gives a number twice. That is one request in place of four, and a single insert takes 0.6 of the time;
 //!   a collision costs a record that counts for nobody until the log is trimmed.
-//! - The head mark is written once commits rest, and with every manifest, not with every commit: the witness has always
-//!   been no sooner, and a mark of every commit was a second request in each.
+//! - The head mark is written with every manifest and when no commit has come for a while, not with every commit: one
+//!   for every commit was a second request in each. It says how far the log went, so that a lost end of the log is
+//!   noticed; for the commits since the last mark a loss goes unnoticed, as it does with the witness, which is written
+//!   no more often.
 //! - The history floor is a field of the manifest, not a row of the catalog; the commit that goes with a raised one
 //!   fences clones and writes. A newer format appends such a commit in its own form, which no old tab reads past.
 //! - The manifest's name carries its version, so a swap is guarded by "this is there, the next is not": the storage

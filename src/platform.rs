@@ -46,9 +46,10 @@ pub trait Platform {
     fn pause(&self) -> LocalFuture<'static, ()> {
         self.sleep(0)
     }
-    /// Takes the lease `name` of this store, if no other tab has it; it is given back when it is dropped. It only saves
-    /// work that two tabs would do twice: nothing may rest on it, but on a sole one that a temporary clone's tab is
-    /// gone. A host without tabs always gives it.
+    /// Takes the lease `name` of this store, if no other tab has it; dropping the lease gives it back. A host without
+    /// tabs always gives it. Leases save work that two tabs would do twice, and no promise rests on them, with one
+    /// exception: a tab holds a lease for each temporary clone that it made, and whoever then gets a *sole* lease for
+    /// that clone knows that the tab is gone, and drops the clone.
     fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
         let _ = name;
         Box::pin(async { Some(Lease::sole(())) })

@@ -46,7 +46,8 @@ pub struct Chores {
     /// Clones to be materialized in the background.
     background: RefCell<BTreeSet<DatabaseName>>,
     is_copying: Cell<bool>,
-    /// What was there after a merge of everything that gave back less than it promised.
+    /// The store's bytes after all runs were merged and too little of them was freed; 0: enough was. Until the store
+    /// has grown to twice as much, no such merge is tried again: each would rewrite everything and free nothing.
     pub(super) left_bytes: Cell<u64>,
 }
 
@@ -108,7 +109,8 @@ impl Store {
                 let lease = self.try_lease(&temporary_lease(entry.row.id)).await;
                 let old = entry.row.created_at.saturating_add(FORGOTTEN);
                 match lease {
-                    // Its tab may live, where nobody can tell.
+                    // A lease that is not sole does not prove that the clone's tab is gone: this host has no leases
+                    // that tabs share. So the clone is left alone until it is `FORGOTTEN` old.
                     Some(lease) if !lease.is_sole() && old > self.lsm.with(|state| self.agreed_clock(state)) => {
                         is_due_here |= old <= self.opened_at;
                     }

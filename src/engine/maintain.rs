@@ -185,8 +185,14 @@ impl Store {
     }
 }
 
-/// The newest commit from before `clock - retain`. Times need not rise: one behind a younger one tells of a clock that
-/// fell back and ends nothing, unless it is the younger one's that was far ahead.
+/// The newest commit from before `clock - retain`: history is cut there. Times need not rise with LSNs, so commits are
+/// read from the floor up, and the first young one ends the search.
+///
+/// ```text
+/// retained from time 100 on    LSN 1: 90    LSN 2: 120    LSN 3: 95    gives LSN 1
+/// ```
+/// LSN 2 is to be kept, so nothing above LSN 1 may go: at LSN 3 the clock had fallen back. A time far ahead of `clock`
+/// ends nothing: a clock that was wrong once would otherwise keep all history from then on.
 fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, retain: u64) -> Attempt<Lsn> {
     let (floor, checkpoint) = (state.manifest.floor(), state.manifest.checkpoint());
     let young = clock.saturating_sub(retain).saturating_add(1)..=clock.saturating_add(FAR_AHEAD);

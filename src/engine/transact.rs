@@ -38,7 +38,8 @@ pub struct OpenTransaction {
     store: Rc<Store>,
     version: Lsn,
     transaction: RefCell<Option<Transaction>>,
-    /// A call found that it can't commit any more: whatever its body makes of that, it runs again.
+    /// A call in the body failed with CONFLICT, so the transaction cannot commit. The body runs again even if it caught
+    /// that error: what it would return rests on reads that no longer hold.
     is_doomed: Cell<bool>,
     _hold: Hold,
 }

@@ -67,14 +67,16 @@ impl Walk<'_> {
                 if is_full {
                     return Ok(ControlFlow::Break(()));
                 }
-                // What another clone has parked is its own matter.
+                // An ancestor belongs to the clone that parked its row, and says nothing to a clone of that one.
                 if is_ancestor(row.suffix) {
                     return Ok(ControlFlow::Continue(()));
                 }
-                // A version that everybody finds who reads the layer leaves nothing of the copy to be seen.
+                // Where the layer has a version at the oldest LSN that can still be read, every reader of the layer
+                // finds that one or a newer one: a copy from below would be seen by nobody.
                 if !own.has(row.suffix)? {
                     let mut version = row.version()?;
-                    // What was counted below goes on from here, once nothing is below any more.
+                    // The copy keeps the counters of the row below, counted from the link's LSN. Without them
+                    // increments on two sides would clash once the link is cut and the row below is gone.
                     let counters = Counters::decode(version.delta.as_ref(), link)?.since(link);
                     (version.base, version.delta) = (None, counters.encode());
                     let copy = version.encode();

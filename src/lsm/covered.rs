@@ -1,4 +1,10 @@
 //! Which keys of a run a block covers, from the index above it.
+//!
+//! ```text
+//! index:  …c → block 1    …m → block 2    …t → block 3      each entry has the last key of its block
+//! block 2 covers what lies behind …c, up to …m
+//! ```
+//! So the last key of one entry is the lower bound of the next block; the first block begins with the run itself.
 
 use super::block::BlockCursor;
 use super::fault::{Attempt, BlockAddress, BlockReference};

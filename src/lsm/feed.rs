@@ -2,6 +2,13 @@
 //! the commit; a checkpoint writes it as rows, kept to the history floor.
 //!
 //! The catalog's layer has a row for every commit, whatever it wrote: that is how a time finds its LSN.
+//!
+//! ```text
+//! commit 7, at time 900, wrote todos/a and todos/b in layer 5, and no row of the catalog:
+//!   layer 0, feed, key (7, chunk 0) → time 900, no keys
+//!   layer 5, feed, key (7, chunk 0) → time 900, todos/a, todos/b      a second chunk follows after 8 KiB of keys
+//! ```
+//! Keys sort by LSN, so what a layer had written between two LSNs is one range of rows.
 
 use super::cursor::RowRange;
 use super::store::Note;

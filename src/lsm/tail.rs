@@ -66,8 +66,15 @@ struct Walk {
     records: Vec<TailRecord>,
     /// Bytes of records that count for nobody.
     void_bytes: u64,
-    /// What cannot be read, and where the walk stood. It may have been void: then two records follow, each chained to
-    /// the one before. One alone may itself be void, and what it lost to be what is damaged.
+    /// The first record that cannot be read, and where the walk stood before it.
+    ///
+    /// ```text
+    /// counts: A    damaged: X    then: B, chained to A    then: C, chained to B
+    /// ```
+    /// If X counted, B is void: its writer had not seen X, and B's LSN is X's. If X was void, B counts. B alone does
+    /// not tell which; C does. C's writer had read the log with X whole, and found that B counts, so X was void and
+    /// nothing is lost. Without C the walk goes back to A: if it took B and X did count, commits that were acknowledged
+    /// would be gone without a word.
     damaged: Option<Damaged>,
     /// The numbers have a hole: the log was trimmed meanwhile, or has lost something.
     has_hole: bool,

@@ -139,7 +139,9 @@ impl<'a> Vacuum<'a> {
             self.dropped += 1;
             return Ok(());
         };
-        // What the commit at the floor wrote is no difference from it; only its time is still asked for.
+        // The feed is read for what was written after some LSN, which is the floor or above: what the commit at the
+        // floor itself wrote is asked for by nobody. Its row in the catalog's layer stays, because it has the commit's
+        // time, by which `at` finds the floor.
         let floor = self.retention.floor;
         let is_past_feed = is_feed(suffix) && (lsn < floor || lsn == floor && layer != LayerId::CATALOG);
         if is_past_feed || !self.retention.is_read(pins, lsn, newer) {

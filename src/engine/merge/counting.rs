@@ -1,6 +1,15 @@
-//! Which fields got from one point to another by increments alone.
+//! Which fields got from one point to another by increments alone: then the increments of two sides add up.
 //!
-//! A counter of a version says since when: zero is "since the layer began", which leads on to the level below.
+//! A version notes a counter for a field: "since LSN s nothing but increments changed it, and they add up to n". So a
+//! version at LSN v proves something of all LSNs from s to v: that is a *span*. An s of zero means "since the layer
+//! began", and the span goes on in the level below.
+//!
+//! ```text
+//! main   LSN 1: likes = 5                       LSN 4: $inc 2, counter (since 1, sum 2)   span 1 to 4
+//! draft  begins at main@1, LSN 2: $inc 3, counter (since 0, sum 3)                        span 0 to 2, then main's 1
+//! ```
+//! Both spans have LSN 1 of main in common, so from there both sides only added: merged, `likes` is 5 + 2 + 3. Had
+//! main set `likes` at LSN 3, its span would begin at 3, they would have no point in common, and the field would clash.
 
 use std::cell::OnceCell;
 
@@ -15,7 +24,7 @@ use crate::types::{DatabaseName, LayerId, Lsn};
 use super::rows::Side;
 use super::settle::Added;
 
-/// A stretch of a database's history in which nothing but increments changed a field.
+/// From one LSN to another of a database's history: nothing but increments changed a field in between.
 struct Span {
     name: DatabaseName,
     layer: LayerId,
@@ -23,12 +32,14 @@ struct Span {
     began: Lsn,
     /// Zero: since the layer began.
     from: Lsn,
-    /// The version that was found.
+    /// The LSN of the version that notes the counter.
     version: Lsn,
+    /// The LSN at which the level is read.
     to: Lsn,
     is_topmost: bool,
-    /// What the field was when it was found, and before the increments.
+    /// The field's value in the version.
     value: Option<Vec<u8>>,
+    /// The value less the increments; of a field that no counter is noted of, the value.
     start: Option<Vec<u8>>,
     is_counted: bool,
 }
@@ -51,7 +62,8 @@ impl Span {
         })
     }
 
-    /// Whether both have a point in common. What began with one layer says nothing of another.
+    /// Whether both spans have an LSN in common. A span from zero began with its own layer; against a span of another
+    /// layer of the same database only the LSN of the version itself is sure.
     fn meets(&self, other: &Span) -> bool {
         if self.name != other.name {
             return false;
@@ -61,8 +73,10 @@ impl Span {
         from(self) <= other.to && from(other) <= self.to
     }
 
-    /// Whether a span below the topmost level began with what an earlier one was, and the field was that in between:
-    /// rows are written for other fields, too. What history does not hold may have been anything.
+    /// Whether this span goes on from an earlier one although they have no LSN in common: this one began with the value
+    /// that the earlier one ended with, and every version in between has that value too, because it was written for
+    /// other fields. Versions in between that history does not hold may have had any value: then the answer is no.
+    /// Only levels below the topmost are asked, as their past does not change.
     fn follows(
         &self,
         earlier: &Span,
