@@ -49,6 +49,9 @@ pub struct Chores {
     /// The store's bytes after all runs were merged and too little of them was freed; 0: enough was. Until the store
     /// has grown to twice as much, no such merge is tried again: each would rewrite everything and free nothing.
     pub(super) left_bytes: Cell<u64>,
+    /// How often in a row maintenance has failed, and until when it rests, by the steady clock.
+    pub(super) failures: Cell<u32>,
+    pub(super) rests_until: Cell<u64>,
 }
 
 fn temporary_lease(id: u64) -> String {

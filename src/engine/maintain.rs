@@ -10,7 +10,10 @@ use super::pipeline::Exclusive;
 use super::retention::retention;
 use super::store::{RETAIN, RETAIN_SETTING, Store};
 use crate::error::{ErrorCode, Result};
-use crate::lsm::{Attempt, Installation, RowCursor, RunDescription, State, TreeView, choose, decode_feed, feed_range};
+use crate::lsm::{
+    Attempt, Installation, MANY_RUNS, Merging, Retention, RowCursor, RunDescription, State, TreeView, choose,
+    decode_feed, feed_range,
+};
 use crate::planted::{self, Bug};
 use crate::platform::Lease;
 use crate::types::{LayerId, Lsn};
@@ -23,6 +26,11 @@ const URGENT: u64 = 4;
 const LEASE: &str = "maintain";
 /// Milliseconds after which a run that was never named is taken for abandoned.
 const ABANDONED: u64 = 60 * 60 * 1000;
+/// Milliseconds that maintenance rests after a failure, and how often they are doubled at most.
+const REST: u64 = 1000;
+const MOST_DOUBLED: u32 = 10;
+/// How often another tab may be first while runs are merged.
+const TRIES: u32 = 8;
 /// Milliseconds ahead of what openings agree on, from which on a commit's time is not believed.
 const FAR_AHEAD: u64 = 24 * 60 * 60 * 1000;
 
@@ -33,14 +41,32 @@ impl Store {
             let store = self.clone();
             self.platform.spawn(Box::pin(async move { store.sweep_strays().await }));
         }
-        let is_due = self.lsm.with(|state| is_due(state, 1));
-        if is_due && self.check_open().is_ok() && !self.maintaining.replace(true) {
+        // On damage nothing is built; but a log that grows for ever could not be opened any more.
+        let times = if self.is_damaged.get() { URGENT } else { 1 };
+        let is_due =
+            self.lsm.with(|state| is_due(state, times) && (times == 1 || state.manifest.runs.len() < MANY_RUNS));
+        if is_due && !self.is_resting() && self.check_open().is_ok() && !self.maintaining.replace(true) {
             let store = self.clone();
             self.platform.spawn(Box::pin(async move {
-                // What fails here is nobody's call; the next commit that finds the work still due tries again.
-                let _ = store.maintain_if_free(false).await;
+                // What fails here is nobody's call; a later commit that finds the work still due tries again.
+                let maintained = store.maintain_if_free(false).await;
+                store.rest_after(&maintained);
                 store.maintaining.set(false);
             }));
+        }
+    }
+
+    /// Whether maintenance has failed a short while ago.
+    fn is_resting(&self) -> bool {
+        self.chores.failures.get() > 0 && self.platform.steady() < self.chores.rests_until.get()
+    }
+
+    /// After each failure in a row maintenance rests twice as long as after the one before.
+    pub(super) fn rest_after(&self, maintained: &Result<()>) {
+        let failures = if maintained.is_ok() { 0 } else { self.chores.failures.get() + 1 };
+        self.chores.failures.set(failures);
+        if failures > 0 {
+            self.chores.rests_until.set(self.platform.steady() + (REST << (failures - 1).min(MOST_DOUBLED)));
         }
     }
 
@@ -88,8 +114,15 @@ impl Store {
         self.platform.spawn(Box::pin(async move { drop(store.lsm.write_hot().await) }));
     }
 
+    /// Deletes the runs that the manifest names no more.
+    async fn sweep_dropped(self: &Rc<Store>) -> Result<()> {
+        if self.is_damaged.get() { Ok(()) } else { self.lsm.sweep(0).await }
+    }
+
     /// False: another one was first, and the log is where it was.
     pub(super) async fn maintain_runs(self: &Rc<Store>) -> Result<bool> {
+        // What is named no more makes room for what follows.
+        self.sweep_dropped().await?;
         let checkpoint = self.lsm.checkpoint(self.platform.random(), self.platform.now()).await?;
         let mut installation = match checkpoint {
             Some(installation) => installation,
@@ -109,7 +142,10 @@ impl Store {
         }
         self.reclaim().await?;
         loop {
-            let inputs = choose(&self.lsm.with(|state| state.manifest.runs.clone()));
+            let inputs = self.lsm.with(|state| match &state.manifest.merging {
+                Some(_) => state.manifest.runs.clone(),
+                None => choose(&state.manifest.runs),
+            });
             if inputs.is_empty() || !self.merge(&inputs).await? {
                 break;
             }
@@ -117,30 +153,105 @@ impl Store {
         Ok(true)
     }
 
-    /// False: another tab was first.
+    /// Merges these runs, after what an earlier merge has left to do. False: other tabs were first.
     pub(super) async fn merge(self: &Rc<Store>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
         if inputs.is_empty() || self.is_damaged.get() {
             return Ok(!self.is_damaged.get());
         }
+        let merged = self.merge_all(inputs).await;
+        // Whatever is left of the blocks that were moved goes with the rest of their run.
+        self.sweep_strays().await;
+        match merged {
+            Err(error) if error.code() == ErrorCode::Conflict => Ok(false),
+            merged => self.note_damage(merged),
+        }
+    }
+
+    async fn merge_all(self: &Rc<Store>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
+        if let Some(merging) = self.lsm.merging() {
+            return self.go_on_merging(merging).await;
+        }
+        let mut chosen: Vec<u64> = inputs.iter().map(|run| run.id).collect();
         // Whatever was committed before the floor was raised must be known: another tab may have made a clone below it.
         self.refresh().await?;
-        let floor = self.floor_to_drop_by().await?;
-        let retention = self.read(|_, view| retention(view, floor)).await?;
-        let ids = [self.platform.random(), self.platform.random()];
-        match self.lsm.compact(inputs, &retention, ids, self.platform.now()).await {
-            Ok((mut installation, _)) => {
-                installation.set_clock(self.opened_at);
-                let installed = self.install(installation).await?;
-                if planted::is(Bug::FloorRaisedAfterDropping) {
-                    let mut late = Installation::new(self.lsm.with(|state| state.manifest.clone()));
-                    late.raise_floor(floor);
-                    self.install(late).await?;
-                }
-                Ok(installed)
-            }
-            Err(error) if error.code() == ErrorCode::Conflict => Ok(false),
-            Err(error) => self.note_damage(Err(error)),
+        if let Some(installation) = self.lsm.without_dead(&self.retention_to_drop_by().await?)
+            && !self.install(installation).await?
+        {
+            return Ok(false);
         }
+        let floor = self.lsm.with(|state| state.manifest.floor());
+        let is_to_feed = |run: &Rc<RunDescription>| run.own_feed().is_some_and(|lsn| lsn > floor);
+        for run in inputs.iter().filter(|run| is_to_feed(run)) {
+            if !self.lsm.with(|state| state.manifest.runs.iter().any(|other| other.id == run.id)) {
+                continue;
+            }
+            let feed = self.platform.random();
+            let installation = self.lsm.write_feed(run, feed, self.platform.now()).await?;
+            if !self.install(installation).await? {
+                return Ok(false);
+            }
+            chosen.push(feed);
+        }
+        let runs = self.lsm.with(|state| state.manifest.runs.clone());
+        let runs: Vec<_> = runs.into_iter().filter(|run| chosen.contains(&run.id)).collect();
+        if runs.is_empty() {
+            return Ok(true);
+        }
+        self.go_on_merging(Merging::of(&runs, self.platform.random())).await
+    }
+
+    /// Merges slice by slice to the end.
+    async fn go_on_merging(self: &Rc<Store>, mut merging: Merging) -> Result<bool> {
+        let mut lost = 0;
+        loop {
+            self.refresh().await?;
+            let retention = self.retention_to_drop_by().await?;
+            let (id, now) = (self.platform.random(), self.platform.now());
+            let merged = match self.lsm.merge_slice(&merging, &retention, id, now).await {
+                Ok(slice) => {
+                    let is_last = slice.is_last;
+                    let (mut installation, moved) = slice.take();
+                    installation.set_clock(self.opened_at);
+                    self.install(installation).await.map(|installed| (installed, is_last, moved))
+                }
+                Err(error) => Err(error),
+            };
+            let (installed, is_last, moved) = match merged {
+                Err(error) if error.code() == ErrorCode::QuotaExceeded => {
+                    self.sweep_strays().await;
+                    merging = merging.in_smaller_slices().ok_or(error)?;
+                    continue;
+                }
+                merged => merged?,
+            };
+            if !installed {
+                lost += 1;
+                self.sweep_strays().await;
+                if lost == TRIES {
+                    return Ok(false);
+                }
+                continue;
+            }
+            self.lsm.delete_moved(&moved).await?;
+            self.sweep_dropped().await?;
+            if planted::is(Bug::FloorRaisedAfterDropping) {
+                let mut late = Installation::new(self.lsm.with(|state| state.manifest.clone()));
+                late.raise_floor(retention.floor);
+                self.install(late).await?;
+            }
+            match self.lsm.merging() {
+                Some(next) if !is_last => merging = next,
+                _ => return Ok(true),
+            }
+            // Others go first between two slices.
+            self.platform.sleep(0).await;
+            self.check_open()?;
+        }
+    }
+
+    async fn retention_to_drop_by(self: &Rc<Store>) -> Result<Retention> {
+        let floor = self.floor_to_drop_by().await?;
+        self.read(|_, view| retention(view, floor)).await
     }
 
     /// The floor as every tab knows it; with the planted bug the one that is to come.
@@ -216,5 +327,5 @@ fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, retain: u64) -> At
 fn is_due(state: &State, times: u64) -> bool {
     state.log_bytes() > LOG_BYTES * times
         || state.log_entries() > LOG_ENTRIES * times
-        || times == 1 && !choose(&state.tree.runs).is_empty()
+        || times == 1 && (state.manifest.merging.is_some() || !choose(&state.tree.runs).is_empty())
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::retention::retention;
 use super::store::Store;
 use crate::error::Result;
-use crate::lsm::Footprint;
+use crate::lsm::{Footprint, Manifest, choose_all, is_all};
 use crate::types::Lsn;
 
 /// Less than this is worth no merge of everything.
@@ -81,8 +81,11 @@ impl Store {
             if !self.maintain_runs().await? {
                 continue;
             }
-            let runs = self.lsm.with(|state| state.manifest.runs.clone());
-            if self.merge(&runs).await? || self.is_damaged.get() {
+            let (runs, is_whole) = self.lsm.with(|state| {
+                let Manifest { runs, merging, .. } = &state.manifest;
+                (choose_all(runs), is_all(runs) && merging.is_none())
+            });
+            if self.merge(&runs).await? && is_whole || self.is_damaged.get() {
                 break;
             }
         }
@@ -97,7 +100,7 @@ impl Store {
         if !is_worth(space) || space.total <= 2 * self.chores.left_bytes.get() {
             return Ok(());
         }
-        let runs = self.lsm.with(|state| state.manifest.runs.clone());
+        let runs = self.lsm.with(|state| choose_all(&state.manifest.runs));
         if self.merge(&runs).await? {
             // What a merge did not give back is not tried again until there is much more.
             let left = self.footprint_below(floor).await?;
@@ -116,6 +119,7 @@ impl Store {
         if self.is_worth_at(clock).await? {
             if !self.maintaining.replace(true) {
                 let done = self.maintain_if_free(true).await;
+                self.rest_after(&done);
                 self.maintaining.set(false);
                 return done;
             }

@@ -1,90 +1,108 @@
-//! Merging runs into one, without the versions that nobody reads. Tiered: runs of about the same size are merged when
-//! there are enough of them, so that a version is rewritten as often as its size has been multiplied.
+//! Merging runs into a group of runs, without the versions that nobody reads.
+//!
+//! A merge goes from row to row, in slices. Each slice writes one run, and one swap of the manifest names it and says
+//! from which row on the inputs still count; what they hold before that is deleted. So memory and the room that a merge
+//! needs are those of one slice, and whoever is interrupted loses one slice:
+//!
+//! ```text
+//! inputs    a........m........z        a........m........z
+//! group                           ->   [a......m]
+//! inputs count from   a                          m
+//! ```
 
 use std::rc::Rc;
 
+use xxhash_rust::xxh64::Xxh64;
+
+use super::block::BlockCursor;
 use super::cursor::{RowRange, VersionCursor};
-use super::fault::Attempt;
-use super::feed::Chunks;
+use super::data_blocks::data_blocks;
+use super::fault::{Attempt, Fault};
 use super::install::Installation;
-use super::run::RunDescription;
+use super::manifest::{Manifest, Merging};
+use super::run::{RunDescription, pieces};
 use super::store::Lsm;
 use super::tree::TreeView;
-use super::unnamed::{NewRun, UnnamedRun};
+use super::unnamed::NewRun;
 use super::vacuum::{Retention, Vacuum};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
-use crate::types::row::{split_internal, split_row};
-use crate::types::{Bytes, LayerId, SortedBytes, Version};
+use crate::storage::{Batch, Space};
+use crate::types::row::split_internal;
+use crate::types::{Bytes, Overflow, Version};
 
-/// So many runs of about one size are merged.
-const FAN_IN: usize = 4;
-/// Runs up to here count as of one size; above it, sizes are told apart by factors of `FAN_IN`.
-const SMALL_BYTES: u64 = 4 * 1024 * 1024;
-/// What is worked through between two pauses.
-const SLICE_VERSIONS: usize = 2000;
+/// A merge has about so many slices.
+const SLICES: u64 = 16;
+/// A slice writes so much at least.
+const SLICE_BYTES: u64 = if planted::HAS_FEW_ROWS { 1024 } else { 2 * 1024 * 1024 };
+/// Where that finds no room, so many times less is tried, down to so many bytes.
+const SMALLER: u64 = 4;
+const LEAST_BYTES: u64 = if planted::HAS_FEW_ROWS { 64 } else { 128 * 1024 };
+/// A slice looks at so many times what it may write, where most of that is dropped.
+const READ_TIMES: u64 = 4;
+/// A step takes so many versions, or so many bytes of them: what it needs is all in memory.
+const STEP_VERSIONS: usize = 2000;
+const STEP_BYTES: usize = 512 * 1024;
+/// So many pieces of a value stored apart are copied in one step.
+const STEP_PIECES: u32 = 8;
+/// Segments deleted in one transaction.
+const DELETE: u32 = 256;
 
-/// The runs to merge next: the smallest tier that is full.
-pub fn choose(runs: &[Rc<RunDescription>]) -> Vec<Rc<RunDescription>> {
-    let tier = |run: &RunDescription| {
-        let mut tier = 0;
-        let mut bytes = run.bytes / SMALL_BYTES;
-        while bytes > 0 {
-            tier += 1;
-            bytes /= FAN_IN as u64;
-        }
-        tier
-    };
-    let mut tiers: Vec<Vec<Rc<RunDescription>>> = Vec::new();
-    for run in runs {
-        let tier = tier(run);
-        if tiers.len() <= tier {
-            tiers.resize(tier + 1, Vec::new());
-        }
-        tiers[tier].push(run.clone());
+impl Merging {
+    pub fn of(inputs: &[Rc<RunDescription>], group: u64) -> Merging {
+        let bytes = inputs.iter().map(|run| run.bytes).sum::<u64>();
+        let slice_bytes = (bytes / SLICES).max(SLICE_BYTES);
+        Merging { group, slice_bytes, from: Vec::new(), inputs: inputs.iter().map(|run| run.id).collect() }
     }
-    tiers.into_iter().find(|tier| tier.len() >= FAN_IN).unwrap_or_default()
+
+    /// The same merge in smaller slices, where there is little room left; `None`: they are as small as they may be.
+    pub fn in_smaller_slices(&self) -> Option<Merging> {
+        let slice_bytes = self.slice_bytes / SMALLER;
+        (slice_bytes >= LEAST_BYTES).then(|| Merging { slice_bytes, ..self.clone() })
+    }
 }
 
-/// What a compaction did.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Compacted {
-    pub kept: u64,
-    pub dropped: u64,
+/// What one slice of a merge came to.
+pub struct Slice {
+    pub installation: Installation,
+    pub is_last: bool,
+    /// Of each input that goes on, the segments before which nothing is read any more, and those before it.
+    trimmed: Vec<(u64, u32, u32)>,
 }
 
 impl Lsm {
-    /// Merges `inputs` into a new run and gives the manifest that names it in their place.
-    pub async fn compact(
-        &self,
-        inputs: &[Rc<RunDescription>],
-        retention: &Retention,
-        ids: [u64; 2],
-        now: u64,
-    ) -> Result<(Installation, Compacted)> {
-        let is_input = |id: u64| inputs.iter().any(|run| run.id == id);
-        let mut manifest = self.with(|state| state.manifest.clone());
-        if let Some(run) = inputs.iter().find(|input| manifest.runs.iter().all(|run| run.id != input.id)) {
-            // Since the inputs were chosen another tab has merged them, and what they hold stands in another run.
-            return Err(super::store::gone(run.root()));
+    /// Merges some rows, and gives the manifest that names them in their new run. CONFLICT: the inputs are not there.
+    pub async fn merge_slice(&self, merging: &Merging, retention: &Retention, id: u64, now: u64) -> Result<Slice> {
+        let manifest = self.with(|state| state.manifest.clone());
+        let mut inputs = Vec::new();
+        for id in &merging.inputs {
+            let found = manifest.runs.iter().find(|run| run.id == *id);
+            // Since the merge was begun another tab has gone on with it.
+            let missing = || Error::new(crate::error::ErrorCode::Conflict, "a run was merged meanwhile");
+            inputs.push(found.ok_or_else(missing)?.clone());
         }
-        let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run.id)).cloned().collect();
-        let feed = self.write_feeds(inputs, retention, ids[1], now).await?;
-        let mut merge = Merge::new(inputs, retention, &others, NewRun::begin(self, ids[0], now));
-        while self.merge_slice(&mut merge).await? {
+        let is_input = |run: &RunDescription| merging.inputs.contains(&run.id);
+        let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run)).cloned().collect();
+        let mut merge = Merge::new(&inputs, merging, Vacuum::new(retention, &others), NewRun::begin(self, id, now));
+        while self.merge_step(&mut merge).await? {
             merge.written.flush().await?;
         }
-        let compacted = Compacted { kept: merge.kept, dropped: merge.vacuum.dropped };
-        let written = merge.written.finish().await?;
-        manifest.runs = others.clone();
-        let mut installation = Installation::new(manifest);
-        written.into_iter().chain(feed).for_each(|run| installation.name(run));
-        inputs.iter().for_each(|run| installation.drop_run(run.id));
-        Ok((installation, compacted))
+        let Merge { written, end, taken, .. } = merge;
+        let written = written.finish_in(merging.group).await?;
+        let trimmed = match &end {
+            Some(end) => self.trimmed(&inputs, end).await?,
+            None => Vec::new(),
+        };
+        let mut installation = Installation::new(Manifest { runs: others, ..manifest });
+        written.into_iter().for_each(|run| installation.name(run));
+        go_on(&mut installation, merging, &inputs, (&taken, &trimmed), end.as_deref());
+        let before = |run: &u64| inputs.iter().find(|input| input.id == *run).map_or(0, |input| input.dropped);
+        let trimmed = trimmed.into_iter().map(|(run, to)| (run, before(&run), to)).collect();
+        Ok(Slice { installation, is_last: end.is_none(), trimmed })
     }
 
-    /// Works through some versions. False: there are no more.
-    async fn merge_slice(&self, merge: &mut Merge<'_>) -> Result<bool> {
+    /// Works through some versions. False: the slice is done.
+    async fn merge_step(&self, merge: &mut Merge<'_>) -> Result<bool> {
         let mut has_more = false;
         let mut step = |view: TreeView<'_>| {
             has_more = merge.step(view)?;
@@ -94,38 +112,69 @@ impl Lsm {
         Ok(has_more)
     }
 
-    /// A run that a commit wrote ahead is its own feed; before it is merged into others, the feed's rows are written.
-    async fn write_feeds(
-        &self,
-        inputs: &[Rc<RunDescription>],
-        retention: &Retention,
-        id: u64,
-        now: u64,
-    ) -> Result<Option<Rc<UnnamedRun>>> {
-        let mut rows = SortedBytes::default();
-        for run in inputs.iter().filter(|run| run.fixed().is_some_and(|lsn| lsn > retention.floor)) {
-            let mut listing = Listing { run: run.clone(), resume: Vec::new(), chunks: Vec::new() };
-            while self.list_slice(&mut listing).await? {}
-            for row in listing.chunks.into_iter().flat_map(Chunks::finish) {
-                rows.insert(row.internal, row.version);
-            }
+    /// Of each input, the first segment that is still read where its rows count from `end` on. What comes before the
+    /// last block that ends before `end` belongs to blocks that end before it too: data blocks, the pieces of their
+    /// values, and indexes of them alone.
+    async fn trimmed(&self, inputs: &[Rc<RunDescription>], end: &[u8]) -> Result<Vec<(u64, u32)>> {
+        let mut trimmed = Vec::new();
+        for run in inputs {
+            let range = RowRange { from: run.first.clone(), before: end.to_vec() };
+            let mut found = Vec::new();
+            let mut look = |view: TreeView<'_>| {
+                found = data_blocks(view, run, &range, 2, true)?.references;
+                Ok(())
+            };
+            self.attempt(&mut look).await?;
+            let to = if found.len() < 2 { run.dropped } else { found[0].address.segment().max(run.dropped) };
+            trimmed.push((run.id, to));
         }
-        let mut written = NewRun::begin(self, id, now);
-        for (internal, version) in rows {
-            written.push(&internal, &version).await?;
-        }
-        written.finish().await
+        Ok(trimmed)
     }
 
-    async fn list_slice(&self, listing: &mut Listing) -> Result<bool> {
-        let mut has_more = false;
-        let mut step = |view: TreeView<'_>| {
-            has_more = listing.step(view)?;
-            Ok(())
-        };
-        self.attempt(&mut step).await?;
-        Ok(has_more)
+    /// Deletes what the inputs hold of rows that are moved, once the slice is installed. What is left of it here goes
+    /// with the rest of the run.
+    pub async fn delete_moved(&self, slice: &[(u64, u32, u32)]) -> Result<()> {
+        for (run, from, to) in slice {
+            for start in (*from..*to).step_by(DELETE as usize) {
+                let segments = start..(*to).min(start + DELETE);
+                let name = |segment| super::fault::BlockAddress::new(*run, segment, 0).name();
+                let delete = segments.map(|segment| (Space::Blocks, name(segment))).collect();
+                self.storage().write(Batch { delete, ..Batch::default() }).await?;
+            }
+        }
+        Ok(())
     }
+}
+
+impl Slice {
+    /// What to install, and what to delete then.
+    pub fn take(self) -> (Installation, Vec<(u64, u32, u32)>) {
+        (self.installation, self.trimmed)
+    }
+}
+
+/// Puts what is left of the inputs into the next manifest.
+fn go_on(
+    installation: &mut Installation,
+    merging: &Merging,
+    inputs: &[Rc<RunDescription>],
+    (taken, trimmed): (&[u64], &[(u64, u32)]),
+    end: Option<&[u8]>,
+) {
+    let mut left = Vec::new();
+    for (index, run) in inputs.iter().enumerate() {
+        let rest = end.filter(|end| *end <= &run.last[..] && taken[index] < run.entries);
+        match rest {
+            Some(end) => left.push(Rc::new(run.without(taken[index], end, trimmed[index].1))),
+            None => installation.drop_run(run.id),
+        }
+    }
+    let next = |from: &[u8]| Merging {
+        from: from.to_vec(),
+        inputs: left.iter().map(|run| run.id).collect(),
+        ..merging.clone()
+    };
+    installation.go_on_with(end.filter(|_| !left.is_empty()).map(next), left.clone());
 }
 
 /// All internal keys from `from` on.
@@ -133,112 +182,172 @@ fn rest(from: &[u8]) -> RowRange {
     RowRange { from: from.to_vec(), before: vec![0xff; 9] }
 }
 
+/// A value stored apart, on its way from one run to the other.
+struct Moving {
+    internal: Vec<u8>,
+    version: Version,
+    is_pinned: bool,
+    from: Overflow,
+    first: u32,
+    done: u32,
+    hasher: Xxh64,
+}
+
+/// One slice of a merge, with its position.
 struct Merge<'a> {
     inputs: &'a [Rc<RunDescription>],
     vacuum: Vacuum<'a>,
     written: NewRun,
+    slice_bytes: u64,
+    /// The last row that was looked at: all its versions are of one slice.
+    row: Vec<u8>,
+    /// The internal key to go on from.
     resume: Vec<u8>,
-    kept: u64,
+    read_bytes: u64,
+    /// How many versions were taken from each input.
+    taken: Vec<u64>,
+    moving: Option<Moving>,
+    /// The row that the next slice begins with.
+    end: Option<Vec<u8>>,
 }
 
 impl<'a> Merge<'a> {
-    fn new(
-        inputs: &'a [Rc<RunDescription>],
-        retention: &'a Retention,
-        others: &'a [Rc<RunDescription>],
-        written: NewRun,
-    ) -> Merge<'a> {
-        let vacuum = Vacuum::new(retention, others);
-        Merge { inputs, vacuum, written, resume: Vec::new(), kept: 0 }
+    fn new(inputs: &'a [Rc<RunDescription>], merging: &Merging, vacuum: Vacuum<'a>, written: NewRun) -> Merge<'a> {
+        let (slice_bytes, resume) = (merging.slice_bytes, merging.from.clone());
+        let taken = vec![0; inputs.len()];
+        Merge {
+            inputs,
+            vacuum,
+            written,
+            slice_bytes,
+            row: Vec::new(),
+            resume,
+            read_bytes: 0,
+            taken,
+            moving: None,
+            end: None,
+        }
     }
 
-    /// Each version is taken for good once it is past: a missing block ends the step where the next one begins.
+    /// Each version is taken for good once it is past: a missing block ends the step where the next one begins. False:
+    /// the slice is done.
     fn step(&mut self, view: TreeView<'_>) -> Attempt<bool> {
-        let Merge { inputs, vacuum, written, resume, kept } = self;
-        let writer = written.writer();
-        let mut cursor = VersionCursor::new(view, inputs, &rest(resume));
-        let mut keep = |internal: &[u8], version: &Bytes, is_pinned: bool| -> Attempt<()> {
-            *kept += 1;
-            let pushed = if is_pinned { writer.push_pinned(internal, version) } else { writer.push(internal, version) };
-            Ok(pushed?)
-        };
-        for _ in 0..SLICE_VERSIONS {
+        if let Some(moving) = &mut self.moving {
+            if moving.step(view, &mut self.written)? {
+                return Ok(true);
+            }
+            self.moving = None;
+        }
+        let mut cursor = VersionCursor::new(view, self.inputs, &rest(&self.resume));
+        let before = self.read_bytes;
+        for _ in 0..STEP_VERSIONS {
             let Some((internal, encoded)) = cursor.next_version()? else {
-                vacuum.finish(&mut keep)?;
+                let written = &mut self.written;
+                self.vacuum.finish(&mut |internal, version, is_pinned| keep(written, internal, version, is_pinned))?;
                 return Ok(false);
             };
-            // What is stored apart in an input is brought here: the new run stores it apart itself.
-            let found = view.whole(split_internal(&internal).1, &encoded)?;
-            let whole = match Version::decode(&encoded) {
-                Some(version) if version.overflow().is_some() => found.version.encode().into(),
-                _ => encoded,
-            };
-            let whole = match planted::is(Bug::BaseLostAtCompaction) {
-                true => found.version.based_on(None).encode().into(),
-                false => whole,
-            };
-            vacuum.push(&internal, &whole, &mut keep)?;
-            *resume = internal;
-            resume.push(0);
-        }
-        Ok(true)
-    }
-}
-
-/// Lists the keys of a run that a commit wrote ahead.
-struct Listing {
-    run: Rc<RunDescription>,
-    resume: Vec<u8>,
-    chunks: Vec<Chunks>,
-}
-
-impl Listing {
-    fn step(&mut self, view: TreeView<'_>) -> Attempt<bool> {
-        let lsn = self.run.fixed().expect("BUG: only such runs are listed");
-        let runs = [self.run.clone()];
-        let mut cursor = VersionCursor::new(view, &runs, &rest(&self.resume));
-        for _ in 0..SLICE_VERSIONS {
-            let Some((internal, _)) = cursor.next_version()? else { return Ok(false) };
-            let (row, _) = split_internal(&internal);
-            let (layer, suffix) = split_row(row);
-            if layer != LayerId::CATALOG {
-                if self.chunks.last().is_none_or(|chunks| chunks.layer() != layer) {
-                    self.chunks.push(Chunks::of_run(self.run.id, layer, lsn));
-                }
-                self.chunks.last_mut().expect("BUG: just pushed").push(suffix);
+            if self.is_full() && split_internal(&internal).0 != &self.row[..] {
+                let written = &mut self.written;
+                self.vacuum.finish(&mut |internal, version, is_pinned| keep(written, internal, version, is_pinned))?;
+                self.end = Some(split_internal(&internal).0.to_vec());
+                return Ok(false);
             }
+            self.take(&internal, &encoded)?;
+            self.taken[cursor.last_source()] += 1;
+            self.read_bytes += (internal.len() + encoded.len()) as u64;
+            self.row = split_internal(&internal).0.to_vec();
             self.resume = internal;
             self.resume.push(0);
+            if self.moving.is_some() || self.read_bytes - before >= STEP_BYTES as u64 {
+                break;
+            }
         }
         Ok(true)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lsm::run::RunWriter;
-    use crate::types::Lsn;
-    use crate::types::row::push_lsn;
-
-    fn run(id: u64, bytes: u64) -> Rc<RunDescription> {
-        let mut writer = RunWriter::new(id);
-        let mut internal = vec![0; 12];
-        push_lsn(&mut internal, Lsn(1));
-        writer.push(&internal, &Version::value(vec![]).encode()).unwrap();
-        Rc::new(RunDescription { bytes, ..writer.finish().0 })
+    fn is_full(&self) -> bool {
+        let written = self.written.bytes();
+        written >= self.slice_bytes || self.read_bytes >= READ_TIMES * self.slice_bytes
     }
 
-    #[test]
-    fn runs_are_merged_when_there_are_enough_of_one_size() {
-        const MIB: u64 = 1024 * 1024;
-        let sizes = |runs: &[u64]| {
-            let runs: Vec<_> = runs.iter().zip(1..).map(|(bytes, id)| run(id, bytes * MIB)).collect();
-            choose(&runs).iter().map(|run| run.bytes / MIB).collect::<Vec<_>>()
+    fn take(&mut self, internal: &[u8], encoded: &Bytes) -> Result<()> {
+        let unreadable = || Error::corrupt("a version to be merged cannot be decoded");
+        let mut encoded = encoded.clone();
+        if planted::is(Bug::BaseLostAtCompaction) {
+            encoded = Version::decode(&encoded).ok_or_else(unreadable)?.based_on(None).encode().into();
+        }
+        let Merge { vacuum, written, moving, .. } = self;
+        let mut keep_or_move = |internal: &[u8], version: &Bytes, is_pinned: bool| {
+            let decoded = Version::decode(version).ok_or_else(unreadable)?;
+            match decoded.overflow() {
+                None => keep(written, internal, version, is_pinned),
+                Some(from) => {
+                    let first = written.writer().begin_apart();
+                    let (internal, hasher) = (internal.to_vec(), Xxh64::new(0));
+                    *moving = Some(Moving { internal, version: decoded, is_pinned, from, first, done: 0, hasher });
+                    Ok(())
+                }
+            }
         };
-        assert_eq!(sizes(&[1, 2, 3]), [0; 0]);
-        assert_eq!(sizes(&[1, 2, 3, 100, 1]), [1, 2, 3, 1]);
-        assert_eq!(sizes(&[5, 6, 7, 1, 15, 1]), [5, 6, 7, 15]);
-        assert_eq!(sizes(&[5, 20, 80, 320]), [0; 0]);
+        vacuum.push(internal, &encoded, &mut keep_or_move)
+    }
+}
+
+fn keep(written: &mut NewRun, internal: &[u8], version: &[u8], is_pinned: bool) -> Result<()> {
+    let writer = written.writer();
+    if is_pinned { writer.push_pinned(internal, version) } else { writer.push(internal, version) }
+}
+
+impl Moving {
+    /// Copies some pieces. False: the value is there, and so is its version.
+    fn step(&mut self, view: TreeView<'_>, written: &mut NewRun) -> Attempt<bool> {
+        let next: Vec<_> = pieces(self.from).skip(self.done as usize).take(STEP_PIECES as usize).collect();
+        let missing: Vec<_> = next.iter().filter(|piece| !view.has(piece.address)).copied().collect();
+        if !missing.is_empty() {
+            return Err(Fault::blocks(missing));
+        }
+        let mut values = Vec::new();
+        for piece in next {
+            values.push(BlockCursor::first(view.block(piece)?)?.value());
+        }
+        for value in values {
+            self.hasher.update(&value);
+            written.writer().push_piece(&value);
+            self.done += 1;
+        }
+        if self.done < self.from.blocks {
+            return Ok(true);
+        }
+        if self.hasher.digest() != self.from.checksum {
+            let name = pieces(self.from).next().map(|piece| piece.address.name()).unwrap_or_default();
+            let message = format!("a value stored apart is damaged. block={name}");
+            return Err(Error::corrupt(message).with_text("block", name).into());
+        }
+        let moved = Overflow { run: written.id(), first: self.first, ..self.from };
+        written.writer().push_moved(&self.internal, &self.version.moved_to(moved), self.is_pinned)?;
+        Ok(false)
+    }
+}
+
+impl Lsm {
+    /// The manifest without the runs of which nobody reads a row; `None`: there are none. Nothing is written for it.
+    pub fn without_dead(&self, retention: &Retention) -> Option<Installation> {
+        let manifest = self.with(|state| state.manifest.clone());
+        let layer = |row: &[u8]| crate::types::row::split_row(row).0;
+        let is_read = |run: &Rc<RunDescription>| retention.names_any(layer(&run.first), layer(&run.last));
+        let (runs, dead): (Vec<_>, Vec<_>) = manifest.runs.iter().cloned().partition(is_read);
+        let merging = manifest.merging.clone().map(|merging| {
+            let inputs = merging.inputs.iter().filter(|id| runs.iter().any(|run| run.id == **id)).copied().collect();
+            Merging { inputs, ..merging }
+        });
+        let merging = merging.filter(|merging| !merging.inputs.is_empty());
+        let mut installation = Installation::new(Manifest { runs, merging, ..manifest });
+        dead.iter().for_each(|run| installation.drop_run(run.id));
+        (!dead.is_empty()).then_some(installation)
+    }
+
+    /// The runs of which a merge goes on, or `None`.
+    pub fn merging(&self) -> Option<Merging> {
+        self.with(|state| state.manifest.merging.clone())
     }
 }

@@ -31,7 +31,7 @@ pub fn covered(view: TreeView<'_>, run: &RunDescription, address: BlockAddress) 
         if height == 0 {
             continue;
         }
-        let mut index = BlockCursor::first(view.block(reference)?)?;
+        let mut index = BlockCursor::seek(view.block(reference)?, &run.first)?;
         let mut from = of_block.from;
         while let Some(last) = index.key() {
             let below = decode_reference(run.id, &index.value())?;

@@ -1,18 +1,21 @@
 //! Walking rows in order, forward or backward: one merge of the memtable and the runs, each row once, at one LSN.
 
-use std::collections::{VecDeque, btree_map};
+use std::collections::btree_map;
 use std::ops::Bound;
 use std::rc::Rc;
 
 use super::block::{self, Block, BlockCursor};
+use super::data_blocks::data_blocks;
 use super::fault::{Attempt, BlockReference, Fault};
-use super::run::{RunDescription, decode_reference};
+use super::run::RunDescription;
 use super::tree::{Found, TreeView};
 use crate::types::row::{LSN_BYTES, push_lsn, split_internal};
 use crate::types::{Bytes, Lsn};
 
 /// How many neighbours of a missing block are fetched with it.
 const READ_AHEAD: usize = 16;
+/// The same of all runs together that are walked side by side, whose blocks are all held.
+const MERGE_AHEAD: usize = 64;
 /// How many blocks of a run are listed at a time: a walk that ends early does not pay for the whole index.
 const LISTED: usize = 64;
 
@@ -96,55 +99,6 @@ impl MemorySource<'_> {
     }
 }
 
-/// Some of the data blocks of a run that a range touches, in order, and where the listing goes on.
-pub struct DataBlocks {
-    pub references: Vec<BlockReference>,
-    /// The range that is left, if there is more.
-    rest: Option<RowRange>,
-}
-
-/// The data blocks of a run that the range touches, found in its index blocks: at most so many, the first ones, or the
-/// last ones where the walk goes backward.
-pub fn data_blocks(
-    view: TreeView<'_>,
-    run: &RunDescription,
-    range: &RowRange,
-    limit: usize,
-    reverse: bool,
-) -> Attempt<DataBlocks> {
-    let mut level = vec![(Vec::new(), run.root())];
-    let mut rest = None;
-    for _ in 0..run.height {
-        let mut below: VecDeque<(Vec<u8>, BlockReference)> = VecDeque::new();
-        'level: for (_, reference) in level {
-            let mut index = BlockCursor::seek(view.block(reference)?, &range.from)?;
-            while let Some(last) = index.key() {
-                if below.len() == limit {
-                    // What is left out is named by its neighbour: a block is found by its last key.
-                    if !reverse {
-                        let from = [&below.back().expect("BUG: it is full").0[..], &[0]].concat();
-                        rest = Some(RowRange { from, before: range.before.clone() });
-                        break 'level;
-                    }
-                    let (before, _) = below.pop_front().expect("BUG: it is full");
-                    rest = Some(RowRange { from: range.from.clone(), before });
-                }
-                below.push_back((last.to_vec(), decode_reference(run.id, &index.value())?));
-                if last >= &range.before[..] {
-                    break;
-                }
-                index.advance()?;
-            }
-        }
-        level = below.into();
-    }
-    // Cut at a level above, the rest begins where the blocks that were found end.
-    if let (Some(rest), false, Some((last, _))) = (&mut rest, reverse, level.last()) {
-        rest.from = [&last[..], &[0]].concat();
-    }
-    Ok(DataBlocks { references: level.into_iter().map(|(_, reference)| reference).collect(), rest })
-}
-
 /// The entries of a run in a range, one block after the other. Nothing is read of it before the walk comes to it.
 struct RunSource<'a> {
     view: TreeView<'a>,
@@ -152,6 +106,8 @@ struct RunSource<'a> {
     range: RowRange,
     reverse: bool,
     is_reached: bool,
+    /// How many neighbours of a missing block are fetched with it.
+    ahead: usize,
     /// The entries of the current block that are still to come, the next one last.
     entries: Vec<(Vec<u8>, Bytes)>,
     /// Blocks still to come, the next one last.
@@ -167,8 +123,10 @@ struct RunSource<'a> {
 
 impl<'a> RunSource<'a> {
     fn new(view: TreeView<'a>, run: Rc<RunDescription>, range: RowRange, reverse: bool) -> RunSource<'a> {
+        // Rows before the first one were moved, and may be there still.
+        let range = RowRange { from: range.from.max(run.first.clone()), ..range };
         let key = match reverse {
-            false => (&run.first).max(&range.from).clone(),
+            false => range.from.clone(),
             true => [&run.last[..], &[0xff; LSN_BYTES + 1]].concat().min(range.before.clone()),
         };
         RunSource {
@@ -178,6 +136,7 @@ impl<'a> RunSource<'a> {
             range,
             reverse,
             is_reached: false,
+            ahead: READ_AHEAD,
             entries: Vec::new(),
             blocks: Vec::new(),
             forward: None,
@@ -211,7 +170,7 @@ impl<'a> RunSource<'a> {
                 Ok(Some(block))
             }
             Err(Fault::Need(_)) => {
-                let ahead = self.blocks.iter().rev().take(READ_AHEAD);
+                let ahead = self.blocks.iter().rev().take(self.ahead);
                 Err(Fault::blocks(ahead.filter(|reference| !self.view.has(reference.address)).copied()))
             }
             Err(error) => Err(error),
@@ -295,18 +254,21 @@ impl<'a> RunSource<'a> {
 /// All versions of some runs in a range, by internal key: what a compaction walks.
 pub struct VersionCursor<'a> {
     sources: Vec<Source<'a>>,
+    last: usize,
 }
 
 impl<'a> VersionCursor<'a> {
     pub fn new(view: TreeView<'a>, runs: &[Rc<RunDescription>], range: &RowRange) -> VersionCursor<'a> {
-        let source =
-            |run: &Rc<RunDescription>| Source::Run(Box::new(RunSource::new(view, run.clone(), range.clone(), false)));
-        VersionCursor { sources: runs.iter().map(source).collect() }
+        let ahead = (MERGE_AHEAD / runs.len().max(1)).clamp(1, READ_AHEAD);
+        let source = |run: &Rc<RunDescription>| {
+            Source::Run(Box::new(RunSource { ahead, ..RunSource::new(view, run.clone(), range.clone(), false) }))
+        };
+        VersionCursor { sources: runs.iter().map(source).collect(), last: 0 }
     }
 
     /// Those of all runs and of the log.
     pub fn everywhere(view: TreeView<'a>, range: &RowRange) -> VersionCursor<'a> {
-        VersionCursor { sources: sources(view, range, Lsn::MAX, false) }
+        VersionCursor { sources: sources(view, range, Lsn::MAX, false), last: 0 }
     }
 
     /// The next version and its internal key.
@@ -316,7 +278,13 @@ impl<'a> VersionCursor<'a> {
         let internal = source.key().expect("BUG: picked").to_vec();
         let encoded = source.value();
         source.advance()?;
+        self.last = least;
         Ok(Some((internal, encoded)))
+    }
+
+    /// Which of the runs the last version was found in.
+    pub fn last_source(&self) -> usize {
+        self.last
     }
 }
 

@@ -57,13 +57,15 @@ pub struct Chunks {
     run: Option<u64>,
     suffixes: Vec<Vec<u8>>,
     bytes: usize,
+    /// How many rows were cut so far, and those that were not taken yet.
+    count: u32,
     rows: Vec<FeedRow>,
 }
 
 impl Chunks {
     /// Of what the log holds.
     pub fn new(layer: LayerId, lsn: Lsn, time: u64) -> Chunks {
-        Chunks { layer, lsn, time, run: None, suffixes: Vec::new(), bytes: 0, rows: Vec::new() }
+        Chunks { layer, lsn, time, run: None, suffixes: Vec::new(), bytes: 0, count: 0, rows: Vec::new() }
     }
 
     /// Of a run that the commit wrote ahead.
@@ -85,13 +87,18 @@ impl Chunks {
 
     fn cut(&mut self) {
         let written = Written { time: self.time, suffixes: std::mem::take(&mut self.suffixes) };
-        let chunk = self.rows.len() as u32;
-        self.rows.push(feed_row(self.layer, self.lsn, (chunk, self.run), &written));
+        self.rows.push(feed_row(self.layer, self.lsn, (self.count, self.run), &written));
+        self.count += 1;
         self.bytes = 0;
     }
 
+    /// The rows that are whole so far.
+    pub fn take(&mut self) -> Vec<FeedRow> {
+        std::mem::take(&mut self.rows)
+    }
+
     pub fn finish(mut self) -> Vec<FeedRow> {
-        if !self.suffixes.is_empty() || self.rows.is_empty() {
+        if !self.suffixes.is_empty() || self.count == 0 {
             self.cut();
         }
         self.rows

@@ -8,8 +8,9 @@ use std::rc::Rc;
 use super::checkpoint::drop_place;
 use super::head_mark::HeadMark;
 use super::hot;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Merging};
 use super::record::{self, Commit, Head, Record};
+use super::run::RunDescription;
 use super::store::{Lsm, State};
 use super::unnamed::UnnamedRun;
 use crate::error::Result;
@@ -86,6 +87,12 @@ impl Installation {
             run.name_in(&mut self.batch);
         }
         self.named.push(run);
+    }
+
+    /// A merge goes on so, with these of its inputs left; `None`: it is at its end.
+    pub(super) fn go_on_with(&mut self, merging: Option<Merging>, left: Vec<Rc<RunDescription>>) {
+        self.manifest.merging = merging;
+        self.manifest.runs.extend(left);
     }
 
     /// A record that goes with the swap.

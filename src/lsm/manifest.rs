@@ -40,6 +40,35 @@ pub struct Manifest {
     pub runs: Vec<Rc<RunDescription>>,
     /// Ids and LSNs of the commits trimmed last.
     pub trimmed: Vec<(u64, u64)>,
+    /// A merge that is not yet at its end.
+    pub merging: Option<Merging>,
+}
+
+/// How far a merge is: rows before `from` are in the runs of `group`, all others still in the inputs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Merging {
+    pub group: u64,
+    /// How much one of its runs holds.
+    pub slice_bytes: u64,
+    pub from: Vec<u8>,
+    pub inputs: Vec<u64>,
+}
+
+impl Merging {
+    fn to_field(&self) -> Field<'_> {
+        Field::List(vec![
+            Field::Number(self.group),
+            Field::Number(self.slice_bytes),
+            Field::Bytes(&self.from),
+            Field::list(&self.inputs, |id| Field::List(vec![Field::Number(*id)])),
+        ])
+    }
+
+    fn from_fields(mut fields: Fields<'_>) -> Option<Merging> {
+        let (group, slice_bytes, from) = (fields.number()?, fields.number()?, fields.bytes()?.to_vec());
+        let inputs = fields.list()?.lists(|mut id| id.number())?;
+        Some(Merging { group, slice_bytes, from, inputs })
+    }
 }
 
 impl Manifest {
@@ -55,6 +84,7 @@ impl Manifest {
             floor: 0,
             runs: Vec::new(),
             trimmed: Vec::new(),
+            merging: None,
         }
     }
 
@@ -101,7 +131,7 @@ impl Manifest {
     }
 
     pub fn encode(&self) -> Vec<u8> {
-        let body = Field::List(vec![
+        let mut fields = vec![
             Field::Number(self.store),
             Field::Number(self.version),
             Field::Number(self.checkpoint),
@@ -112,8 +142,9 @@ impl Manifest {
             Field::Number(self.floor),
             Field::list(&self.runs, |run| run.to_field()),
             Field::list(&self.trimmed, |(id, lsn)| Field::List(vec![Field::Number(*id), Field::Number(*lsn)])),
-        ])
-        .encode();
+        ];
+        fields.extend(self.merging.iter().map(Merging::to_field));
+        let body = Field::List(fields).encode();
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.push(FORMAT);
@@ -140,7 +171,7 @@ impl Manifest {
     }
 
     fn from_fields(mut fields: Fields<'_>) -> Option<Manifest> {
-        Some(Manifest {
+        let mut manifest = Manifest {
             store: fields.number()?,
             version: fields.number()?,
             checkpoint: fields.number()?,
@@ -151,13 +182,29 @@ impl Manifest {
             floor: fields.number()?,
             runs: fields.list()?.lists(|run| RunDescription::from_fields(run).map(Rc::new))?,
             trimmed: fields.list()?.lists(|mut commit| Some((commit.number()?, commit.number()?)))?,
-        })
+            merging: None,
+        };
+        if let Some(merging) = fields.optional_list()? {
+            let merging = Merging::from_fields(merging)?;
+            // A description keeps only the beginning of its first row.
+            for run in
+                manifest.runs.iter_mut().filter(|run| merging.inputs.contains(&run.id) && run.first < merging.from)
+            {
+                *run = Rc::new(RunDescription { first: merging.from.clone(), ..(**run).clone() });
+            }
+            manifest.merging = Some(merging);
+        }
+        Some(manifest)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lsm::choose::MANY_RUNS;
+    use crate::lsm::run::RunWriter;
+    use crate::types::row::{LAYER_BYTES, internal};
+    use crate::types::{Version, limits};
 
     #[test]
     fn a_manifest_survives_the_round_trip_and_no_flipped_byte() {
@@ -172,6 +219,29 @@ mod tests {
             flipped[at] ^= 1;
             assert!(Manifest::decode(&flipped).is_err(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn a_manifest_of_many_runs_with_long_keys_is_one_record() {
+        let mut manifest = Manifest::first(u64::MAX);
+        manifest.remember((0..2000).map(|n| (u64::MAX - n, u64::from(u32::MAX))));
+        let key = |n: u64| {
+            let long = [0xff; limits::KEY_BYTES];
+            [&[0xff; LAYER_BYTES][..], b"todos\0", &long, &n.to_be_bytes()].concat()
+        };
+        for n in 0..MANY_RUNS as u64 + 40 {
+            let mut writer = RunWriter::new(u64::MAX - n);
+            for row in [key(2 * n), key(2 * n + 1)] {
+                writer.push(&internal(&row, Lsn(u64::from(u32::MAX))), &Version::tombstone().encode()).unwrap();
+            }
+            let of_gigabytes = RunDescription { bytes: 1 << 33, unpacked: 1 << 34, ..writer.finish().0 };
+            manifest.runs.push(Rc::new(RunDescription { group: Some(u64::MAX), dropped: 1 << 17, ..of_gigabytes }));
+        }
+        let inputs = manifest.runs.iter().map(|run| run.id).take(MANY_RUNS).collect();
+        manifest.merging = Some(Merging { group: u64::MAX, slice_bytes: 1 << 30, from: key(1), inputs });
+        let bytes = manifest.encode();
+        assert!(bytes.len() <= limits::RECORD_BYTES, "{}", bytes.len());
+        assert_eq!(Manifest::decode(&bytes).unwrap().runs[7].first, key(1), "a merge's inputs begin where it is");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl TreeView<'_> {
             let mut below = Vec::new();
             let mut from = first;
             for reference in level {
-                let mut index = BlockCursor::first(self.block(reference)?)?;
+                let mut index = BlockCursor::seek(self.block(reference)?, &run.first)?;
                 while let Some(key) = index.key() {
                     let to = layer(key).min(last);
                     if height == 1 {

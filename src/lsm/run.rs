@@ -8,7 +8,7 @@ use super::segment::SegmentBuilder;
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::types::fields::{Field, Fields};
-use crate::types::row::split_internal;
+use crate::types::row::{LAYER_BYTES, split_internal};
 use crate::types::{Bytes, Lsn, Overflow, Version, limits, read_varint, write_varint};
 
 /// A data block is cut when it reaches this size: large enough that one record carries many rows, small enough for a
@@ -45,6 +45,12 @@ pub struct RunDescription {
     pub superseded: u64,
     /// Tombstones that hide an older version of their layer, which lies in another run.
     pub tombstones: u64,
+    /// Which of several runs that a merge wrote side by side it is one of; `None`: it stands alone.
+    pub group: Option<u64>,
+    /// Segments before this one are deleted: their rows were moved, and `first` comes after them.
+    pub dropped: u32,
+    /// Of a run that a commit wrote ahead: its rows stand in the change feed, and are no feed themselves any more.
+    pub is_fed: bool,
 }
 
 impl RunDescription {
@@ -58,15 +64,20 @@ impl RunDescription {
             Field::Number(self.bytes),
             Field::Number(self.unpacked),
             Field::Number(self.entries),
-            Field::Bytes(&self.first),
+            Field::Bytes(below(&self.first)),
             Field::Bytes(&self.last),
             Field::Number(self.oldest),
             Field::Number(self.newest),
             Field::optional(self.fixed),
             Field::Number(self.superseded),
         ];
-        // Most runs have none, and the field came late.
-        fields.extend((self.tombstones > 0).then_some(Field::Number(self.tombstones)));
+        // Most runs have none of these, and the fields came late.
+        let is_moved = self.group.is_some() || self.dropped > 0 || self.is_fed;
+        fields.extend((self.tombstones > 0 || is_moved).then_some(Field::Number(self.tombstones)));
+        if is_moved {
+            let dropped = Field::Number(self.dropped.into());
+            fields.extend([Field::optional(self.group), dropped, Field::Flag(self.is_fed)]);
+        }
         Field::List(fields)
     }
 
@@ -87,6 +98,9 @@ impl RunDescription {
             fixed: fields.optional()?,
             superseded: fields.number()?,
             tombstones: fields.optional()?.unwrap_or_default(),
+            group: fields.optional()?,
+            dropped: fields.optional()?.unwrap_or_default().try_into().ok()?,
+            is_fed: fields.flag()?,
         })
     }
 
@@ -97,6 +111,33 @@ impl RunDescription {
 
     pub fn fixed(&self) -> Option<Lsn> {
         self.fixed.map(Lsn)
+    }
+
+    /// Its commit's LSN, where its rows are the change feed of that commit.
+    pub fn own_feed(&self) -> Option<Lsn> {
+        self.fixed().filter(|_| !self.is_fed)
+    }
+
+    pub fn group(&self) -> u64 {
+        self.group.unwrap_or(self.id)
+    }
+
+    /// What is left of it when `taken` versions of rows before `first` are moved, and with them the segments before
+    /// `dropped`. Figures of what is left are estimated.
+    pub fn without(&self, taken: u64, first: &[u8], dropped: u32) -> RunDescription {
+        let entries = self.entries.saturating_sub(taken).max(1);
+        let left = |all: u64| (all as f64 * entries as f64 / self.entries.max(1) as f64) as u64;
+        RunDescription {
+            first: first.to_vec(),
+            dropped,
+            entries,
+            blocks: (left(self.blocks.into()) as u32).max(1),
+            bytes: left(self.bytes),
+            unpacked: left(self.unpacked),
+            superseded: left(self.superseded),
+            tombstones: left(self.tombstones),
+            ..self.clone()
+        }
     }
 
     /// The same run, as the commit `lsn` that wrote it ahead.
@@ -153,6 +194,23 @@ fn separator<'a>(last: &'a [u8], next: &'a [u8]) -> &'a [u8] {
     let ((row, _), (next_row, _)) = (split_internal(last), split_internal(next));
     let alike = row.iter().zip(next_row).take_while(|(a, b)| a == b).count();
     if alike == row.len() || alike == next_row.len() { last } else { &next[..=alike] }
+}
+
+/// How much of a run's first and last row is kept: keys may be long, and the manifest holds many runs.
+const BOUND_BYTES: usize = 48;
+
+/// A short key that is not greater than a row.
+fn below(row: &[u8]) -> &[u8] {
+    &row[..row.len().min(BOUND_BYTES)]
+}
+
+/// A short key of the same layer that is not less than a row.
+fn above(row: Vec<u8>) -> Vec<u8> {
+    let short = &row[..row.len().min(BOUND_BYTES)];
+    match short.iter().rposition(|byte| *byte < 0xff).filter(|at| *at >= LAYER_BYTES && row.len() > BOUND_BYTES) {
+        None => row,
+        Some(at) => [&short[..at], &[short[at] + 1]].concat(),
+    }
 }
 
 /// Cuts rising versions into blocks, gathers those in segments and builds the index above them. It holds one block a
@@ -218,15 +276,36 @@ impl RunWriter {
 
     /// Adds a version; internal keys rise. Its value is whole, never one that is stored apart.
     pub fn push(&mut self, internal: &[u8], version: &[u8]) -> Result<()> {
-        self.add_version(internal, version, false)
+        self.add_version(internal, version, false, version.len())
     }
 
     /// As `push`, of a version that a clone pins: a newer one does not make it superfluous.
     pub fn push_pinned(&mut self, internal: &[u8], version: &[u8]) -> Result<()> {
-        self.add_version(internal, version, true)
+        self.add_version(internal, version, true, version.len())
     }
 
-    fn add_version(&mut self, internal: &[u8], version: &[u8], is_pinned: bool) -> Result<()> {
+    /// The pieces of a value stored apart follow, and then its version. The number of the first of them.
+    pub fn begin_apart(&mut self) -> u32 {
+        // Pieces are found by their segments' numbers, so each has one to itself.
+        self.end_segment();
+        self.next_segment
+    }
+
+    pub fn push_piece(&mut self, piece: &[u8]) {
+        let mut builder = BlockBuilder::default();
+        builder.push(&[], piece);
+        self.emit(builder);
+        self.end_segment();
+    }
+
+    /// As `push`, of a version whose pieces stand before it in this run.
+    pub fn push_moved(&mut self, internal: &[u8], version: &Version, is_pinned: bool) -> Result<()> {
+        let apart = version.overflow().map_or(0, |overflow| overflow.bytes) as usize;
+        self.add_version(internal, &version.encode(), is_pinned, apart)
+    }
+
+    /// `bytes`: what the version takes, wherever its value is.
+    fn add_version(&mut self, internal: &[u8], version: &[u8], is_pinned: bool, bytes: usize) -> Result<()> {
         let (row, lsn) = split_internal(internal);
         let begins_block = self.entries > 0 && self.levels[0].last_key().is_empty();
         if planted::is(Bug::TombstoneLostAtBlockEdge) && begins_block && Version::is_encoded_tombstone(version) {
@@ -238,7 +317,7 @@ impl RunWriter {
         if row != &self.last[..] {
             self.tombstones += u64::from(self.hides_other_run);
         } else if !is_pinned {
-            self.superseded += (internal.len() + version.len()) as u64;
+            self.superseded += (internal.len() + bytes) as u64;
         }
         self.hides_other_run = Version::hides_own_layer(version);
         self.last.clear();
@@ -262,15 +341,8 @@ impl RunWriter {
         let unreadable = || Error::corrupt("a version to be stored cannot be decoded");
         let version = Version::decode(&encoded.into()).ok_or_else(unreadable)?;
         let Some(value) = version.here() else { return Ok(encoded.to_vec()) };
-        // Pieces are found by their segments' numbers, so each has one to itself.
-        self.end_segment();
-        let first = self.next_segment;
-        for piece in value.chunks(PIECE_BYTES) {
-            let mut builder = BlockBuilder::default();
-            builder.push(&[], piece);
-            self.emit(builder);
-            self.end_segment();
-        }
+        let first = self.begin_apart();
+        value.chunks(PIECE_BYTES).for_each(|piece| self.push_piece(piece));
         let blocks = self.next_segment - first;
         let checksum = xxh64(value, 0);
         let overflow = Overflow { bytes: value.len() as u64, run: self.id, first, blocks, checksum };
@@ -322,6 +394,11 @@ impl RunWriter {
         }
     }
 
+    /// What is ready or written, without the blocks that are still open.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// How much waits to be written.
     pub fn ready_bytes(&self) -> usize {
         self.ready.iter().map(|(_, bytes)| bytes.len()).sum()
@@ -365,13 +442,16 @@ impl RunWriter {
             bytes: self.bytes,
             unpacked: self.unpacked,
             entries: self.entries,
-            first: self.first.unwrap_or_default(),
-            last: self.last,
+            first: below(&self.first.unwrap_or_default()).to_vec(),
+            last: above(self.last),
             oldest: self.oldest.0,
             newest: self.newest.0,
             fixed: None,
             superseded: self.superseded,
             tombstones: self.tombstones + u64::from(self.hides_other_run),
+            group: None,
+            dropped: 0,
+            is_fed: false,
         };
         (description, self.ready)
     }

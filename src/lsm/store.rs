@@ -449,7 +449,10 @@ impl Lsm {
     /// it is the present one. Manifest and block are looked at in one transaction.
     pub async fn check_lost(&self, reference: BlockReference) -> Result<()> {
         let (named, manifest) = self.with(|state| {
-            let named = state.tree.runs.iter().any(|run| run.id == reference.address.run);
+            let BlockReference { address, .. } = reference;
+            // What a merge has moved is deleted while the rest of its run is still read.
+            let names = |run: &Rc<RunDescription>| run.id == address.run && run.dropped <= address.segment();
+            let named = state.tree.runs.iter().any(names);
             (named, state.manifest.place())
         });
         let absent = vec![(Space::Blocks, reference.address.name())];

@@ -9,7 +9,8 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::block::{Block, BlockCursor};
 use super::cache::{BlockCache, Kept};
-use super::cursor::{RowRange, data_blocks};
+use super::cursor::RowRange;
+use super::data_blocks::data_blocks;
 use super::fault::{Attempt, BlockAddress, BlockReference, Fault, Need};
 use super::lone::{LayerBytes, LoneBlocks};
 use super::memtable::Memtable;
@@ -306,12 +307,14 @@ impl<'a> TreeView<'a> {
         let from = missing.key().unwrap_or_default().to_vec();
         for (mut index, before) in [(missing.rewound()?, Some(from)), (missing, None)].into_iter().rev() {
             while needed.len() < count {
+                // What stands before the run's first row was moved, and may be gone.
+                let is_there = index.key().is_some_and(|key| *key >= run.first[..]);
                 let is_in = |key: &[u8]| before.as_ref().is_none_or(|before| key < &before[..]);
                 if !index.key().is_some_and(is_in) {
                     break;
                 }
                 let reference = decode_reference(run.id, &index.value())?;
-                if !self.has(reference.address) {
+                if is_there && !self.has(reference.address) {
                     needed.push(reference);
                 }
                 index.advance()?;

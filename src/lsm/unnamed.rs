@@ -180,6 +180,15 @@ impl NewRun {
         self.flush().await
     }
 
+    pub(super) fn id(&self) -> u64 {
+        self.claim.run
+    }
+
+    /// What was made of it so far, as it is stored.
+    pub(super) fn bytes(&self) -> u64 {
+        self.writer.bytes()
+    }
+
     /// The writer itself, for those who add versions where nothing can be awaited. They `flush` after that.
     pub(super) fn writer(&mut self) -> &mut RunWriter {
         &mut self.writer
@@ -209,12 +218,22 @@ impl NewRun {
 
     /// Writes the last blocks, and waits until all are there. `None`: it has no versions, and nothing was written.
     pub fn finish(self) -> LocalFuture<'static, Result<Option<Rc<UnnamedRun>>>> {
+        self.finish_in_group(None)
+    }
+
+    /// The same, of one of the runs that a merge writes side by side.
+    pub(super) fn finish_in(self, group: u64) -> LocalFuture<'static, Result<Option<Rc<UnnamedRun>>>> {
+        self.finish_in_group(Some(group))
+    }
+
+    fn finish_in_group(self, group: Option<u64>) -> LocalFuture<'static, Result<Option<Rc<UnnamedRun>>>> {
         Box::pin(async move {
             let NewRun { writer, mut claim } = self;
             if writer.is_empty() {
                 return Ok(None);
             }
             let (description, blocks) = writer.finish();
+            let description = RunDescription { group, ..description };
             claim.send(blocks).await?;
             claim.wait(0).await?;
             Ok(Some(Rc::new(UnnamedRun { description: Rc::new(description), claim })))

@@ -7,6 +7,7 @@ use offshoot::error::ErrorCode;
 use offshoot::storage::Capacity;
 use serde_json::{Value, json};
 
+use crate::support::disk::Watched;
 use crate::support::{Db, World, open_in, rest, run, say};
 
 const MIB: u64 = 1024 * 1024;
@@ -96,5 +97,57 @@ fn a_merge_that_finds_no_room_leaves_no_blocks() {
         assert_eq!(merged.expect_err("there is no room").code(), ErrorCode::QuotaExceeded);
         rest().await;
         assert_eq!(world.disk.used(), before, "what was written of the run is gone");
+    });
+}
+
+/// SEMANTICS C10: a compaction that finds no room leaves what was there; once half is deleted it needs little.
+#[test]
+fn a_compaction_that_finds_no_room_leaves_no_blocks() {
+    run(async |world| {
+        let store = store(&world).await;
+        let main = open_in(&store, "main").await;
+        let count = fill(&world, &main, 9 * MIB).await;
+        store.compact_all().await.expect("there is room");
+        let before = world.disk.used();
+        leave(&world, MIB / 16);
+        assert_eq!(store.compact_all().await.expect_err("there is no room").code(), ErrorCode::QuotaExceeded);
+        assert!(world.disk.used() < before + 1024, "{} of {before}", world.disk.used());
+        leave(&world, MIB);
+        let half: Vec<String> = (0..count).step_by(2).map(key).collect();
+        let ids: Vec<&str> = half.iter().map(String::as_str).collect();
+        assert_eq!(main.ok(say::delete(&ids)).await, json!(half.len()));
+        store.compact_all().await.expect("a slice at a time has room");
+        assert!(world.disk.used() * 100 < before * 55, "{} of {before}", world.disk.used());
+        assert_eq!(main.ok(say::count()).await, json!(count - half.len()));
+    });
+}
+
+/// A merge that fails is not tried again with every commit, but after a rest.
+#[test]
+fn a_merge_that_finds_no_room_rests() {
+    run(async |world| {
+        let watched = Rc::new(Watched::new(&world.disk, None));
+        let figures = watched.figures();
+        let store = world.open(watched, options()).await.expect("the store opens");
+        let main = open_in(&store, "main").await;
+        for n in 0..4 {
+            main.ok(say::put(&[(&key(n), json!({"text": text(&world, MIB)}))])).await;
+            rest().await;
+        }
+        leave(&world, MIB / 4);
+        let commits = async |from: usize| {
+            let before = figures.get().batches;
+            for n in from..from + 40 {
+                main.ok(say::put(&[("small", json!({"n": n}))])).await;
+                rest().await;
+            }
+            figures.get().batches - before
+        };
+        for n in 0..4 {
+            let _ = main.run(say::put(&[(&key(n), json!({"text": text(&world, 2 * MIB)}))])).await;
+        }
+        commits(0).await;
+        let resting = commits(40).await;
+        assert!(resting <= 80, "a commit is one or two batches. batches={resting}");
     });
 }

@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod back;
+mod bounds;
 mod clones;
 mod copied;
 mod counters;
