@@ -21,6 +21,7 @@ help:
 	@echo 'make build         pkg/ ready for npm pack'
 	@echo 'make test          every check'
 	@echo 'make test-quick    the checks that take under three minutes'
+	@echo 'make test-long     more seeds and random programs than make test runs, for a night'
 	@echo 'make bench         beside Dexie and idb, against the bounds; ARGUMENTS="--only reads" for a part'
 	@echo 'make test-engines  tests in Firefox and WebKitGTK, which it installs'
 	@echo 'make format        formats the Rust sources'
@@ -67,6 +68,15 @@ test-quick: setup-build
 	$(MAKE) --no-print-directory check-types
 	$(RUN_TESTS) --test-concurrency=2 $(NODE_TESTS) $(QUICK_PACKAGE_TESTS)
 
+.PHONY: test-long
+# For a night: seeds and random programs that `make test` leaves out. `make test-long FIRST=50000` goes on behind them.
+test-long: FIRST ?= 0
+test-long: SEEDS ?= 50000
+test-long: CASES ?= 5000
+test-long: setup-build
+	FIRST=$(FIRST) SEEDS=$(SEEDS) cargo test --quiet --profile sim --features planted --test sim every_seed
+	FIRST=$(FIRST) CASES=$(CASES) cargo test --quiet --profile sim --test model random
+
 .PHONY: check-format check-lints check-types
 check-format:
 	cargo fmt --all --check
@@ -85,8 +95,8 @@ test-engines: setup-build
 .PHONY: test-rust test-node test-package test-browser test-installed-engines
 test-rust:
 	cargo test --quiet
-	# The simulator carries bugs planted on purpose, behind a feature that nothing else has.
-	cargo test --quiet --features planted --test sim
+	# The simulator carries bugs planted on purpose, behind a feature that nothing else has. It is compiled to run fast.
+	cargo test --quiet --profile sim --features planted --test sim
 test-node:
 	$(if $(NODE_TESTS),$(RUN_TESTS) $(NODE_TESTS))
 test-package:

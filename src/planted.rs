@@ -51,6 +51,28 @@ pub enum Bug {
     RestoreKeepsTheLink,
     /// A restore leaves what was inserted since.
     RestoreLeavesInserted,
+    /// A job whose block is lost is evaluated again before its error is answered.
+    FailedJobPutBack,
+    /// A block that is gone is taken for one that was compacted away, though the manifest names it.
+    LostBlockTakenForCompacted,
+    /// A damaged block is read as one without rows.
+    DamagedBlockReadAsEmpty,
+    /// A relaxed commit is told to the witness as flushed.
+    FlushedToldEarly,
+    /// A strict commit is written as a relaxed one.
+    StrictWrittenRelaxed,
+    /// Commits that the host lost are not told.
+    LossNotTold,
+    /// Of a run that was given up the job's record goes, and the blocks stay.
+    GivenUpBlocksLeft,
+    /// A merge does not write down that its inputs' blocks are nobody's any more.
+    MergedRunsForgotten,
+    /// A run whose writer is long gone is taken for one that is being written.
+    AbandonedTakenForWritten,
+    /// A transaction that has ended still pins what it read.
+    HoldKeptAfterEnd,
+    /// The cache keeps more than its budget.
+    CacheMakesNoRoom,
 }
 
 #[cfg(feature = "planted")]

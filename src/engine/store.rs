@@ -14,6 +14,7 @@ use super::pump::Pump;
 use super::witness::{Testimony, Witness};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Change, Commit, Lsm, Opening, State};
+use crate::planted::{self, Bug};
 use crate::platform::Platform;
 use crate::storage::{Durability, Storage};
 use crate::types::{DatabaseName, Lsn};
@@ -125,6 +126,7 @@ impl Store {
         let known = testimony.known().into_iter().find(|known| known.store == store);
         match self.lsm.with(|state| testimony.check(state)) {
             Err(error) if !repair => return Err(error),
+            Ok(_) if planted::is(Bug::LossNotTold) => {}
             Ok(lost) => self.witness.lost.set(lost),
             Err(_) => {}
         }

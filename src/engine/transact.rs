@@ -14,6 +14,7 @@ use super::store::{Hold, Store, closed};
 use super::transaction::{Isolation, Transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
+use crate::planted::{self, Bug};
 use crate::storage::Durability;
 use crate::types::Lsn;
 
@@ -136,6 +137,9 @@ impl Database {
             }
             let began = if tries > 0 { self.store.platform.steady() } else { 0 };
             let transaction = self.begin(options.isolation).await?;
+            if planted::is(Bug::HoldKeptAfterEnd) {
+                std::mem::forget(self.store.hold(transaction.snapshot_lsn()));
+            }
             let open = Rc::new(OpenTransaction {
                 store: self.store.clone(),
                 version: transaction.snapshot_lsn(),

@@ -271,7 +271,7 @@ impl Lsm {
         };
         let (body, hash) = record.encode();
         batch.append = record::split(&body, hash);
-        batch.durability = durability;
+        batch.durability = if planted::is(Bug::StrictWrittenRelaxed) { Durability::Relaxed } else { durability };
         if planted::is(Bug::HalfRecordTakenForWhole) && batch.append.len() > 1 {
             return self.write_halves(record, batch).await;
         }
@@ -457,6 +457,7 @@ impl Lsm {
         });
         let absent = vec![(Space::Blocks, reference.address.name())];
         let check = Batch { present: vec![manifest], absent, ..Batch::default() };
+        let named = named && !planted::is(Bug::LostBlockTakenForCompacted);
         if named && self.storage.write(check).await?.is_written() {
             let name = reference.address.name();
             return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));

@@ -11,6 +11,7 @@ use crate::journal::{CatalogChange, Logged};
 use crate::model::{ModelDatabase, State, difference};
 use crate::moved;
 use crate::oracle::{Oracle, check_of};
+use crate::transfer::meets;
 
 pub fn check_all(oracle: &Oracle<'_>) -> Result<(), Violation> {
     for (index, event) in oracle.history.events.iter().enumerate() {
@@ -77,6 +78,10 @@ fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Result
             Err(violation(Check::Durability, format!("the clone was told as made and is not there: {event:?}")))
         }
         Act::Move { .. } => moved::check_done(oracle, event, observed),
+        Act::Import { documents, entries, .. } if documents.is_empty() && entries.is_empty() => Ok(()),
+        Act::Import { .. } => {
+            Err(violation(Check::Durability, format!("the import was told as done and is not there: {event:?}")))
+        }
         // Another tab may have been first.
         Act::Materialize { database } => {
             let is_root = |lsn: u64| oracle.find(database, lsn).is_some_and(|found| !found.is_clone());
@@ -105,7 +110,8 @@ fn answers_without_writing(
 
 /// A call that fails has a reason to.
 fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<(), Violation> {
-    if matches!(code, ErrorCode::QuotaExceeded) {
+    // What fails for a damaged block was looked at when it failed: that block is named.
+    if matches!(code, ErrorCode::QuotaExceeded | ErrorCode::StorageCorrupt) {
         return Ok(());
     }
     let state = |lsn: u64| &oracle.states[lsn as usize];
@@ -118,7 +124,8 @@ fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<
             | Act::Clone { origin: database, .. }
             | Act::Drop { database }
             | Act::DropByForce { database }
-            | Act::Materialize { database },
+            | Act::Materialize { database }
+            | Act::Import { database, .. },
             ErrorCode::Closed,
         ) => somewhere(oracle, event, |lsn| oracle.find(database, lsn).is_none()),
         (Act::Call { database, call }, ErrorCode::KeyExists) => {
@@ -131,6 +138,12 @@ fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<
         // Its watcher ended it, or a clock that jumped made others give up its runs, again and again.
         (Act::Materialize { .. }, ErrorCode::Aborted) => true,
         (Act::Materialize { .. } | Act::DropByForce { .. }, ErrorCode::Conflict) => true,
+        // It was moved, or the history that it began in was dropped.
+        (Act::Import { .. }, ErrorCode::Conflict) => event.from < event.to || oracle.report.has("clock jumps"),
+        (Act::Import { database, documents, entries, replaces: false }, ErrorCode::KeyExists) => {
+            let meets = |lsn| oracle.find(database, lsn).is_some_and(|found| meets(found, documents, entries));
+            somewhere(oracle, event, meets)
+        }
         (Act::DropByForce { database }, ErrorCode::NotAClone) => database.name == "main",
         (Act::Clone { origin, at: Some(at), .. }, ErrorCode::InvalidOption) => oracle.find(origin, *at).is_none(),
         (Act::Clone { origin, .. }, ErrorCode::CloneDepthExceeded) => somewhere(oracle, event, |lsn| {

@@ -49,9 +49,19 @@ fn draw_large(world: &World) -> Call {
     Call::Put(draw_shelf(world), rows)
 }
 
+/// What fills a disk.
+pub fn draw_filling(world: &World) -> Call {
+    let mut rows = draw_rows(world, IDS[..3].to_vec());
+    rows.iter_mut().for_each(|(_, content)| content.padding = SPLIT_PADDING);
+    Call::Put(draw_shelf(world), rows)
+}
+
 pub fn draw_write(world: &World) -> Call {
     let (random, shelf) = (&world.random, draw_shelf(world));
     let id = *random.pick(&IDS);
+    if world.plan.large && random.chance(400) {
+        return draw_large(world);
+    }
     match random.below(100) {
         0..6 => draw_large(world),
         6..24 => Call::Put(shelf, draw_rows(world, draw_ids(world))),

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use offshoot::storage::LocalFuture;
 
+use crate::memory;
 use crate::random::Random;
 use crate::trace::Trace;
 
@@ -21,6 +22,9 @@ pub type Owner = u32;
 pub const WORLD: Owner = 0;
 /// More steps than any seed takes: one that takes more goes round in circles.
 const STEPS: u64 = 400_000;
+
+/// Microseconds that pass at most while a task could run.
+const WHILE_WAITING: u64 = 100_000;
 
 type Ready = Arc<Mutex<BTreeSet<u64>>>;
 
@@ -50,6 +54,8 @@ pub struct Executor {
     frozen: RefCell<BTreeSet<Owner>>,
     now: Cell<u64>,
     counter: Cell<u64>,
+    /// The most bytes that a tab's task held in one step beyond those before it.
+    pub heaviest: Cell<u64>,
 }
 
 impl Executor {
@@ -63,6 +69,7 @@ impl Executor {
             frozen: RefCell::default(),
             now: Cell::new(0),
             counter: Cell::new(0),
+            heaviest: Cell::new(0),
         }
     }
 
@@ -76,11 +83,19 @@ impl Executor {
         self.counter.get()
     }
 
-    pub fn spawn(&self, owner: Owner, future: LocalFuture<'static, ()>) {
+    pub fn spawn(&self, owner: Owner, future: LocalFuture<'static, ()>) -> u64 {
         let number = self.count();
         let waker = Waker::from(Arc::new(WakeTask { number, ready: self.ready.clone() }));
         waker.wake_by_ref();
         self.tasks.borrow_mut().insert(number, Task { owner, future, waker });
+        number
+    }
+
+    /// Ends one task where it stands.
+    pub fn end_task(&self, number: u64) {
+        let task = self.tasks.borrow_mut().remove(&number);
+        // Dropped when no borrow is held: what it holds may wake others.
+        drop(task);
     }
 
     pub fn sleep(self: &Rc<Executor>, microseconds: u64) -> Sleep {
@@ -124,7 +139,7 @@ impl Executor {
             let next = self.choose();
             // A processor is not infinitely fast: now and then time passes while tasks wait for their turn.
             if next.is_none() || self.random.chance(60) {
-                let passed = self.pass_time();
+                let passed = self.pass_time(if next.is_none() { u64::MAX } else { WHILE_WAITING });
                 if next.is_none() && !passed {
                     return true;
                 }
@@ -154,16 +169,25 @@ impl Executor {
     fn poll(&self, number: u64) {
         let Some(mut task) = self.tasks.borrow_mut().remove(&number) else { return };
         self.trace.step(self.now(), number);
-        match task.future.as_mut().poll(&mut Context::from_waker(&task.waker)) {
+        let step = || task.future.as_mut().poll(&mut Context::from_waker(&task.waker));
+        let (polled, bytes) = memory::measure(step);
+        if task.owner != WORLD {
+            self.heaviest.set(self.heaviest.get().max(bytes));
+        }
+        match polled {
             Poll::Pending => drop(self.tasks.borrow_mut().insert(number, task)),
             Poll::Ready(()) => {}
         }
     }
 
-    /// Goes on to the next moment for which something waits.
-    fn pass_time(&self) -> bool {
+    /// Goes on to the next moment for which something waits, if that is no more than `most` away.
+    fn pass_time(&self, most: u64) -> bool {
         let mut timers = self.timers.borrow_mut();
-        let Some(((due, _), waker)) = timers.pop_first() else { return false };
+        let is_near = |((due, _), _): &(&(u64, u64), &Waker)| *due <= self.now().saturating_add(most);
+        if !timers.first_key_value().as_ref().is_some_and(is_near) {
+            return false;
+        }
+        let ((due, _), waker) = timers.pop_first().expect("BUG: looked at just now");
         self.now.set(self.now().max(due));
         waker.wake();
         true

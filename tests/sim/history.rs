@@ -5,7 +5,7 @@ use std::fmt;
 use offshoot::engine::{Existing, Isolation};
 use offshoot::error::ErrorCode;
 
-use crate::call::{Call, Content, Observed, Shelf};
+use crate::call::{Call, Content, Id, Observed, Shelf};
 use crate::executor::Owner;
 
 /// The promise that was broken.
@@ -35,6 +35,12 @@ pub enum Check {
     Liveness,
     /// A store opens, and reads, after whatever befell it.
     Recovery,
+    /// What was exported is what a snapshot shows, and comes back as that.
+    Transfers,
+    /// Nothing is left that nobody names, and what frees room gets through on a full disk.
+    Space,
+    /// No batch, step or list is larger than it may be.
+    Bounds,
     /// No engine panics.
     Panics,
 }
@@ -109,6 +115,13 @@ pub enum Act {
     Move {
         database: Identity,
         what: Move,
+    },
+    /// These rows come out of an export; none of them may be there, unless it replaces them.
+    Import {
+        database: Identity,
+        documents: Vec<(Id, Content)>,
+        entries: Vec<(Id, Content)>,
+        replaces: bool,
     },
 }
 

@@ -1,6 +1,6 @@
 //! Every commit that reached the disk, read from the batches that took effect: the truth that the calls are judged by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use offshoot::lsm::{Change, Commit, Head, Joined, Judged, Manifest, join};
 use offshoot::storage::{Batch, Space};
@@ -67,6 +67,9 @@ pub struct Effect {
     pub checkpoint: bool,
     pub compaction: bool,
     pub floor_raised: bool,
+    /// Of the manifest that it wrote, if it wrote one.
+    pub manifest_bytes: usize,
+    pub runs: usize,
 }
 
 impl Journal {
@@ -74,6 +77,7 @@ impl Journal {
         let mut effect = Effect::default();
         for (space, name, bytes) in &batch.put {
             if *space == Space::Meta && name.starts_with("manifest/") {
+                effect.manifest_bytes = bytes.len();
                 self.install(Manifest::decode(bytes).expect("a manifest can be read"), &mut effect);
             }
         }
@@ -83,7 +87,16 @@ impl Journal {
         effect
     }
 
+    /// The runs that the manifest and the commits of the log name.
+    pub fn named_runs(&self) -> BTreeSet<u64> {
+        let checkpoint = self.manifest.as_ref().map_or(0, |manifest| manifest.checkpoint);
+        let of_manifest = self.manifest.iter().flat_map(|manifest| &manifest.runs).map(|run| run.id);
+        let of_log = self.commits.range(checkpoint + 1..).flat_map(|(_, logged)| &logged.commit.runs);
+        of_manifest.chain(of_log.map(|run| run.id)).collect()
+    }
+
     fn install(&mut self, manifest: Manifest, effect: &mut Effect) {
+        effect.runs = manifest.runs.len();
         if let Some(before) = &self.manifest {
             effect.checkpoint = manifest.checkpoint > before.checkpoint;
             effect.floor_raised = manifest.floor > before.floor;
@@ -125,6 +138,11 @@ impl Logged {
     /// A commit over the log's size: its rows lie in a run, and are not looked into here.
     pub fn is_big(&self) -> bool {
         !self.commit.runs.is_empty()
+    }
+
+    /// Whether what it wrote ahead lies in this layer.
+    pub fn is_in_layer(&self, layer: u64) -> bool {
+        self.commit.runs.iter().all(|run| split_row(&run.first).0.0 == layer)
     }
 
     /// Whether it changed nothing but the store's own settings, or nothing at all, as what closes history does.

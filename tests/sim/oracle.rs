@@ -12,6 +12,8 @@ use crate::model::{ModelDatabase, Rows, State};
 use crate::moved;
 use crate::readings;
 use crate::report::Report;
+use crate::storage::SimulatedDisk;
+use crate::transfer::{imported, meets};
 
 pub struct Oracle<'a> {
     pub history: &'a History,
@@ -26,23 +28,35 @@ pub struct Oracle<'a> {
 type Verdict<T> = Result<T, Violation>;
 
 /// Everything that was broken, the replay's first finding only: what comes after it stands on a wrong state.
-pub fn judge(history: &History, journal: &Journal, report: &Report) -> Vec<Violation> {
+pub fn judge(history: &History, disk: &SimulatedDisk, report: &Report) -> Vec<Violation> {
+    let journal = &*disk.journal.borrow();
     let mut found = history.violations.clone();
+    found.extend(disk.violations.borrow().iter().cloned());
     for lsn in &journal.rewritten {
         found.push(violation(Check::Durability, format!("another commit was written over {lsn}")));
     }
-    let commits = vec![None; history.events.len()];
-    let mut oracle = Oracle { history, journal, states: vec![State::default()], commits, report };
-    let replayed =
-        oracle.replay().and_then(|()| claims::check_all(&oracle)).and_then(|()| readings::check_all(&oracle));
-    found.extend(replayed.err());
+    found.extend(replay(&mut Oracle::new(history, journal, report)).err());
     found
+}
+
+/// Replays all commits, and looks at all that was told and read.
+pub fn replay(oracle: &mut Oracle<'_>) -> Verdict<()> {
+    oracle.replay()?;
+    claims::check_all(oracle)?;
+    readings::check_all(oracle)
 }
 
 /// The check that a read or a write of this database belongs to.
 pub fn check_of(database: &ModelDatabase, otherwise: Check) -> Check {
     // What was a clone once goes on being what a copy would be.
     if database.links.is_empty() { otherwise } else { Check::CloneIsolation }
+}
+
+impl<'a> Oracle<'a> {
+    pub fn new(history: &'a History, journal: &'a Journal, report: &'a Report) -> Oracle<'a> {
+        let commits = vec![None; history.events.len()];
+        Oracle { history, journal, states: vec![State::default()], commits, report }
+    }
 }
 
 impl Oracle<'_> {
@@ -102,7 +116,7 @@ impl Oracle<'_> {
                 continue;
             }
             match event.outcome {
-                Outcome::Done { lsn: None, .. } if is_catalog(&event.act) && event.from < lsn && lsn <= event.to => {
+                Outcome::Done { lsn: None, .. } if tells_no_lsn(&event.act) && event.from < lsn && lsn <= event.to => {
                     certain.push(index);
                 }
                 Outcome::Pending | Outcome::Unknown(_) if event.from < lsn => possible.push(index),
@@ -214,6 +228,14 @@ impl Oracle<'_> {
                 Ok(state)
             }
             Act::Move { .. } => moved::move_effect(self, event, lsn),
+            Act::Import { database, documents, entries, replaces } => {
+                let found = self.alive(database, lsn)?;
+                if !replaces && meets(found, documents, entries) {
+                    let what = format!("commit {lsn} brings rows over others, which it must not replace");
+                    return Err(violation(Check::Transfers, what));
+                }
+                Ok(with_rows(before, &database.name, imported(found, documents, entries, lsn)))
+            }
         }
     }
 
@@ -247,7 +269,9 @@ impl Oracle<'_> {
     fn check_written(&self, lsn: u64, logged: &Logged, state: &State, event: &Event) -> Verdict<()> {
         let before = &self.states[lsn as usize - 1];
         let name = match &event.act {
-            Act::Call { database, .. } | Act::Transaction { database, .. } => &database.name,
+            Act::Call { database, .. } | Act::Transaction { database, .. } | Act::Import { database, .. } => {
+                &database.name
+            }
             Act::Move { .. } => return moved::check_move(lsn, logged, (before, state), event),
             _ => return claims::check_catalog(lsn, logged, before, state),
         };
@@ -260,7 +284,7 @@ impl Oracle<'_> {
         if logged.is_big() {
             // Its rows lie in a run: they are looked at by all readings that come after.
             let padding: usize = expected.values().filter_map(|row| row.value).map(|value| value.padding).sum();
-            let fits = padding > 900_000;
+            let fits = padding > 900_000 || matches!(event.act, Act::Import { .. }) && logged.is_in_layer(old.layer);
             let what = || violation(Check::Atomicity, format!("commit {lsn} is large, and its call is not"));
             return if fits { Ok(()) } else { Err(what()) };
         }
@@ -295,7 +319,7 @@ impl Oracle<'_> {
     }
 }
 
-fn is_catalog(act: &Act) -> bool {
+fn tells_no_lsn(act: &Act) -> bool {
     !matches!(act, Act::Call { .. } | Act::Transaction { .. } | Act::Move { .. })
 }
 

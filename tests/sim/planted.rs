@@ -4,11 +4,17 @@ use offshoot::planted::Bug;
 
 use crate::SEEDS;
 use crate::history::Check;
+use crate::plan::Plan;
 use crate::seed;
 
 /// Runs seeds until the check meant for the bug has caught it.
 fn catch(bug: Bug, check: Check) {
-    for seed in 0..SEEDS {
+    catch_where(bug, check, |_| true);
+}
+
+/// As `catch`, in those seeds alone in which the bug can do harm.
+fn catch_where(bug: Bug, check: Check, does_harm: impl Fn(&Plan) -> bool) {
+    for seed in (0..SEEDS).filter(|seed| does_harm(&Plan::of(*seed))) {
         let verdict = seed::run(seed, Some(bug), false);
         if verdict.violations.iter().any(|violation| violation.check == check) {
             println!("{bug:?} is caught by {check:?} at SEED={seed}");
@@ -121,4 +127,59 @@ fn a_restore_that_keeps_the_link_of_now_is_caught() {
 #[test]
 fn a_restore_that_leaves_what_was_inserted_since_is_caught() {
     catch(Bug::RestoreLeavesInserted, Check::Merges);
+}
+
+#[test]
+fn a_job_that_is_put_back_before_its_error_is_answered_is_caught() {
+    catch_where(Bug::FailedJobPutBack, Check::Liveness, |plan| plan.damage);
+}
+
+#[test]
+fn a_lost_block_that_is_taken_for_compacted_is_caught() {
+    catch_where(Bug::LostBlockTakenForCompacted, Check::Recovery, |plan| plan.damage);
+}
+
+#[test]
+fn a_damaged_block_that_is_read_as_empty_is_caught() {
+    catch_where(Bug::DamagedBlockReadAsEmpty, Check::Snapshots, |plan| plan.damage);
+}
+
+#[test]
+fn a_relaxed_commit_that_is_told_as_flushed_is_caught() {
+    catch_where(Bug::FlushedToldEarly, Check::Recovery, |plan| plan.power);
+}
+
+#[test]
+fn a_strict_commit_that_is_written_as_a_relaxed_one_is_caught() {
+    catch_where(Bug::StrictWrittenRelaxed, Check::Durability, |plan| plan.power);
+}
+
+#[test]
+fn lost_commits_that_are_not_told_are_caught() {
+    catch_where(Bug::LossNotTold, Check::Durability, |plan| plan.power);
+}
+
+#[test]
+fn blocks_of_a_run_that_was_given_up_are_caught() {
+    catch_where(Bug::GivenUpBlocksLeft, Check::Space, |plan| plan.leftovers);
+}
+
+#[test]
+fn merged_runs_that_are_forgotten_are_caught() {
+    catch_where(Bug::MergedRunsForgotten, Check::Space, |plan| plan.leftovers);
+}
+
+#[test]
+fn an_abandoned_run_that_is_taken_for_one_being_written_is_caught() {
+    catch_where(Bug::AbandonedTakenForWritten, Check::Space, |plan| plan.leftovers);
+}
+
+#[test]
+fn a_hold_that_is_kept_after_its_transactions_end_is_caught() {
+    catch_where(Bug::HoldKeptAfterEnd, Check::Space, |plan| plan.leftovers);
+}
+
+#[test]
+fn a_cache_that_makes_no_room_is_caught() {
+    catch_where(Bug::CacheMakesNoRoom, Check::Bounds, |_| true);
 }

@@ -53,11 +53,19 @@ const NEEDED: [&str; 42] = [
 #[derive(Default)]
 pub struct Report {
     counts: RefCell<BTreeMap<&'static str, u64>>,
+    /// The most that something came to.
+    most: RefCell<BTreeMap<&'static str, u64>>,
 }
 
 impl Report {
     pub fn count(&self, what: &'static str) {
         *self.counts.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    pub fn note_most(&self, what: &'static str, value: u64) {
+        let mut most = self.most.borrow_mut();
+        let noted = most.entry(what).or_default();
+        *noted = value.max(*noted);
     }
 
     pub fn has(&self, what: &str) -> bool {
@@ -68,6 +76,7 @@ impl Report {
         for (what, count) in other.counts.borrow().iter() {
             *self.counts.borrow_mut().entry(what).or_default() += count;
         }
+        other.most.borrow().iter().for_each(|(what, value)| self.note_most(what, *value));
     }
 
     /// What a whole run should have met and did not.
@@ -80,6 +89,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.counts.borrow();
         let words: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        f.write_str(&words.join(", "))
+        let most = self.most.borrow();
+        let bounds: Vec<String> = most.iter().map(|(what, value)| format!("{value} {what}")).collect();
+        write!(f, "{}; at most: {}", words.join(", "), bounds.join(", "))
     }
 }

@@ -6,14 +6,16 @@ use std::rc::Rc;
 use offshoot::planted::{self, Bug};
 use offshoot::types::DatabaseName;
 
+use crate::bounds;
 use crate::call::{Call, Shelf};
+use crate::cloning;
 use crate::executor::WORLD;
 use crate::history::{Check, Identity, Seen, Violation, violation};
 use crate::oracle::judge;
 use crate::report::Report;
-use crate::storage::Faults;
+use crate::space;
 use crate::workload;
-use crate::world::{Tab, World, is_storage_trouble};
+use crate::world::{Tab, World};
 
 pub struct Verdict {
     pub violations: Vec<Violation>,
@@ -28,7 +30,7 @@ pub fn run(seed: u64, bug: Option<Bug>, print: bool) -> Verdict {
     let simulated = catch_unwind(AssertUnwindSafe(|| simulate(&world)));
     planted::plant(None);
     let violations = match simulated {
-        Ok(()) => judge(&world.history.borrow(), &world.disk.journal.borrow(), &world.report),
+        Ok(()) => judge(&world.history.borrow(), &world.disk, &world.report),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
@@ -45,31 +47,52 @@ fn simulate(world: &Rc<World>) {
         world.open_tab(world.plan.actors);
     }
     world.executor.spawn(WORLD, Box::pin(world.clone().trouble()));
-    if !world.executor.run() {
-        world.violate(Check::Liveness, "the tabs go round in circles".to_string());
+    if world.plan.power {
+        world.executor.spawn(WORLD, Box::pin(world.clone().power_trouble()));
     }
-    world.check_that_all_ended();
+    world.run();
     if world.history.borrow().violations.is_empty() {
         inspect(world);
     }
+    if world.plan.frees && world.history.borrow().violations.is_empty() {
+        fill_and_free(world);
+    }
+    if world.plan.leftovers && world.history.borrow().violations.is_empty() {
+        space::check_leftovers(world);
+    }
+}
+
+fn fill_and_free(world: &Rc<World>) {
+    let Some(tab) = world.tabs().pop() else { return };
+    tab.expect_one_more();
+    let (around, filler) = (world.clone(), tab.clone());
+    let fill = async move {
+        if filler.store.borrow().is_some() {
+            space::fill_and_free(&around, &filler).await;
+        }
+        filler.finish();
+    };
+    world.executor.spawn(tab.number, Box::pin(fill));
+    world.run();
 }
 
 /// When all is quiet and healthy again: every tab that lives, and one that opens now, reads everything.
 fn inspect(world: &Rc<World>) {
-    world.disk.faults.set(Faults { delay: 100, ..Faults::default() });
+    world.end_faults();
     world.open_tab(0);
-    world.executor.run();
+    world.run();
     for tab in world.tabs() {
         tab.expect_one_more();
         let (observer, inspector) = (world.clone(), tab.clone());
         let read = async move {
+            let watch = observer.watch(&inspector, "an inspection");
             read_everything(&observer, &inspector).await;
+            drop(watch);
             inspector.finish();
         };
         world.executor.spawn(tab.number, Box::pin(read));
     }
-    world.executor.run();
-    world.check_that_all_ended();
+    world.run();
 }
 
 async fn read_everything(world: &Rc<World>, tab: &Rc<Tab>) {
@@ -83,9 +106,10 @@ async fn read_everything(world: &Rc<World>, tab: &Rc<Tab>) {
     };
     let names: Vec<DatabaseName> = match listed {
         Ok(databases) => databases.into_iter().map(|database| database.name).collect(),
-        Err(error) if is_storage_trouble(&error) => return,
+        Err(error) if world.excuses(tab, &error) => return,
         Err(error) => return world.violate(Check::Recovery, format!("tab {}: {error}", tab.number)),
     };
+    bounds::check_cache(world, tab).await;
     let head = tab.head();
     let main = Identity { name: "main".to_string(), created: 1 };
     let texts = names.iter().map(|name| name.to_string()).collect();
@@ -93,9 +117,10 @@ async fn read_everything(world: &Rc<World>, tab: &Rc<Tab>) {
     for name in names {
         tab.handles.borrow_mut().clear();
         let Some(handle) = workload::handle(world, tab, name.as_str()).await else { continue };
-        workload::lineage(world, tab, &handle).await;
+        cloning::lineage(world, tab, &handle).await;
         let snapshot = match handle.database.snapshot().await {
             Ok(snapshot) => snapshot,
+            Err(error) if world.excuses(tab, &error) => continue,
             Err(error) => return world.violate(Check::Recovery, format!("tab {}: {error}", tab.number)),
         };
         for shelf in [Shelf::Documents, Shelf::Entries] {

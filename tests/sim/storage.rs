@@ -8,13 +8,19 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 use offshoot::error::{Error, ErrorCode, Result};
-use offshoot::storage::{Batch, ListRange, Listed, LocalFuture, Logged, MemoryDisk, Outcome, Space, Storage};
+use offshoot::storage::{Batch, Capacity, ListRange, Listed, LocalFuture, Logged, MemoryDisk, Outcome, Space, Storage};
 
+use crate::bounds;
+use crate::damage::Damage;
 use crate::executor::{Executor, Owner, WORLD};
+use crate::history::{Check, Violation, violation};
 use crate::journal::{Effect, Journal};
+use crate::plan::Plan;
+use crate::power::Writes;
 use crate::random::Random;
 use crate::report::Report;
 use crate::trace::Trace;
+use crate::watch::Watches;
 
 /// How often requests fail, in a thousand, and how long they take at most, in microseconds.
 #[derive(Clone, Copy, Default, Debug)]
@@ -22,8 +28,13 @@ pub struct Faults {
     pub reads_fail: u64,
     pub writes_fail: u64,
     pub quota: u64,
+    /// Of writes that take effect seconds after their senders were told that it took too long.
+    pub late: u64,
     pub delay: u64,
 }
+
+/// Microseconds after which a late write takes effect, on average.
+const LATE: u64 = 3_000_000;
 
 pub struct SimulatedDisk {
     pub executor: Rc<Executor>,
@@ -32,6 +43,15 @@ pub struct SimulatedDisk {
     pub report: Rc<Report>,
     pub journal: RefCell<Journal>,
     pub faults: Cell<Faults>,
+    pub watches: Rc<Watches>,
+    /// Of seeds whose blocks are damaged.
+    pub damage: Option<Damage>,
+    /// Of seeds whose power is lost.
+    pub writes: Option<Writes>,
+    /// How often power was lost: what was under way then is not carried on.
+    outage: Cell<u64>,
+    /// What was found while requests were carried out.
+    pub violations: RefCell<Vec<Violation>>,
     records: MemoryDisk,
 }
 
@@ -44,6 +64,8 @@ enum Fate {
     /// The error comes first; it takes effect when its sender has gone on.
     FailsThenTakesEffect,
     Quota,
+    /// Its sender gives up; long after that it takes effect.
+    TakesTooLong,
 }
 
 /// One tab's connection.
@@ -64,10 +86,64 @@ impl SimulatedDisk {
         random: Rc<Random>,
         trace: Rc<Trace>,
         report: Rc<Report>,
-        faults: Faults,
+        plan: &Plan,
     ) -> SimulatedDisk {
-        let (journal, faults, records) = (RefCell::default(), Cell::new(faults), MemoryDisk::new());
-        SimulatedDisk { executor, random, trace, report, journal, faults, records }
+        let records = MemoryDisk::new();
+        records.set_capacity(plan.capacity.map(Capacity::of));
+        SimulatedDisk {
+            executor,
+            random,
+            trace,
+            report,
+            journal: RefCell::default(),
+            faults: Cell::new(plan.faults),
+            watches: Rc::default(),
+            damage: plan.damage.then(Damage::default),
+            writes: plan.power.then(Writes::default),
+            outage: Cell::new(0),
+            violations: RefCell::default(),
+            records,
+        }
+    }
+
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.records.set_capacity(bytes.map(Capacity::of));
+    }
+
+    pub fn names(&self, space: Space, range: &ListRange) -> Vec<String> {
+        self.records.names(space, range)
+    }
+
+    pub fn is_damaged(&self) -> bool {
+        self.damage.as_ref().is_some_and(Damage::is_met)
+    }
+
+    /// Forgets what was not flushed, from some write on, and gives the last commit that is left.
+    pub fn lose_power(&self) -> u64 {
+        self.outage.set(self.outage.get() + 1);
+        let writes = self.writes.as_ref().expect("BUG: only seeds that note all writes lose their power");
+        let (records, journal) = writes.lose(&self.random);
+        self.records.turn_into(&records);
+        let last = journal.commits.keys().last().copied().unwrap_or(0);
+        self.journal.replace(journal);
+        last
+    }
+
+    pub fn violate(&self, check: Check, what: String) {
+        self.trace.say(self.executor.now(), format_args!("violation: {what}"));
+        self.violations.borrow_mut().push(violation(check, what));
+    }
+
+    /// Counts a tab's request. Once a call has sent too many, nothing is answered any more, so that the seed ends.
+    async fn note_request(&self, tab: Owner) {
+        let (most, over) = self.watches.request(tab);
+        self.report.note_most("requests of a call", most);
+        for what in over {
+            self.violate(Check::Liveness, what);
+        }
+        if !self.violations.borrow().is_empty() {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn wait(&self) {
@@ -88,27 +164,35 @@ impl SimulatedDisk {
         if self.random.chance(faults.quota) {
             return Fate::Quota;
         }
+        if faults.late > 0 && self.random.chance(faults.late) {
+            return Fate::TakesTooLong;
+        }
         if !self.random.chance(faults.writes_fail) {
             return Fate::Answered;
         }
         *self.random.pick(&[Fate::FailsBefore, Fate::FailsAfter, Fate::FailsThenTakesEffect])
     }
 
-    fn take_effect(&self, tab: Owner, batch: Batch) -> Outcome {
-        let outcome = self.records.write(batch.clone());
+    fn take_effect(&self, tab: Owner, batch: Batch) -> Result<Outcome> {
+        bounds::check_batch(self, tab, &batch);
+        let outcome = self.records.write_within_capacity(batch.clone()).inspect_err(|_| {
+            self.report.count("writes to a full disk");
+        })?;
         let now = self.executor.now();
         if outcome == Outcome::Refused {
             self.report.count("refused batches");
             self.trace.say(now, format_args!("tab {tab}: a batch is refused"));
-            return outcome;
+            return Ok(outcome);
         }
+        self.writes.iter().for_each(|writes| writes.note(tab, &batch));
         let effect = self.journal.borrow_mut().take_in(tab, &batch);
         let names: Vec<&str> = batch.put.iter().take(4).map(|(_, name, _)| &name[..]).collect();
         let Effect { commits, is_void, .. } = effect;
         self.trace
             .say(now, format_args!("tab {tab}: {outcome:?}, commits={commits}, void={is_void}, records={names:?}"));
         self.count(&effect);
-        outcome
+        bounds::check_manifest(self, tab, &effect);
+        Ok(outcome)
     }
 
     fn count(&self, effect: &Effect) {
@@ -132,33 +216,42 @@ impl SimulatedDisk {
         self: Rc<SimulatedDisk>,
         tab: Owner,
         alive: Rc<Cell<bool>>,
+        outage: u64,
         batch: Batch,
         answer: oneshot::Sender<Result<Outcome>>,
     ) {
         let fate = self.fate();
         self.wait().await;
+        if self.outage.get() != outage {
+            return;
+        }
         if !alive.get() && self.random.chance(500) {
             // Its sender died before the request was under way.
             self.report.count("crashes while writing");
             return;
         }
         let result = match fate {
-            Fate::Answered => Ok(self.take_effect(tab, batch)),
+            Fate::Answered => self.take_effect(tab, batch),
             Fate::FailsBefore => {
                 self.report.count("errors before the effect");
                 Err(unavailable("before it wrote"))
             }
             Fate::FailsAfter => {
                 self.report.count("errors after the effect");
-                self.take_effect(tab, batch);
+                let _ = self.take_effect(tab, batch);
                 Err(unavailable("after it wrote"))
             }
-            Fate::FailsThenTakesEffect => {
-                let _ = answer.send(Err(unavailable("before it is told whether it wrote")));
-                self.wait().await;
-                self.wait().await;
-                self.report.count("late effects");
-                self.take_effect(tab, batch);
+            Fate::FailsThenTakesEffect | Fate::TakesTooLong => {
+                let (error, wait) = match fate {
+                    Fate::TakesTooLong => (Error::new(ErrorCode::Timeout, "the simulated storage took too long"), LATE),
+                    _ => (unavailable("before it is told whether it wrote"), self.faults.get().delay),
+                };
+                let _ = answer.send(Err(error));
+                self.executor.sleep(self.random.below(2 * wait + 1)).await;
+                if self.outage.get() == outage {
+                    self.report.count("late effects");
+                    let _ = self.take_effect(tab, batch);
+                }
                 return;
             }
             Fate::Quota => {
@@ -176,17 +269,33 @@ impl SimulatedStorage {
         SimulatedStorage { disk: disk.clone(), tab, alive: alive.clone(), closed: Cell::new(false) }
     }
 
-    fn check_open(&self) -> Result<()> {
-        if self.closed.get() { Err(Error::new(ErrorCode::Closed, "the storage is closed")) } else { Ok(()) }
+    /// A request begins.
+    async fn begin(&self) -> Result<()> {
+        if self.closed.get() {
+            return Err(Error::new(ErrorCode::Closed, "the storage is closed"));
+        }
+        self.disk.note_request(self.tab).await;
+        Ok(())
+    }
+
+    fn record(&self, space: Space, name: &str) -> Option<Vec<u8>> {
+        let SimulatedDisk { records, random, report, damage, .. } = &*self.disk;
+        let found = records.read(space, name);
+        match damage {
+            Some(damage) if space == Space::Blocks => {
+                damage.harm((records, random, report), self.disk.executor.now(), name, found)
+            }
+            _ => found,
+        }
     }
 }
 
 impl Storage for SimulatedStorage {
     fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
         Box::pin(async move {
-            self.check_open()?;
+            self.begin().await?;
             self.disk.wait().await;
-            let found = names.iter().map(|name| self.disk.records.read(space, name)).collect();
+            let found = names.iter().map(|name| self.record(space, name)).collect();
             // The answer is of one moment, and may be old when it comes.
             self.disk.wait().await;
             if self.disk.read_fails() { Err(unavailable("to read")) } else { Ok(found) }
@@ -195,7 +304,7 @@ impl Storage for SimulatedStorage {
 
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
         Box::pin(async move {
-            self.check_open()?;
+            self.begin().await?;
             self.disk.wait().await;
             let listed = self.disk.records.list(space, &range);
             self.disk.wait().await;
@@ -205,7 +314,7 @@ impl Storage for SimulatedStorage {
 
     fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
         Box::pin(async move {
-            self.check_open()?;
+            self.begin().await?;
             self.disk.wait().await;
             let names = self.disk.records.names(space, &range);
             self.disk.wait().await;
@@ -215,7 +324,7 @@ impl Storage for SimulatedStorage {
 
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
         Box::pin(async move {
-            self.check_open()?;
+            self.begin().await?;
             self.disk.wait().await;
             let logged = self.disk.records.log(after, limit);
             self.disk.wait().await;
@@ -225,9 +334,9 @@ impl Storage for SimulatedStorage {
 
     fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
         Box::pin(async move {
-            self.check_open()?;
+            self.begin().await?;
             let (sender, receiver) = oneshot::channel();
-            let carry = self.disk.clone().carry(self.tab, self.alive.clone(), batch, sender);
+            let carry = self.disk.clone().carry(self.tab, self.alive.clone(), self.disk.outage.get(), batch, sender);
             self.disk.executor.spawn(WORLD, Box::pin(carry));
             receiver.await.unwrap_or_else(|_| Err(unavailable("without an answer")))
         })

@@ -2,17 +2,22 @@
 
 use std::rc::Rc;
 
-use offshoot::engine::{CloneOptions, Ended, Existing, Isolation, Side, Snapshot, TransactionOptions, When};
+use offshoot::engine::{Ended, Isolation, Side, Snapshot, TransactionOptions, When};
 use offshoot::error::{Error, ErrorCode};
+use offshoot::storage::Durability;
 use offshoot::types::{DatabaseName, Kind, Lsn, Suffix, key};
 
-use crate::call::{Call, Content, IDS, Observed, Shelf, observe};
+use crate::bodies::{Habit, draw_habit, nest, wait_long};
+use crate::bounds;
+use crate::call::{Call, Content, Observed, Shelf, observe};
+use crate::cloning::{drop_by_force, drop_one, lineage, make_clone, materialize, race, work_in_a_temporary_clone};
 use crate::draw::{draw_read, draw_write};
-use crate::history::{Act, Check, Difference, Identity, NewClone, Outcome, Seen};
+use crate::history::{Act, Check, Difference, Identity, Outcome, Seen};
 use crate::moving::move_one;
-use crate::world::{Handle, Tab, World, is_storage_trouble};
+use crate::transfer::bring_over;
+use crate::world::{Handle, Tab, World};
 
-const CLONES: [&str; 4] = ["one", "two", "three", "four"];
+pub const CLONES: [&str; 4] = ["one", "two", "three", "four"];
 
 pub async fn actor(world: Rc<World>, tab: Rc<Tab>) {
     for _ in 0..world.plan.actions {
@@ -26,37 +31,79 @@ async fn act(world: &Rc<World>, tab: &Rc<Tab>) {
     let random = &world.random;
     let Some(handle) = any_handle(world, tab).await else { return };
     if random.chance(world.plan.maintenance) {
+        let _watch = world.watch(tab, "maintenance");
         return maintain(world, tab).await;
     }
     if world.plan.races && random.chance(300) {
+        let _watch = world.watch(tab, "a race");
         return race(world, tab, &handle).await;
     }
-    match random.below(120) {
-        0..34 => write(world, tab, &handle).await,
-        34..56 => transaction(world, tab, &handle).await,
-        56..65 => read(world, tab, &handle).await,
-        65..71 => hold_a_snapshot(world, tab, &handle).await,
-        71..75 => go_back(world, tab, &handle).await,
-        75..85 => make_clone(world, tab, &handle).await,
-        85..90 => drop_one(world, tab, &handle).await,
-        90..92 => lineage(world, tab, &handle).await,
-        92..99 => materialize(world, tab, &handle).await,
-        99..102 => drop_by_force(world, tab, &handle).await,
-        102..104 => work_in_a_temporary_clone(world, tab, &handle).await,
-        104..116 => move_one(world, tab, &handle).await,
+    let what = draw_act(world);
+    let watch = world.watch(tab, what);
+    match what {
+        "a write" => write(world, tab, &handle).await,
+        "a transaction" => transaction(world, tab, &handle, draw_habit(world)).await,
+        "a read" => read(world, tab, &handle).await,
+        "a snapshot" => hold_a_snapshot(world, tab, &handle).await,
+        "a look back" => go_back(world, tab, &handle).await,
+        "a clone" => make_clone(world, tab, &handle).await,
+        "a drop" => drop_one(world, tab, &handle).await,
+        "a lineage" => lineage(world, tab, &handle).await,
+        "a materialization" => materialize(world, tab, &handle).await,
+        "a drop by force" => drop_by_force(world, tab, &handle).await,
+        "a temporary clone" => work_in_a_temporary_clone(world, tab, &handle).await,
+        "a move" => move_one(world, tab, &handle).await,
+        "a transfer" => bring_over(world, tab, &handle).await,
+        "a wait" => wait_long(world, tab, &handle).await,
         _ => match tab.store().refresh().await {
-            Err(error) if !is_storage_trouble(&error) => unexpected(world, tab, &error),
+            Err(error) if !world.excuses(tab, &error) => unexpected(world, tab, &error),
             _ => world.see(tab, tab.head()),
         },
     }
+    bounds::check_time(world);
+    drop(watch);
 }
 
-fn unexpected(world: &World, tab: &Tab, error: &Error) {
+/// What actors do, each with its share.
+const ACTS: [(u64, &str); 13] = [
+    (34, "a write"),
+    (22, "a transaction"),
+    (9, "a read"),
+    (6, "a snapshot"),
+    (4, "a look back"),
+    (10, "a clone"),
+    (5, "a drop"),
+    (2, "a lineage"),
+    (7, "a materialization"),
+    (3, "a drop by force"),
+    (2, "a temporary clone"),
+    (12, "a move"),
+    (4, "a refresh"),
+];
+
+fn draw_act(world: &World) -> &'static str {
+    if world.plan.waits && world.random.chance(100) {
+        return "a wait";
+    }
+    if world.plan.transfers && world.random.chance(150) {
+        return "a transfer";
+    }
+    let mut drawn = world.random.below(ACTS.iter().map(|(share, _)| share).sum());
+    for (share, what) in ACTS {
+        if drawn < share {
+            return what;
+        }
+        drawn -= share;
+    }
+    unreachable!("BUG: the shares are all that is drawn from")
+}
+
+pub fn unexpected(world: &World, tab: &Tab, error: &Error) {
     world.violate(Check::Recovery, format!("tab {}: {error}", tab.number));
 }
 
 /// A handle on a database that is there, as far as this tab knows.
-async fn any_handle(world: &World, tab: &Tab) -> Option<Handle> {
+pub async fn any_handle(world: &World, tab: &Tab) -> Option<Handle> {
     if !world.random.chance(350) {
         for _ in 0..3 {
             if let Some(found) = handle(world, tab, world.random.pick::<&str>(&CLONES)).await {
@@ -67,11 +114,11 @@ async fn any_handle(world: &World, tab: &Tab) -> Option<Handle> {
     handle(world, tab, "main").await
 }
 
-async fn maintain(world: &World, tab: &Tab) {
+pub async fn maintain(world: &World, tab: &Tab) {
     let store = tab.store();
     let done = if world.random.chance(500) { store.maintain().await } else { store.compact_all().await };
     match done {
-        Err(error) if !is_storage_trouble(&error) => unexpected(world, tab, &error),
+        Err(error) if !world.excuses(tab, &error) => unexpected(world, tab, &error),
         _ => {}
     }
     world.see(tab, tab.head());
@@ -95,7 +142,7 @@ pub async fn handle(world: &World, tab: &Tab, name: &str) -> Option<Handle> {
         }
         (_, Err(error)) => {
             let is_gone = matches!(error.code(), ErrorCode::DatabaseNotFound | ErrorCode::Closed);
-            if !is_gone && !is_storage_trouble(&error) {
+            if !is_gone && !world.excuses(tab, &error) {
                 unexpected(world, tab, &error);
             }
             None
@@ -107,12 +154,13 @@ pub async fn handle(world: &World, tab: &Tab, name: &str) -> Option<Handle> {
 /// How a call that failed counts, and whether its handle can still be used.
 pub fn failed(world: &World, tab: &Tab, handle: &Handle, error: &Error) -> Outcome {
     match error.code() {
-        ErrorCode::StorageUnavailable => Outcome::Unknown(error.code()),
+        ErrorCode::StorageUnavailable | ErrorCode::Timeout => Outcome::Unknown(error.code()),
         code => {
             if code == ErrorCode::Closed {
                 tab.handles.borrow_mut().remove(&handle.identity.name);
             }
-            if matches!(code, ErrorCode::StorageCorrupt | ErrorCode::Internal) {
+            let is_unexpected = matches!(code, ErrorCode::StorageCorrupt | ErrorCode::Internal);
+            if is_unexpected && !world.excuses(tab, error) {
                 unexpected(world, tab, error);
             }
             Outcome::Refused(code)
@@ -120,21 +168,27 @@ pub fn failed(world: &World, tab: &Tab, handle: &Handle, error: &Error) -> Outco
     }
 }
 
-async fn write(world: &World, tab: &Tab, handle: &Handle) {
+pub async fn write(world: &World, tab: &Tab, handle: &Handle) {
     perform(world, tab, handle, draw_write(world)).await;
 }
 
-async fn perform(world: &World, tab: &Tab, handle: &Handle, call: Call) {
+pub async fn perform(world: &World, tab: &Tab, handle: &Handle, call: Call) -> Outcome {
     world.report.count("calls");
+    let is_strict = world.plan.power && world.random.chance(150);
+    let durability = is_strict.then_some(Durability::Strict);
     let number = world.begin(tab, Act::Call { database: handle.identity.clone(), call: call.clone() });
-    let outcome = match handle.database.write(call.op(None), None).await {
-        Ok((answer, lsn)) => Outcome::Done { observed: observe(answer).0, lsn: lsn.map(|lsn| lsn.0) },
+    let outcome = match handle.database.write(call.op(None), durability).await {
+        Ok((answer, lsn)) => {
+            lsn.filter(|_| is_strict).iter().for_each(|lsn| world.promised.note(lsn.0));
+            Outcome::Done { observed: observe(answer).0, lsn: lsn.map(|lsn| lsn.0) }
+        }
         Err(error) => failed(world, tab, handle, &error),
     };
-    world.end(tab, number, outcome);
+    world.end(tab, number, outcome.clone());
+    outcome
 }
 
-async fn transaction(world: &Rc<World>, tab: &Tab, handle: &Handle) {
+pub async fn transaction(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle, habit: Habit) {
     world.report.count("transactions");
     let random = &world.random;
     let count = random.between(1, 5);
@@ -147,12 +201,17 @@ async fn transaction(world: &Rc<World>, tab: &Tab, handle: &Handle) {
     let mut runs = 0;
     let body = |open: Rc<offshoot::engine::OpenTransaction>| {
         runs += 1;
-        let (world, script) = (world.clone(), script.clone());
+        let (world, script, tab, handle) = (world.clone(), script.clone(), tab.clone(), handle.clone());
         async move {
             world.attempt(number, open.version().0);
             for call in script {
                 if world.random.chance(500) {
                     world.executor.sleep(world.random.below(5_000)).await;
+                }
+                if let Habit::Nests(depth) = habit
+                    && world.random.chance(500)
+                {
+                    nest(&world, &tab, &handle, depth).await;
                 }
                 let observed = step(&world, &open, &call).await?;
                 world.step(number, call, observed);
@@ -167,7 +226,7 @@ async fn transaction(world: &Rc<World>, tab: &Tab, handle: &Handle) {
             world.report.count("body failures");
             // The storage failed a read, or the body itself: a body that fails writes nothing.
             let is_its_own = matches!(error.code(), ErrorCode::Aborted | ErrorCode::Conflict);
-            if !is_storage_trouble(&error) && !is_its_own {
+            if !world.excuses(tab, &error) && !is_its_own {
                 unexpected(world, tab, &error);
             }
             Outcome::Refused(ErrorCode::Aborted)
@@ -181,7 +240,7 @@ async fn transaction(world: &Rc<World>, tab: &Tab, handle: &Handle) {
 }
 
 /// One call of a body. What fails for a reason of its own is caught, and the body goes on.
-async fn step(world: &World, open: &offshoot::engine::OpenTransaction, call: &Call) -> Result<Observed, Error> {
+pub async fn step(world: &World, open: &offshoot::engine::OpenTransaction, call: &Call) -> Result<Observed, Error> {
     let mut rows = Vec::new();
     let mut after: Option<Suffix> = None;
     loop {
@@ -207,7 +266,7 @@ async fn step(world: &World, open: &offshoot::engine::OpenTransaction, call: &Ca
     }
 }
 
-async fn read(world: &World, tab: &Tab, handle: &Handle) {
+pub async fn read(world: &World, tab: &Tab, handle: &Handle) {
     let call = loop {
         let call = draw_read(world);
         // A list takes several calls, which need a snapshot to be of one moment.
@@ -225,7 +284,7 @@ async fn read(world: &World, tab: &Tab, handle: &Handle) {
     let observed = match answered {
         Ok(answer) => observe(answer).0,
         Err(error) => match failed(world, tab, handle, &error) {
-            Outcome::Refused(code) if !is_storage_trouble(&error) => Observed::Failed(code),
+            Outcome::Refused(code) if !world.excuses(tab, &error) => Observed::Failed(code),
             _ => return,
         },
     };
@@ -251,26 +310,32 @@ async fn hold_a_snapshot(world: &World, tab: &Tab, handle: &Handle) {
 
 /// Reads all that a call asks for; nothing is noted where the storage failed.
 pub async fn read_snapshot(world: &World, tab: &Tab, identity: &Identity, snapshot: &Snapshot, call: Call) {
+    let version = snapshot.version().0;
+    match read_all(snapshot, &call).await {
+        Ok(observed) => world.reading(tab, identity, Seen::Answer(call, observed), version, version),
+        Err(error) if world.excuses(tab, &error) => {}
+        Err(error) if error.code() == ErrorCode::HistoryPruned => pruned(world, tab, identity, snapshot),
+        Err(error) => unexpected(world, tab, &error),
+    }
+}
+
+/// All pages of what a call asks for.
+pub async fn read_all(snapshot: &Snapshot, call: &Call) -> Result<Observed, Error> {
     let mut rows = Vec::new();
     let mut after: Option<Suffix> = None;
-    let observed = loop {
+    loop {
         let op = call.op(after.as_ref().map(|after| (after, rows.len())));
-        match snapshot.run(op).await.map(observe) {
-            Ok((Observed::Rows(page), next)) => {
+        match observe(snapshot.run(op).await?) {
+            (Observed::Rows(page), next) => {
                 rows.extend(page);
                 after = next;
                 if after.is_none() || call.is_enough(rows.len()) {
-                    break Observed::Rows(rows);
+                    return Ok(Observed::Rows(rows));
                 }
             }
-            Ok((observed, _)) => break observed,
-            Err(error) if is_storage_trouble(&error) => return,
-            Err(error) if error.code() == ErrorCode::HistoryPruned => return pruned(world, tab, identity, snapshot),
-            Err(error) => return unexpected(world, tab, &error),
+            (observed, _) => return Ok(observed),
         }
-    };
-    let version = snapshot.version().0;
-    world.reading(tab, identity, Seen::Answer(call, observed), version, version);
+    }
 }
 
 fn pruned(world: &World, tab: &Tab, identity: &Identity, snapshot: &Snapshot) {
@@ -297,7 +362,7 @@ pub async fn differences(
         let side = against.map_or(Side::Origin, Side::Snapshot);
         let page = match snapshot.diff(side, None, after.as_ref(), 3).await {
             Ok(page) => page,
-            Err(error) if is_storage_trouble(&error) => return,
+            Err(error) if world.excuses(tab, &error) => return,
             Err(error) if error.code() == ErrorCode::NotAClone && against.is_none() => {
                 let version = snapshot.version().0;
                 return world.reading(tab, identity, Seen::NoOrigin, version, version);
@@ -334,118 +399,11 @@ async fn go_back(world: &World, tab: &Tab, handle: &Handle) {
             let call = draw_read(world);
             read_snapshot(world, tab, &handle.identity, &snapshot, call).await;
         }
-        Err(error) if is_storage_trouble(&error) || error.code() == ErrorCode::Closed => {}
+        Err(error) if world.excuses(tab, &error) || error.code() == ErrorCode::Closed => {}
         Err(error) if error.code() == ErrorCode::HistoryPruned => {
             world.report.count("pruned history");
             world.reading(tab, &handle.identity, Seen::Pruned, lsn, lsn);
         }
         Err(error) => unexpected(world, tab, &error),
-    }
-}
-
-async fn make_clone(world: &World, tab: &Tab, handle: &Handle) {
-    let random = &world.random;
-    let name = random.pick(&CLONES).to_string();
-    let at = random.chance(400).then(|| random.between(1, tab.head()));
-    let existing = if random.chance(200) { Existing::Open } else { Existing::Fail };
-    let (background, ttl) = (random.chance(200), random.chance(150).then(|| random.below(100)));
-    let new = NewClone { name: Some(name.clone()), expires: ttl.is_some(), background };
-    let number = world.begin(tab, Act::Clone { origin: handle.identity.clone(), made: new, at, existing });
-    let options = CloneOptions { at: at.map(|lsn| When::Version(Lsn(lsn))), existing, ttl, background };
-    let made = handle.database.create_clone(Some(DatabaseName::new(&name).expect("a good name")), options).await;
-    let outcome = match made {
-        Ok(_) => {
-            world.report.count("clones");
-            if handle.identity.name != "main" {
-                world.report.count("clones of clones");
-            }
-            if at.is_some() {
-                world.report.count("clones of the past");
-            }
-            Outcome::Done { observed: Observed::Nothing, lsn: None }
-        }
-        Err(error) => failed(world, tab, handle, &error),
-    };
-    world.end(tab, number, outcome);
-}
-
-/// Makes a clone a root of its own; now and then the watcher has seen enough.
-async fn materialize(world: &World, tab: &Tab, handle: &Handle) {
-    let number = world.begin(tab, Act::Materialize { database: handle.identity.clone() });
-    let outcome = match handle.database.materialize(&|_| !world.random.chance(60)).await {
-        Ok(_) => {
-            world.report.count("materializations");
-            Outcome::Done { observed: Observed::Nothing, lsn: None }
-        }
-        Err(error) => failed(world, tab, handle, &error),
-    };
-    world.end(tab, number, outcome);
-}
-
-/// Makes a clone a root, empties it and drops what nobody reads: a copy that comes late must not bring anything back.
-async fn race(world: &World, tab: &Tab, handle: &Handle) {
-    world.report.count("races");
-    materialize(world, tab, handle).await;
-    for shelf in [Shelf::Documents, Shelf::Entries] {
-        perform(world, tab, handle, Call::Delete(shelf, IDS.to_vec())).await;
-    }
-    maintain(world, tab).await;
-}
-
-async fn drop_by_force(world: &World, tab: &Tab, handle: &Handle) {
-    let number = world.begin(tab, Act::DropByForce { database: handle.identity.clone() });
-    let outcome = match handle.database.drop_by_force(&|_| true).await {
-        Ok(()) => {
-            world.report.count("drops by force");
-            Outcome::Done { observed: Observed::Nothing, lsn: None }
-        }
-        Err(error) => failed(world, tab, handle, &error),
-    };
-    world.end(tab, number, outcome);
-}
-
-/// A clone without a name, which goes with its handle or at the next open.
-async fn work_in_a_temporary_clone(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle) {
-    let new = NewClone { name: None, expires: false, background: false };
-    let act = Act::Clone { origin: handle.identity.clone(), made: new, at: None, existing: Existing::Fail };
-    let number = world.begin(tab, act);
-    let made = handle.database.create_clone(None, CloneOptions::default()).await;
-    let outcome = match &made {
-        Ok(_) => Outcome::Done { observed: Observed::Nothing, lsn: None },
-        Err(error) => failed(world, tab, handle, error),
-    };
-    world.end(tab, number, outcome);
-    let Ok(name) = made else { return };
-    world.report.count("temporary clones");
-    let Some(draft) = self::handle(world, tab, name.as_str()).await else { return };
-    write(world, tab, &draft).await;
-    read(world, tab, &draft).await;
-    if world.random.chance(700) {
-        tab.handles.borrow_mut().remove(name.as_str());
-        draft.database.leave().await;
-        world.see(tab, tab.head());
-    }
-}
-
-async fn drop_one(world: &World, tab: &Tab, handle: &Handle) {
-    let number = world.begin(tab, Act::Drop { database: handle.identity.clone() });
-    let outcome = match handle.database.drop_database().await {
-        Ok(()) => {
-            world.report.count("drops");
-            Outcome::Done { observed: Observed::Nothing, lsn: None }
-        }
-        Err(error) => failed(world, tab, handle, &error),
-    };
-    world.end(tab, number, outcome);
-}
-
-pub async fn lineage(world: &World, tab: &Tab, handle: &Handle) {
-    let from = tab.head();
-    match handle.database.lineage().await {
-        Ok(lineage) => {
-            let names = lineage.iter().map(|entry| (entry.name.to_string(), entry.as_of.map(|lsn| lsn.0))).collect();
-            world.reading(tab, &handle.identity, Seen::Lineage(names), from, tab.head());
-        }
-        Err(error) => drop(failed(world, tab, handle, &error)),
     }
 }

@@ -7,68 +7,23 @@ use std::rc::{Rc, Weak};
 use offshoot::engine::{Database, OpenOptions, Store};
 use offshoot::error::{Error, ErrorCode};
 
+use crate::bounds;
+use crate::damage::Damage;
 use crate::executor::{Executor, Owner, WORLD};
 use crate::history::{Act, Attempt, Check, Event, History, Identity, Outcome, Reading, Seen, violation};
+use crate::plan::Plan;
 use crate::platform::SimulatedPlatform;
+use crate::power::Promised;
 use crate::random::Random;
 use crate::report::Report;
 use crate::storage::{Faults, SimulatedDisk, SimulatedStorage};
 use crate::trace::Trace;
+use crate::watch::Watch;
 use crate::workload;
 
 /// How often a tab tries to open its store before it gives up.
 const OPENINGS: u32 = 30;
 const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
-
-/// What a seed is like.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    pub tabs: u64,
-    pub actors: u64,
-    pub actions: u64,
-    pub crashes: u64,
-    pub freezes: u64,
-    pub jumps: u64,
-    /// Whether a commit may be over the log's size.
-    pub big: bool,
-    pub cache_bytes: usize,
-    /// Whether tabs materialize the same clones at once, and empty them afterwards: leases keep nobody from it.
-    pub races: bool,
-    /// How many announcements of a thousand are lost.
-    pub deafness: u64,
-    /// How many actions of a thousand are maintenance.
-    pub maintenance: u64,
-    /// Milliseconds of history to keep.
-    pub retain: Option<u64>,
-    pub faults: Faults,
-}
-
-impl Plan {
-    pub fn draw(random: &Random) -> Plan {
-        let mut faults = Faults { delay: *random.pick(&[200, 2_000, 10_000]), ..Faults::default() };
-        if random.chance(600) {
-            faults.reads_fail = random.below(40);
-            faults.writes_fail = random.below(150);
-            faults.quota = random.below(60);
-        }
-        let races = random.chance(150);
-        Plan {
-            tabs: if races { 3 } else { random.between(1, 3) },
-            actors: random.between(1, 4),
-            actions: random.between(3, 12),
-            crashes: random.below(4),
-            freezes: if races { 8 } else { random.below(3) },
-            jumps: random.below(2),
-            big: random.chance(100),
-            races,
-            deafness: *random.pick(&[0, 400, 1000]),
-            maintenance: *random.pick(&[10, 50, 150]),
-            retain: if races { Some(0) } else { *random.pick(&[None, Some(0), Some(20)]) },
-            cache_bytes: *random.pick(&[0, 100_000, 32 << 20]),
-            faults,
-        }
-    }
-}
 
 #[derive(Clone)]
 pub struct Handle {
@@ -81,7 +36,7 @@ pub struct Tab {
     pub store: RefCell<Option<Rc<Store>>>,
     pub handles: RefCell<BTreeMap<String, Handle>>,
     alive: Rc<Cell<bool>>,
-    skew: Rc<Cell<u64>>,
+    pub skew: Rc<Cell<u64>>,
     /// The newest head that anybody has seen here.
     seen: Cell<u64>,
     unfinished: Cell<u64>,
@@ -102,6 +57,7 @@ pub struct World {
     pub leases: Rc<RefCell<BTreeMap<String, Owner>>>,
     /// What the tabs have written down outside of the store; it outlives them all.
     pub witness: RefCell<BTreeSet<String>>,
+    pub promised: Promised,
     this: Weak<World>,
 }
 
@@ -110,9 +66,9 @@ impl World {
         let (random, trace) = (Rc::new(Random::new(seed)), Rc::new(Trace::new(print)));
         let executor = Rc::new(Executor::new(random.clone(), trace.clone()));
         let report = Rc::new(Report::default());
-        let plan = Plan::draw(&random);
+        let plan = Plan::draw(seed, &random);
         trace.say(0, format_args!("seed {seed}: {plan:?}"));
-        let disk = SimulatedDisk::new(executor.clone(), random.clone(), trace.clone(), report.clone(), plan.faults);
+        let disk = SimulatedDisk::new(executor.clone(), random.clone(), trace.clone(), report.clone(), &plan);
         Rc::new_cyclic(|this| World {
             executor,
             random,
@@ -126,6 +82,7 @@ impl World {
             marks: Cell::new(0),
             leases: Rc::default(),
             witness: RefCell::default(),
+            promised: Promised::default(),
             this: this.clone(),
         })
     }
@@ -173,7 +130,10 @@ impl World {
         self.tabs.borrow_mut().insert(number, tab.clone());
         let (world, opened) = (self.rc(), tab.clone());
         let begin = async move {
-            if world.open_store(&opened).await {
+            let watch = world.watch(&opened, "an opening");
+            let is_open = world.open_store(&opened).await;
+            drop(watch);
+            if is_open {
                 for _ in 0..actors {
                     let actor = workload::actor(world.clone(), opened.clone());
                     world.executor.spawn(opened.number, Box::pin(actor));
@@ -198,6 +158,12 @@ impl World {
                     return true;
                 }
                 Err(error) if is_storage_trouble(&error) => self.executor.sleep(20_000).await,
+                Err(error) if self.excuses(tab, &error) => {
+                    // What every opening needs is lost. Its caller was told, and there is nothing else to wait for.
+                    self.report.count("openings on damage");
+                    tab.unfinished.set(0);
+                    break;
+                }
                 Err(error) => {
                     self.violate(Check::Recovery, format!("tab {}: the store does not open. {error}", tab.number));
                     break;
@@ -234,7 +200,7 @@ impl World {
         }
     }
 
-    fn crash(&self, tab: &Rc<Tab>) {
+    pub fn crash(&self, tab: &Rc<Tab>) {
         self.say(format_args!("tab {}: crashes", tab.number));
         self.report.count("crashes");
         tab.alive.set(false);
@@ -257,13 +223,47 @@ impl World {
         self.executor.spawn(WORLD, Box::pin(thaw));
     }
 
-    /// Whatever still waits, waits for ever.
-    pub fn check_that_all_ended(&self) {
+    /// Runs until all is done. Whatever still waits then, waits for ever.
+    pub fn run(&self) {
+        if !self.executor.run() {
+            self.violate(Check::Liveness, "the tabs go round in circles".to_string());
+        }
+        self.check_that_all_ended();
+        bounds::check_steps(self);
+    }
+
+    fn check_that_all_ended(&self) {
         for tab in self.tabs() {
             if tab.unfinished.get() > 0 {
-                self.violate(Check::Liveness, format!("tab {}: a call never ends", tab.number));
+                let waits = self.disk.watches.under_way(tab.number);
+                self.violate(Check::Liveness, format!("tab {}: what never ends is {waits:?}", tab.number));
             }
         }
+    }
+
+    /// From here on storage does what it is asked, and soon. What is damaged stays so.
+    pub fn end_faults(&self) {
+        self.disk.faults.set(Faults { delay: 100, ..Faults::default() });
+        self.disk.damage.iter().for_each(Damage::end);
+        self.disk.watches.quieten();
+    }
+
+    /// Watches a call until the answer is dropped.
+    pub fn watch(&self, tab: &Tab, what: &'static str) -> Watch {
+        self.disk.watches.begin(tab.number, what, self.executor.now())
+    }
+
+    /// Once faults have ended, storage is an excuse no more; but a disk may be full.
+    fn is_quiet(&self, error: &Error) -> bool {
+        let is_full = error.code() == ErrorCode::QuotaExceeded && self.plan.capacity.is_some();
+        self.disk.watches.is_quiet() && !is_full
+    }
+
+    /// Whether a call that failed has a reason to: the storage did, or a block that the error names is damaged.
+    pub fn excuses(&self, tab: &Tab, error: &Error) -> bool {
+        let began = self.disk.watches.oldest(tab.number).unwrap_or(0);
+        let is_trouble = is_storage_trouble(error) && !self.is_quiet(error);
+        is_trouble || self.disk.damage.as_ref().is_some_and(|damage| damage.excuses(error, began))
     }
 
     /// Lets go of everything, in spite of all the circles.
@@ -335,6 +335,10 @@ impl Tab {
         self.store.borrow().as_ref().map_or(0, |store| store.head().0)
     }
 
+    pub fn is_alive(&self) -> bool {
+        self.alive.get()
+    }
+
     pub fn finish(&self) {
         self.unfinished.set(self.unfinished.get() - 1);
     }
@@ -351,6 +355,6 @@ impl Tab {
 }
 
 /// Whether a call failed because the storage did, which is nobody's fault here.
-pub fn is_storage_trouble(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::StorageUnavailable | ErrorCode::QuotaExceeded)
+fn is_storage_trouble(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::StorageUnavailable | ErrorCode::QuotaExceeded | ErrorCode::Timeout)
 }

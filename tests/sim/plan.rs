@@ -1,0 +1,177 @@
+//! Which tabs a seed has, and what befalls them.
+
+use crate::random::Random;
+use crate::storage::Faults;
+
+/// One kind of trouble that a seed has or has not. `ALWAYS=damage,bodies` gives it to every seed of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dimension {
+    /// Blocks are lost or damaged when they are read.
+    Damage,
+    /// The disk has a capacity.
+    Capacity,
+    /// At the end the disk is filled, and freed again.
+    Freeing,
+    /// The power is lost, and with it what was not flushed.
+    Power,
+    /// Bodies of transactions run transactions of their own.
+    Nesting,
+    /// Bodies of transactions wait for a minute, or for ever.
+    Waiting,
+    /// At the end nothing is left that nobody names.
+    Leftovers,
+    /// What is in one database is exported, and imported into another.
+    Transfers,
+    /// Writes take effect long after their senders gave up waiting.
+    Late,
+    /// The store is ten times the cache and more.
+    Large,
+}
+
+impl Dimension {
+    /// How many seeds of a thousand have it.
+    fn frequency(self) -> u64 {
+        match self {
+            Dimension::Damage => 120,
+            Dimension::Capacity => 100,
+            // None yet: a compaction of a full disk may still fail.
+            Dimension::Freeing => 0,
+            Dimension::Power => 120,
+            Dimension::Nesting => 120,
+            Dimension::Waiting => 120,
+            Dimension::Leftovers => 300,
+            // None yet: two imports at once are not always told apart by what they wrote.
+            Dimension::Transfers => 0,
+            Dimension::Late => 100,
+            Dimension::Large => 60,
+        }
+    }
+
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// Whether a seed has it. Each dimension is drawn by itself, so that a new one moves none of the others.
+    pub fn is_drawn(self, seed: u64) -> bool {
+        let always = std::env::var("ALWAYS").unwrap_or_default();
+        if always.split(',').any(|name| name == self.name()) {
+            return true;
+        }
+        let never = std::env::var("NEVER").unwrap_or_default();
+        let is_barred = never.split(',').any(|name| name == self.name());
+        let own = Random::new(seed ^ ((self as u64 + 1) << 48));
+        own.chance(self.frequency()) && !is_barred
+    }
+}
+
+/// What a seed is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub tabs: u64,
+    pub actors: u64,
+    pub actions: u64,
+    pub crashes: u64,
+    pub freezes: u64,
+    pub jumps: u64,
+    /// Whether a commit may be over the log's size.
+    pub big: bool,
+    pub cache_bytes: usize,
+    /// Whether tabs materialize the same clones at once, and empty them afterwards: leases keep nobody from it.
+    pub races: bool,
+    /// How many announcements of a thousand are lost.
+    pub deafness: u64,
+    /// How many actions of a thousand are maintenance.
+    pub maintenance: u64,
+    /// Milliseconds of history to keep.
+    pub retain: Option<u64>,
+    pub faults: Faults,
+    pub damage: bool,
+    /// Bytes that fit on the disk.
+    pub capacity: Option<u64>,
+    pub frees: bool,
+    pub power: bool,
+    pub nests: bool,
+    pub waits: bool,
+    pub leftovers: bool,
+    pub transfers: bool,
+    pub large: bool,
+}
+
+impl Plan {
+    pub fn of(seed: u64) -> Plan {
+        Plan::draw(seed, &Random::new(seed))
+    }
+
+    pub fn draw(seed: u64, random: &Random) -> Plan {
+        let mut faults = Faults { delay: *random.pick(&[200, 2_000, 10_000]), ..Faults::default() };
+        if random.chance(600) {
+            faults.reads_fail = random.below(40);
+            faults.writes_fail = random.below(150);
+            faults.quota = random.below(60);
+        }
+        let races = random.chance(150);
+        let mut plan = Plan {
+            tabs: if races { 3 } else { random.between(1, 3) },
+            actors: random.between(1, 4),
+            actions: random.between(3, 12),
+            crashes: random.below(4),
+            freezes: if races { 8 } else { random.below(3) },
+            jumps: random.below(2),
+            big: random.chance(100),
+            races,
+            deafness: *random.pick(&[0, 400, 1000]),
+            maintenance: *random.pick(&[10, 50, 150]),
+            retain: if races { Some(0) } else { *random.pick(&[None, Some(0), Some(20)]) },
+            cache_bytes: *random.pick(&[0, 100_000, 32 << 20]),
+            faults,
+            damage: false,
+            capacity: None,
+            frees: false,
+            power: false,
+            nests: false,
+            waits: false,
+            leftovers: false,
+            transfers: false,
+            large: false,
+        };
+        plan.add_dimensions(seed);
+        plan
+    }
+
+    fn add_dimensions(&mut self, seed: u64) {
+        if Dimension::Damage.is_drawn(seed) {
+            self.damage = true;
+            self.maintenance = 150;
+            // What is in memory is not read, and so never met as damaged.
+            self.cache_bytes = self.cache_bytes.min(100_000);
+        }
+        if Dimension::Capacity.is_drawn(seed) {
+            self.capacity = Some(Random::new(!seed).between(40_000, 250_000));
+        }
+        if Dimension::Freeing.is_drawn(seed) {
+            self.capacity = self.capacity.or(Some(1_500_000));
+            self.frees = true;
+        }
+        if Dimension::Power.is_drawn(seed) {
+            self.power = true;
+            // Which tab opens first after a loss is known only where no other one opens.
+            self.crashes = 0;
+        }
+        self.waits = Dimension::Waiting.is_drawn(seed);
+        // What loses inside of what loses waits for whatever those have that wait.
+        self.nests = self.waits || Dimension::Nesting.is_drawn(seed);
+        self.transfers = Dimension::Transfers.is_drawn(seed);
+        if Dimension::Late.is_drawn(seed) {
+            self.faults.late = 40;
+        }
+        if Dimension::Large.is_drawn(seed) {
+            self.large = true;
+            self.cache_bytes = 20_000;
+        }
+        if Dimension::Leftovers.is_drawn(seed) {
+            self.leftovers = true;
+            // A sweep whose first write fails after its effect still leaves the run's blocks behind.
+            self.faults.writes_fail = 0;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Every call ends: what is under way is watched, by the requests that its tab sends and by the time that passes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::executor::Owner;
+
+/// Requests that a tab sends at most while one call is under way, those of its other calls among them. A thousand seeds
+/// come to a third of it.
+pub const REQUESTS: u64 = 8_000;
+/// The same once all faults have ended, when nothing else is under way.
+pub const QUIET_REQUESTS: u64 = 600;
+/// Simulated microseconds that a call takes at most: its requests, the pauses between tries, and a tab that is frozen.
+pub const TIME: u64 = 40_000_000;
+
+struct Watched {
+    tab: Owner,
+    what: &'static str,
+    /// The tab's requests, and the time, when it began.
+    requests: u64,
+    time: u64,
+}
+
+#[derive(Default)]
+pub struct Watches {
+    numbers: Cell<u64>,
+    under_way: RefCell<BTreeMap<u64, Watched>>,
+    requests: RefCell<BTreeMap<Owner, u64>>,
+    is_quiet: Cell<bool>,
+}
+
+/// A call under way, until this is dropped.
+pub struct Watch {
+    watches: Rc<Watches>,
+    number: u64,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.watches.under_way.borrow_mut().remove(&self.number);
+    }
+}
+
+impl Watches {
+    pub fn begin(self: &Rc<Watches>, tab: Owner, what: &'static str, time: u64) -> Watch {
+        self.numbers.set(self.numbers.get() + 1);
+        let number = self.numbers.get();
+        let requests = self.requests_of(tab);
+        self.under_way.borrow_mut().insert(number, Watched { tab, what, requests, time });
+        Watch { watches: self.clone(), number }
+    }
+
+    /// Faults have ended.
+    pub fn quieten(&self) {
+        self.is_quiet.set(true);
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.get()
+    }
+
+    fn requests_of(&self, tab: Owner) -> u64 {
+        self.requests.borrow().get(&tab).copied().unwrap_or(0)
+    }
+
+    /// A tab sends a request: the most that one of its calls has come to, and the calls for which it is too many.
+    pub fn request(&self, tab: Owner) -> (u64, Vec<String>) {
+        let sent = self.requests_of(tab) + 1;
+        self.requests.borrow_mut().insert(tab, sent);
+        let most = if self.is_quiet.get() { QUIET_REQUESTS } else { REQUESTS };
+        let under_way = self.under_way.borrow();
+        let of_tab = || under_way.values().filter(|watched| watched.tab == tab);
+        let since = |watched: &Watched| sent - watched.requests;
+        // Told once, by the request that is the first too many.
+        let over = of_tab().filter(|watched| since(watched) == most + 1);
+        let told = over.map(|watched| format!("tab {tab}: {} sends {most} requests and more", watched.what)).collect();
+        (of_tab().map(since).max().unwrap_or(0), told)
+    }
+
+    /// The longest that a call has been under way, and those for which it is too long.
+    pub fn look(&self, now: u64) -> (u64, Vec<String>) {
+        let under_way = self.under_way.borrow();
+        let took = |watched: &Watched| now - watched.time;
+        let told =
+            |watched: &Watched| format!("tab {}: {} takes {} seconds", watched.tab, watched.what, TIME / 1_000_000);
+        let over = under_way.values().filter(|watched| took(watched) > TIME).map(told).collect();
+        (under_way.values().map(took).max().unwrap_or(0), over)
+    }
+
+    /// When the oldest call of a tab that has not ended began.
+    pub fn oldest(&self, tab: Owner) -> Option<u64> {
+        self.under_way.borrow().values().filter(|watched| watched.tab == tab).map(|watched| watched.time).min()
+    }
+
+    /// What has not ended in a tab.
+    pub fn under_way(&self, tab: Owner) -> Vec<&'static str> {
+        self.under_way.borrow().values().filter(|watched| watched.tab == tab).map(|watched| watched.what).collect()
+    }
+}
