@@ -53,11 +53,12 @@ impl Reading<'_> {
         let lost = self.store.lsm.check_lost(gone).await;
         match (self.store.note_damage(lost), self.around) {
             (Err(error), Some(given_up)) if error.code() == ErrorCode::StorageCorrupt => {
+                // The read gets on: it does not ask for this block again.
                 given_up.insert(gone.address);
+                Ok(Fetched::Here)
             }
-            (checked, _) => checked?,
+            (checked, _) => checked.map(|()| Fetched::Moved),
         }
-        Ok(Fetched::Moved)
     }
 
     fn step(&self, look: &mut LongLook<'_>) -> Result<ReadStep> {

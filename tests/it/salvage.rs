@@ -239,3 +239,21 @@ fn whichever_block_is_damaged_a_salvage_goes_on() {
         });
     }
 }
+
+/// A large value stands in many records, and a salvage gets on however many of them are lost.
+#[test]
+fn a_salvage_goes_on_past_hundreds_of_lost_blocks() {
+    run(async |world| {
+        let main = world.main().await;
+        put_many(&main, 20).await;
+        main.ok(say::put(&[("large", json!({"text": (0..20_000).map(text).collect::<String>()}))])).await;
+        main.0.store().compact_all().await.expect("a compaction");
+        let names = blocks(&world.disk);
+        let lost: Vec<&String> = names.iter().step_by(2).collect();
+        assert!(lost.len() > 80, "{} records are lost", lost.len());
+        lost.into_iter().for_each(|name| lose(&world.disk, name));
+        let store = repaired(&world).await;
+        let (_, imported, _) = salvaged(&world, &open_in(&store, "main").await).await;
+        assert!(imported.skipped > Some(0), "what is missing is told");
+    });
+}
