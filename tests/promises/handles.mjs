@@ -133,6 +133,36 @@ export const cases = [
       }),
   },
   {
+    name: "a call that is under way when its store closes is done, or CLOSED",
+    run: (api) =>
+      withStore(api, async (root, name) => {
+        const own = `${name}-own`;
+        for (let pauses = 0; pauses < 6; pauses++) {
+          const db = await api.open(own, { storage: api.storage });
+          const calls = [
+            () => db.clone(`clone-${pauses}`),
+            () => db.database("main"),
+            () => db.databases(),
+            () => db.collections(),
+            () => db.at(db.version),
+            () => db.stats(),
+            () => db.compact(),
+            () => db.transaction((tx) => tx.kv().set("b", 1)),
+            () => db.kv().set("a", 1),
+            () => db.collection("rows").find().toArray(),
+            () => db.lineage(),
+            () => db.materialize(),
+          ];
+          const outcomes = calls.map((call) => call().then(() => "done", (error) => error.code));
+          for (let n = 0; n < pauses; n++) await tick();
+          await db.close();
+          for (const [index, outcome] of (await Promise.all(outcomes)).entries())
+            ok(["done", "CLOSED", "NOT_A_CLONE"].includes(outcome), `${calls[index]} ends with ${outcome}`);
+        }
+        await api.destroy(own, { storage: api.storage });
+      }),
+  },
+  {
     name: "a transaction whose handle is closed under it does not commit",
     run: (api) =>
       withStore(api, async (db, name) => {

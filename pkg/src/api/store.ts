@@ -16,7 +16,8 @@ export class Store {
   readonly handles = new Set<Abandon>();
   readonly name: string;
   readonly instance: Instance;
-  readonly core: CoreStore;
+  /** Undefined: given back to the core. */
+  #core: CoreStore | undefined;
   readonly options: OpenOptions;
   readonly mode: "indexeddb" | "memory" | "custom";
   /** Why no handle may be opened any more. */
@@ -26,10 +27,16 @@ export class Store {
   constructor(name: string, loaded: Instance, core: CoreStore, options: OpenOptions, entry: Entry) {
     this.name = name;
     this.instance = loaded;
-    this.core = core;
+    this.#core = core;
     this.options = options;
     this.mode = core.storage_mode();
     this.#entry = entry;
+  }
+
+  /** A call that began before the last handle closed may go on behind it: then it is CLOSED. */
+  get core(): CoreStore {
+    if (this.#core === undefined) throw new OffshootError("CLOSED", `the store is closed. store="${this.name}"`);
+    return this.#core;
   }
 
   /** Counts one user more; each calls `release` once. */
@@ -39,11 +46,13 @@ export class Store {
 
   async release(): Promise<void> {
     this.#entry.users--;
-    if (this.#entry.users > 0) return;
+    const core = this.#core;
+    if (this.#entry.users > 0 || core === undefined) return;
+    this.#core = undefined;
     this.#entry.leaving = true;
     try {
-      const closing = this.core.close();
-      free(this.core);
+      const closing = core.close();
+      free(core);
       await closing;
     } catch (error) {
       throw this.instance.error(error);
