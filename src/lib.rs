@@ -83,11 +83,24 @@
 //!   to agree; but a page that stays open for weeks would let nothing go.
 //! - Layers are numbered at random, databases found by name in the versioned catalog: two tabs need not agree on
 //!   numbers.
+//! - A transaction that lost twice waits in no queue. It claims what it read (`engine/claim.rs`), and others that write
+//!   some of it step aside for a moment when they commit. The queue was held while a caller's body ran, so a body that
+//!   waited for a transaction of its own waited for itself.
+//! - Runs are merged in slices, each a run of its own (`lsm/compaction.rs`). The manifest says from which row on the
+//!   inputs still count. So a merge of any size needs little memory and little room, and goes on where it was cut off.
+//! - A user's backend has its own deadlines, and its locks are real. Contract 1, whose log was made of named records,
+//!   is gone: beside a quick writer its appends were refused without an end.
 //!
 //! # What stands, and what does not yet
 //! Stages (a) to (i) stand but for the figures that `make bench` prints as missed: documents and entries in IndexedDB
 //! and in memory, clones, transactions, history, the witness and repair. So do materialization, merge, rebase, reset,
 //! revert, restore, exports and imports. Queries have no filters, and nothing is synced.
+//!
+//! Open in the engine: a full disk cannot be emptied by deleting alone; a rebase of a clone older than the history
+//! floor reads its whole origin; a long transaction's validation reads again what it read; a synchronous answer has no
+//! bound on the rows that it looks at, and pays for each tombstone again; `databases()` and a forced drop read once for
+//! each clone; runs and log parts have the size that suits IndexedDB, whatever `record_bytes` says; writers do not pass
+//! one door yet; the modules of `engine/` and `lsm/` import each other in rings.
 
 pub mod drive;
 pub mod engine;
