@@ -25,7 +25,7 @@ use super::store::Lsm;
 use super::tree::TreeView;
 use super::unnamed::NewRun;
 use super::vacuum::{Retention, Vacuum};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Space};
 use crate::types::row::split_internal;
@@ -60,6 +60,22 @@ impl Merging {
         let slice_bytes = self.slice_bytes / SMALLER;
         (slice_bytes >= LEAST_BYTES).then(|| Merging { slice_bytes, ..self.clone() })
     }
+
+    /// The merge as far as the manifest has it by now: another tab may have gone on with it. CONFLICT: the manifest has
+    /// another merge. One that replaced it would leave inputs behind of which nobody knows which rows were moved.
+    fn as_it_is(&self, manifest: &Manifest) -> Result<Merging> {
+        match &manifest.merging {
+            None => Ok(self.clone()),
+            Some(present) if present.group == self.group => {
+                Ok(Merging { slice_bytes: self.slice_bytes.min(present.slice_bytes), ..present.clone() })
+            }
+            Some(_) => Err(merged_meanwhile()),
+        }
+    }
+}
+
+fn merged_meanwhile() -> Error {
+    Error::new(ErrorCode::Conflict, "a run was merged meanwhile")
 }
 
 /// What one slice of a merge came to.
@@ -71,15 +87,15 @@ pub struct Slice {
 }
 
 impl Lsm {
-    /// Merges some rows, and gives the manifest that names them in their new run. CONFLICT: the inputs are not there.
+    /// Merges some rows, and gives the manifest that names them in their new run. CONFLICT: the inputs are not there,
+    /// or another tab has begun another merge.
     pub async fn merge_slice(&self, merging: &Merging, retention: &Retention, id: u64, now: u64) -> Result<Slice> {
         let manifest = self.with(|state| state.manifest.clone());
+        let merging = &merging.as_it_is(&manifest)?;
         let mut inputs = Vec::new();
         for id in &merging.inputs {
             let found = manifest.runs.iter().find(|run| run.id == *id);
-            // Since the merge was begun another tab has gone on with it.
-            let missing = || Error::new(crate::error::ErrorCode::Conflict, "a run was merged meanwhile");
-            inputs.push(found.ok_or_else(missing)?.clone());
+            inputs.push(found.ok_or_else(merged_meanwhile)?.clone());
         }
         let is_input = |run: &RunDescription| merging.inputs.contains(&run.id);
         let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run)).cloned().collect();
@@ -349,5 +365,23 @@ impl Lsm {
     /// The runs of which a merge goes on, or `None`.
     pub fn merging(&self) -> Option<Merging> {
         self.with(|state| state.manifest.merging.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_goes_on_where_the_manifest_has_it_and_never_takes_the_place_of_another() {
+        let mut manifest = Manifest::first(1);
+        let merging = Merging { group: 7, slice_bytes: 100, from: Vec::new(), inputs: vec![1, 2] };
+        assert_eq!(merging.as_it_is(&manifest).unwrap(), merging);
+        manifest.merging = Some(Merging { from: b"m".to_vec(), inputs: vec![2], ..merging.clone() });
+        let smaller = Merging { slice_bytes: 25, ..merging.clone() };
+        let gone_on = Merging { slice_bytes: 25, from: b"m".to_vec(), inputs: vec![2], ..merging.clone() };
+        assert_eq!(smaller.as_it_is(&manifest).unwrap(), gone_on);
+        let other = Merging { group: 8, ..merging };
+        assert_eq!(other.as_it_is(&manifest).unwrap_err().code(), ErrorCode::Conflict);
     }
 }

@@ -123,12 +123,13 @@ impl RunDescription {
     }
 
     /// What is left of it when `taken` versions of rows before `first` are moved, and with them the segments before
-    /// `dropped`. Figures of what is left are estimated.
+    /// `dropped`. Figures of what is left are estimated. Rows that were moved before stay moved: a run whose own first
+    /// row comes later keeps it.
     pub fn without(&self, taken: u64, first: &[u8], dropped: u32) -> RunDescription {
         let entries = self.entries.saturating_sub(taken).max(1);
         let left = |all: u64| (all as f64 * entries as f64 / self.entries.max(1) as f64) as u64;
         RunDescription {
-            first: first.to_vec(),
+            first: first.max(&self.first).to_vec(),
             dropped,
             entries,
             blocks: (left(self.blocks.into()) as u32).max(1),
@@ -460,7 +461,7 @@ impl RunWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::row::push_lsn;
+    use crate::types::row::{internal, push_lsn};
 
     #[test]
     fn a_separator_is_short_and_stands_between() {
@@ -478,5 +479,19 @@ mod tests {
             assert!(&last[..] <= found && found < &next[..], "{last:?} {found:?} {next:?}");
             assert_eq!(found.len(), length);
         }
+    }
+
+    #[test]
+    fn rows_that_were_moved_stay_moved() {
+        let mut writer = RunWriter::new(1);
+        for row in ["b", "d", "f"] {
+            writer.push(&internal(row.as_bytes(), Lsn(1)), &Version::value(vec![1]).encode()).unwrap();
+        }
+        let left = writer.finish().0.without(1, b"c", 0);
+        assert_eq!((&left.first[..], left.entries), (&b"c"[..], 2));
+        // Another merge comes past rows that this run has no more.
+        let left = left.without(0, b"b", 0);
+        assert_eq!((&left.first[..], left.entries), (&b"c"[..], 2));
+        assert_eq!(left.without(1, b"e", 0).first, b"e");
     }
 }
