@@ -29,6 +29,8 @@ const ABANDONED: u64 = 60 * 60 * 1000;
 /// Milliseconds that maintenance rests after a failure, and how often they are doubled at most.
 const REST: u64 = 1000;
 const MOST_DOUBLED: u32 = 10;
+/// So many merges are made at once. A later maintenance makes those that are due then.
+const MERGES: u32 = 4;
 /// How often another tab may be first while runs are merged.
 const TRIES: u32 = 8;
 /// Milliseconds ahead of what openings agree on, from which on a commit's time is not believed.
@@ -120,7 +122,30 @@ impl Store {
     }
 
     /// False: another one was first, and the log is where it was.
-    pub(super) async fn maintain_runs(self: &Rc<Store>) -> Result<bool> {
+    async fn maintain_runs(self: &Rc<Store>) -> Result<bool> {
+        if !self.move_log().await? {
+            return Ok(false);
+        }
+        if self.is_damaged.get() {
+            return Ok(true);
+        }
+        self.reclaim().await?;
+        // Others write meanwhile: each merge may find that there are enough runs for another one.
+        for _ in 0..MERGES {
+            let inputs = self.lsm.with(|state| match &state.manifest.merging {
+                Some(_) => state.manifest.runs.clone(),
+                None => choose(&state.manifest.runs),
+            });
+            if inputs.is_empty() || !self.merge(&inputs).await? {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves the log into a run and raises the history floor. False: another one was first, and the log is where it
+    /// was.
+    pub(super) async fn move_log(self: &Rc<Store>) -> Result<bool> {
         // What is named no more makes room for what follows.
         self.sweep_dropped().await?;
         let checkpoint = self.lsm.checkpoint(self.platform.random(), self.platform.now()).await?;
@@ -134,23 +159,7 @@ impl Store {
             installation.raise_floor(floor);
         }
         installation.set_clock(self.opened_at);
-        if !self.install(installation).await? {
-            return Ok(false);
-        }
-        if self.is_damaged.get() {
-            return Ok(true);
-        }
-        self.reclaim().await?;
-        loop {
-            let inputs = self.lsm.with(|state| match &state.manifest.merging {
-                Some(_) => state.manifest.runs.clone(),
-                None => choose(&state.manifest.runs),
-            });
-            if inputs.is_empty() || !self.merge(&inputs).await? {
-                break;
-            }
-        }
-        Ok(true)
+        self.install(installation).await
     }
 
     /// Merges these runs, after what an earlier merge has left to do. False: other tabs were first.
