@@ -197,26 +197,20 @@ impl Lsm {
             let Some(run) = run else { continue };
             let is_named = self.with(|state| state.tree.runs.iter().any(|other| other.id == run));
             let is_named = is_named || planted::is(Bug::AbandonedTakenForWritten) && name.starts_with("run-");
-            if name.starts_with("drop-") && !is_named {
-                self.delete_blocks(run).await?;
-                self.forget_job(name).await?;
-            } else if name.starts_with("run-") && !is_named && began < abandoned && self.forget_job(name).await? {
-                // Without its job record the run can never be named: its writer must begin anew.
-                self.delete_blocks(run).await?;
+            let is_abandoned = name.starts_with("run-") && began < abandoned;
+            if !is_named && (is_abandoned || name.starts_with("drop-")) {
+                self.delete_run(run, (Space::Jobs, name)).await?;
             }
         }
         Ok(())
     }
 
-    async fn forget_job(&self, name: String) -> Result<bool> {
-        let place = (Space::Jobs, name);
-        let batch = Batch { present: vec![place.clone()], delete: vec![place], ..Batch::default() };
-        Ok(self.storage().write(batch).await?.is_written())
-    }
-
-    /// Deletes all blocks of a run that nobody names, and reads none of them.
-    pub async fn delete_blocks(&self, run: u64) -> Result<()> {
+    /// Deletes a run's job record and with it all of its blocks, of which none is read. Without its job record the run
+    /// can never be named; and blocks that stayed without a record would be found by nobody. Where the record is gone,
+    /// another tab has named the run or deleted it, and nothing is done.
+    pub(super) async fn delete_run(&self, run: u64, job: Place) -> Result<()> {
         let delete_range = vec![(Space::Blocks, format!("{run:016x}-"), format!("{run:016x}."))];
-        self.storage().write(Batch { delete_range, ..Batch::default() }).await.map(drop)
+        let batch = Batch { present: vec![job.clone()], delete: vec![job], delete_range, ..Batch::default() };
+        self.storage().write(batch).await.map(drop)
     }
 }

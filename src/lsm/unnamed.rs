@@ -49,7 +49,6 @@ pub struct Strays(RefCell<Vec<Stray>>);
 
 struct Stray {
     run: u64,
-    segments: u32,
     /// What may still come of it.
     on_their_way: VecDeque<Write>,
 }
@@ -73,8 +72,6 @@ struct Claim {
     began: u64,
     storage: Rc<dyn Storage>,
     strays: Rc<Strays>,
-    /// How many of the run's segments were sent.
-    segments: u32,
     /// Whether the job record was sent, and whether it is there.
     is_sent: bool,
     is_begun: bool,
@@ -86,7 +83,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         if self.is_sent && !self.is_named.get() {
             let on_their_way = std::mem::take(&mut self.on_their_way);
-            self.strays.note(Stray { run: self.run, segments: self.segments, on_their_way });
+            self.strays.note(Stray { run: self.run, on_their_way });
         }
     }
 }
@@ -99,7 +96,6 @@ impl Claim {
             let (mut put, mut bytes) = (Vec::new(), 0);
             while let Some((address, segment)) = blocks.next_if(|_| bytes < SLICE_BYTES) {
                 bytes += segment.len();
-                self.segments = self.segments.max(address.segment() + 1);
                 put.push((Space::Blocks, address.name(), segment));
             }
             self.send_slice(put).await?;
@@ -166,7 +162,6 @@ impl NewRun {
             began: now,
             storage: lsm.storage().clone(),
             strays: lsm.strays().clone(),
-            segments: 0,
             is_sent: false,
             is_begun: false,
             is_named: Cell::new(false),
@@ -283,12 +278,11 @@ impl Lsm {
             for write in stray.on_their_way.drain(..) {
                 let _ = write.await;
             }
-            let job = job_place(stray.run);
-            let segments = (0..stray.segments).map(|segment| BlockAddress::new(stray.run, segment, 0));
-            let blocks = segments.map(|address| (Space::Blocks, address.name()));
-            let blocks = blocks.filter(|_| !planted::is(Bug::GivenUpBlocksLeft));
-            let delete = std::iter::once(job.clone()).chain(blocks).collect();
-            if let Err(error) = self.storage().write(Batch { present: vec![job], delete, ..Batch::default() }).await {
+            if planted::is(Bug::GivenUpBlocksLeft) {
+                self.storage().write(Batch { delete: vec![job_place(stray.run)], ..Batch::default() }).await?;
+                continue;
+            }
+            if let Err(error) = self.delete_run(stray.run, job_place(stray.run)).await {
                 self.strays().note(stray);
                 return Err(error);
             }
