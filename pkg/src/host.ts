@@ -4,7 +4,7 @@
  * which schedules every task of the core by `queueMicrotask`. Tests replace globals by fakes that call nobody back: a
  * core that looked its globals up when it needs them would wait for ever, and go on waiting when the fakes are gone.
  *
- * What a host lacks is looked for again when it is needed, so that loading the package never fails for it.
+ * A global that is missing when the package loads is looked up again when it is used, so loading never fails for it.
  */
 import { OffshootError } from "./errors.js";
 

@@ -214,8 +214,8 @@ export type Selection<S> = (change: Change<S>) => boolean | string[] | Promise<b
 
 /**
  * An absent side is undefined. row: deleted against changed. unique: `key` of the clone and `otherKey` of the origin clash; only a function settles it.
- * Where there was no object before, objects that both sides put there merge by their fields, as documents do: two variants of a
- * type can become one object that is neither. A field that all variants set, such as `kind`, makes that a conflict.
+ * Two objects that both sides put where there was none merge by their fields, as documents do: two variants of a type can
+ * become one object that is neither. A field that all variants set, such as `kind`, makes that a conflict.
  */
 export interface Conflict {
   reason: "field" | "row" | "unique"; collection: string; kind: "documents" | "kv"; key: Key;

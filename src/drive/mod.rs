@@ -14,7 +14,7 @@ const NEEDS: u32 = 10_000;
 /// So often in a row what is needed may have moved: each time another tab has put something else in its place.
 const MOVES: u32 = 64;
 
-/// How one step of some work ended. The work keeps its own position: the next step goes on from there.
+/// The end of one step of some work. The work keeps its own position: the next step goes on from there.
 #[derive(Debug)]
 pub enum Step<N, W> {
     /// The step has changed nothing, and is taken again once this is there.
@@ -27,7 +27,7 @@ pub enum Step<N, W> {
     Done,
 }
 
-/// What became of what a step needed.
+/// The outcome of a fetch that a step asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fetched {
     Here,
@@ -35,7 +35,7 @@ pub enum Fetched {
     Moved,
 }
 
-/// What a layer does for its steps.
+/// A layer implements this for the steps of its own work.
 pub trait Server<N, W> {
     fn fetch(&self, needed: N) -> LocalFuture<'_, Result<Fetched>>;
     fn write(&self, what: W) -> LocalFuture<'_, Result<()>>;

@@ -75,7 +75,7 @@ impl<'a> AheadWriter<'a> {
         run.written.renew(now).await
     }
 
-    /// What is left for the commit to write, or to name.
+    /// Writes the last rows, and gives the changes that the commit writes or the run that it names.
     pub async fn finish(mut self) -> Result<Effects> {
         self.flush().await?;
         match self.run {

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use crate::executor::Owner;
 
 /// Requests that a tab sends at most while one call is under way, those of its other calls among them. A thousand seeds
-/// come to a third of it.
+/// come to less than half of it.
 pub const REQUESTS: u64 = 8_000;
-/// The same once all faults have ended, when nothing else is under way.
+/// The same once all faults have ended and no call is under way. The maintenance of the tab counts too.
 pub const QUIET_REQUESTS: u64 = 600;
 /// Simulated microseconds that a call takes at most: its requests, the pauses between tries, and a tab that is frozen.
 pub const TIME: u64 = 40_000_000;

@@ -1,6 +1,6 @@
 /**
- * Where a page ended, as text that callers keep and give back. It says whose it is: of which collection, and, where the
- * query had a limit, of which limit and how many rows of it the pages so far gave.
+ * A cursor is text that says where a page ended. Callers keep it and give it back. It names its collection, and, where
+ * the query had a limit, that limit and how many rows of it the pages so far gave.
  */
 import { isWellFormed } from "../codec/text.js";
 import { count, invalidOption } from "./check.js";

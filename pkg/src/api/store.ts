@@ -147,8 +147,8 @@ function checkRandomness(): void {
 }
 
 /**
- * Where nobody said anything: IndexedDB where it exists, else memory. An IndexedDB that exists and fails is never
- * replaced by memory, which would show an empty store and lose all that is written to it.
+ * The storage of a store whose caller named none: IndexedDB where it exists, else memory. An IndexedDB that exists and
+ * fails is never replaced by memory, which would show an empty store and lose all that is written to it.
  */
 function usualStorage(): "indexeddb" | "memory" {
   return hasIndexedDb() ? "indexeddb" : "memory";
