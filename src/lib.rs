@@ -4,17 +4,17 @@
 //! # Bird's eye view
 //! A clone is a database whose bottom level is another database at an LSN. Each database owns a *layer* of versions. A
 //! snapshot is a *path* of levels, newest first, fixed when it is taken: `draft@57 > main@42`. A point read asks each
-//! level in turn (`engine/read.rs`): a value answers, a tombstone answers "absent", nothing found asks the next.
+//! level in turn (`engine/rows/read.rs`): a value answers, a tombstone answers "absent", nothing found asks the next.
 //!
 //! Reading is synchronous over what is in memory. What is not there is named (`lsm::Fault::Need`), fetched, and the
 //! reading done again, by one loop (`drive/`); so a hot read is one call into the module and no promise.
 //!
-//! Writing goes through one place, the pipeline (`engine/pipeline.rs`), which whoever waits for it makes go on
-//! (`engine/pump.rs`). A call is evaluated right where its commit will stand, on what stands before it, so a single
-//! call never conflicts; a transaction's reads are validated there (`engine/conflict.rs`). All that waits together is
-//! one log record, appended by one storage transaction that asks nothing. Storage numbers it; a record counts if it is
-//! chained to the last one that does (`lsm/record.rs`), so of two tabs that append at once all readers see the same one
-//! win, and the other evaluates again.
+//! Writing goes through one place, the pipeline (`engine/core/pipeline.rs`), which whoever waits for it makes go on
+//! (`engine/core/pump.rs`). A call is evaluated right where its commit will stand, on what stands before it, so a
+//! single call never conflicts; a transaction's reads are validated there (`engine/transact/conflict.rs`). All that
+//! waits together is one log record, appended by one storage transaction that asks nothing. Storage numbers it; a
+//! record counts if it is chained to the last one that does (`lsm/record.rs`), so of two tabs that append at once all
+//! readers see the same one win, and the other evaluates again.
 //!
 //! # Code map
 //! A folder is a layer; arrows point down only, and `tests/tidy.rs` holds it.
@@ -83,9 +83,9 @@
 //!   to agree; but a page that stays open for weeks would let nothing go.
 //! - Layers are numbered at random, databases found by name in the versioned catalog: two tabs need not agree on
 //!   numbers.
-//! - A transaction that lost twice waits in no queue. It claims what it read (`engine/claim.rs`), and others that write
-//!   some of it step aside for a moment when they commit. The queue was held while a caller's body ran, so a body that
-//!   waited for a transaction of its own waited for itself.
+//! - A transaction that lost twice waits in no queue. It claims what it read (`engine/transact/claim.rs`), and others
+//!   that write some of it step aside for a moment when they commit. The queue was held while a caller's body ran, so a
+//!   body that waited for a transaction of its own waited for itself.
 //! - Runs are merged in slices, each a run of its own (`lsm/compaction.rs`). The manifest says from which row on the
 //!   inputs still count. So a merge of any size needs little memory and little room, and goes on where it was cut off.
 //! - A user's backend has its own deadlines, and its locks are real. Contract 1, whose log was made of named records,

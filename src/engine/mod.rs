@@ -3,57 +3,36 @@
 //! It promises what SEMANTICS.md numbers. It does not know JavaScript, IndexedDB or the wire; what it needs of the host
 //! comes through `Platform` and `Storage`.
 
-mod ahead;
-mod candidates;
 mod catalog;
-mod chores;
-mod claim;
-mod clone;
-mod conflict;
-mod context;
+mod clones;
+mod compare;
 mod copy;
-mod database;
-mod diff;
-mod history;
-mod id;
-mod known;
-mod lease;
-mod maintain;
-mod materialize;
+mod core;
+mod handle;
 mod merge;
 pub mod op;
-mod path;
-mod pipeline;
-mod pump;
-mod read;
-mod reading;
-mod reclaim;
-mod retention;
-mod snapshot;
+mod rows;
 mod store;
 mod transact;
-mod transaction;
 mod transfer;
-mod turn;
-mod walk;
+mod upkeep;
 mod witness;
-mod written;
 
-pub use clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
-pub use copy::{Progress, Watch};
-pub use database::{CollectionInfo, Database};
-pub use diff::{Change, ChangePage, Side};
-pub use history::When;
+pub use clones::clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
+pub use compare::diff::{Change, ChangePage, Side};
+pub use copy::copying::{Progress, Watch};
+pub use handle::history::When;
+pub use handle::snapshot::Snapshot;
 pub use merge::{
     Conflict, Heed, MergeOptions, MergeReport, Outcome, Policy, Reason, RebaseOptions, Resolution, Select, Selected,
     Settle,
 };
+pub use op::transaction::Isolation;
 pub use op::{Answer, Op};
-pub use path::{Level, Path};
-pub use reclaim::Stats;
-pub use snapshot::Snapshot;
+pub use rows::path::{Level, Path};
+pub use store::database::{CollectionInfo, Database};
 pub use store::{OpenOptions, Store};
-pub use transact::{Ended, OpenTransaction, TransactionOptions};
-pub use transaction::Isolation;
+pub use transact::body::{Ended, OpenTransaction, TransactionOptions};
 pub use transfer::{Export, ExportOptions, ImportOptions, ImportProgress, Imported, Source, rows_of};
+pub use upkeep::reclaim::Stats;
 pub use witness::Testimony;

@@ -4,14 +4,14 @@
 use std::rc::Rc;
 
 use super::rows::{self, Collections};
-use crate::engine::ahead::AheadWriter;
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
-use crate::engine::context::collection_row;
-use crate::engine::database::Database;
-use crate::engine::pipeline::{Effects, Frame};
-use crate::engine::read::SuffixRange;
+use crate::engine::core::ahead::AheadWriter;
+use crate::engine::core::pipeline::{Effects, Frame};
+use crate::engine::op::context::collection_row;
+use crate::engine::rows::read::SuffixRange;
+use crate::engine::rows::written::{self, Between};
 use crate::engine::store::Store;
-use crate::engine::written::{self, Between};
+use crate::engine::store::database::Database;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, Fault, State};
 use crate::storage::LocalFuture;

@@ -14,8 +14,8 @@
 use std::cell::OnceCell;
 
 use crate::engine::catalog;
-use crate::engine::path::{Level, Path};
-use crate::engine::read::{self, Placed};
+use crate::engine::rows::path::{Level, Path};
+use crate::engine::rows::read::{self, Placed};
 use crate::error::Result;
 use crate::lsm::{Attempt, Found, State, TreeView};
 use crate::query::{self, Counter, Counters, Lookup};

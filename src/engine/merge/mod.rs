@@ -20,8 +20,8 @@ mod settle;
 
 use std::rc::Rc;
 
-use super::diff::Change;
-use super::history::When;
+use crate::engine::compare::diff::Change;
+use crate::engine::handle::history::When;
 use crate::error::Result;
 use crate::storage::LocalFuture;
 use crate::types::{Bytes, Kind, Lsn};

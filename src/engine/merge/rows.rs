@@ -1,11 +1,11 @@
 //! The rows that a clone wrote, each with what stands on every side of it.
 
 use super::counting::{Counting, counted};
-use crate::engine::context::collection_row;
-use crate::engine::database;
-use crate::engine::diff::is_content;
-use crate::engine::path::Path;
-use crate::engine::read::{self, Placed, just_after};
+use crate::engine::compare::diff::is_content;
+use crate::engine::op::context::collection_row;
+use crate::engine::rows::path::Path;
+use crate::engine::rows::read::{self, Placed, just_after};
+use crate::engine::store::database;
 use crate::error::Result;
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
 use crate::query::{Counters, Lookup};

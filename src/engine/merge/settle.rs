@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::rows::Side;
 use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
-use crate::engine::diff::Change;
+use crate::engine::compare::diff::Change;
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::{self, Clash, Counter, Counters, Counts, Lookup, Names, Sides};
 use crate::types::pack::{Reader, Shape};

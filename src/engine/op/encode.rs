@@ -1,7 +1,7 @@
 //! Answers as the JavaScript side reads them.
 
 use super::Answer;
-use crate::engine::context::Page;
+use crate::engine::op::context::Page;
 use crate::types::number::Number;
 use crate::types::pack::{write_array, write_bin, write_bool, write_integer, write_nil, write_text};
 use crate::types::row::split_suffix;

@@ -1,10 +1,10 @@
 //! Key-value entries.
 
 use super::{Answer, Condition, KeyRange, Op, Step};
-use crate::engine::context::{Context, PageLimits};
-use crate::engine::known::Known;
-use crate::engine::read::{Standing, SuffixRange, just_after};
-use crate::engine::transaction::Reader;
+use crate::engine::op::context::{Context, PageLimits};
+use crate::engine::op::known::Known;
+use crate::engine::op::transaction::Reader;
+use crate::engine::rows::read::{Standing, SuffixRange, just_after};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::Attempt;
 use crate::query;

@@ -1,17 +1,20 @@
 //! What a caller can ask of a collection, as data: one way in for single calls, transactions and snapshots alike.
 
+pub mod context;
 mod decode;
 mod documents;
 mod encode;
 mod entries;
+pub mod known;
+pub mod transaction;
 
 pub(super) use decode::encoded_key;
 pub(super) use documents::document;
 pub use encode::write_key;
 
-use crate::engine::context::Context;
-pub use crate::engine::context::Page;
-use crate::engine::known::Known;
+use crate::engine::op::context::Context;
+pub use crate::engine::op::context::Page;
+use crate::engine::op::known::Known;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::Attempt;
 use crate::query::Update;

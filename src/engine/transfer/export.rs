@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use super::format::{CHUNK_BYTES, End, Frame, FrameWriter, Header, NAMED, Row, Skipped};
 use super::salvage::Salvage;
-use crate::engine::context::{Context, Page, PageLimits};
-use crate::engine::database::{CollectionInfo, collections};
-use crate::engine::path::Path;
-use crate::engine::read::{SuffixRange, Visible, just_after};
-use crate::engine::snapshot::Snapshot;
+use crate::engine::handle::snapshot::Snapshot;
+use crate::engine::op::context::{Context, Page, PageLimits};
+use crate::engine::rows::path::Path;
+use crate::engine::rows::read::{SuffixRange, Visible, just_after};
+use crate::engine::store::database::{CollectionInfo, collections};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, State, TreeView};
 use crate::types::row::split_suffix;

@@ -1,0 +1,3 @@
+//! Clones and what is told of them: one catalog row each.
+
+pub mod clone;

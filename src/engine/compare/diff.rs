@@ -1,0 +1,339 @@
+//! What one side has that the other has not, at a cost that grows with the change (SEMANTICS C11).
+//!
+//! Two paths are aligned from the bottom. A level that both share at one LSN cannot differ and is not looked at; of one
+//! that they share at two LSNs only what was written between them is; of all above, every row is a candidate.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::candidates::{Candidates, portion};
+use crate::engine::handle::snapshot::Snapshot;
+use crate::engine::rows::path::{Level, Path};
+use crate::engine::rows::read::{self, SuffixRange, just_after};
+use crate::engine::rows::written::{self, Between};
+use crate::engine::store::database::Database;
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
+use crate::query::{self, Fields};
+use crate::types::pack::{Reader as PackReader, Shape};
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
+use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
+
+/// Candidates looked at for one page.
+pub(in crate::engine) const PAGE: usize = 512;
+
+/// One row that differs. `before` is the other side's, `after` this side's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    pub kind: Kind,
+    pub collection: String,
+    pub key: Vec<u8>,
+    pub before: Option<Bytes>,
+    pub after: Option<Bytes>,
+    /// Top-level fields that differ, where both sides are objects.
+    pub fields: Vec<String>,
+}
+
+impl Change {
+    /// What happened to the row, in the public API's word.
+    pub fn operation(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "insert",
+            (Some(_), Some(_)) => "update",
+            (Some(_), None) => "delete",
+        }
+    }
+}
+
+pub struct ChangePage {
+    pub changes: Vec<Change>,
+    /// Where the next page begins; `None`: there is none.
+    pub next: Option<Suffix>,
+}
+
+/// What a database is compared with.
+#[derive(Clone, Copy)]
+pub enum Side<'a> {
+    /// The origin where the clone began; a root has none.
+    Origin,
+    Snapshot(&'a Snapshot),
+}
+
+impl Snapshot {
+    /// One page of the changes from `against` to here, in the order of their rows, after the suffix `after`.
+    pub async fn diff(
+        &self,
+        against: Side<'_>,
+        collection: Option<&CollectionName>,
+        after: Option<&Suffix>,
+        limit: usize,
+    ) -> Result<ChangePage> {
+        self.check_open()?;
+        let sides = |state: &State| {
+            let path = self.path(state)?;
+            let other = match against {
+                Side::Origin if path.levels().len() == 1 => return Err(not_a_clone(&path)),
+                Side::Origin => Path::of(path.below()),
+                Side::Snapshot(snapshot) => snapshot.path(state)?,
+            };
+            Ok((path, other))
+        };
+        let (path, other) = self.store.read(|state, _| Ok(sides(state)?)).await?;
+        let begun = self.comparing.take().filter(|begun| begun.goes_on(&other, collection, after));
+        let mut comparing = begun.unwrap_or_else(|| Comparing::new(&other, collection, after));
+        let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+            sides(state)?;
+            gather_candidates(state, view, (&path, &other), ranges, many, found)
+        };
+        let mut candidates = comparing.candidates.take(&self.store, limit.clamp(1, PAGE), &gather).await?;
+        let compare = |state: &State, view: TreeView<'_>| {
+            sides(state)?;
+            compare_all(view, &path, &other, &candidates)
+        };
+        let compared = self.store.read(compare).await?;
+        comparing.candidates.give_back(candidates.split_off(compared.len()));
+        let changes = compared.into_iter().flatten().collect();
+        let next = candidates.last().filter(|_| comparing.candidates.has_more()).cloned();
+        comparing.after.clone_from(&next);
+        if next.is_some() && !self.is_closed() {
+            self.comparing.replace(Some(comparing));
+        }
+        Ok(ChangePage { changes, next })
+    }
+}
+
+/// A comparison whose next page somebody may ask for.
+pub(in crate::engine) struct Comparing {
+    other: Path,
+    collection: Option<CollectionName>,
+    /// What was told as the end of its last page.
+    after: Option<Suffix>,
+    candidates: Candidates,
+}
+
+impl Comparing {
+    fn new(other: &Path, collection: Option<&CollectionName>, after: Option<&Suffix>) -> Comparing {
+        let candidates = Candidates::new(collection, after);
+        Comparing { other: other.clone(), collection: collection.cloned(), after: after.cloned(), candidates }
+    }
+
+    fn goes_on(&self, other: &Path, collection: Option<&CollectionName>, after: Option<&Suffix>) -> bool {
+        self.other == *other && self.collection.as_ref() == collection && self.after.as_ref() == after
+    }
+}
+
+impl Database {
+    /// As `Snapshot::diff`, of the database now.
+    pub async fn diff(self: &Rc<Database>, against: Side<'_>) -> Result<Vec<Change>> {
+        let snapshot = self.snapshot().await?;
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = snapshot.diff(against, None, after.as_ref(), PAGE).await?;
+            all.extend(page.changes);
+            after = page.next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+fn not_a_clone(path: &Path) -> Error {
+    let message = format!("the database is no clone: say what to compare it with. path={path}");
+    Error::new(ErrorCode::NotAClone, message)
+}
+
+/// The rows that can be changes: documents and entries, not what is derived from them.
+pub(in crate::engine) fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<SuffixRange> {
+    let mut ranges = match collection {
+        Some(name) => [Kind::Document, Kind::Entry]
+            .map(|kind| SuffixRange { from: prefix(name.as_str(), kind), before: prefix_end(name.as_str(), kind) })
+            .to_vec(),
+        // Names are not empty, so the rows of the collections themselves, under the empty name, come before.
+        None => vec![SuffixRange { from: vec![1], before: vec![0xff] }],
+    };
+    if let Some(after) = after {
+        let from = just_after(after.as_bytes());
+        for range in &mut ranges {
+            range.from = range.from.clone().max(from.clone());
+        }
+    }
+    ranges
+}
+
+struct Aligned<'a> {
+    whole: Vec<&'a Level>,
+    between: Vec<Between>,
+}
+
+fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
+    let (mut left, mut right) = (one.levels(), other.levels());
+    let mut between = Vec::new();
+    // A clone before it was materialized and after: what its origin gave stands in its layer as well.
+    if let ([a], [b, ..]) | ([b, ..], [a]) = (left, right)
+        && a.layer == b.layer
+    {
+        (left, right) = (&left[..1], &right[..1]);
+    }
+    while let (Some((a, above_left)), Some((b, above_right))) = (left.split_last(), right.split_last()) {
+        if a.layer != b.layer {
+            break;
+        }
+        if a.lsn != b.lsn {
+            between.push(Between { layer: a.layer, older: a.lsn.min(b.lsn), newer: a.lsn.max(b.lsn) });
+        }
+        (left, right) = (above_left, above_right);
+    }
+    Aligned { whole: left.iter().chain(right).collect(), between }
+}
+
+/// What the first of some candidates are on both sides; `None`: the same.
+pub(in crate::engine) fn compare_all(
+    view: TreeView<'_>,
+    one: &Path,
+    other: &Path,
+    candidates: &[Suffix],
+) -> Attempt<Vec<Option<Change>>> {
+    let bytes = |side: &Option<Bytes>| side.as_ref().map_or(0, |side| side.len());
+    let size = |change: &Option<Change>| change.as_ref().map_or(0, |it| bytes(&it.before) + bytes(&it.after));
+    portion(view, candidates.iter().map(|suffix| compare(view, one, other, suffix)), size)
+}
+
+/// Of what may differ only the first so many are kept: all of a large difference would not fit.
+fn insert(candidates: &mut BTreeSet<Suffix>, suffix: &[u8], limit: usize) {
+    candidates.insert(Suffix::from_bytes(suffix.to_vec()));
+    if candidates.len() > limit {
+        candidates.pop_last();
+    }
+}
+
+/// Adds the rows in which two paths may differ; the first `limit` of all are kept.
+pub(in crate::engine) fn gather_candidates(
+    state: &State,
+    view: TreeView<'_>,
+    (one, other): (&Path, &Path),
+    ranges: &[SuffixRange],
+    limit: usize,
+    candidates: &mut BTreeSet<Suffix>,
+) -> Attempt<()> {
+    let aligned = align(one, other);
+    for range in ranges {
+        for level in &aligned.whole {
+            gather(view, level.layer, (Lsn::ZERO, level.lsn), range, limit, candidates)?;
+        }
+        for between in &aligned.between {
+            if between.older >= state.manifest.floor() {
+                written::visit(state, view, *between, range, limit, &mut |suffix| {
+                    if is_content(suffix) {
+                        insert(candidates, suffix, limit);
+                    }
+                    Ok(())
+                })?;
+            } else {
+                // The feed ends at the floor; below it only a clone's pin is left, and every row has to be looked at.
+                gather(view, between.layer, (between.older, between.newer), range, limit, candidates)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds the rows of a layer whose newest version at `at` is newer than `above`.
+fn gather(
+    view: TreeView<'_>,
+    layer: LayerId,
+    (above, at): (Lsn, Lsn),
+    range: &SuffixRange,
+    limit: usize,
+    candidates: &mut BTreeSet<Suffix>,
+) -> Attempt<()> {
+    let rows = RowRange { from: row(layer, &range.from), before: row(layer, &range.before) };
+    let mut cursor = RowCursor::new(view, &rows, at, false);
+    let mut found = 0;
+    while found < limit
+        && let Some(next) = cursor.next_row()?
+    {
+        let suffix = &next.row[LAYER_BYTES..];
+        if next.lsn > above && is_content(suffix) {
+            insert(candidates, suffix, limit);
+            found += 1;
+        }
+    }
+    Ok(())
+}
+
+pub(in crate::engine) fn is_content(suffix: &[u8]) -> bool {
+    matches!(split_suffix(suffix), Some((_, Kind::Document | Kind::Entry, _)))
+}
+
+fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Attempt<Option<Change>> {
+    let value = |path: &Path| -> Attempt<Option<Bytes>> {
+        let found = read::topmost(view, path.levels(), suffix.as_bytes())?;
+        Ok(found.and_then(|found| found.version.here().cloned()))
+    };
+    Ok(change(suffix, value(other)?, value(one)?)?)
+}
+
+/// What happened to a row of documents or entries; `None`: nothing. The same fields in another order are no change.
+pub(in crate::engine) fn change(
+    suffix: &Suffix,
+    before: Option<Bytes>,
+    after: Option<Bytes>,
+) -> Result<Option<Change>> {
+    if query::is_same(before.as_deref(), after.as_deref())? {
+        return Ok(None);
+    }
+    let (collection, kind, key) = split_suffix(suffix.as_bytes()).expect("BUG: a candidate is content");
+    let fields = match (&before, &after) {
+        (Some(before), Some(after)) => changed_fields(before, after)?,
+        _ => Vec::new(),
+    };
+    Ok(Some(Change { kind, collection: collection.to_string(), key: key.to_vec(), before, after, fields }))
+}
+
+/// The names of the fields that differ, those of the new side first.
+fn changed_fields(before: &[u8], after: &[u8]) -> Result<Vec<String>> {
+    let is_map = |value: &[u8]| PackReader::new(value).shape().is_ok_and(|shape| shape == Shape::Map);
+    let mut changed = Vec::new();
+    if !is_map(before) || !is_map(after) {
+        return Ok(changed);
+    }
+    let (before, after) = (Fields::read(before)?, Fields::read(after)?);
+    for (name, value) in &after.list {
+        if !query::is_same(before.get(name), Some(value))? {
+            changed.push(name.to_string());
+        }
+    }
+    let gone = before.list.iter().filter(|(name, _)| after.get(name).is_none());
+    changed.extend(gone.map(|(name, _)| name.to_string()));
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::pack::{write_integer, write_map, write_text};
+    use crate::types::work::steps_of;
+
+    fn document(numbers: impl Iterator<Item = usize> + Clone, value: i64) -> Bytes {
+        let mut out = Vec::new();
+        write_map(&mut out, numbers.clone().count());
+        for number in numbers {
+            write_text(&mut out, &format!("field{number:05}"));
+            write_integer(&mut out, value);
+        }
+        out.into()
+    }
+
+    #[test]
+    fn the_fields_that_differ_are_found_in_steps_that_grow_with_them() {
+        let steps = |n: usize| {
+            let (before, after) = (document(0..2 * n, 1), document((n..3 * n).rev(), 2));
+            steps_of(|| assert_eq!(changed_fields(&before, &after).unwrap().len(), 3 * n))
+        };
+        let (few, many) = (steps(500), steps(4000));
+        assert!(few >= 2000, "the work is counted. steps={few}");
+        assert!(many <= 16 * few, "a search through all fields for each takes 64 times. few={few}, many={many}");
+    }
+}

@@ -1,0 +1,4 @@
+//! In which rows two paths differ.
+
+pub mod candidates;
+pub mod diff;

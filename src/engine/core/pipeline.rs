@@ -1,0 +1,494 @@
+//! The one place of an engine that commits. Calls and transactions queue here; those that wait together are written as
+//! one record. Each is evaluated right where its commit stands, on what stands before it, so a single call never
+//! conflicts.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+
+use super::pump::{Answer, Pump};
+use crate::engine::store::Store;
+use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::lsm::{
+    Attempt, Change, Commit, Fault, Installation, Loaded, NewRun, Sought, State, TreeView, UnnamedRun, Written,
+};
+use crate::planted::{self, Bug};
+use crate::storage::{Batch, Durability, LocalFuture};
+use crate::types::row::{push_lsn, row};
+use crate::types::{LayerId, Lsn, Suffix, Version, limits};
+
+/// Commits that one record may hold.
+const GROUP: usize = 1024;
+/// How often an unknown outcome is looked up before it is told as unknown.
+const LOOKUPS: u32 = 4;
+/// How often in one group blocks may be gone because another tab compacts them.
+const LOOKS: u32 = 8;
+/// How often other tabs may be first in one group.
+const COLLISIONS: u32 = 256;
+
+/// Where an evaluation stands: everything before it is in `view`, up to `at`.
+pub struct Frame<'a> {
+    pub view: TreeView<'a>,
+    pub state: &'a State,
+    pub at: Lsn,
+}
+
+/// Works out what to write. It may be asked again: after fetching blocks, and after another tab was first.
+type Evaluate = Box<dyn FnMut(&Frame<'_>) -> Attempt<Effects>>;
+
+/// What a commit writes: changes for the log, and rows that were written ahead of it as runs.
+#[derive(Default)]
+pub struct Effects {
+    pub changes: Vec<Change>,
+    pub runs: Vec<Rc<UnnamedRun>>,
+}
+
+impl From<Vec<Change>> for Effects {
+    fn from(changes: Vec<Change>) -> Effects {
+        Effects { changes, runs: Vec::new() }
+    }
+}
+
+pub struct Job {
+    work: Work,
+    durability: Durability,
+    reply: oneshot::Sender<Answer>,
+    /// A large commit's rows, once written ahead of its record.
+    ahead: Option<Ahead>,
+    /// A block that it needs cannot be had: it is not evaluated any more.
+    failed: Option<Error>,
+}
+
+enum Work {
+    Commit(Evaluate),
+    /// Something that needs the log and the manifest to itself.
+    Exclusive(Option<Exclusive>),
+}
+
+/// What is done in the pipeline's turn, with nothing staged.
+pub enum Exclusive {
+    /// Take in what other tabs wrote. True: there was something.
+    Refresh,
+    /// Swap the manifest. False: another tab was first.
+    Install(Box<Installation>),
+}
+
+struct Ahead {
+    changes: Rc<Vec<Change>>,
+    run: Rc<UnnamedRun>,
+}
+
+enum Evaluated {
+    Effects(Effects),
+    Failed(Error),
+    /// A block is gone: the manifest may be old.
+    Stale(crate::lsm::BlockReference),
+}
+
+fn check_looks(looks: u32) -> Result<()> {
+    let message = "runs are compacted faster than their blocks can be read";
+    if looks <= LOOKS { Ok(()) } else { Err(Error::new(ErrorCode::StorageUnavailable, message)) }
+}
+
+/// The changes of one layer, in the order of their rows.
+pub fn changes_of(layer: LayerId, writes: &BTreeMap<Suffix, Version>) -> Vec<Change> {
+    writes.iter().map(|(suffix, version)| Change(row(layer, suffix.as_bytes()), version.encode())).collect()
+}
+
+fn size(changes: &[Change]) -> usize {
+    changes.iter().map(|Change(row, version)| row.len() + version.len() + 8).sum()
+}
+
+impl Store {
+    /// Queues `evaluate` and waits until what it wrote is complete. The LSN is `None` when it wrote nothing.
+    pub(in crate::engine) async fn commit<T: 'static, E: Into<Effects>>(
+        self: &Rc<Store>,
+        durability: Durability,
+        mut evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, E)> + 'static,
+    ) -> Result<(T, Option<Lsn>)> {
+        let slot = Rc::new(RefCell::new(None));
+        let filled = slot.clone();
+        let work = Work::Commit(Box::new(move |frame| {
+            let (value, effects) = evaluate(frame)?;
+            *filled.borrow_mut() = Some(value);
+            Ok(effects.into())
+        }));
+        let lsn = self.submit(work, durability).await?;
+        let value = slot.borrow_mut().take().expect("BUG: a job that succeeded was evaluated");
+        Ok((value, lsn))
+    }
+
+    /// Takes in what other tabs wrote since.
+    pub async fn refresh(self: &Rc<Store>) -> Result<()> {
+        self.exclusively(Exclusive::Refresh).await.map(drop)
+    }
+
+    pub(in crate::engine) async fn exclusively(self: &Rc<Store>, work: Exclusive) -> Result<bool> {
+        // The answer of such a job is an LSN only in form: one for true, none for false.
+        let answer = self.submit(Work::Exclusive(Some(work)), Durability::Relaxed).await?;
+        Ok(answer.is_some())
+    }
+
+    /// Boxed, so that callers of every type share its code.
+    fn submit(self: &Rc<Store>, work: Work, durability: Durability) -> LocalFuture<'_, Answer> {
+        Box::pin(async move {
+            self.check_open()?;
+            let (reply, answer) = oneshot::channel();
+            self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None, failed: None });
+            Pump::wait(self, answer).await
+        })
+    }
+
+    /// Drops jobs that are not begun and that nobody waits for.
+    pub(in crate::engine) fn forget_cancelled(&self) {
+        let mut queue = self.queue.borrow_mut();
+        let (kept, gone): (VecDeque<Job>, VecDeque<Job>) =
+            std::mem::take(&mut *queue).into_iter().partition(|job| !job.reply.is_canceled());
+        *queue = kept;
+        // What a job holds may be the last of a handle, whose end may look at the queue.
+        drop(queue);
+        drop(gone);
+    }
+
+    /// Does all that is queued.
+    pub(in crate::engine) async fn pump(self: Rc<Store>) {
+        while !self.queue.borrow().is_empty() {
+            if let Err(error) = self.check_open() {
+                for job in self.queue.borrow_mut().drain(..) {
+                    let _ = job.reply.send(Err(error.clone()));
+                }
+                break;
+            }
+            self.group().await;
+            self.after_commits();
+        }
+    }
+
+    /// Evaluates the jobs that wait, writes what they want as one record, and answers them.
+    async fn group(self: &Rc<Store>) {
+        let mut jobs: Vec<Job> = {
+            let mut queue = self.queue.borrow_mut();
+            let count = queue.len().min(GROUP);
+            queue.drain(..count).collect()
+        };
+        let _staged = Staged(self.clone());
+        let (mut collisions, mut looks) = (0, 0);
+        let mut has_looked = false;
+        loop {
+            let mut stage = self.stage(&mut jobs).await;
+            if let Some(gone) = stage.stale {
+                looks += 1;
+                self.find_again(&mut jobs[stage.results.len()], gone, looks).await;
+                continue;
+            }
+            self.requeue(jobs.split_off(stage.results.len()));
+            if stage.staged == 0 {
+                // What writes nothing meets no other tab's commit by itself, and yet is answered from the present.
+                if !has_looked && jobs.iter().any(|job| matches!(job.work, Work::Commit(_))) {
+                    has_looked = true;
+                    match self.look_at_log().await {
+                        Ok(true) => continue,
+                        Ok(false) => {}
+                        Err(error) => return answer_all(jobs, |_| Err(error.clone())),
+                    }
+                }
+                return answer(jobs, stage.results);
+            }
+            let first = self.lsm.with(|state| (state.head, state.staged()[0].id));
+            let batch = std::mem::take(&mut stage.batch);
+            if planted::is(Bug::AcknowledgedBeforeComplete) {
+                acknowledge(&mut jobs, &stage.results);
+            }
+            let written = self.lsm.write_staged(stage.durability, batch).await;
+            match self.note_damage(written) {
+                Ok(Written::Complete(head)) => {
+                    self.announce(head);
+                    if !stage.runs.is_empty() {
+                        stage.runs.iter().for_each(|run| run.is_named());
+                        self.write_hot_soon();
+                    }
+                    self.witness_soon(stage.durability, head);
+                    return answer(jobs, stage.results);
+                }
+                Ok(Written::Collided) => {
+                    collisions += 1;
+                    if let Err(error) = self.after_collision(collisions).await {
+                        return answer_all(jobs, |_| Err(error.clone()));
+                    }
+                }
+                Err(error) => {
+                    self.lsm.with_mut(State::unstage);
+                    return self.settle(jobs, stage.results, first, error).await;
+                }
+            }
+        }
+    }
+
+    /// Takes in what other tabs wrote; damage that is met there is remembered.
+    async fn look_at_log(&self) -> Result<bool> {
+        self.note_damage(self.lsm.refresh().await)
+    }
+
+    async fn after_collision(self: &Rc<Store>, collisions: u32) -> Result<()> {
+        if collisions <= 2 {
+            return Ok(());
+        }
+        if collisions >= COLLISIONS {
+            let message = format!("other tabs were first every time. tries={collisions}");
+            return Err(Error::new(ErrorCode::Timeout, message));
+        }
+        // Whoever lost twice steps back for a moment, so that tabs do not collide in step.
+        self.platform.sleep(self.platform.random() % u64::from(collisions.min(20)) + 1).await;
+        self.look_at_log().await.map(drop)
+    }
+
+    /// A block that a job needs was not found, for the so-many-th time in its group. Only this job fails if it cannot
+    /// be had: those before it are evaluated again, those after it wait.
+    async fn find_again(self: &Rc<Store>, job: &mut Job, gone: crate::lsm::BlockReference, looks: u32) {
+        self.lsm.with_mut(State::unstage);
+        let looked = self.look_again(gone).await;
+        let failed = looked.and_then(|()| check_looks(looks)).err();
+        job.failed = failed.filter(|_| !planted::is(Bug::FailedJobPutBack));
+    }
+
+    /// A named block was not found: takes in the present manifest, or says that the block is lost.
+    pub(in crate::engine) async fn look_again(self: &Rc<Store>, gone: crate::lsm::BlockReference) -> Result<()> {
+        self.look_at_log().await?;
+        let lost = self.lsm.check_lost(gone).await;
+        self.note_damage(lost)
+    }
+
+    fn requeue(&self, jobs: Vec<Job>) {
+        let mut queue = self.queue.borrow_mut();
+        for job in jobs.into_iter().rev() {
+            queue.push_front(job);
+        }
+    }
+
+    /// After a failed write: finds out whether the commits are there, so that nothing is lost and nothing done twice.
+    async fn settle(self: &Rc<Store>, jobs: Vec<Job>, results: Vec<Answer>, first: (Lsn, u64), error: Error) {
+        let (head, id) = first;
+        // The LSNs that were foretold hold: a record is written under them or not at all.
+        let error = match self.seek(id, head.next(), &error).await {
+            Sought::There => return answer(jobs, results),
+            Sought::Void => error,
+            Sought::NotYet | Sought::Forgotten => error.of_unknown_outcome(),
+        };
+        // What wrote nothing may have seen what is now taken back: it is asked again.
+        let mut again = Vec::new();
+        for (job, result) in jobs.into_iter().zip(results) {
+            match result {
+                Ok(Some(_)) => drop(job.reply.send(Err(error.clone()))),
+                _ => again.push(job),
+            }
+        }
+        self.requeue(again);
+    }
+}
+
+impl Store {
+    /// What became of a commit whose write failed.
+    async fn seek(&self, id: u64, lsn: Lsn, error: &Error) -> Sought {
+        if matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge) {
+            return Sought::Void;
+        }
+        if error.outcome() == Outcome::Unknown || error.code() == ErrorCode::Closed {
+            return Sought::Forgotten;
+        }
+        let (random, time) = (self.platform.random(), self.platform.now());
+        let filler = Commit { id: random, time, changes: Vec::new(), runs: Vec::new(), unsent: false };
+        for wait in 0..LOOKUPS {
+            let sought = self.lsm.settle_commit(id, lsn, filler.clone()).await;
+            match self.note_damage(sought) {
+                Ok(sought) => return sought,
+                Err(_) => self.platform.sleep(50 << (2 * wait)).await,
+            }
+        }
+        Sought::NotYet
+    }
+}
+
+/// Held while a group may be staged. When its work is dropped where it stands, what is staged is taken back.
+struct Staged(Rc<Store>);
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.0.lsm.with_mut(State::unstage);
+    }
+}
+
+/// What of a group is staged.
+struct Stage {
+    results: Vec<Answer>,
+    staged: usize,
+    durability: Durability,
+    batch: Batch,
+    /// The runs that the commits name.
+    runs: Vec<Rc<UnnamedRun>>,
+    stale: Option<crate::lsm::BlockReference>,
+}
+
+impl Stage {
+    /// The commit's record names these runs.
+    fn name(&mut self, runs: Vec<Rc<UnnamedRun>>) {
+        runs.iter().for_each(|run| run.name_in(&mut self.batch));
+        self.runs.extend(runs);
+    }
+}
+
+impl Store {
+    /// Evaluates jobs in order and stages what they write, until one record is full. Jobs without a result wait.
+    async fn stage(self: &Rc<Store>, jobs: &mut [Job]) -> Stage {
+        let (durability, batch) = (Durability::Relaxed, Batch::default());
+        let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, runs: Vec::new(), stale: None };
+        let mut bytes = 0;
+        for job in jobs {
+            let evaluate = match &mut job.work {
+                Work::Commit(evaluate) => evaluate,
+                // It comes alone: what is before it is answered first.
+                Work::Exclusive(_) if !stage.results.is_empty() => return stage,
+                Work::Exclusive(work) => {
+                    let work = work.take().expect("BUG: such a job is done once");
+                    let answer = self.exclude(work).await;
+                    stage.results.push(answer.map(|answer| answer.then_some(Lsn::ZERO)));
+                    return stage;
+                }
+            };
+            let evaluated = match job.failed.clone() {
+                Some(error) => Evaluated::Failed(error),
+                None => self.evaluate(evaluate).await,
+            };
+            let Effects { changes, mut runs } = match evaluated {
+                Evaluated::Effects(effects) => effects,
+                Evaluated::Failed(error) => {
+                    // What was written ahead for another outcome than this one is given up.
+                    job.ahead = None;
+                    stage.results.push(Err(error));
+                    continue;
+                }
+                Evaluated::Stale(gone) => {
+                    stage.stale = Some(gone);
+                    return stage;
+                }
+            };
+            if changes.is_empty() && runs.is_empty() {
+                stage.results.push(Ok(None));
+                continue;
+            }
+            let size = size(&changes);
+            if stage.staged > 0 && bytes + size > limits::COMMIT_IN_LOG_BYTES {
+                return stage;
+            }
+            bytes += size;
+            let (id, time) = (self.platform.random(), self.platform.now());
+            let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false };
+            let ahead = match check_own(&runs).await {
+                Ok(()) if size > limits::COMMIT_IN_LOG_BYTES => {
+                    self.write_ahead(job, std::mem::take(&mut commit.changes)).await.map(Some)
+                }
+                checked => checked.map(|()| None),
+            };
+            match ahead {
+                Ok(run) => runs.extend(run),
+                Err(error) => {
+                    stage.results.push(Err(error));
+                    continue;
+                }
+            }
+            commit.runs = runs.iter().map(|run| (*run.description).clone()).collect();
+            stage.name(runs);
+            stage.durability = stage.durability.max(job.durability);
+            let lsn = self.lsm.with_mut(|state| state.stage(commit));
+            stage.results.push(Ok(Some(lsn)));
+            stage.staged += 1;
+        }
+        stage
+    }
+
+    async fn evaluate(self: &Rc<Store>, evaluate: &mut Evaluate) -> Evaluated {
+        let loaded = Loaded::default();
+        loop {
+            let attempt = self.lsm.with(|state| {
+                let view = TreeView { tree: &state.tree, loaded: &loaded };
+                evaluate(&Frame { view, state, at: Lsn(state.next().0 - 1) })
+            });
+            let needed = match attempt {
+                Ok(effects) => return Evaluated::Effects(effects),
+                Err(Fault::Error(error)) => {
+                    let _ = self.note_damage::<()>(Err(error.clone()));
+                    return Evaluated::Failed(error);
+                }
+                Err(Fault::Need(needed)) => needed,
+            };
+            // Each round brings blocks that the one before did not have, so there are no more rounds than blocks.
+            assert!(!loaded.has_all(&needed), "BUG: a job asks for blocks that it was given");
+            let found = self.lsm.load(&needed, &loaded).await;
+            match self.note_damage(found) {
+                Ok(None) => {}
+                Ok(Some(gone)) => return Evaluated::Stale(gone),
+                Err(error) => return Evaluated::Failed(error),
+            }
+        }
+    }
+
+    async fn exclude(&self, work: Exclusive) -> Result<bool> {
+        match work {
+            Exclusive::Refresh => self.look_at_log().await,
+            Exclusive::Install(installation) => self.lsm.install(*installation).await,
+        }
+    }
+
+    /// Writes a large commit's rows as a run before its log record names it.
+    async fn write_ahead(&self, job: &mut Job, changes: Vec<Change>) -> Result<Rc<UnnamedRun>> {
+        if let Some(ahead) = &job.ahead
+            && *ahead.changes == changes
+            && ahead.run.check_own().await.is_ok()
+        {
+            return Ok(ahead.run.clone());
+        }
+        job.ahead = None;
+        let mut written = NewRun::begin(&self.lsm, self.platform.random(), self.platform.now());
+        let mut internal = Vec::new();
+        for Change(row, version) in &changes {
+            internal.clear();
+            internal.extend_from_slice(row);
+            push_lsn(&mut internal, Lsn::ZERO);
+            written.push(&internal, version).await?;
+        }
+        let run = written.finish().await?.expect("BUG: a large commit has rows");
+        job.ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
+        Ok(run)
+    }
+}
+
+/// Runs that a commit's evaluation brings must still be its writer's own.
+async fn check_own(runs: &[Rc<UnnamedRun>]) -> Result<()> {
+    for run in runs {
+        run.check_own().await?;
+    }
+    Ok(())
+}
+
+/// The planted bug: the answers are given while the write is under way.
+fn acknowledge(jobs: &mut [Job], results: &[Answer]) {
+    for (job, result) in jobs.iter_mut().zip(results) {
+        let reply = std::mem::replace(&mut job.reply, oneshot::channel().0);
+        let _ = reply.send(result.clone());
+    }
+}
+
+fn answer(jobs: Vec<Job>, results: Vec<Answer>) {
+    for (job, result) in jobs.into_iter().zip(results) {
+        // A caller that is gone does not want its answer.
+        let _ = job.reply.send(result);
+    }
+}
+
+fn answer_all(jobs: Vec<Job>, result: impl Fn(&Job) -> Answer) {
+    for job in jobs {
+        let result = result(&job);
+        let _ = job.reply.send(result);
+    }
+}

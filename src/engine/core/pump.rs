@@ -1,0 +1,181 @@
+//! Who makes the pipeline go on: whoever waits for it. A host may end any of its requests where it stands, and what
+//! such a request was to do for others is never done. So nobody's answer hangs on another's task: each caller that
+//! waits polls the work itself, and each step wakes them all.
+//!
+//! The callers own the work together. When the last of them leaves, the work is dropped where it stands. What it had
+//! staged is taken back; a record that it was appending counts or not, as that of any other tab.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_channel::oneshot;
+
+use crate::engine::store::Store;
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::LocalFuture;
+use crate::types::Lsn;
+
+/// What a job is answered with.
+pub type Answer = Result<Option<Lsn>>;
+
+/// The work under way, if anybody waits for it.
+#[derive(Default)]
+pub struct Pump(RefCell<Weak<Work>>);
+
+#[derive(Default)]
+struct Work {
+    /// Taken out while it is polled.
+    steps: RefCell<Option<LocalFuture<'static, ()>>>,
+    is_polled: Cell<bool>,
+    waiters: Arc<Waiters>,
+    /// Numbers given to those who wait.
+    given: Cell<u64>,
+}
+
+/// Those who wait, in the order in which they came.
+#[derive(Default)]
+struct Waiters {
+    /// The work can go on, and nobody has polled it since.
+    is_woken: AtomicBool,
+    wakers: Mutex<Vec<(u64, Waker)>>,
+}
+
+impl Waiters {
+    fn register(&self, number: u64, waker: &Waker) {
+        let mut wakers = self.wakers.lock().expect("BUG: nothing panics under the lock");
+        match wakers.binary_search_by_key(&number, |(other, _)| *other) {
+            Ok(place) => wakers[place].1.clone_from(waker),
+            Err(place) => wakers.insert(place, (number, waker.clone())),
+        }
+    }
+
+    /// True: nobody is left.
+    fn leave(&self, number: u64) -> bool {
+        let mut wakers = self.wakers.lock().expect("BUG: nothing panics under the lock");
+        if let Ok(place) = wakers.binary_search_by_key(&number, |(other, _)| *other) {
+            wakers.remove(place);
+        }
+        wakers.is_empty()
+    }
+}
+
+impl Wake for Waiters {
+    fn wake(self: Arc<Waiters>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Waiters>) {
+        self.is_woken.store(true, Ordering::Relaxed);
+        let wakers = self.wakers.lock().expect("BUG: nothing panics under the lock");
+        let wakers: Vec<Waker> = wakers.iter().map(|(_, waker)| waker.clone()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Pump {
+    /// Whether anything is being committed.
+    pub fn is_at_work(&self) -> bool {
+        self.0.borrow().strong_count() > 0
+    }
+
+    /// Waits for the answer of a job that is queued, and makes the pipeline go on meanwhile.
+    pub fn wait(store: &Rc<Store>, answer: oneshot::Receiver<Answer>) -> impl Future<Output = Answer> {
+        let mut slot = store.pump.0.borrow_mut();
+        let work = slot.upgrade().unwrap_or_else(|| {
+            let work = Rc::new(Work::default());
+            *slot = Rc::downgrade(&work);
+            work
+        });
+        let number = work.given.get();
+        work.given.set(number + 1);
+        Waiting { store: store.clone(), work, number, answer, has_begun: false, is_answered: false }
+    }
+}
+
+impl Work {
+    /// Whether whoever comes now must poll by itself: nothing else will wake it.
+    fn is_due(&self) -> bool {
+        self.steps.borrow().is_none() || self.waiters.is_woken.load(Ordering::Relaxed)
+    }
+
+    /// Goes on as far as it can be gone on without waiting.
+    fn drive(&self, store: &Rc<Store>) {
+        if self.is_polled.get() {
+            return;
+        }
+        let is_woken = self.waiters.is_woken.swap(false, Ordering::Relaxed);
+        let under_way = self.steps.take();
+        let mut steps = match under_way {
+            Some(steps) if !is_woken => return drop(self.steps.replace(Some(steps))),
+            Some(steps) => steps,
+            None if store.queue.borrow().is_empty() => return,
+            None => Box::pin(store.clone().pump()),
+        };
+        self.is_polled.set(true);
+        let waker = Waker::from(self.waiters.clone());
+        let polled = steps.as_mut().poll(&mut Context::from_waker(&waker));
+        self.is_polled.set(false);
+        if polled.is_pending() {
+            self.steps.replace(Some(steps));
+        }
+    }
+}
+
+/// A caller that waits.
+struct Waiting {
+    store: Rc<Store>,
+    work: Rc<Work>,
+    number: u64,
+    answer: oneshot::Receiver<Answer>,
+    has_begun: bool,
+    is_answered: bool,
+}
+
+impl Waiting {
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
+        let answer = Pin::new(&mut self.answer).poll(context);
+        self.is_answered = answer.is_ready();
+        let gone = |_| Err(Error::new(ErrorCode::Closed, "the store was closed"));
+        answer.map(|answer| answer.unwrap_or_else(gone))
+    }
+}
+
+impl Future for Waiting {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Waiting>, context: &mut Context<'_>) -> Poll<Answer> {
+        if let Poll::Ready(answer) = self.poll_answer(context) {
+            return Poll::Ready(answer);
+        }
+        self.work.waiters.register(self.number, context.waker());
+        if !std::mem::replace(&mut self.has_begun, true) {
+            // What is called in one go is to be one record: the others queue first.
+            if self.work.is_due() {
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        self.work.drive(&self.store);
+        self.poll_answer(context)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let is_last = self.work.waiters.leave(self.number);
+        if self.is_answered {
+            return;
+        }
+        // Nobody waits for this job any more: if it is not begun, it is not done.
+        self.answer.close();
+        self.store.forget_cancelled();
+        if !is_last {
+            self.work.waiters.wake_by_ref();
+        }
+    }
+}

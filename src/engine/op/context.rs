@@ -1,0 +1,340 @@
+//! What an operation works on: a path to read, and, where it may write, the transaction that takes the writes.
+
+use std::collections::BTreeSet;
+use std::ops::{Bound, ControlFlow};
+
+use super::known::{Known, Lacking, ReadPoint};
+use super::transaction::{Reader, Transaction};
+use crate::engine::rows::path::Path;
+use crate::engine::rows::read::{self, Placed, Standing, SuffixRange, Visible, just_after};
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, Fault, PORTION_BYTES, TreeView};
+use crate::query::{self, Counters, Update};
+use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
+
+pub struct Context<'a> {
+    view: TreeView<'a>,
+    path: Path,
+    transaction: Option<&'a mut Transaction>,
+}
+
+/// A visible row.
+pub struct Current {
+    pub value: Bytes,
+    /// `Lsn::MAX`: the transaction wrote it itself.
+    lsn: Lsn,
+    level: usize,
+    /// Its counters, if it is of the topmost level.
+    delta: Option<Bytes>,
+}
+
+impl Current {
+    fn is_uncommitted(&self) -> bool {
+        self.lsn == Lsn::MAX
+    }
+}
+
+/// A page of a scan, and where the next one begins.
+#[derive(Debug)]
+pub struct Page<T> {
+    pub rows: Vec<T>,
+    /// The suffix of the last row; `None`: the range is exhausted.
+    pub next: Option<Suffix>,
+}
+
+/// How much one page may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLimits {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+impl PageLimits {
+    pub fn up_to(rows: Option<usize>) -> PageLimits {
+        PageLimits { rows: rows.unwrap_or(usize::MAX).min(limits::PAGE_ROWS), bytes: limits::PAGE_BYTES }
+    }
+}
+
+impl<'a> Context<'a> {
+    pub fn reading(view: TreeView<'a>, path: Path) -> Context<'a> {
+        Context { view, path, transaction: None }
+    }
+
+    pub fn writing(view: TreeView<'a>, transaction: &'a mut Transaction) -> Context<'a> {
+        Context { view, path: transaction.path.clone(), transaction: Some(transaction) }
+    }
+
+    fn own(&self, suffix: &Suffix) -> Option<&Version> {
+        self.transaction.as_ref()?.writes().get(suffix)
+    }
+
+    fn record(&mut self, suffix: &Suffix, reader: Reader) -> Result<()> {
+        match &mut self.transaction {
+            Some(transaction) => transaction.record_key(suffix, reader),
+            None => Ok(()),
+        }
+    }
+
+    /// The value of a row, or `None` where it is absent (SEMANTICS R1, R8).
+    pub fn get(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Bytes>> {
+        Ok(self.current(suffix, reader)?.map(|current| current.value))
+    }
+
+    /// As `get`, with what an update of the row must know.
+    pub fn current(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Current>> {
+        if let Some(version) = self.own(suffix) {
+            let delta = version.delta.clone();
+            return Ok(version.here().cloned().map(|value| Current { value, lsn: Lsn::MAX, level: 0, delta }));
+        }
+        self.record(suffix, reader)?;
+        let Some(Placed { level, found }) = self.placed(suffix)? else { return Ok(None) };
+        // What was counted in a level below is no difference from it.
+        let delta = found.version.delta.clone().filter(|_| level == 0);
+        Ok(found.version.here().cloned().map(|value| Current { value, lsn: found.lsn, level, delta }))
+    }
+
+    /// Finds the values of many rows.
+    pub fn values(&mut self, known: &mut Known, suffixes: impl Iterator<Item = Result<Suffix>>) -> Attempt<()> {
+        known.begin(self.read_point(), suffixes)?;
+        known.values.resize(known.suffixes.len(), None);
+        self.many(known, |context, known, place| {
+            known.values[place] = context.get(&known.suffixes[place], Reader::Body)?.map(Bytes::alone);
+            Ok(())
+        })
+    }
+
+    /// Finds how many rows stand that are to be written.
+    pub fn standings(&mut self, known: &mut Known, suffixes: impl Iterator<Item = Result<Suffix>>) -> Attempt<()> {
+        known.begin(self.read_point(), suffixes)?;
+        known.standings.resize(known.suffixes.len(), Standing::default());
+        self.many(known, |context, known, place| {
+            known.standings[place] = context.standing(&known.suffixes[place])?;
+            Ok(())
+        })
+    }
+
+    /// Looks at the rows that were not looked at yet. All that they lack is asked for in one go, up to a bound; what
+    /// earlier ones were read from is let go once it is much.
+    fn many(
+        &mut self,
+        known: &mut Known,
+        mut look: impl FnMut(&mut Self, &mut Known, usize) -> Attempt<()>,
+    ) -> Attempt<()> {
+        let (mut lacking, mut has_got_on) = (Lacking::default(), false);
+        for place in known.rest() {
+            if lacking.is_full() {
+                break;
+            }
+            // A row behind one that lacks something is looked at for what it lacks itself.
+            if lacking.take(look(self, known, place))? {
+                known.note_looked_at();
+                has_got_on = true;
+            }
+        }
+        if has_got_on && !lacking.is_empty() && self.view.loaded.bytes() >= PORTION_BYTES {
+            self.view.loaded.let_go();
+        }
+        lacking.check()
+    }
+
+    /// Where this reads. A transaction and a snapshot always read the same; a call inside the commit reads what stands
+    /// before it, which may have been written anew.
+    fn read_point(&self) -> ReadPoint {
+        match &self.transaction {
+            Some(transaction) if transaction.is_immediate() => (transaction.snapshot_lsn(), self.view.tree.changes),
+            _ => (Lsn::ZERO, 0),
+        }
+    }
+
+    fn standing(&mut self, suffix: &Suffix) -> Attempt<Standing> {
+        if let Some(version) = self.own(suffix) {
+            return Ok(Standing { is_there: !version.is_tombstone(), base: version.base });
+        }
+        self.record(suffix, Reader::Engine)?;
+        read::standing(self.view, &self.path, suffix.as_bytes())
+    }
+
+    /// Whether there are levels that a row may come from which is not of the topmost layer.
+    pub fn has_below(&self) -> bool {
+        !self.path.below().is_empty()
+    }
+
+    /// Whether the transaction itself has deleted the row.
+    pub fn has_deleted(&self, suffix: &Suffix) -> bool {
+        self.own(suffix).is_some_and(Version::is_tombstone)
+    }
+
+    /// Walks visible rows in order and gathers a page of what `keep` makes of them.
+    pub fn scan<T>(
+        &mut self,
+        range: &SuffixRange,
+        reverse: bool,
+        page: PageLimits,
+        mut keep: impl FnMut(&Visible<'_>) -> Attempt<Option<(T, usize)>>,
+    ) -> Attempt<Page<T>> {
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        let mut last: Option<Suffix> = None;
+        let own = self.transaction.as_ref().map(|transaction| transaction.writes());
+        let mut is_full = page.rows == 0;
+        let walked = read::scan(self.view, self.path.levels(), own, range, reverse, |row| {
+            if is_full {
+                return Ok(ControlFlow::Break(()));
+            }
+            let kept = keep(&row)?;
+            last = Some(Suffix::from_bytes(row.suffix.to_vec()));
+            if let Some((item, size)) = kept {
+                rows.push(item);
+                bytes += size;
+            }
+            is_full = rows.len() >= page.rows || bytes >= page.bytes;
+            Ok(ControlFlow::Continue(()))
+        });
+        let next = match walked {
+            Ok(()) if is_full => last,
+            Ok(()) => None,
+            // What was gathered before a block was missing is a page; the next one begins where the block is needed.
+            Err(Fault::Need(blocks)) => Some(last.ok_or(Fault::Need(blocks))?),
+            Err(error) => return Err(error),
+        };
+        if let Some(transaction) = &mut self.transaction {
+            transaction.record_range(covered(range, reverse, next.as_ref()), Reader::Body)?;
+        }
+        Ok(Page { rows, next })
+    }
+
+    /// Fails with WRONG_KIND if the collection exists and is of the other kind.
+    pub fn check_kind(&mut self, collection: &CollectionName, kind: Kind) -> Attempt<()> {
+        self.kind_of(collection, kind, Reader::Body).map(drop)
+    }
+
+    fn kind_of(&mut self, collection: &CollectionName, kind: Kind, reader: Reader) -> Attempt<bool> {
+        let Some(row) = self.get(&collection_row(collection), reader)? else { return Ok(false) };
+        if decode_collection(&row)? == kind {
+            return Ok(true);
+        }
+        let other = if kind == Kind::Document { "key-value entries" } else { "documents" };
+        let message = format!("the collection holds {other}. collection={collection}");
+        Err(Error::new(ErrorCode::WrongKind, message).with_text("collection", collection.as_str()).into())
+    }
+
+    /// Makes the collection with its first row; one name is one kind.
+    pub fn ensure_collection(&mut self, collection: &CollectionName, kind: Kind) -> Attempt<()> {
+        if !self.kind_of(collection, kind, Reader::Engine)? {
+            self.put(collection_row(collection), vec![kind as u8].into())?;
+        }
+        Ok(())
+    }
+
+    /// Writes a value over whatever is there (SEMANTICS W7, W9).
+    pub fn put(&mut self, suffix: Suffix, value: Bytes) -> Attempt<()> {
+        let base = self.base(&suffix)?;
+        self.put_over(suffix, value, base)
+    }
+
+    /// As `put`, of a row whose base is known.
+    pub fn put_over(&mut self, suffix: Suffix, value: Bytes, base: Option<Lsn>) -> Attempt<()> {
+        self.replaced(&suffix);
+        self.write(suffix, Version::value(value).based_on(base))
+    }
+
+    fn replaced(&mut self, suffix: &Suffix) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.note_replaced(suffix);
+        }
+    }
+
+    /// As `put`, of a row that an update changed.
+    pub fn put_updated(&mut self, suffix: Suffix, value: Bytes, replaced: &Current, update: &Update) -> Attempt<()> {
+        let base = self.base(&suffix)?;
+        let counters = Counters::decode(replaced.delta.as_ref(), replaced.lsn)?;
+        let counters = counters.updated(update, |field| self.counts_since(&suffix, replaced, field))?;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.note_updated(&suffix, !replaced.is_uncommitted(), update.sets());
+        }
+        self.write(suffix, Version::value(value).based_on(base).counting(counters.encode()))
+    }
+
+    /// The version that is visible; a copy of what lies below counts as that.
+    fn placed(&self, suffix: &Suffix) -> Attempt<Option<Placed>> {
+        let bytes = suffix.as_bytes();
+        let Some(mut placed) = read::placed(self.view, self.path.levels(), bytes)? else { return Ok(None) };
+        if placed.level == 0 && read::is_copy(self.view, &self.path, bytes, &placed.found)? {
+            placed.level = 1;
+        }
+        Ok(Some(placed))
+    }
+
+    /// What an increment of a field counts from: the version that it replaces, or zero if that is of a level below, so
+    /// that all increments since the layer began are known as such. What the transaction updated itself counts from
+    /// what stood before, unless the field was set.
+    fn counts_since(&self, suffix: &Suffix, replaced: &Current, field: &str) -> Attempt<Lsn> {
+        if !replaced.is_uncommitted() {
+            return Ok(if replaced.level == 0 { replaced.lsn } else { Lsn::ZERO });
+        }
+        let updated = self.transaction.as_ref().and_then(|transaction| transaction.updated(suffix));
+        let is_set = |sets: &BTreeSet<String>| {
+            let behind = |from: &str| sets.range::<str, _>((Bound::Included(from), Bound::Unbounded)).next();
+            query::meets_any(field, &|from| behind(from).map(String::as_str))
+        };
+        if updated.is_some_and(|sets| !is_set(sets))
+            && let Some(Placed { level, found }) = self.placed(suffix)?
+        {
+            return Ok(if level == 0 { found.lsn } else { Lsn::ZERO });
+        }
+        Ok(Lsn::MAX)
+    }
+
+    /// Writes a tombstone over a row that is visible and whose base is known (SEMANTICS W4).
+    pub fn delete_over(&mut self, suffix: Suffix, base: Option<Lsn>) -> Attempt<()> {
+        self.replaced(&suffix);
+        self.write(suffix, Version::tombstone().based_on(base))
+    }
+
+    /// Deletes those rows that are there, each once, and says how many that were.
+    pub fn delete_all(&mut self, known: &Known) -> Attempt<u64> {
+        let mut deleted = 0;
+        for (suffix, standing) in known.suffixes.iter().zip(&known.standings) {
+            if standing.is_there && !self.has_deleted(suffix) {
+                self.delete_over(suffix.clone(), standing.base)?;
+                deleted += 1;
+            }
+        }
+        Ok(deleted)
+    }
+
+    fn write(&mut self, suffix: Suffix, version: Version) -> Attempt<()> {
+        let transaction = self.transaction.as_mut().expect("BUG: operations that write are given a transaction");
+        Ok(transaction.write(suffix, version)?)
+    }
+
+    /// The LSN, below this layer, of the version first replaced. In a root there is nothing below and nothing to look
+    /// up.
+    fn base(&mut self, suffix: &Suffix) -> Attempt<Option<Lsn>> {
+        if self.path.below().is_empty() {
+            return Ok(None);
+        }
+        Ok(self.standing(suffix)?.base)
+    }
+}
+
+/// What a page has looked at, which is what its transaction depends on.
+fn covered(range: &SuffixRange, reverse: bool, next: Option<&Suffix>) -> SuffixRange {
+    let mut covered = range.clone();
+    match next {
+        Some(last) if reverse => covered.from = last.as_bytes().to_vec(),
+        Some(last) => covered.before = just_after(last.as_bytes()),
+        None => {}
+    }
+    covered
+}
+
+/// The row of a collection itself, under the empty name.
+pub fn collection_row(collection: &CollectionName) -> Suffix {
+    Suffix::named("", Kind::Collection, collection.as_str())
+}
+
+pub fn decode_collection(row: &[u8]) -> Result<Kind> {
+    let kind = row.first().copied().and_then(Kind::from_byte);
+    kind.ok_or_else(|| Error::corrupt("a collection's row cannot be read"))
+}

@@ -1,0 +1,94 @@
+//! What a call over many keys has found out so far. A call is made again after each fetch; what it knows by then it
+//! need not look up again, and the blocks that it was read from can be let go.
+
+use std::collections::BTreeSet;
+
+use crate::engine::rows::read::Standing;
+use crate::error::Result;
+use crate::lsm::{Attempt, Fault, Need};
+use crate::types::{Bytes, Lsn, Suffix};
+
+/// So many stored records are asked for at once: a few MiB, however many keys a call has.
+const SEGMENTS: usize = 64;
+
+/// Where a call reads: two are alike if nothing was written between them.
+pub type ReadPoint = (Lsn, u64);
+
+/// The rows of a call: first its keys, and of each what it found there.
+#[derive(Default)]
+pub struct Known {
+    read_at: Option<ReadPoint>,
+    /// The rows, as the call names them.
+    pub suffixes: Vec<Suffix>,
+    /// Their places in the order of their keys: neighbours lie in one block, which is then read once.
+    order: Vec<usize>,
+    /// So many of them, in that order, were looked at.
+    looked_at: usize,
+    /// For a call that reads.
+    pub values: Vec<Option<Bytes>>,
+    /// For a call that writes.
+    pub standings: Vec<Standing>,
+}
+
+impl Known {
+    /// Takes the keys of a call that is made for the first time, and forgets what was read where other rows may stand
+    /// by now.
+    pub fn begin(&mut self, point: ReadPoint, suffixes: impl Iterator<Item = Result<Suffix>>) -> Result<()> {
+        if self.read_at.is_none() {
+            self.suffixes = suffixes.collect::<Result<_>>()?;
+            self.order = (0..self.suffixes.len()).collect();
+            self.order.sort_by(|one, other| self.suffixes[*one].cmp(&self.suffixes[*other]));
+        }
+        if self.read_at.replace(point) != Some(point) {
+            self.looked_at = 0;
+        }
+        Ok(())
+    }
+
+    /// The places of the rows that were not looked at, in the order of their keys.
+    pub fn rest(&self) -> Vec<usize> {
+        self.order[self.looked_at..].to_vec()
+    }
+
+    pub fn note_looked_at(&mut self) {
+        self.looked_at += 1;
+    }
+}
+
+/// What the rows of a call lack.
+#[derive(Default)]
+pub struct Lacking {
+    needed: Vec<Need>,
+    segments: BTreeSet<(u64, u32)>,
+}
+
+impl Lacking {
+    pub fn is_empty(&self) -> bool {
+        self.needed.is_empty()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.segments.len() >= SEGMENTS
+    }
+
+    /// Notes what an attempt lacks; any other fault is passed on. True: it lacks nothing, and none before it did.
+    pub fn take(&mut self, attempt: Attempt<()>) -> Attempt<bool> {
+        match attempt {
+            Ok(()) => Ok(self.needed.is_empty()),
+            Err(Fault::Need(needed)) => {
+                for need in needed {
+                    let Need::Block(reference) = need;
+                    self.segments.insert((reference.address.run, reference.address.segment()));
+                    self.needed.push(need);
+                }
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fails with what is lacking, if anything is.
+    pub fn check(self) -> Attempt<()> {
+        if self.needed.is_empty() { Ok(()) } else { Err(Fault::Need(self.needed)) }
+    }
+}

@@ -1,0 +1,261 @@
+//! What a transaction read and wrote: everything that its commit must check, and everything that it will write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::rows::path::Path;
+use crate::engine::rows::read::SuffixRange;
+use crate::error::{Error, ErrorCode, Result};
+use crate::planted::{self, Bug};
+use crate::types::{DatabaseName, Lsn, Suffix, Version, limits};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Isolation {
+    /// As if transactions ran one after the other: all that was read is checked.
+    #[default]
+    Serializable,
+    /// Reads come from one snapshot; only rows that both wrote, and what the engine read itself, are checked.
+    Snapshot,
+}
+
+/// The database's catalog row as it was read: a commit that moves the path conflicts with everything open on it.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    pub name: DatabaseName,
+    pub lsn: Lsn,
+}
+
+/// What was read of the topmost level; the levels below are fixed and need no check.
+#[derive(Clone, Default, Debug)]
+pub struct ReadSet {
+    pub keys: BTreeSet<Suffix>,
+    pub ranges: Vec<SuffixRange>,
+}
+
+impl ReadSet {
+    fn check_size(&self) -> Result<()> {
+        if self.keys.len() + self.ranges.len() <= limits::READ_SET_ENTRIES {
+            return Ok(());
+        }
+        let message = format!("a transaction reads at most {} keys and ranges", limits::READ_SET_ENTRIES);
+        Err(Error::new(ErrorCode::TooLarge, message))
+    }
+
+    fn add_range(&mut self, range: SuffixRange) {
+        // Pages of one scan touch: they stay one range.
+        if let Some(last) = self.ranges.last_mut()
+            && last.from <= range.from
+            && range.from <= last.before
+        {
+            last.before = std::mem::take(&mut last.before).max(range.before);
+            return;
+        }
+        self.ranges.push(range);
+    }
+}
+
+/// Who reads: a body's reads are checked as its isolation says, the engine's own always.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    Body,
+    Engine,
+}
+
+/// What a write takes of a commit's size.
+fn cost(suffix: &Suffix, version: &Version) -> usize {
+    suffix.as_bytes().len() + version.here().map_or(0, |value| value.len()) + 16
+}
+
+/// What takes one step back.
+#[derive(Debug)]
+enum Undo {
+    /// A write, and what was written of the row before.
+    Write(Suffix, Option<Version>),
+    /// What was noted of a row was another, or nothing.
+    Noted(Suffix, Option<BTreeSet<String>>),
+    /// These fields were noted too.
+    Added(Suffix, Vec<String>),
+}
+
+#[derive(Debug)]
+pub struct Transaction {
+    pub path: Path,
+    pub guard: Guard,
+    pub isolation: Isolation,
+    /// False for a call that runs inside the commit itself: nothing can come between, so nothing is noted.
+    records: bool,
+    pub reads: ReadSet,
+    writes: BTreeMap<Suffix, Version>,
+    write_bytes: usize,
+    undo: Vec<Undo>,
+    /// Rows that were only updated here, with the fields that were set.
+    updated: BTreeMap<Suffix, BTreeSet<String>>,
+}
+
+impl Transaction {
+    pub fn new(path: Path, guard: Guard, isolation: Isolation) -> Transaction {
+        Transaction {
+            path,
+            guard,
+            isolation,
+            records: true,
+            reads: ReadSet::default(),
+            writes: BTreeMap::new(),
+            write_bytes: 0,
+            undo: Vec::new(),
+            updated: BTreeMap::new(),
+        }
+    }
+
+    /// A single call, run where no other commit can come between its reads and its writes.
+    pub fn immediate(path: Path, guard: Guard) -> Transaction {
+        Transaction { records: false, ..Transaction::new(path, guard, Isolation::Serializable) }
+    }
+
+    pub fn is_immediate(&self) -> bool {
+        !self.records
+    }
+
+    pub fn snapshot_lsn(&self) -> Lsn {
+        self.path.top().map_or(Lsn::ZERO, |level| level.lsn)
+    }
+
+    pub fn writes(&self) -> &BTreeMap<Suffix, Version> {
+        &self.writes
+    }
+
+    pub fn write_bytes(&self) -> usize {
+        self.write_bytes
+    }
+
+    pub fn record_key(&mut self, suffix: &Suffix, reader: Reader) -> Result<()> {
+        if planted::is(Bug::KeysNotValidated) {
+            return Ok(());
+        }
+        if self.records && self.is_checked(reader) && !self.reads.keys.contains(suffix) {
+            self.reads.keys.insert(suffix.clone());
+            self.reads.check_size()?;
+        }
+        Ok(())
+    }
+
+    pub fn record_range(&mut self, range: SuffixRange, reader: Reader) -> Result<()> {
+        if planted::is(Bug::RangesNotValidated) {
+            return Ok(());
+        }
+        if self.records && self.is_checked(reader) {
+            self.reads.add_range(range);
+            self.reads.check_size()?;
+        }
+        Ok(())
+    }
+
+    fn is_checked(&self, reader: Reader) -> bool {
+        reader == Reader::Engine || self.isolation == Isolation::Serializable
+    }
+
+    /// A call that this fails is taken back whole, what it wrote last included.
+    pub fn write(&mut self, suffix: Suffix, version: Version) -> Result<()> {
+        self.write_bytes += cost(&suffix, &version);
+        let before = self.writes.insert(suffix.clone(), version);
+        self.write_bytes -= before.as_ref().map_or(0, |before| cost(&suffix, before));
+        self.undo.push(Undo::Write(suffix, before));
+        if self.write_bytes <= limits::COMMIT_BYTES {
+            return Ok(());
+        }
+        let message = format!("a commit writes at most {} bytes", limits::COMMIT_BYTES);
+        Err(Error::new(ErrorCode::TooLarge, message))
+    }
+
+    /// Notes the fields that an update sets in a row; `is_first`: it is over what others wrote.
+    pub fn note_updated<'a>(&mut self, suffix: &Suffix, is_first: bool, fields: impl Iterator<Item = &'a str>) {
+        if is_first {
+            let before = self.updated.insert(suffix.clone(), BTreeSet::new());
+            self.undo.push(Undo::Noted(suffix.clone(), before));
+        }
+        if let Some(known) = self.updated.get_mut(suffix) {
+            let added: Vec<String> = fields.filter(|field| !known.contains(*field)).map(String::from).collect();
+            known.extend(added.iter().cloned());
+            if !is_first {
+                self.undo.push(Undo::Added(suffix.clone(), added));
+            }
+        }
+    }
+
+    /// Notes that a row was replaced.
+    pub fn note_replaced(&mut self, suffix: &Suffix) {
+        if let Some(before) = self.updated.remove(suffix) {
+            self.undo.push(Undo::Noted(suffix.clone(), Some(before)));
+        }
+    }
+
+    /// What was set in a row that was only updated here.
+    pub fn updated(&self, suffix: &Suffix) -> Option<&BTreeSet<String>> {
+        self.updated.get(suffix)
+    }
+
+    /// From here on, `roll_back` undoes; what was written before stays.
+    pub fn savepoint(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Takes back what a call wrote that then failed: any failure leaves none of it (SEMANTICS W6, W8).
+    pub fn roll_back(&mut self) {
+        for step in std::mem::take(&mut self.undo).into_iter().rev() {
+            match step {
+                Undo::Write(suffix, before) => self.take_back(suffix, before),
+                Undo::Noted(suffix, Some(before)) => drop(self.updated.insert(suffix, before)),
+                Undo::Noted(suffix, None) => drop(self.updated.remove(&suffix)),
+                Undo::Added(suffix, fields) => {
+                    let known = self.updated.get_mut(&suffix).expect("BUG: what was added to is noted");
+                    fields.iter().for_each(|field| drop(known.take(field)));
+                }
+            }
+        }
+    }
+
+    fn take_back(&mut self, suffix: Suffix, before: Option<Version>) {
+        let undone = self.writes.remove(&suffix).expect("BUG: what is undone was written");
+        self.write_bytes -= cost(&suffix, &undone);
+        if let Some(version) = before {
+            self.write_bytes += cost(&suffix, &version);
+            self.writes.insert(suffix, version);
+        }
+    }
+
+    pub fn take_writes(&mut self) -> BTreeMap<Suffix, Version> {
+        self.undo.clear();
+        std::mem::take(&mut self.writes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_noted_that_failed_is_taken_back() {
+        let guard = Guard { name: DatabaseName::main(), lsn: Lsn(1) };
+        let mut transaction = Transaction::new(Path::nowhere(), guard, Isolation::Serializable);
+        let [one, other] = ["one", "other"].map(|name| Suffix::from_bytes(name.into()));
+        let write = |transaction: &mut Transaction, suffix: &Suffix| {
+            transaction.write(suffix.clone(), Version::tombstone()).expect("it is small");
+        };
+        transaction.note_updated(&one, true, ["a"].into_iter());
+        write(&mut transaction, &one);
+        for is_replaced in [false, true] {
+            transaction.savepoint();
+            transaction.note_updated(&one, false, ["a", "b"].into_iter());
+            write(&mut transaction, &one);
+            transaction.note_updated(&other, true, ["c"].into_iter());
+            write(&mut transaction, &other);
+            if is_replaced {
+                transaction.note_replaced(&one);
+                transaction.note_replaced(&other);
+            }
+            transaction.roll_back();
+            assert_eq!(transaction.updated(&one), Some(&BTreeSet::from(["a".to_string()])));
+            assert_eq!(transaction.updated(&other), None);
+            assert_eq!(transaction.writes().len(), 1);
+        }
+    }
+}

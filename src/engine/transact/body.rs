@@ -1,0 +1,191 @@
+//! Transactions that a body runs in: begin, let it read and write, commit, and begin again after a conflict.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+
+use super::conflict;
+use crate::engine::core::pipeline::{Frame, changes_of};
+use crate::engine::op::context::Context;
+use crate::engine::op::known::Known;
+use crate::engine::op::transaction::{Isolation, Transaction};
+use crate::engine::op::{Answer, Op, Step};
+use crate::engine::store::database::Database;
+use crate::engine::store::{Hold, Store, closed};
+use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Attempt, State, TreeView};
+use crate::planted::{self, Bug};
+use crate::storage::Durability;
+use crate::types::Lsn;
+
+/// How often a body runs again after a conflict, unless its options say otherwise.
+const RETRIES: u32 = 8;
+
+#[derive(Clone, Debug)]
+pub struct TransactionOptions {
+    pub isolation: Isolation,
+    pub retries: u32,
+    pub durability: Option<Durability>,
+}
+
+impl Default for TransactionOptions {
+    fn default() -> TransactionOptions {
+        TransactionOptions { isolation: Isolation::Serializable, retries: RETRIES, durability: None }
+    }
+}
+
+/// What a body works on. It ends with its body: later calls fail with CLOSED.
+pub struct OpenTransaction {
+    store: Rc<Store>,
+    version: Lsn,
+    transaction: RefCell<Option<Transaction>>,
+    /// A call in the body failed with CONFLICT, so the transaction cannot commit. The body runs again even if it caught
+    /// that error: what it would return rests on reads that no longer hold.
+    is_doomed: Cell<bool>,
+    _hold: Hold,
+}
+
+impl OpenTransaction {
+    pub fn version(&self) -> Lsn {
+        self.version
+    }
+
+    /// Runs a call on what is in memory; `None`: it needs storage.
+    pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
+        let mut slot = self.transaction.borrow_mut();
+        let Some(transaction) = slot.as_mut() else { return Some(Err(closed("the transaction"))) };
+        let (mut op, mut known) = (op.clone(), Known::default());
+        loop {
+            let step = self
+                .store
+                .read_now(|state, view| attempt((state, view), transaction, (&op, &mut known), &self.store))?;
+            match step {
+                Err(error) => return Some(Err(self.note(error))),
+                Ok(Step::Done(answer)) => return Some(Ok(answer)),
+                Ok(Step::More(next)) => op = next,
+            }
+        }
+    }
+
+    pub async fn run(&self, mut op: Op) -> Result<Answer> {
+        let mut known = Known::default();
+        loop {
+            let step = self.store.read(|state, view| match self.transaction.borrow_mut().as_mut() {
+                Some(transaction) => attempt((state, view), transaction, (&op, &mut known), &self.store),
+                None => Err(closed("the transaction").into()),
+            });
+            match step.await.map_err(|error| self.note(error))? {
+                Step::Done(answer) => return Ok(answer),
+                Step::More(next) => op = next,
+            }
+        }
+    }
+
+    /// A call inside fails with CONFLICT only if the commit must fail too.
+    fn note(&self, error: Error) -> Error {
+        if error.code() == ErrorCode::Conflict {
+            self.is_doomed.set(true);
+        }
+        error
+    }
+
+    fn end(&self) -> Option<Transaction> {
+        self.transaction.borrow_mut().take()
+    }
+}
+
+/// One try of one call: what it wrote before it failed, or before a block was missing, is taken back.
+fn attempt(
+    (state, view): (&State, TreeView<'_>),
+    transaction: &mut Transaction,
+    (op, known): (&Op, &mut Known),
+    store: &Store,
+) -> Attempt<Step> {
+    if transaction.snapshot_lsn() < state.manifest.floor() {
+        let message = "the history that the transaction reads was dropped in another tab";
+        return Err(Error::new(ErrorCode::Conflict, message).into());
+    }
+    transaction.savepoint();
+    let result = op.apply(&mut Context::writing(view, transaction), &store.ids, known);
+    if result.is_err() {
+        transaction.roll_back();
+    }
+    result
+}
+
+/// How a transaction ended.
+pub enum Ended<R, E> {
+    /// The body's value, and the commit's LSN unless it wrote nothing.
+    Committed(R, Option<Lsn>),
+    /// What the body itself failed with: nothing was written.
+    Failed(E),
+}
+
+impl Database {
+    /// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out
+    /// unchanged.
+    pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
+        self: &Rc<Database>,
+        options: TransactionOptions,
+        mut body: impl FnMut(Rc<OpenTransaction>) -> F,
+    ) -> Result<Ended<R, E>> {
+        let durability = options.durability.unwrap_or(self.store.durability);
+        let mut claim = None;
+        for tries in 0.. {
+            if tries > 0 {
+                self.store.refresh().await?;
+            }
+            let began = if tries > 0 { self.store.platform.steady() } else { 0 };
+            let transaction = self.begin(options.isolation).await?;
+            if planted::is(Bug::HoldKeptAfterEnd) {
+                std::mem::forget(self.store.hold(transaction.snapshot_lsn()));
+            }
+            let open = Rc::new(OpenTransaction {
+                store: self.store.clone(),
+                version: transaction.snapshot_lsn(),
+                _hold: self.store.hold(transaction.snapshot_lsn()),
+                transaction: RefCell::new(Some(transaction)),
+                is_doomed: Cell::new(false),
+            });
+            let outcome = body(open.clone()).await;
+            let Some(mut transaction) = open.end() else { return Err(closed("the transaction")) };
+            transaction.savepoint();
+            let transaction = Rc::new(transaction);
+            match outcome {
+                _ if open.is_doomed.get() => {}
+                Err(error) => return Ok(Ended::Failed(error)),
+                Ok(value) => {
+                    self.store.let_first(&transaction, claim.as_ref()).await;
+                    match self.commit_transaction(transaction.clone(), durability).await {
+                        Err(error) if error.code() == ErrorCode::Conflict => {}
+                        committed => return committed.map(|lsn| Ended::Committed(value, lsn)),
+                    }
+                }
+            }
+            if tries >= options.retries {
+                break;
+            }
+            claim = if tries > 0 { self.store.claim(transaction, began, claim) } else { None };
+        }
+        Err(Error::new(ErrorCode::Conflict, "the transaction lost to others every time"))
+    }
+
+    async fn commit_transaction(
+        self: &Rc<Database>,
+        transaction: Rc<Transaction>,
+        durability: Durability,
+    ) -> Result<Option<Lsn>> {
+        if transaction.writes().is_empty() {
+            return Ok(None);
+        }
+        let layer = match transaction.path.top() {
+            Some(level) => level.layer,
+            None => return Err(closed("the database")),
+        };
+        let check = move |frame: &Frame<'_>| {
+            conflict::check(frame.view, frame.state, &transaction)?;
+            Ok(((), changes_of(layer, transaction.writes())))
+        };
+        self.store.commit(durability, check).await.map(|((), lsn)| lsn)
+    }
+}

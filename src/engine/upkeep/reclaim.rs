@@ -1,0 +1,146 @@
+//! Footprint that comes back: what is worth a merge of all runs, and the figures that tell it (SEMANTICS C10).
+
+use std::rc::Rc;
+
+use crate::engine::catalog::retention::retention;
+use crate::engine::store::Store;
+use crate::error::Result;
+use crate::lsm::{Footprint, Manifest, choose_all, is_all};
+use crate::types::Lsn;
+
+/// Less than this is worth no merge of everything.
+const WORTH_BYTES: u64 = 1024 * 1024;
+/// How often another tab may be first, before `compact` leaves it to that one.
+const TRIES: usize = 8;
+/// Milliseconds between two looks at whether maintenance is still under way.
+const WAIT: u64 = 10;
+
+/// What `stats()` tells.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Stats {
+    /// Versions in runs and in the log, tombstones too.
+    pub rows: u64,
+    pub blocks: u64,
+    pub block_bytes: u64,
+    /// Bytes of what is read; the rest goes at a compaction, once history has passed it: versions that newer ones
+    /// replace, as far as runs tell, deleted rows, layers that nobody names.
+    pub live_bytes: u64,
+    pub reclaimable_bytes: u64,
+    pub log_entries: u64,
+    pub log_bytes: u64,
+    pub cache_hits: u64,
+    pub cache_misses: u64,
+    pub cached_bytes: u64,
+    /// Whether something outside of the store would tell that it was wiped.
+    pub witness: bool,
+    /// Commits that the host lost, unpromised, before the store was opened: `relaxed` ones, at a power cut.
+    pub lost_commits: u64,
+}
+
+impl Store {
+    pub async fn stats(self: &Rc<Store>) -> Result<Stats> {
+        self.read(|state, view| {
+            let cache = state.tree.cache.figures();
+            let runs = || state.tree.runs.iter();
+            let space = view.footprint(&retention(view, state.head)?, Lsn::MAX)?;
+            Ok(Stats {
+                rows: runs().map(|run| run.entries).sum::<u64>() + state.tree.memtable.len() as u64,
+                blocks: runs().map(|run| u64::from(run.blocks)).sum(),
+                block_bytes: runs().map(|run| run.bytes).sum(),
+                live_bytes: space.total - space.reclaimable,
+                reclaimable_bytes: space.reclaimable,
+                log_entries: state.log_entries(),
+                log_bytes: state.log_bytes(),
+                cache_hits: cache.hits,
+                cache_misses: cache.misses,
+                cached_bytes: cache.bytes as u64,
+                witness: self.witness.is_there.get(),
+                lost_commits: self.witness.lost.get(),
+            })
+        })
+        .await
+    }
+
+    /// Moves the log into a run, ends history where the retention says, merges all runs into one, and drops everything
+    /// that nobody can read.
+    pub async fn compact_all(self: &Rc<Store>) -> Result<()> {
+        self.settled().await;
+        // What is under way would move the rest of the log into a run behind this one's back.
+        while self.maintaining.replace(true) {
+            self.platform.sleep(WAIT).await;
+            self.check_open()?;
+        }
+        let compacted = self.compact_runs().await;
+        self.sweep_strays().await;
+        self.maintaining.set(false);
+        compacted
+    }
+
+    async fn compact_runs(self: &Rc<Store>) -> Result<()> {
+        for _ in 0..TRIES {
+            // Nothing else is merged: all of it would be written again by the merge of everything.
+            if !self.move_log().await? {
+                continue;
+            }
+            let (runs, is_whole) = self.lsm.with(|state| {
+                let Manifest { runs, merging, .. } = &state.manifest;
+                (choose_all(runs), is_all(runs) && merging.is_none())
+            });
+            if self.merge(&runs).await? && is_whole || self.is_damaged.get() {
+                break;
+            }
+        }
+        self.sweep().await?;
+        self.look_after().await
+    }
+
+    /// Merges everything if more than half of it would go, where history ends at `floor`.
+    pub(in crate::engine) async fn reclaim(self: &Rc<Store>) -> Result<()> {
+        let floor = self.lsm.with(|state| state.manifest.floor());
+        let space = self.footprint_below(floor).await?;
+        if !is_worth(space) || space.total <= 2 * self.chores.left_bytes.get() {
+            return Ok(());
+        }
+        let runs = self.lsm.with(|state| choose_all(&state.manifest.runs));
+        if self.merge(&runs).await? {
+            // What a merge did not give back is not tried again until there is much more.
+            let left = self.footprint_below(floor).await?;
+            self.chores.left_bytes.set(if is_worth(left) { left.total } else { 0 });
+        }
+        Ok(())
+    }
+
+    /// Once the store is open: what was deleted long ago comes back without a call.
+    pub(in crate::engine) async fn reclaim_if_worth(self: &Rc<Store>) -> Result<()> {
+        let bytes = self.lsm.with(|state| state.tree.runs.iter().map(|run| run.bytes).sum::<u64>());
+        if bytes <= WORTH_BYTES || self.is_damaged.get() {
+            return Ok(());
+        }
+        let clock = self.lsm.with(|state| self.agreed_clock(state));
+        if self.is_worth_at(clock).await? {
+            if !self.maintaining.replace(true) {
+                let done = self.maintain_if_free(true).await;
+                self.rest_after(&done);
+                self.maintaining.set(false);
+                return done;
+            }
+        } else if self.is_worth_at(self.opened_at).await? {
+            self.write_clock().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether much would come back if it were this time.
+    async fn is_worth_at(self: &Rc<Store>, clock: u64) -> Result<bool> {
+        let floor = self.next_floor(self.head(), clock).await?;
+        Ok(is_worth(self.footprint_below(floor).await?))
+    }
+
+    async fn footprint_below(self: &Rc<Store>, floor: Lsn) -> Result<Footprint> {
+        self.read(|_, view| view.footprint(&retention(view, floor)?, floor)).await
+    }
+}
+
+fn is_worth(space: Footprint) -> bool {
+    space.reclaimable > WORTH_BYTES && space.reclaimable > space.total / 2
+}

@@ -1,0 +1,327 @@
+//! The witness: what is written down of a store outside of it, so that a store which comes back empty or older than it
+//! was is told from a new one. A host wipes what is damaged and goes on without a word; this is how one notices.
+//!
+//! It is a set of short texts. A store adds one, only after its own commit is complete, and strikes out its older ones,
+//! so two tabs need no lock: the greatest counts. Destroying a store marks it as gone first, so its own late texts say
+//! nothing.
+
+mod turn;
+
+use std::cell::Cell;
+use std::rc::{Rc, Weak};
+
+use crate::engine::store::Store;
+use crate::error::Error;
+use crate::lsm::State;
+use crate::planted::{self, Bug};
+use crate::platform::Platform;
+use crate::storage::Durability;
+use crate::types::Lsn;
+use turn::Turns;
+
+/// A pause after the last commit, in milliseconds, before what it wrote is written down.
+const IDLE: u64 = 1000;
+/// A pause before flushed commits are written down, so that many of them share one text.
+const PAUSE: u64 = 250;
+/// Marks of destroyed stores that are kept: a late text comes within seconds.
+const MARKS: usize = 8;
+
+/// What one text says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Text {
+    /// The store had these commits; up to `durable` the host had flushed them.
+    Head {
+        store: u64,
+        durable: Lsn,
+        head: Lsn,
+        hash: u64,
+    },
+    Gone {
+        store: u64,
+        time: u64,
+    },
+}
+
+impl Text {
+    fn write(self) -> String {
+        match self {
+            Text::Head { store, durable, head, hash } => {
+                format!("head-{store:016x}-{}-{}-{hash:016x}", durable.to_text(), head.to_text())
+            }
+            Text::Gone { store, time } => format!("gone-{store:016x}-{time:x}"),
+        }
+    }
+
+    fn read(text: &str) -> Option<Text> {
+        let number = |text: &str| u64::from_str_radix(text, 16).ok();
+        match text.split('-').collect::<Vec<_>>()[..] {
+            ["gone", store, time] => Some(Text::Gone { store: number(store)?, time: number(time)? }),
+            ["head", store, durable, head, hash] => Some(Text::Head {
+                store: number(store)?,
+                durable: Lsn::from_text(durable)?,
+                head: Lsn::from_text(head)?,
+                hash: number(hash)?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// All that is written down under a store's name.
+#[derive(Clone, Default, Debug)]
+pub struct Testimony {
+    texts: Vec<String>,
+}
+
+/// The last that is known of a store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Known {
+    pub store: u64,
+    pub durable: Lsn,
+    pub head: Lsn,
+    hash: u64,
+}
+
+impl Testimony {
+    pub fn new(texts: Vec<String>) -> Testimony {
+        Testimony { texts }
+    }
+
+    fn read(&self) -> impl Iterator<Item = Text> {
+        self.texts.iter().filter_map(|text| Text::read(text))
+    }
+
+    fn is_gone(&self, wanted: u64) -> bool {
+        self.read().any(|text| matches!(text, Text::Gone { store, .. } if store == wanted))
+    }
+
+    /// The stores that were here and were not destroyed, each with the last that is known of it.
+    pub fn known(&self) -> Vec<Known> {
+        let mut known: Vec<Known> = Vec::new();
+        for text in self.read() {
+            let Text::Head { store, durable, head, hash } = text else { continue };
+            match known.iter_mut().find(|other| other.store == store) {
+                None if !self.is_gone(store) => known.push(Known { store, durable, head, hash }),
+                None => {}
+                Some(other) => {
+                    other.durable = other.durable.max(durable);
+                    if head > other.head {
+                        (other.head, other.hash) = (head, hash);
+                    }
+                }
+            }
+        }
+        known
+    }
+
+    /// How to say that all stores of this name are destroyed: texts to add, and to strike out once they are gone.
+    pub fn destroyed(&self, now: u64) -> (Vec<String>, Vec<String>) {
+        let marks = self.known().iter().map(|known| Text::Gone { store: known.store, time: now }.write()).collect();
+        let mut old: Vec<String> = self.texts.iter().filter(|text| !text.starts_with("gone-")).cloned().collect();
+        let mut gone: Vec<(u64, &String)> = Vec::new();
+        for text in &self.texts {
+            if let Some(Text::Gone { time, .. }) = Text::read(text) {
+                let at = gone.partition_point(|(other, _)| *other >= time);
+                gone.insert(at, (time, text));
+            }
+        }
+        old.extend(gone.into_iter().skip(MARKS).map(|(_, text)| text.clone()));
+        (marks, old)
+    }
+
+    /// Compares an opened store with what is known: the commits that its host lost without having promised them.
+    pub fn check(&self, state: &State) -> Result<u64, Error> {
+        let known = self.known();
+        let Some(known) = known.iter().find(|known| known.store == state.manifest.store) else {
+            if known.is_empty() {
+                return Ok(0);
+            }
+            return Err(Error::corrupt("another store was here before, and is gone"));
+        };
+        let is_other = state.hash_of(known.head).is_some_and(|hash| hash != known.hash);
+        if state.head < known.durable || is_other {
+            let message = format!("the store is older than it was. last={}, found={}", known.head, state.head);
+            return Err(Error::corrupt(message));
+        }
+        Ok(known.head.0.saturating_sub(state.head.0))
+    }
+}
+
+/// What an engine knows of its witness.
+#[derive(Default)]
+pub struct Witness {
+    /// Whether the host has a place for one.
+    pub is_there: Cell<bool>,
+    /// Commits that were written down and were not found when the store opened.
+    pub lost: Cell<u64>,
+    durable: Cell<Lsn>,
+    raised: Cell<(Lsn, Lsn)>,
+    /// What the head mark says, as far as this engine wrote it.
+    marked: Cell<Lsn>,
+    /// One writes at a time; whoever waits for its turn sees what the one before has written.
+    turns: Turns,
+    /// A task is in line, or waits for the store to be idle: it will write what is new by then.
+    is_queued: Cell<bool>,
+    waits: Cell<bool>,
+}
+
+impl Witness {
+    /// What is written down already, so that a store which is only read writes nothing.
+    pub fn is_known(&self, known: Known) {
+        self.flushed(known.durable);
+        self.raised.set((known.durable, known.head));
+    }
+
+    /// The store was opened with these commits: the mark speaks of them, or its writer has died and they are checked.
+    pub fn opened_at(&self, head: Lsn) {
+        self.marked.set(head);
+    }
+
+    /// The host has flushed everything up to `lsn`.
+    pub fn flushed(&self, lsn: Lsn) {
+        self.durable.set(self.durable.get().max(lsn));
+    }
+}
+
+impl Store {
+    /// After commits: what is flushed is written down soon, the rest when nothing has happened for a while.
+    pub(in crate::engine) fn witness_soon(self: &Rc<Store>, durability: Durability, head: Lsn) {
+        if durability == Durability::Strict || planted::is(Bug::FlushedToldEarly) {
+            self.witness.flushed(head);
+        }
+        if !self.remembers() {
+            return;
+        }
+        if durability == Durability::Strict {
+            if !self.witness.is_queued.replace(true) {
+                let store = self.clone();
+                self.platform.spawn(Box::pin(async move {
+                    store.platform.sleep(PAUSE).await;
+                    store.witness_now().await;
+                }));
+            }
+        } else if !self.witness.waits.replace(true) {
+            // What sleeps so long keeps no engine: one that is closed meanwhile gives its memory back at once.
+            let (platform, store) = (self.platform.clone(), Rc::downgrade(self));
+            self.platform.spawn(Box::pin(async move { witness_when_idle(&*platform, store).await }));
+        }
+    }
+
+    /// Whether there is anything to write down: a store that goes with its process needs neither mark nor witness.
+    fn remembers(&self) -> bool {
+        self.lsm.storage().is_lasting() || self.witness.is_there.get()
+    }
+
+    /// The head mark, which stands in the store itself.
+    async fn mark_head(&self) {
+        let head = self.head();
+        let is_wanted = self.remembers() && self.check_open().is_ok() && self.witness.marked.get() < head;
+        if is_wanted && self.lsm.mark_head(self.durability).await.is_ok() {
+            self.witness.marked.set(head);
+        }
+    }
+
+    /// Writes down what this engine knows to be complete. What fails is made up for by the next time.
+    pub async fn witness_now(self: &Rc<Store>) {
+        self.mark_head().await;
+        self.testify_now().await;
+    }
+
+    /// The same, but for what stands in the store itself, whose connection may be given up already.
+    pub async fn testify_now(self: &Rc<Store>) {
+        let witness = &self.witness;
+        let turn = witness.turns.take().await;
+        witness.is_queued.set(false);
+        while witness.is_there.get() {
+            let (store, head, hash) = self.lsm.with(|state| (state.manifest.store, state.head, state.head_hash()));
+            let durable = witness.durable.get();
+            if self.check_open().is_err() || witness.raised.get() == (durable, head) {
+                break;
+            }
+            let text = Text::Head { store, durable, head, hash }.write();
+            let Some(texts) = self.platform.testimony().await else { break };
+            let testimony = Testimony::new(texts);
+            // A late text of a store that was destroyed meanwhile must not stay.
+            if testimony.is_gone(store) {
+                break;
+            }
+            let is_older = |old: &Text| match *old {
+                Text::Head { store: other, durable: d, head: h, .. } => other == store && d <= durable && h <= head,
+                Text::Gone { .. } => false,
+            };
+            let texts = testimony.texts.iter().filter(|old| **old != text);
+            let old = texts.filter(|old| Text::read(old).is_some_and(|old| is_older(&old))).cloned().collect();
+            self.platform.testify(vec![text.clone()], old).await;
+            witness.raised.set((durable, head));
+            if self.check_open().is_err() && self.is_destroyed(store).await {
+                self.platform.testify(Vec::new(), vec![text]).await;
+            }
+        }
+        drop(turn);
+    }
+
+    async fn is_destroyed(&self, store: u64) -> bool {
+        self.platform.testimony().await.is_some_and(|texts| Testimony::new(texts).is_gone(store))
+    }
+
+    /// After a repair or a loss: only this store, as it is now, is to be expected here.
+    pub(in crate::engine) async fn witness_afresh(self: &Rc<Store>, testimony: &Testimony) {
+        let heads = testimony.texts.iter().filter(|text| text.starts_with("head-")).cloned().collect();
+        self.platform.testify(Vec::new(), heads).await;
+        self.witness_now().await;
+    }
+}
+
+/// Writes the head down once nothing was committed for a while.
+async fn witness_when_idle(platform: &dyn Platform, store: Weak<Store>) {
+    loop {
+        let Some(before) = store.upgrade().map(|store| store.head()) else { return };
+        platform.sleep(IDLE).await;
+        let Some(store) = store.upgrade() else { return };
+        if store.head() == before || store.check_open().is_err() {
+            store.witness.waits.set(false);
+            return store.witness_now().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(store: u64, durable: u64, head: u64) -> String {
+        Text::Head { store, durable: Lsn(durable), head: Lsn(head), hash: head + 1 }.write()
+    }
+
+    #[test]
+    fn texts_survive_the_round_trip() {
+        let texts = [
+            Text::Head { store: u64::MAX, durable: Lsn(3), head: Lsn(5), hash: 1 },
+            Text::Gone { store: 7, time: 1_700_000_000_000 },
+        ];
+        for text in texts {
+            assert_eq!(Text::read(&text.write()), Some(text));
+        }
+        for other in ["", "head", "head-1-2", "gone-x", "else-1-2-3-4"] {
+            assert_eq!(Text::read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_greatest_of_each_store_counts_and_a_destroyed_one_does_not() {
+        let texts = vec![head(1, 2, 9), head(1, 5, 6), head(2, 1, 1), "gone-0000000000000002-0".to_string()];
+        let known = Testimony::new(texts).known();
+        assert_eq!(known, [Known { store: 1, durable: Lsn(5), head: Lsn(9), hash: 10 }]);
+    }
+
+    #[test]
+    fn destroying_marks_every_store_of_the_name_and_keeps_few_marks() {
+        let mut texts = vec![head(1, 2, 9), head(2, 1, 1)];
+        texts.extend((0..20).map(|n| Text::Gone { store: 100 + n, time: n }.write()));
+        let (marks, old) = Testimony::new(texts).destroyed(77);
+        assert_eq!(marks, ["gone-0000000000000001-4d", "gone-0000000000000002-4d"]);
+        let kept = Text::Gone { store: 119, time: 19 }.write();
+        assert!(old.contains(&head(1, 2, 9)) && !old.contains(&kept));
+        assert_eq!(old.len(), 2 + 12, "of the marks the newest stay");
+    }
+}
