@@ -31,6 +31,7 @@ pub enum ErrorCode {
     StorageUnavailable,
     StorageCorrupt,
     FormatTooNew,
+    FormatTooOld,
     InvalidImport,
     Internal,
 }
@@ -62,6 +63,7 @@ impl ErrorCode {
             ErrorCode::StorageUnavailable => "STORAGE_UNAVAILABLE",
             ErrorCode::StorageCorrupt => "STORAGE_CORRUPT",
             ErrorCode::FormatTooNew => "FORMAT_TOO_NEW",
+            ErrorCode::FormatTooOld => "FORMAT_TOO_OLD",
             ErrorCode::InvalidImport => "INVALID_IMPORT",
             ErrorCode::Internal => "INTERNAL",
         }
@@ -137,6 +139,17 @@ impl Error {
     /// Damage: names what is lost, so that a person can judge it.
     pub fn corrupt(message: impl Into<String>) -> Error {
         Error::new(ErrorCode::StorageCorrupt, message)
+    }
+
+    /// `what` is of another format than the one that this version reads. It is left untouched.
+    pub fn of_other_format(what: &str, format: u8, own: u8) -> Error {
+        let (code, than) = match format > own {
+            true => (ErrorCode::FormatTooNew, "a newer"),
+            false => (ErrorCode::FormatTooOld, "an older"),
+        };
+        let message =
+            format!("{what} was written by {than} Offshoot, and is left untouched. format={format}, own={own}");
+        Error::new(code, message)
     }
 
     pub fn with(mut self, name: &'static str, detail: Detail) -> Error {

@@ -330,7 +330,7 @@ export type ErrorCode =
   | "INVALID_NAME" | "INVALID_KEY" | "INVALID_VALUE" | "INVALID_FILTER" | "INVALID_UPDATE" | "INVALID_OPTION" | "TOO_LARGE"
   | "DATABASE_EXISTS" | "DATABASE_NOT_FOUND" | "KEY_EXISTS" | "UNIQUE_VIOLATION" | "NOT_A_NUMBER" | "OVERFLOW" | "WRONG_KIND"
   | "CONFLICT" | "MERGE_CONFLICT" | "NOT_A_CLONE" | "CLONE_DEPTH_EXCEEDED" | "CLONE_DEPENDENCY" | "HISTORY_PRUNED"
-  | "CLOSED" | "ABORTED" | "TIMEOUT" | "QUOTA_EXCEEDED" | "STORAGE_UNAVAILABLE" | "STORAGE_CORRUPT" | "FORMAT_TOO_NEW" | "INVALID_IMPORT"
+  | "CLOSED" | "ABORTED" | "TIMEOUT" | "QUOTA_EXCEEDED" | "STORAGE_UNAVAILABLE" | "STORAGE_CORRUPT" | "FORMAT_TOO_NEW" | "FORMAT_TOO_OLD" | "INVALID_IMPORT"
   | "NO_REMOTE" | "OFFLINE" | "UNAUTHORIZED" | "FORBIDDEN" | "REMOTE_REJECTED" | "PROTOCOL_MISMATCH" | "INTERNAL";   // ABORTED: `cause` is the signal's reason
 /** `witness`: a wiped store would be noticed. `lostCommits`: relaxed ones that a power cut took before this opening. */
 /** `rows`: stored versions, those that history holds and the store's own among them. */

@@ -8,13 +8,13 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::record::Head;
 use super::run::RunDescription;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::storage::{ListRange, Place, Space};
 use crate::types::Lsn;
 use crate::types::fields::{Field, Fields};
 
-/// The format of the whole store. A newer one is left untouched.
-pub const FORMAT: u8 = 1;
+/// The format of the whole store. Another one is left untouched.
+pub const FORMAT: u8 = 2;
 const MAGIC: [u8; 2] = *b"OM";
 const HEADER_BYTES: usize = 2 + 1 + 8;
 const COPIES: &str = "copy/";
@@ -131,7 +131,7 @@ impl Manifest {
     }
 
     pub fn encode(&self) -> Vec<u8> {
-        let mut fields = vec![
+        let fields = vec![
             Field::Number(self.store),
             Field::Number(self.version),
             Field::Number(self.checkpoint),
@@ -142,8 +142,8 @@ impl Manifest {
             Field::Number(self.floor),
             Field::list(&self.runs, |run| run.to_field()),
             Field::list(&self.trimmed, |(id, lsn)| Field::List(vec![Field::Number(*id), Field::Number(*lsn)])),
+            self.merging.as_ref().map_or(Field::Nil, Merging::to_field),
         ];
-        fields.extend(self.merging.iter().map(Merging::to_field));
         let body = Field::List(fields).encode();
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
         bytes.extend_from_slice(&MAGIC);
@@ -159,9 +159,7 @@ impl Manifest {
             return Err(lost("it does not begin as one"));
         }
         if bytes[2] != FORMAT {
-            let message =
-                format!("the store was written by a newer Offshoot and is left untouched. format={}", bytes[2]);
-            return Err(Error::new(ErrorCode::FormatTooNew, message));
+            return Err(Error::of_other_format("the store", bytes[2], FORMAT));
         }
         let body = &bytes[HEADER_BYTES..];
         if xxh64(body, 0).to_be_bytes() != bytes[3..HEADER_BYTES] {
@@ -201,6 +199,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorCode;
     use crate::lsm::choose::MANY_RUNS;
     use crate::lsm::run::RunWriter;
     use crate::types::row::{LAYER_BYTES, internal};
@@ -245,9 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_named_as_such() {
+    fn another_format_is_named_as_such() {
         let mut bytes = Manifest::first(1).encode();
-        bytes[2] = FORMAT + 1;
-        assert_eq!(Manifest::decode(&bytes).unwrap_err().code(), ErrorCode::FormatTooNew);
+        for (format, code) in [(FORMAT + 1, ErrorCode::FormatTooNew), (FORMAT - 1, ErrorCode::FormatTooOld)] {
+            bytes[2] = format;
+            assert_eq!(Manifest::decode(&bytes).unwrap_err().code(), code);
+        }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! It promises: what `write_staged` acknowledged is there after any crash, all of a commit or none of it; commits of
 //! all tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it. It does not
-//! know: databases, layers (a row is bytes), transactions, conflicts.
+//! know: databases, transactions, conflicts. Of a row it knows the number of the layer that it begins with, and whether
+//! it is one of the change feed, which the map writes itself; all else is bytes. A commit says itself whether it
+//! touches the catalog.
 
 mod block;
 mod cache;

@@ -16,12 +16,12 @@
 use xxhash_rust::xxh64::xxh64;
 
 use super::run::RunDescription;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::types::fields::{Field, Fields};
 use crate::types::{Lsn, limits};
 
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 const MAGIC: [u8; 2] = *b"OL";
 const HEADER_BYTES: usize = 2 + 1 + 2 + 2 + 4 + 8;
 
@@ -41,6 +41,9 @@ pub struct Commit {
     pub runs: Vec<RunDescription>,
     /// Whether the cloud must still hear of it.
     pub unsent: bool,
+    /// Whether one of its rows is of the catalog, in `changes` or in `runs`. Its writer knows; a reader would have to
+    /// fetch the runs to find out.
+    pub touches_catalog: bool,
 }
 
 impl Commit {
@@ -53,6 +56,7 @@ impl Commit {
             }),
             Field::list(&self.runs, RunDescription::to_field),
             Field::Flag(self.unsent),
+            Field::Flag(self.touches_catalog),
         ])
     }
 
@@ -65,6 +69,7 @@ impl Commit {
                 .lists(|mut change| Some(Change(change.bytes()?.to_vec(), change.bytes()?.to_vec())))?,
             runs: fields.list()?.lists(RunDescription::from_fields)?,
             unsent: fields.flag()?,
+            touches_catalog: fields.flag()?,
         })
     }
 }
@@ -149,8 +154,7 @@ fn header(number: u64, part: &[u8]) -> Result<Header> {
         return Err(lost(number, "it does not begin as one"));
     }
     if part[2] != FORMAT {
-        let message = format!("the log was written by a newer Offshoot. record={number}, format={}", part[2]);
-        return Err(Error::new(ErrorCode::FormatTooNew, message));
+        return Err(Error::of_other_format("the log", part[2], FORMAT).with_text("record", number.to_string()));
     }
     let field = |from: usize, to: usize| part[from..to].iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
     let [part, parts, bytes] = [field(3, 5), field(5, 7), field(7, 11)].map(|field| field as usize);
@@ -232,6 +236,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorCode;
 
     fn record(bytes: usize) -> Record {
         let changes = vec![Change(b"row".to_vec(), vec![7; bytes])];
@@ -239,7 +244,7 @@ mod tests {
             store: 3,
             first: 5,
             previous: 1,
-            commits: vec![Commit { id: 9, time: 1, changes, runs: Vec::new(), unsent: false }],
+            commits: vec![Commit { id: 9, time: 1, changes, runs: Vec::new(), unsent: false, touches_catalog: false }],
         }
     }
 
@@ -282,10 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_told_apart_from_damage() {
-        let mut parts = parts(&record(1));
-        parts[0].1[2] = FORMAT + 1;
-        assert_eq!(join(&parts, true).unwrap_err().code(), ErrorCode::FormatTooNew);
+    fn another_format_is_told_apart_from_damage() {
+        for (format, code) in [(FORMAT + 1, ErrorCode::FormatTooNew), (FORMAT - 1, ErrorCode::FormatTooOld)] {
+            let mut parts = parts(&record(1));
+            parts[0].1[2] = format;
+            assert_eq!(join(&parts, true).unwrap_err().code(), code);
+        }
     }
 
     #[test]

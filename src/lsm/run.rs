@@ -55,7 +55,7 @@ pub struct RunDescription {
 
 impl RunDescription {
     pub fn to_field(&self) -> Field<'_> {
-        let mut fields = vec![
+        Field::List(vec![
             Field::Number(self.id),
             Field::Number(self.root.into()),
             Field::Number(self.root_checksum),
@@ -70,15 +70,11 @@ impl RunDescription {
             Field::Number(self.newest),
             Field::optional(self.fixed),
             Field::Number(self.superseded),
-        ];
-        // Most runs have none of these, and the fields came late.
-        let is_moved = self.group.is_some() || self.dropped > 0 || self.is_fed;
-        fields.extend((self.tombstones > 0 || is_moved).then_some(Field::Number(self.tombstones)));
-        if is_moved {
-            let dropped = Field::Number(self.dropped.into());
-            fields.extend([Field::optional(self.group), dropped, Field::Flag(self.is_fed)]);
-        }
-        Field::List(fields)
+            Field::Number(self.tombstones),
+            Field::optional(self.group),
+            Field::Number(self.dropped.into()),
+            Field::Flag(self.is_fed),
+        ])
     }
 
     pub fn from_fields(mut fields: Fields<'_>) -> Option<RunDescription> {
@@ -97,9 +93,9 @@ impl RunDescription {
             newest: fields.number()?,
             fixed: fields.optional()?,
             superseded: fields.number()?,
-            tombstones: fields.optional()?.unwrap_or_default(),
+            tombstones: fields.number()?,
             group: fields.optional()?,
-            dropped: fields.optional()?.unwrap_or_default().try_into().ok()?,
+            dropped: fields.number()?.try_into().ok()?,
             is_fed: fields.flag()?,
         })
     }

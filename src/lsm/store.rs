@@ -66,7 +66,7 @@ pub struct State {
     staged: Vec<Commit>,
     /// The log's records, oldest first.
     pub records: Vec<Logged>,
-    /// The last commit that changed the catalog's layer.
+    /// The last commit that touched the catalog.
     pub catalog_changed: Lsn,
 }
 
@@ -172,7 +172,7 @@ impl State {
         let first = record.first();
         for (index, commit) in record.commits.into_iter().enumerate() {
             let lsn = Lsn(record.first + index as u64);
-            if commit.changes.iter().any(|Change(row, _)| row.starts_with(&[0; 8])) {
+            if commit.touches_catalog {
                 self.catalog_changed = lsn;
             }
             let rows = commit.changes.into_iter().map(|Change(row, _)| row).collect();

@@ -1,16 +1,19 @@
-//! Format 1, as a store wrote it: `tests/fixtures/format-1.bin` is opened for ever, and what is written today has its
-//! shape. A change of the shape raises the format's number and adds a fixture; it never touches an old one.
+//! The present format, as a store wrote it: what is written today has the shape of `tests/fixtures/format-2.bin`, and
+//! that opens. Until 1.0 a change of the shape raises the format's number and replaces the fixture; older stores are
+//! refused. From 1.0 on it adds a fixture and never touches an old one.
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use offshoot::engine::OpenOptions;
+use offshoot::error::ErrorCode;
 use offshoot::storage::{Batch, ListRange, MemoryDisk, Outcome, Space};
 use serde_json::{Value, json};
 
 use crate::support::{Db, World, open_in, rest, run, say};
 
 fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1.bin")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-2.bin")
 }
 
 /// One of everything that the format has: runs, a large value stored apart, a commit written ahead, a log, clones.
@@ -67,7 +70,7 @@ fn fixture() -> Vec<(u8, String, Vec<u8>)> {
 }
 
 #[test]
-fn a_store_of_format_1_opens_and_holds_what_it_held() {
+fn a_store_of_this_format_opens_and_holds_what_it_held() {
     run(async |world| {
         restore(&world.disk);
         let store = world.tab().await;
@@ -88,8 +91,33 @@ fn a_store_of_format_1_opens_and_holds_what_it_held() {
     });
 }
 
+/// Nothing is damaged, so no repair goes over it either.
 #[test]
-fn what_is_written_today_has_the_shape_of_format_1() {
+fn a_store_of_another_format_is_refused_and_left_as_it_is() {
+    for (format, code) in [(1, ErrorCode::FormatTooOld), (99, ErrorCode::FormatTooNew)] {
+        run(async |world| {
+            restore(&world.disk);
+            let everything = ListRange { from: None, before: None, limit: usize::MAX };
+            for (name, mut bytes) in world.disk.list(Space::Meta, &everything) {
+                if name.starts_with("manifest/") || name.starts_with("copy/") {
+                    bytes[2] = format;
+                    world.disk.write(Batch { put: vec![(Space::Meta, name, bytes)], ..Batch::default() });
+                }
+            }
+            let before = records(&world.disk);
+            for repair in [false, true] {
+                let options = OpenOptions { repair, ..OpenOptions::default() };
+                let refused = world.try_tab(options).await.err().expect("it is not opened");
+                assert_eq!(refused.code(), code, "repair: {repair}");
+                assert!(!refused.is_retryable());
+                assert!(records(&world.disk) == before, "the store is touched. repair: {repair}");
+            }
+        });
+    }
+}
+
+#[test]
+fn what_is_written_today_has_the_shape_of_the_fixture() {
     run(async |world| {
         fill(&world).await;
         let written = records(&world.disk);
@@ -104,7 +132,10 @@ fn what_is_written_today_has_the_shape_of_format_1() {
         };
         assert_eq!(names(&written), names(&kept));
         for ((_, name, today), (_, _, then)) in written.iter().zip(&kept) {
-            assert!(today == then, "{name} is written in another shape: raise the format's number, add a fixture");
+            assert!(
+                today == then,
+                "{name} is written in another shape: raise the format's number, replace the fixture"
+            );
         }
     });
 }

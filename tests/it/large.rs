@@ -1,16 +1,22 @@
 //! Large values and large commits, which are written as a run ahead of the log: any tab reads them back the same.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use offshoot::engine::Op;
 use offshoot::engine::op::NewDocument;
 use offshoot::error::ErrorCode;
-use offshoot::storage::{ListRange, MemoryDisk, Space};
+use offshoot::lsm::{Commit, NewRun, Written};
+use offshoot::storage::{Batch, Durability, ListRange, MemoryDisk, MemoryStorage, Space};
 use offshoot::types::limits::{COMMIT_BYTES, COMMIT_IN_LOG_BYTES, RECORD_BYTES, VALUE_BYTES};
 use offshoot::types::pack::{write_bin, write_map, write_text};
+use offshoot::types::row::{push_lsn, row};
+use offshoot::types::{Kind, LayerId, Lsn, Suffix, Version};
 use serde_json::{Value, json};
 
-use crate::support::place::{Way, in_clones};
+use crate::support::place::{Way, in_clones, open_lsm};
 use crate::support::script::Script;
-use crate::support::{Db, World, once, pause, run, say};
+use crate::support::{Db, World, once, pause, rest, run, say};
 
 /// A document of exactly `size` bytes, no two of its stretches alike.
 fn document(size: usize, fill: u8) -> Vec<u8> {
@@ -218,5 +224,34 @@ fn a_commit_that_is_too_large_is_refused() {
         assert_eq!(open.run(put("more", document(VALUE_BYTES, 0))).await.unwrap_err().code(), ErrorCode::TooLarge);
         assert_eq!(open.ok(say::get("more")).await, Value::Null, "it left nothing");
         open.fail().await;
+    });
+}
+
+/// SEMANTICS R10: a commit of another tab says that it touches the catalog, though its rows stand in a run that nobody
+/// here has read.
+#[test]
+fn a_large_commit_that_drops_a_database_closes_its_handles() {
+    run(async |world| {
+        let main = world.main().await;
+        let draft = main.clone_as("draft").await;
+        let told = Rc::new(Cell::new(None));
+        let tell = told.clone();
+        draft.0.on_close(Box::new(move |error| tell.set(Some(error.code()))));
+        let other = open_lsm(Rc::new(MemoryStorage::open(&world.disk))).await;
+        let mut written = NewRun::begin(&other, world.draw(), 0);
+        let mut dropped = row(LayerId::CATALOG, Suffix::named("databases", Kind::Catalog, "draft").as_bytes());
+        push_lsn(&mut dropped, Lsn::ZERO);
+        written.push(&dropped, &Version::tombstone().encode()).await.expect("a row of a run");
+        let ahead = written.finish().await.expect("a run is written").expect("it has a row");
+        let (id, changes, runs) = (world.draw(), Vec::new(), vec![(*ahead.description).clone()]);
+        let commit = Commit { id, time: 0, changes, runs, unsent: false, touches_catalog: true };
+        let lsn = other.with_mut(|state| state.stage(commit));
+        let mut batch = Batch::default();
+        ahead.name_in(&mut batch);
+        assert_eq!(other.write_staged(Durability::Relaxed, batch).await.unwrap(), Written::Complete(lsn));
+        ahead.is_named();
+        main.0.store().refresh().await.expect("the other tab's commit is taken in");
+        rest().await;
+        assert_eq!(told.get(), Some(ErrorCode::Closed), "nobody called the handle");
     });
 }

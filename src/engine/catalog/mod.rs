@@ -3,11 +3,12 @@
 pub mod retention;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::error::{Error, ErrorCode};
-use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeView};
+use crate::lsm::{Attempt, Change, Fault, Found, RowCursor, RowRange, TreeView, UnnamedRun};
 use crate::types::fields::{Field, Fields};
-use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_name};
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_name, split_row};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
 
 pub const DATABASES: &str = "databases";
@@ -31,7 +32,7 @@ impl Origin {
     }
 }
 
-/// A database's row, under its name. New fields come last, with a default.
+/// A database's row, under its name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DatabaseRow {
     /// Tells a database from one made later under its name.
@@ -84,7 +85,7 @@ impl DatabaseRow {
     }
 
     pub fn encode(&self) -> Version {
-        let mut fields = vec![
+        let fields = vec![
             Field::Number(self.id),
             Field::Number(self.layer),
             self.origin.as_ref().map_or(Field::Nil, Origin::to_field),
@@ -96,11 +97,9 @@ impl DatabaseRow {
             Field::Flag(self.parked),
             Field::Flag(self.background),
             Field::Number(self.restored),
+            Field::optional(self.began),
+            Field::optional(self.copied_from),
         ];
-        if self.began.is_some() || self.copied_from.is_some() {
-            fields.push(Field::optional(self.began));
-        }
-        fields.extend(self.copied_from.map(Field::Number));
         Version::value(Field::List(fields).encode())
     }
 
@@ -124,7 +123,7 @@ impl DatabaseRow {
             temporary: fields.flag()?,
             parked: fields.flag()?,
             background: fields.flag()?,
-            restored: fields.optional()?.unwrap_or(0),
+            restored: fields.number()?,
             began: fields.optional()?,
             copied_from: fields.optional()?,
         })
@@ -187,6 +186,13 @@ pub fn not_found(name: &DatabaseName) -> Error {
         .with_text("name", name.as_str())
 }
 
+/// Whether a commit touches the catalog. A run's rows are in order, and the catalog's layer comes first of all.
+pub fn touches(changes: &[Change], runs: &[Rc<UnnamedRun>]) -> bool {
+    let firsts = runs.iter().map(|run| &run.description.first);
+    let mut rows = changes.iter().map(|Change(row, _)| row).chain(firsts);
+    rows.any(|row| split_row(row).0 == LayerId::CATALOG)
+}
+
 /// All databases at `at`, by name.
 pub fn list(view: TreeView<'_>, at: Lsn) -> Attempt<Vec<Entry>> {
     let range = RowRange {
@@ -200,7 +206,7 @@ pub fn list(view: TreeView<'_>, at: Lsn) -> Attempt<Vec<Entry>> {
         if found.version.is_tombstone() {
             continue;
         }
-        let (_, suffix) = crate::types::row::split_row(&next.row);
+        let (_, suffix) = split_row(&next.row);
         let name = split_name(suffix).ok_or_else(|| Error::corrupt("a catalog row has no name"))?;
         all.push(Entry { name: DatabaseName::new(name)?, row: DatabaseRow::decode(&found)?, lsn: found.lsn });
     }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 
 use super::pump::{Answer, Pump};
+use crate::engine::catalog;
 use crate::engine::store::Store;
 use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::lsm::{
@@ -298,7 +299,8 @@ impl Store {
             return Sought::Forgotten;
         }
         let (random, time) = (self.platform.random(), self.platform.now());
-        let filler = Commit { id: random, time, changes: Vec::new(), runs: Vec::new(), unsent: false };
+        let filler =
+            Commit { id: random, time, changes: Vec::new(), runs: Vec::new(), unsent: false, touches_catalog: false };
         for wait in 0..LOOKUPS {
             let sought = self.lsm.settle_commit(id, lsn, filler.clone()).await;
             match self.note_damage(sought) {
@@ -383,7 +385,8 @@ impl Store {
             }
             bytes += size;
             let (id, time) = (self.platform.random(), self.platform.now());
-            let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false };
+            let touches_catalog = catalog::touches(&changes, &runs);
+            let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false, touches_catalog };
             let ahead = match check_own(&runs).await {
                 Ok(()) if size > limits::COMMIT_IN_LOG_BYTES => {
                     self.write_ahead(job, std::mem::take(&mut commit.changes)).await.map(Some)

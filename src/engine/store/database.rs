@@ -115,9 +115,22 @@ impl Database {
         }
     }
 
-    /// Closes the handle if its database is there no more. What is not in memory is not looked for.
-    pub(in crate::engine) fn check_dropped(&self) {
+    /// Closes the handle if its database is there no more. False: what says so is not in memory, as after a commit
+    /// that wrote its rows as a run.
+    pub(in crate::engine) fn check_dropped_now(&self) -> bool {
         let found = self.store.read_now(|state, view| Ok(self.entry(view, state.head)?.lsn));
+        let is_told = found.is_some();
+        self.leave_dropped(found);
+        is_told
+    }
+
+    /// As `check_dropped_now`, from storage. Where that fails, the next call on the handle finds out.
+    pub(in crate::engine) async fn check_dropped(&self) {
+        let found = self.store.read(|state, view| Ok(self.entry(view, state.head)?.lsn)).await;
+        self.leave_dropped(Some(found));
+    }
+
+    fn leave_dropped(&self, found: Option<Result<Lsn>>) {
         if let Some(Err(error)) = found
             && error.code() == ErrorCode::Closed
         {

@@ -231,8 +231,14 @@ impl Store {
         let seen = self.seen_catalog.replace(catalog);
         if seen != catalog {
             self.note_background(seen);
-            for handle in self.open_handles() {
-                handle.check_dropped();
+            let is_in_doubt = |handle: &Rc<Database>| !handle.check_dropped_now();
+            let in_doubt: Vec<_> = self.open_handles().into_iter().filter(is_in_doubt).collect();
+            if !in_doubt.is_empty() {
+                self.platform.spawn(Box::pin(async move {
+                    for handle in in_doubt {
+                        handle.check_dropped().await;
+                    }
+                }));
             }
         }
     }
@@ -365,7 +371,8 @@ fn genesis(platform: &dyn Platform) -> Result<Commit> {
         temporary: false,
     };
     let change = Change(catalog::database_row(&DatabaseName::main()), main.encode().encode());
-    Ok(Commit { id: platform.random(), time: now, changes: vec![change], runs: Vec::new(), unsent: false })
+    let (changes, runs) = (vec![change], Vec::new());
+    Ok(Commit { id: platform.random(), time: now, changes, runs, unsent: false, touches_catalog: true })
 }
 
 /// The error of every call on something that was closed.
