@@ -65,6 +65,8 @@
 //! - Blocks are packed with LZ4, and several share one stored record, a segment: storage asks its price by the record
 //!   and by the byte. A thousand random reads of a large store took a third of the time from then on, and documents a
 //!   third of the room.
+//! - A segment has at most 60,000 bytes on every storage, for a read brings a whole one. Only log records, and the
+//!   pieces of a value stored apart, are as large as the storage takes them.
 //! - One record beside the manifest holds what every opening reads first (`lsm/hot.rs`): two round trips less.
 //! - A repair makes the store another one, by its number: tabs that know more of it than is left must leave it.
 //! - Records are turned into lists of fields and back by hand (`types/fields.rs`), on rmp-serde: code derived for each
@@ -99,8 +101,7 @@
 //! Open in the engine: a full disk cannot be emptied by deleting alone; a rebase of a clone older than the history
 //! floor reads its whole origin; a long transaction's validation reads again what it read; a synchronous answer has no
 //! bound on the rows that it looks at, and pays for each tombstone again; `databases()` and a forced drop read once for
-//! each clone; runs and log parts have the size that suits IndexedDB, whatever `record_bytes` says; writers do not pass
-//! one door yet; the modules of `engine/` and `lsm/` import each other in rings.
+//! each clone; writers do not pass one door yet; the modules of `engine/` and `lsm/` import each other in rings.
 
 pub mod drive;
 pub mod engine;

@@ -66,7 +66,7 @@ pub fn is_all(runs: &[Rc<RunDescription>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lsm::run::RunWriter;
+    use crate::lsm::run_writer::RunWriter;
     use crate::types::row::push_lsn;
     use crate::types::{Lsn, Version};
 

@@ -40,11 +40,10 @@ const SMALLER: u64 = 4;
 const LEAST_BYTES: u64 = if planted::HAS_FEW_ROWS { 64 } else { 128 * 1024 };
 /// A slice looks at so many times what it may write, where most of that is dropped.
 const READ_TIMES: u64 = 4;
-/// A step takes so many versions, or so many bytes of them: what it needs is all in memory.
+/// A step takes so many versions, or so many bytes of them or of pieces of a value stored apart: what it needs is all
+/// in memory.
 const STEP_VERSIONS: usize = 2000;
 const STEP_BYTES: usize = 512 * 1024;
-/// So many pieces of a value stored apart are copied in one step.
-const STEP_PIECES: u32 = 8;
 /// Segments deleted in one transaction.
 const DELETE: u32 = 256;
 
@@ -317,7 +316,9 @@ fn keep(written: &mut NewRun, internal: &[u8], version: &[u8], is_pinned: bool) 
 impl Moving {
     /// Copies some pieces. False: the value is there, and so is its version.
     fn step(&mut self, view: TreeView<'_>, written: &mut NewRun) -> Attempt<bool> {
-        let next: Vec<_> = pieces(self.from).skip(self.done as usize).take(STEP_PIECES as usize).collect();
+        let piece_bytes = self.from.bytes.div_ceil(u64::from(self.from.blocks.max(1))).max(1);
+        let at_once = (STEP_BYTES as u64 / piece_bytes).max(1) as usize;
+        let next: Vec<_> = pieces(self.from).skip(self.done as usize).take(at_once).collect();
         let missing: Vec<_> = next.iter().filter(|piece| !view.has(piece.address)).copied().collect();
         if !missing.is_empty() {
             return Err(Fault::blocks(missing));

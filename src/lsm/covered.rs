@@ -8,7 +8,8 @@
 
 use super::block::BlockCursor;
 use super::fault::{Attempt, BlockAddress, BlockReference};
-use super::run::{RunDescription, decode_reference};
+use super::index::decode_reference;
+use super::run::RunDescription;
 use super::tree::TreeView;
 use crate::types::row::LSN_BYTES;
 

@@ -384,7 +384,7 @@ mod tests {
     use super::*;
     use crate::lsm::cache::Kept;
     use crate::lsm::fault::Need;
-    use crate::lsm::run::RunWriter;
+    use crate::lsm::run_writer::RunWriter;
     use crate::lsm::segment;
     use crate::lsm::tree::{Loaded, Tree};
     use crate::types::Version;

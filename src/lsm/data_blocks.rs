@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use super::block::BlockCursor;
 use super::cursor::RowRange;
 use super::fault::{Attempt, BlockReference};
-use super::run::{RunDescription, decode_reference};
+use super::index::decode_reference;
+use super::run::RunDescription;
 use super::tree::TreeView;
 
 /// Some of the data blocks of a run that a range touches, in order, and where the listing goes on.

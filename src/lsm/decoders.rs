@@ -4,7 +4,7 @@
 use super::block::{Block, BlockBuilder, BlockCursor, entries};
 use super::fault::{BlockAddress, BlockReference};
 use super::head_mark::HeadMark;
-use super::run::decode_reference;
+use super::index::decode_reference;
 use super::segment;
 use crate::types::Bytes;
 

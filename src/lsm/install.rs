@@ -16,7 +16,7 @@ use super::unnamed::UnnamedRun;
 use crate::error::Result;
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, ListRange, Place, Space};
-use crate::types::Lsn;
+use crate::types::{Lsn, limits};
 
 /// Runs swept at once.
 const SWEEP: usize = 256;
@@ -142,7 +142,7 @@ fn closing_record(head: Head, time: u64) -> Vec<Vec<u8>> {
         vec![Commit { id: 0, time, changes: Vec::new(), runs: Vec::new(), unsent: false, touches_catalog: false }];
     let record = Record { store: head.store, first: head.lsn.next().0, previous: head.hash, commits };
     let (body, hash) = record.encode();
-    record::split(&body, hash)
+    record::split(&body, hash, limits::RECORD_BYTES)
 }
 
 impl Lsm {

@@ -48,7 +48,7 @@ mod tests {
     use std::rc::Rc;
 
     use crate::lsm::cache::Kept;
-    use crate::lsm::run::RunWriter;
+    use crate::lsm::run_writer::RunWriter;
     use crate::lsm::segment;
     use crate::lsm::tree::{Loaded, Tree, TreeView};
     use crate::types::row::{internal, row};

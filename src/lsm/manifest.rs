@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorCode;
     use crate::lsm::choose::MANY_RUNS;
-    use crate::lsm::run::RunWriter;
+    use crate::lsm::run_writer::RunWriter;
     use crate::types::row::{LAYER_BYTES, internal};
     use crate::types::{Version, limits};
 

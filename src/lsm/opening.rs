@@ -168,7 +168,7 @@ async fn create(storage: &dyn Storage, opening: &Opening) -> Result<bool> {
     let (body, hash) = record.encode();
     let born: Place = (Space::Meta, BORN.to_string());
     let (space, name) = manifest.place();
-    batch.append = record::split(&body, hash);
+    batch.append = record::split(&body, hash, storage.record_bytes());
     if opening.repair.is_some() {
         batch.last = Some(manifest.log);
     } else {

@@ -3,7 +3,8 @@
 
 use super::block::BlockCursor;
 use super::fault::Attempt;
-use super::run::{RunDescription, decode_reference};
+use super::index::decode_reference;
+use super::run::RunDescription;
 use super::tree::TreeView;
 use super::vacuum::Retention;
 use crate::types::row::{LAYER_BYTES, split_internal, split_row};

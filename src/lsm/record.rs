@@ -116,9 +116,9 @@ impl Record {
     }
 }
 
-/// Cuts a record's bytes into parts, each small enough to be stored.
-pub fn split(body: &[u8], hash: u64) -> Vec<Vec<u8>> {
-    let room = limits::RECORD_BYTES - HEADER_BYTES;
+/// Cuts a record's bytes into parts for a storage whose records hold at most so many bytes.
+pub fn split(body: &[u8], hash: u64, record_bytes: usize) -> Vec<Vec<u8>> {
+    let room = record_bytes.min(limits::LARGEST_RECORD_BYTES) - HEADER_BYTES;
     let parts = body.len().div_ceil(room).max(1);
     (0..parts)
         .map(|part| {
@@ -250,7 +250,7 @@ mod tests {
 
     fn parts(record: &Record) -> Vec<(u64, Vec<u8>)> {
         let (body, hash) = record.encode();
-        (8..).zip(split(&body, hash)).collect()
+        (8..).zip(split(&body, hash, limits::RECORD_BYTES)).collect()
     }
 
     #[test]

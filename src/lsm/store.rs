@@ -270,7 +270,7 @@ impl Lsm {
             (record, state.read_up_to)
         };
         let (body, hash) = record.encode();
-        batch.append = record::split(&body, hash);
+        batch.append = record::split(&body, hash, self.storage.record_bytes());
         batch.durability = if planted::is(Bug::StrictWrittenRelaxed) { Durability::Relaxed } else { durability };
         if planted::is(Bug::HalfRecordTakenForWhole) && batch.append.len() > 1 {
             return self.write_halves(record, batch).await;
@@ -304,27 +304,6 @@ impl Lsm {
             Sought::Void => Ok(Written::Collided),
             Sought::NotYet | Sought::Forgotten => Err(forgotten()),
         }
-    }
-
-    /// The planted bug: a record of several parts is written as two, each with half of the rows.
-    async fn write_halves(&self, mut record: Record, batch: Batch) -> Result<Written> {
-        let mut rest = record.clone();
-        for (first, rest) in record.commits.iter_mut().zip(&mut rest.commits) {
-            let half = first.changes.len().div_ceil(2);
-            first.changes.truncate(half);
-            rest.changes.drain(..half);
-        }
-        self.state.borrow_mut().unstage();
-        let (body, hash) = record.encode();
-        let last = Some(self.with(|state| state.read_up_to));
-        if self.storage.write(Batch { append: record::split(&body, hash), last, ..batch }).await?.is_written() {
-            rest.previous = hash;
-            let (body, hash) = rest.encode();
-            self.storage.write(Batch { append: record::split(&body, hash), ..Batch::default() }).await?;
-        }
-        self.refresh().await?;
-        let is_there = self.seek_commit(record.commits[0].id, record.first()) == Sought::There;
-        Ok(if is_there { Written::Complete(self.head()) } else { Written::Collided })
     }
 
     /// Takes in what other tabs wrote since. True: there was something.

@@ -18,7 +18,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::fault::BlockAddress;
-use super::run::{RunDescription, RunWriter};
+use super::run::RunDescription;
+use super::run_writer::RunWriter;
 use super::store::Lsm;
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
@@ -167,7 +168,8 @@ impl NewRun {
             is_named: Cell::new(false),
             on_their_way: VecDeque::new(),
         };
-        NewRun { writer: RunWriter::new(id), claim }
+        let writer = RunWriter::new(id).with_records_of(lsm.storage().record_bytes());
+        NewRun { writer, claim }
     }
 
     /// Adds a version as `RunWriter::push` does, and writes what is ready.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{Batch, ListRange, Listed, LocalFuture, Logged, NAME_BYTES, Outcome, Place, Space, Storage};
 use crate::error::{Error, ErrorCode, Result};
-use crate::types::{Bytes, SortedBytes};
+use crate::types::{Bytes, SortedBytes, limits};
 
 /// The records themselves, shared by the storages opened on them.
 #[derive(Clone, Default)]
@@ -14,6 +14,8 @@ pub struct MemoryDisk {
     content: Rc<RefCell<Content>>,
     /// How much fits on it; `None`: as much as there is memory.
     capacity: Rc<Cell<Option<Capacity>>>,
+    /// How large a record may be; `None`: as large as every storage takes them.
+    record_bytes: Rc<Cell<Option<usize>>>,
 }
 
 #[derive(Clone, Default)]
@@ -172,6 +174,11 @@ impl MemoryDisk {
         Ok(outcome)
     }
 
+    /// From here on so large a record is taken. Only before anything is written.
+    pub fn set_record_bytes(&self, record_bytes: usize) {
+        self.record_bytes.set(Some(record_bytes));
+    }
+
     /// From here on so much fits.
     pub fn set_capacity(&self, capacity: Option<Capacity>) {
         self.capacity.set(capacity);
@@ -263,6 +270,10 @@ impl Storage for MemoryStorage {
 
     fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
         Box::pin(async move { self.disk()?.write_within_capacity(batch) })
+    }
+
+    fn record_bytes(&self) -> usize {
+        self.disk.record_bytes.get().unwrap_or(limits::RECORD_BYTES)
     }
 
     fn close(&self) -> LocalFuture<'_, Result<()>> {

@@ -19,6 +19,8 @@ pub const COMMIT_BYTES: usize = 512 * 1024 * 1024;
 pub const COMMIT_IN_LOG_BYTES: usize = 1024 * 1024;
 /// One stored record. Chromium's LevelDB moves longer values into files of their own.
 pub const RECORD_BYTES: usize = 60_000;
+/// No record is made larger than this, however large those may be that a storage takes.
+pub const LARGEST_RECORD_BYTES: usize = 1024 * 1024;
 /// Rows of one page of a scan.
 pub const PAGE_ROWS: usize = 1024;
 /// Bytes of one page of a scan; a page always holds at least one row.

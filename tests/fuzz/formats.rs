@@ -102,7 +102,7 @@ fn record() -> Record {
 /// One part of a record of the log.
 pub fn record_part() -> Vec<u8> {
     let (body, hash) = record().encode();
-    split(&body, hash).remove(0)
+    split(&body, hash, offshoot::types::limits::RECORD_BYTES).remove(0)
 }
 
 pub fn repair_part(bytes: &mut Vec<u8>) {

@@ -50,6 +50,35 @@ async fn bytes_of(db: &Db, id: &str) -> Vec<u8> {
     found.to_vec()
 }
 
+/// How many records a space has, and the bytes of the largest.
+fn records(world: &World, space: Space) -> (usize, usize) {
+    let listed = world.disk.list(space, &ListRange { limit: usize::MAX, ..ListRange::default() });
+    (listed.len(), listed.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0))
+}
+
+/// Where storage takes records of a megabyte, a commit that the log takes is one of them, and a large value needs few.
+/// Storage in the cloud asks its price by the record.
+#[test]
+fn records_are_as_large_as_storage_takes_them() {
+    run(async |world| {
+        world.disk.set_record_bytes(2 * 1024 * 1024);
+        let main = world.main().await;
+        let before = world.disk.log(0, usize::MAX).len();
+        main.run(put("log", document(900_000, 1))).await.unwrap();
+        let log = world.disk.log(0, usize::MAX);
+        assert_eq!(log.len() - before, 1, "one commit is one record");
+        main.run(put("large", document(VALUE_BYTES, 2))).await.unwrap();
+        let (count, largest) = records(&world, Space::Blocks);
+        assert!(count <= VALUE_BYTES / (240 * 1024) + 3, "{count} records of blocks");
+        assert!(largest <= 1024 * 1024, "{largest} bytes");
+        main.0.store().compact_all().await.unwrap();
+        assert!(bytes_of(&main, "large").await == document(VALUE_BYTES, 2));
+        let reopened = main.reopened(&world).await;
+        assert!(bytes_of(&reopened, "log").await == document(900_000, 1));
+        assert!(bytes_of(&reopened, "large").await == document(VALUE_BYTES, 2));
+    });
+}
+
 /// No stored record is larger than the backends bear, and once maintenance rests no job of a write is left.
 async fn check_records(world: &World) {
     let has_job =

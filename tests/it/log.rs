@@ -6,6 +6,7 @@ use offshoot::engine::{OpenOptions, Store};
 use offshoot::error::{Error, ErrorCode};
 use offshoot::lsm::{Record, join};
 use offshoot::storage::{Batch, MemoryDisk, Outcome};
+use offshoot::types::limits::RECORD_BYTES;
 use serde_json::json;
 
 use crate::support::{World, open_in, run, say};
@@ -24,7 +25,7 @@ fn late(disk: &MemoryDisk) -> Batch {
     record.previous = hash;
     record.commits[0].id += 1;
     let (body, hash) = record.encode();
-    Batch { append: offshoot::lsm::split(&body, hash), ..Batch::default() }
+    Batch { append: offshoot::lsm::split(&body, hash, RECORD_BYTES), ..Batch::default() }
 }
 
 async fn put(store: &Rc<Store>, id: &str, n: u64) {

@@ -1,0 +1,36 @@
+//! The planted bug `HalfRecordTakenForWhole`: a record of several parts is written as two records.
+
+use super::record::{self, Record};
+use super::store::{Lsm, Sought, State, Written};
+use crate::error::Result;
+use crate::storage::Batch;
+
+impl Lsm {
+    /// The planted bug: a record of several parts is written as two, each with half of the rows.
+    pub(super) async fn write_halves(&self, mut record: Record, batch: Batch) -> Result<Written> {
+        let mut rest = record.clone();
+        for (first, rest) in record.commits.iter_mut().zip(&mut rest.commits) {
+            let half = first.changes.len().div_ceil(2);
+            first.changes.truncate(half);
+            rest.changes.drain(..half);
+        }
+        self.with_mut(State::unstage);
+        let (body, hash) = record.encode();
+        let last = Some(self.with(|state| state.log_head().number));
+        if self
+            .storage()
+            .write(Batch { append: record::split(&body, hash, self.storage().record_bytes()), last, ..batch })
+            .await?
+            .is_written()
+        {
+            rest.previous = hash;
+            let (body, hash) = rest.encode();
+            self.storage()
+                .write(Batch { append: record::split(&body, hash, self.storage().record_bytes()), ..Batch::default() })
+                .await?;
+        }
+        self.refresh().await?;
+        let is_there = self.seek_commit(record.commits[0].id, record.first()) == Sought::There;
+        Ok(if is_there { Written::Complete(self.head()) } else { Written::Collided })
+    }
+}
