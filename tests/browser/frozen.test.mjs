@@ -120,4 +120,48 @@ onEachBackend((browser) => {
     await writer.evaluate(() => globalThis.db.kv().set("b", 3));
     await sees(writer, (db) => db.kv().list().toArray(), [["a", 1], ["b", 3]]);
   });
+
+  test("an open whose answer comes after its time limit leaves a store that opens, and can be deleted", async () => {
+    const name = storeName();
+    const [holder, late] = [await browser.tab(), await browser.context.newPage()];
+    await late.clock.install();
+    await loadTab(late, browser.site);
+    // The deletion waits for a connection that never closes, and every later open waits for the deletion.
+    await holder.evaluate(async (name) => {
+      globalThis.held = await new Promise((opened) => {
+        indexedDB.open(`offshoot/${name}`).onsuccess = (event) => opened(event.target.result);
+      });
+      globalThis.deleted = new Promise((deleted) => {
+        indexedDB.deleteDatabase(`offshoot/${name}`).onsuccess = deleted;
+      });
+    }, name);
+    await late.evaluate((name) => {
+      globalThis.waiting = globalThis.attempt(() => globalThis.offshoot.open(name, { storage: "indexeddb" }));
+      globalThis.waiting.then(() => (globalThis.answered = true));
+    }, name);
+    let waits = 0;
+    while (!(await late.evaluate(() => globalThis.answered === true))) {
+      assert.ok(waits++ < 20, "the call is answered after a bounded number of time limits");
+      await late.clock.fastForward(20_000);
+    }
+    assert.equal((await late.evaluate(() => globalThis.waiting)).code, "TIMEOUT");
+    await holder.evaluate(() => {
+      globalThis.held.close();
+      return globalThis.deleted;
+    });
+    await openIn(holder, name);
+    await holder.evaluate(() => globalThis.db.kv().set("a", 1));
+    await sees(holder, (db) => db.kv().list().toArray(), [["a", 1]]);
+    // Nothing keeps the connection that came too late.
+    await holder.evaluate(() => globalThis.db.close());
+    await holder.evaluate(
+      (name) =>
+        new Promise((deleted, failed) => {
+          const request = indexedDB.deleteDatabase(`offshoot/${name}`);
+          request.onsuccess = deleted;
+          request.onblocked = () => failed(new Error("a connection is still open"));
+        }).then(() => {}),
+      name,
+    );
+  });
 });

@@ -1,6 +1,7 @@
 //! Connections: opened with patience and a deadline, closed when another tab deletes the store.
 
 use std::cell::Cell;
+use std::future::IntoFuture;
 use std::rc::Rc;
 
 use indexed_db_futures::database::Database;
@@ -15,6 +16,7 @@ use super::deadline::{self, WAIT};
 use super::failure::Failure;
 use crate::error::{Error, ErrorCode, Result};
 use crate::js::globals::{function, global};
+use crate::js::promise::spawn;
 use crate::js::witness;
 use crate::storage::Space;
 
@@ -141,11 +143,20 @@ async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database
         Err(OpenDbError::VersionZero) => return Err(refusal(name)),
         opening => opening?,
     };
-    match deadline::within(WAIT, opening).await {
+    let mut opening = Box::pin(opening.into_future());
+    match deadline::within(WAIT, &mut opening).await {
         Some(Err(_)) if deleted.get() => Err(Failure::deleted()),
         Some(opened) => Ok(opened?),
-        // A late answer is dropped with its request, and closed by the host with the page.
-        None => Err(Failure::late("opening the store")),
+        None => {
+            // Without its listener a late request would make a database that has no object stores, and would keep a
+            // connection that stops every deletion.
+            spawn(async move {
+                if let Ok(late) = opening.await {
+                    late.close();
+                }
+            });
+            Err(Failure::late("opening the store"))
+        }
     }
 }
 
