@@ -167,7 +167,9 @@ impl Database {
             }
             claim = if tries > 0 { self.store.claim(transaction, began, claim) } else { None };
         }
-        Err(Error::new(ErrorCode::Conflict, "the transaction lost to others every time"))
+        let message = "the transaction lost to other writes every time. A body that waits for a write outside of its \
+                       transaction, to what it has read, loses to itself";
+        Err(Error::new(ErrorCode::Conflict, format!("{message}. tries={}", options.retries + 1)))
     }
 
     async fn commit_transaction(
