@@ -88,6 +88,9 @@
 //! - A transaction that lost twice waits in no queue. It claims what it read (`engine/transact/claim.rs`), and others
 //!   that write some of it step aside for a moment when they commit. The queue was held while a caller's body ran, so a
 //!   body that waited for a transaction of its own waited for itself.
+//! - A commit that lost to other tabs three times appends a plea (`lsm/plea.rs`), a record that counts for nobody and
+//!   names the commit that is to come. Whoever reads it holds back its own append for a moment. Without it a tab beside
+//!   a quicker one was never first.
 //! - Runs are merged in slices, each a run of its own (`lsm/compaction.rs`). The manifest says from which row on the
 //!   inputs still count. So a merge of any size needs little memory and little room, and goes on where it was cut off.
 //! - A user's backend has its own deadlines, and its locks are real. Contract 1, whose log was made of named records,

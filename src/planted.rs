@@ -71,6 +71,8 @@ pub enum Bug {
     AbandonedTakenForWritten,
     /// A transaction that has ended still pins what it read.
     HoldKeptAfterEnd,
+    /// A plea of another tab is read and not heeded.
+    PleaNotHeeded,
     /// The cache keeps more than its budget.
     CacheMakesNoRoom,
 }

@@ -27,6 +27,7 @@ mod lone;
 mod manifest;
 mod memtable;
 mod opening;
+mod plea;
 mod reclaim;
 mod record;
 mod run;

@@ -61,7 +61,8 @@ impl Lsm {
             let error = match lsm.read_tail(log).await? {
                 Tail::Trimmed => continue,
                 Tail::Records { records, head, gap, .. } => {
-                    lsm.with_mut(|state| state.take_in(records, head.number));
+                    // Whoever pleaded before this tab was there cannot lose to it.
+                    lsm.with_mut(|state| state.take_in(records, &[], head.number));
                     gap
                 }
             };

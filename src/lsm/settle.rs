@@ -10,6 +10,22 @@ use crate::types::Lsn;
 const SETTLES: u32 = 4;
 
 impl Lsm {
+    /// What became of the commit `id`, which counts under `lsn` or not at all. Refresh first.
+    pub fn seek_commit(&self, id: u64, lsn: Lsn) -> Sought {
+        self.with(|state| {
+            if state.head < lsn {
+                return Sought::NotYet;
+            }
+            let noted = state.notes.iter().find(|note| note.lsn == lsn).map(|note| note.id);
+            let trimmed = || state.manifest.trimmed.iter().find(|(_, other)| *other == lsn.0).map(|(id, _)| *id);
+            match noted.or_else(trimmed) {
+                Some(found) if found == id => Sought::There,
+                Some(_) => Sought::Void,
+                None => Sought::Forgotten,
+            }
+        })
+    }
+
     /// As `seek_commit`, for certain where it can be: if nobody has the LSN, a commit that changes nothing takes it.
     pub async fn settle_commit(&self, id: u64, lsn: Lsn, filler: Commit) -> Result<Sought> {
         for _ in 0..SETTLES {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use super::cache::Kept;
 use super::fault::{BlockAddress, BlockReference, Need};
 use super::manifest::Manifest;
+use super::plea::Pleas;
 use super::record::{self, Change, Commit, Head, Record};
 use super::run::RunDescription;
 use super::tree::{Loaded, Tree};
@@ -68,6 +69,9 @@ pub struct State {
     pub records: Vec<Logged>,
     /// The last commit that touched the catalog.
     pub catalog_changed: Lsn,
+    /// The last commit that was not written here.
+    pub others: Lsn,
+    pub pleas: Pleas,
 }
 
 /// How writing the staged commits ended.
@@ -118,6 +122,8 @@ impl State {
             staged: Vec::new(),
             records: Vec::new(),
             catalog_changed: head.lsn,
+            others: head.lsn,
+            pleas: Pleas::default(),
         }
     }
 
@@ -170,6 +176,7 @@ impl State {
     /// Takes complete commits into the head: what they wrote is visible from here on.
     fn publish(&mut self, tail::TailRecord { record, hash, bytes, number }: tail::TailRecord) {
         let first = record.first();
+        self.pleas.follow(&record.commits);
         for (index, commit) in record.commits.into_iter().enumerate() {
             let lsn = Lsn(record.first + index as u64);
             if commit.touches_catalog {
@@ -204,15 +211,21 @@ impl State {
         self.records.iter().find(|record| record.last == lsn).map(|record| record.hash)
     }
 
-    /// Takes in records that count, and that the log was read up to `number`.
-    pub(super) fn take_in(&mut self, records: Vec<tail::TailRecord>, number: u64) {
+    /// Takes in records that count, the pleas between them, and that the log was read up to `number`.
+    pub(super) fn take_in(&mut self, records: Vec<tail::TailRecord>, pleas: &[(u64, u64)], number: u64) {
         assert!(self.staged.is_empty(), "BUG: others' commits are taken in while none is staged");
+        let mut pleas = pleas.iter().peekable();
         for tail in records {
+            while let Some((_, id)) = pleas.next_if(|(number, _)| *number < tail.number) {
+                self.pleas.take_in(*id);
+            }
             for (index, commit) in tail.record.commits.iter().enumerate() {
                 self.insert(Lsn(tail.record.first + index as u64), commit);
             }
             self.publish(tail);
+            self.others = self.head;
         }
+        pleas.for_each(|(_, id)| self.pleas.take_in(*id));
         self.read_up_to = self.read_up_to.max(number);
     }
 
@@ -362,11 +375,11 @@ impl Lsm {
     /// Takes in what the log has behind what this engine has read of it. False: it was trimmed past that, and there is
     /// a newer manifest.
     async fn take_in_tail(&self, page: tail::Page) -> Result<bool> {
-        let tail::Tail::Records { records, head, void_bytes, gap } = self.read_tail(page).await? else {
+        let tail::Tail::Records { records, pleas, head, void_bytes, gap } = self.read_tail(page).await? else {
             return Ok(false);
         };
         let mut state = self.state.borrow_mut();
-        state.take_in(records, head.number);
+        state.take_in(records, &pleas, head.number);
         state.void_bytes += void_bytes;
         gap.map_or(Ok(true), Err)
     }
@@ -442,22 +455,6 @@ impl Lsm {
             return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));
         }
         Ok(())
-    }
-
-    /// What became of the commit `id`, which counts under `lsn` or not at all. Refresh first.
-    pub fn seek_commit(&self, id: u64, lsn: Lsn) -> Sought {
-        self.with(|state| {
-            if state.head < lsn {
-                return Sought::NotYet;
-            }
-            let noted = state.notes.iter().find(|note| note.lsn == lsn).map(|note| note.id);
-            let trimmed = || state.manifest.trimmed.iter().find(|(_, other)| *other == lsn.0).map(|(id, _)| *id);
-            match noted.or_else(trimmed) {
-                Some(found) if found == id => Sought::There,
-                Some(_) => Sought::Void,
-                None => Sought::Forgotten,
-            }
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::head_mark::HeadMark;
 use super::hot;
 use super::manifest::Manifest;
+use super::plea;
 use super::record::{self, Head, Joined, Judged, Record};
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
@@ -20,8 +21,9 @@ pub struct TailRecord {
 }
 
 pub enum Tail {
-    /// Those that count, in order, where the log ends, and what is wrong with what follows them, if anything is.
-    Records { records: Vec<TailRecord>, head: Head, void_bytes: u64, gap: Option<Error> },
+    /// Those that count, in order, the numbers and ids of pleas, where the log ends, and what is wrong with what
+    /// follows them, if anything is.
+    Records { records: Vec<TailRecord>, pleas: Vec<(u64, u64)>, head: Head, void_bytes: u64, gap: Option<Error> },
     /// The log was trimmed past what was asked for: the manifest must be read again.
     Trimmed,
 }
@@ -66,6 +68,8 @@ struct Walk {
     records: Vec<TailRecord>,
     /// Bytes of records that count for nobody.
     void_bytes: u64,
+    /// The numbers and ids of the pleas among them.
+    pleas: Vec<(u64, u64)>,
     /// The first record that cannot be read, and where the walk stood before it.
     ///
     /// ```text
@@ -88,7 +92,15 @@ struct Damaged {
 
 impl Walk {
     fn new(head: Head) -> Walk {
-        Walk { began: head, head, records: Vec::new(), void_bytes: 0, damaged: None, has_hole: false }
+        Walk {
+            began: head,
+            head,
+            records: Vec::new(),
+            void_bytes: 0,
+            pleas: Vec::new(),
+            damaged: None,
+            has_hole: false,
+        }
     }
 
     /// What is wrong, and the walk goes back to where it was certain.
@@ -142,6 +154,8 @@ impl Walk {
                 Ok(())
             }
             Judged::Void => {
+                let plea = plea::id_of(&record).zip(parts.first());
+                self.pleas.extend(plea.map(|(id, (number, _))| (*number, id)));
                 self.void_bytes += parts.iter().map(|(_, part)| part.len() as u64).sum::<u64>();
                 Ok(())
             }
@@ -178,8 +192,8 @@ pub async fn read(storage: &dyn Storage, page: Page, head: Head, version: u64) -
     if is_doubtful && !is_present(storage, version).await? {
         return Ok(Tail::Trimmed);
     }
-    let Walk { records, head, void_bytes, .. } = walk;
-    Ok(Tail::Records { records, head, void_bytes, gap })
+    let Walk { records, pleas, head, void_bytes, .. } = walk;
+    Ok(Tail::Records { records, pleas, head, void_bytes, gap })
 }
 
 /// Whether the manifest of `version` is still the one.

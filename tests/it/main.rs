@@ -28,6 +28,7 @@ mod materialize;
 mod merge;
 mod merge_corners;
 mod pages;
+mod priority;
 mod reads;
 mod salvage;
 mod selection;

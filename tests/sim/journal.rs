@@ -63,6 +63,8 @@ pub struct Effect {
     pub parts: usize,
     /// Somebody else's record came first.
     pub is_void: bool,
+    /// It asks the others to hold back.
+    pub is_plea: bool,
     pub is_big: bool,
     pub checkpoint: bool,
     pub compaction: bool,
@@ -116,6 +118,7 @@ impl Journal {
             Judged::Next => {}
             Judged::Void => {
                 effect.is_void = true;
+                effect.is_plea = record.previous == u64::MAX;
                 return;
             }
             Judged::Broken => panic!("a record is chained to one that is not there. first={}", record.first),

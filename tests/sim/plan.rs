@@ -26,6 +26,8 @@ pub enum Dimension {
     Late,
     /// The store is ten times the cache and more.
     Large,
+    /// The first tab commits at every turn, and its storage is quicker than that of the others.
+    Rush,
 }
 
 impl Dimension {
@@ -44,6 +46,7 @@ impl Dimension {
             Dimension::Transfers => 0,
             Dimension::Late => 100,
             Dimension::Large => 60,
+            Dimension::Rush => 80,
         }
     }
 
@@ -95,6 +98,7 @@ pub struct Plan {
     pub leftovers: bool,
     pub transfers: bool,
     pub large: bool,
+    pub rush: bool,
 }
 
 impl Plan {
@@ -133,9 +137,17 @@ impl Plan {
             leftovers: false,
             transfers: false,
             large: false,
+            rush: false,
         };
         plan.add_dimensions(seed);
         plan
+    }
+
+    /// Whether no tab stops, and storage does what it is asked.
+    pub fn is_calm(&self) -> bool {
+        let Faults { reads_fail, writes_fail, quota, late, .. } = self.faults;
+        let has_trouble = self.damage || self.power || self.capacity.is_some();
+        self.freezes + self.crashes + reads_fail + writes_fail + quota + late == 0 && !has_trouble
     }
 
     fn add_dimensions(&mut self, seed: u64) {
@@ -167,6 +179,10 @@ impl Plan {
         if Dimension::Large.is_drawn(seed) {
             self.large = true;
             self.cache_bytes = 20_000;
+        }
+        if Dimension::Rush.is_drawn(seed) {
+            self.rush = true;
+            self.tabs = self.tabs.max(2);
         }
         if Dimension::Leftovers.is_drawn(seed) {
             self.leftovers = true;

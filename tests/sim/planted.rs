@@ -180,6 +180,11 @@ fn a_hold_that_is_kept_after_its_transactions_end_is_caught() {
 }
 
 #[test]
+fn a_plea_that_is_not_heeded_is_caught() {
+    catch_where(Bug::PleaNotHeeded, Check::Liveness, |plan| plan.rush);
+}
+
+#[test]
 fn a_cache_that_makes_no_room_is_caught() {
     catch_where(Bug::CacheMakesNoRoom, Check::Bounds, |_| true);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What every whole run must have met.
-const NEEDED: [&str; 42] = [
+const NEEDED: [&str; 43] = [
     "big commits",
     "body failures",
     "calls",
@@ -37,6 +37,7 @@ const NEEDED: [&str; 42] = [
     "merge conflicts",
     "merges",
     "pruned history",
+    "pleas",
     "quota errors",
     "races",
     "rebases",

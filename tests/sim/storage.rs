@@ -4,6 +4,7 @@
 //! A batch is atomic. What a tab was told is there stays there when the tab dies.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -33,6 +34,13 @@ pub struct Faults {
     pub delay: u64,
 }
 
+/// The tab that commits at every turn, where one does.
+pub const RUSHING: Owner = 1;
+/// Records of a tab that count for nobody, one after the other: three, a plea, and one more for each other tab. Where a
+/// pleading tab is frozen, or what it asks fails, the others give up its plea, and it begins again.
+const VOIDS: u64 = 8;
+const VOIDS_IN_TROUBLE: u64 = 24;
+
 /// Microseconds after which a late write takes effect, on average.
 const LATE: u64 = 3_000_000;
 
@@ -46,8 +54,12 @@ pub struct SimulatedDisk {
     pub watches: Rc<Watches>,
     /// Of seeds whose blocks are damaged.
     pub damage: Option<Damage>,
+    is_rushed: bool,
+    most_voids: u64,
     /// Of seeds whose power is lost.
     pub writes: Option<Writes>,
+    /// How many records in a row of a tab that lives have counted for nobody.
+    voids: RefCell<BTreeMap<Owner, u64>>,
     /// How often power was lost: what was under way then is not carried on.
     outage: Cell<u64>,
     /// What was found while requests were carried out.
@@ -99,7 +111,10 @@ impl SimulatedDisk {
             faults: Cell::new(plan.faults),
             watches: Rc::default(),
             damage: plan.damage.then(Damage::default),
+            is_rushed: plan.rush,
+            most_voids: if plan.is_calm() { VOIDS } else { VOIDS_IN_TROUBLE },
             writes: plan.power.then(Writes::default),
+            voids: RefCell::default(),
             outage: Cell::new(0),
             violations: RefCell::default(),
             records,
@@ -146,8 +161,8 @@ impl SimulatedDisk {
         }
     }
 
-    async fn wait(&self) {
-        let delay = self.faults.get().delay;
+    async fn wait(&self, tab: Owner) {
+        let delay = self.faults.get().delay / if self.is_rushed && tab == RUSHING { 3 } else { 1 };
         self.executor.sleep(self.random.below(delay + 1)).await;
     }
 
@@ -173,7 +188,7 @@ impl SimulatedDisk {
         *self.random.pick(&[Fate::FailsBefore, Fate::FailsAfter, Fate::FailsThenTakesEffect])
     }
 
-    fn take_effect(&self, tab: Owner, batch: Batch) -> Result<Outcome> {
+    fn take_effect(&self, tab: Owner, batch: Batch) -> Result<(Outcome, Effect)> {
         bounds::check_batch(self, tab, &batch);
         let outcome = self.records.write_within_capacity(batch.clone()).inspect_err(|_| {
             self.report.count("writes to a full disk");
@@ -182,17 +197,36 @@ impl SimulatedDisk {
         if outcome == Outcome::Refused {
             self.report.count("refused batches");
             self.trace.say(now, format_args!("tab {tab}: a batch is refused"));
-            return Ok(outcome);
+            return Ok((outcome, Effect { is_void: true, ..Effect::default() }));
         }
         self.writes.iter().for_each(|writes| writes.note(tab, &batch));
         let effect = self.journal.borrow_mut().take_in(tab, &batch);
         let names: Vec<&str> = batch.put.iter().take(4).map(|(_, name, _)| &name[..]).collect();
-        let Effect { commits, is_void, .. } = effect;
-        self.trace
-            .say(now, format_args!("tab {tab}: {outcome:?}, commits={commits}, void={is_void}, records={names:?}"));
+        let Effect { commits, is_void, is_plea, .. } = effect;
+        self.trace.say(
+            now,
+            format_args!(
+                "tab {tab}: {outcome:?}, commits={commits}, void={is_void}, plea={is_plea}, records={names:?}"
+            ),
+        );
         self.count(&effect);
         bounds::check_manifest(self, tab, &effect);
-        Ok(outcome)
+        Ok((outcome, effect))
+    }
+
+    /// A tab that lives appended something, or was refused to: so many times in a row it may be late. An error ends the
+    /// row, and so does any record that counts.
+    fn note_void(&self, tab: Owner, appends: bool, effect: Option<&Effect>) {
+        if !appends {
+            return;
+        }
+        let mut voids = self.voids.borrow_mut();
+        let in_a_row = voids.entry(tab).or_default();
+        *in_a_row = if effect.is_some_and(|effect| effect.is_void) { *in_a_row + 1 } else { 0 };
+        self.report.note_most("void records in a row", *in_a_row);
+        if *in_a_row > self.most_voids {
+            self.violate(Check::Liveness, format!("tab {tab}: {in_a_row} records in a row count for nobody"));
+        }
     }
 
     fn count(&self, effect: &Effect) {
@@ -203,6 +237,7 @@ impl SimulatedDisk {
             (effect.commits > 1, "groups"),
             (effect.parts > 1, "split records"),
             (effect.is_void, "collisions"),
+            (effect.is_plea, "pleas"),
             (effect.is_big, "big commits"),
             (effect.checkpoint, "checkpoints"),
             (effect.compaction, "compactions"),
@@ -221,7 +256,7 @@ impl SimulatedDisk {
         answer: oneshot::Sender<Result<Outcome>>,
     ) {
         let fate = self.fate();
-        self.wait().await;
+        self.wait(tab).await;
         if self.outage.get() != outage {
             return;
         }
@@ -231,7 +266,12 @@ impl SimulatedDisk {
             return;
         }
         let result = match fate {
-            Fate::Answered => self.take_effect(tab, batch),
+            Fate::Answered => {
+                let appends = !batch.append.is_empty();
+                let effect = self.take_effect(tab, batch);
+                self.note_void(tab, appends, effect.as_ref().ok().map(|(_, effect)| effect));
+                effect.map(|(outcome, _)| outcome)
+            }
             Fate::FailsBefore => {
                 self.report.count("errors before the effect");
                 Err(unavailable("before it wrote"))
@@ -259,7 +299,7 @@ impl SimulatedDisk {
                 Err(Error::new(ErrorCode::QuotaExceeded, "the simulated storage is full"))
             }
         };
-        self.wait().await;
+        self.wait(tab).await;
         let _ = answer.send(result);
     }
 }
@@ -294,10 +334,10 @@ impl Storage for SimulatedStorage {
     fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
         Box::pin(async move {
             self.begin().await?;
-            self.disk.wait().await;
+            self.disk.wait(self.tab).await;
             let found = names.iter().map(|name| self.record(space, name)).collect();
             // The answer is of one moment, and may be old when it comes.
-            self.disk.wait().await;
+            self.disk.wait(self.tab).await;
             if self.disk.read_fails() { Err(unavailable("to read")) } else { Ok(found) }
         })
     }
@@ -305,9 +345,9 @@ impl Storage for SimulatedStorage {
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
         Box::pin(async move {
             self.begin().await?;
-            self.disk.wait().await;
+            self.disk.wait(self.tab).await;
             let listed = self.disk.records.list(space, &range);
-            self.disk.wait().await;
+            self.disk.wait(self.tab).await;
             if self.disk.read_fails() { Err(unavailable("to list")) } else { Ok(listed) }
         })
     }
@@ -315,9 +355,9 @@ impl Storage for SimulatedStorage {
     fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
         Box::pin(async move {
             self.begin().await?;
-            self.disk.wait().await;
+            self.disk.wait(self.tab).await;
             let names = self.disk.records.names(space, &range);
-            self.disk.wait().await;
+            self.disk.wait(self.tab).await;
             if self.disk.read_fails() { Err(unavailable("to list names")) } else { Ok(names) }
         })
     }
@@ -325,9 +365,9 @@ impl Storage for SimulatedStorage {
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
         Box::pin(async move {
             self.begin().await?;
-            self.disk.wait().await;
+            self.disk.wait(self.tab).await;
             let logged = self.disk.records.log(after, limit);
-            self.disk.wait().await;
+            self.disk.wait(self.tab).await;
             if self.disk.read_fails() { Err(unavailable("to read the log")) } else { Ok(logged) }
         })
     }

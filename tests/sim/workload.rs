@@ -9,7 +9,7 @@ use offshoot::types::{DatabaseName, Kind, Lsn, Suffix, key};
 
 use crate::bodies::{Habit, draw_habit, nest, wait_long};
 use crate::bounds;
-use crate::call::{Call, Content, Observed, Shelf, observe};
+use crate::call::{Call, Content, IDS, Observed, Shelf, observe};
 use crate::cloning::{drop_by_force, drop_one, lineage, make_clone, materialize, race, work_in_a_temporary_clone};
 use crate::draw::{draw_read, draw_write};
 use crate::history::{Act, Check, Difference, Identity, Outcome, Seen};
@@ -23,6 +23,31 @@ pub async fn actor(world: Rc<World>, tab: Rc<Tab>) {
     for _ in 0..world.plan.actions {
         world.executor.sleep(world.random.below(8_000)).await;
         act(&world, &tab).await;
+    }
+    tab.finish();
+}
+
+/// So many commits the rushing tab makes, and so many times it looks whether to make one.
+const RUSHED: usize = 300;
+const RUSHES: usize = 1000;
+
+/// Commits at every turn while another tab does anything.
+pub async fn rush(world: Rc<World>, tab: Rc<Tab>) {
+    let mut rushed = 0;
+    for _ in 0..RUSHES {
+        if world.others(tab.number).iter().all(|other| world.disk.watches.oldest(other.number).is_none()) {
+            world.executor.sleep(300).await;
+            continue;
+        }
+        let Some(handle) = handle(&world, &tab, "main").await else { break };
+        let _watch = world.watch(&tab, "a write of a tab that rushes");
+        let (id, by) = (*world.random.pick(&IDS), world.mark());
+        let content = Content { n: None, by: Some(by), padding: 0 };
+        perform(&world, &tab, &handle, Call::Put(Shelf::Documents, vec![(id, content)])).await;
+        rushed += 1;
+        if rushed == RUSHED {
+            break;
+        }
     }
     tab.finish();
 }

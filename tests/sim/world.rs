@@ -16,7 +16,7 @@ use crate::platform::SimulatedPlatform;
 use crate::power::Promised;
 use crate::random::Random;
 use crate::report::Report;
-use crate::storage::{Faults, SimulatedDisk, SimulatedStorage};
+use crate::storage::{Faults, RUSHING, SimulatedDisk, SimulatedStorage};
 use crate::trace::Trace;
 use crate::watch::Watch;
 use crate::workload;
@@ -118,6 +118,7 @@ impl World {
     pub fn open_tab(&self, actors: u64) -> Rc<Tab> {
         let number = self.numbers.get() + 1;
         self.numbers.set(number);
+        let rushes = self.plan.rush && number == RUSHING;
         let tab = Rc::new(Tab {
             number,
             store: RefCell::default(),
@@ -125,7 +126,7 @@ impl World {
             alive: Rc::new(Cell::new(true)),
             skew: Rc::default(),
             seen: Cell::new(0),
-            unfinished: Cell::new(actors + 1),
+            unfinished: Cell::new(actors + u64::from(rushes) + 1),
         });
         self.tabs.borrow_mut().insert(number, tab.clone());
         let (world, opened) = (self.rc(), tab.clone());
@@ -137,6 +138,10 @@ impl World {
                 for _ in 0..actors {
                     let actor = workload::actor(world.clone(), opened.clone());
                     world.executor.spawn(opened.number, Box::pin(actor));
+                }
+                if rushes {
+                    let rush = workload::rush(world.clone(), opened.clone());
+                    world.executor.spawn(opened.number, Box::pin(rush));
                 }
                 opened.finish();
             }

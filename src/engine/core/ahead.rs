@@ -1,10 +1,12 @@
 //! What a large commit writes, gathered row by row: a little of it stays in memory for the log, more is written ahead
 //! as a run. So memory stays bounded, and others read and write meanwhile.
 
+use std::rc::Rc;
+
 use super::pipeline::Effects;
 use crate::engine::store::Store;
 use crate::error::Result;
-use crate::lsm::{Change, NewRun};
+use crate::lsm::{Change, NewRun, UnnamedRun};
 use crate::planted;
 use crate::storage::LocalFuture;
 use crate::types::row::{push_lsn, row};
@@ -16,6 +18,36 @@ const IN_LOG_BYTES: usize = if planted::HAS_FEW_ROWS { 256 } else { limits::COMM
 const FEW: usize = 16;
 /// Milliseconds after which it is said again that a run is being written.
 const RENEW: u64 = 5 * 60 * 1000;
+
+/// A large commit's rows, written ahead of its record.
+pub(super) struct Ahead {
+    changes: Rc<Vec<Change>>,
+    run: Rc<UnnamedRun>,
+}
+
+impl Store {
+    /// Writes a large commit's rows as a run before its log record names it, unless that is done already.
+    pub(super) async fn write_ahead(&self, ahead: &mut Option<Ahead>, changes: Vec<Change>) -> Result<Rc<UnnamedRun>> {
+        if let Some(ahead) = ahead
+            && *ahead.changes == changes
+            && ahead.run.check_own().await.is_ok()
+        {
+            return Ok(ahead.run.clone());
+        }
+        *ahead = None;
+        let mut written = NewRun::begin(&self.lsm, self.platform.random(), self.platform.now());
+        let mut internal = Vec::new();
+        for Change(row, version) in &changes {
+            internal.clear();
+            internal.extend_from_slice(row);
+            push_lsn(&mut internal, Lsn::ZERO);
+            written.push(&internal, version).await?;
+        }
+        let run = written.finish().await?.expect("BUG: a large commit has rows");
+        *ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
+        Ok(run)
+    }
+}
 
 /// Takes the rows of one layer, in rising order.
 pub struct AheadWriter<'a> {

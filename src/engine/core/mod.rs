@@ -4,5 +4,6 @@ pub mod ahead;
 pub mod id;
 pub mod lease;
 pub mod pipeline;
+pub mod plea;
 pub mod pump;
 pub mod reading;

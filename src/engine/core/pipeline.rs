@@ -8,16 +8,16 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 
+use super::ahead::Ahead;
+use super::plea::Pleading;
 use super::pump::{Answer, Pump};
 use crate::engine::catalog;
 use crate::engine::store::Store;
 use crate::error::{Error, ErrorCode, Outcome, Result};
-use crate::lsm::{
-    Attempt, Change, Commit, Fault, Installation, Loaded, NewRun, Sought, State, TreeView, UnnamedRun, Written,
-};
+use crate::lsm::{Attempt, Change, Commit, Fault, Installation, Loaded, Sought, State, TreeView, UnnamedRun, Written};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, LocalFuture};
-use crate::types::row::{push_lsn, row};
+use crate::types::row::row;
 use crate::types::{LayerId, Lsn, Suffix, Version, limits};
 
 /// Commits that one record may hold.
@@ -26,8 +26,6 @@ const GROUP: usize = 1024;
 const LOOKUPS: u32 = 4;
 /// How often in one group blocks may be gone because another tab compacts them.
 const LOOKS: u32 = 8;
-/// How often other tabs may be first in one group.
-const COLLISIONS: u32 = 256;
 
 /// Where an evaluation stands: everything before it is in `view`, up to `at`.
 pub struct Frame<'a> {
@@ -60,6 +58,8 @@ pub struct Job {
     ahead: Option<Ahead>,
     /// A block that it needs cannot be had: it is not evaluated any more.
     failed: Option<Error>,
+    /// Under whose id it commits, once it has pleaded to go first.
+    plea: Option<Rc<Pleading>>,
 }
 
 enum Work {
@@ -74,11 +74,8 @@ pub enum Exclusive {
     Refresh,
     /// Swap the manifest. False: another tab was first.
     Install(Box<Installation>),
-}
-
-struct Ahead {
-    changes: Rc<Vec<Change>>,
-    run: Rc<UnnamedRun>,
+    /// Append a plea for the commit of this id.
+    Plead(u64),
 }
 
 enum Evaluated {
@@ -107,6 +104,16 @@ impl Store {
     pub(in crate::engine) async fn commit<T: 'static, E: Into<Effects>>(
         self: &Rc<Store>,
         durability: Durability,
+        evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, E)> + 'static,
+    ) -> Result<(T, Option<Lsn>)> {
+        self.commit_pleaded(durability, None, evaluate).await
+    }
+
+    /// As `commit`, of what has pleaded to go first.
+    pub(in crate::engine) async fn commit_pleaded<T: 'static, E: Into<Effects>>(
+        self: &Rc<Store>,
+        durability: Durability,
+        plea: Option<Rc<Pleading>>,
         mut evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, E)> + 'static,
     ) -> Result<(T, Option<Lsn>)> {
         let slot = Rc::new(RefCell::new(None));
@@ -116,7 +123,7 @@ impl Store {
             *filled.borrow_mut() = Some(value);
             Ok(effects.into())
         }));
-        let lsn = self.submit(work, durability).await?;
+        let lsn = self.submit(work, durability, plea).await?;
         let value = slot.borrow_mut().take().expect("BUG: a job that succeeded was evaluated");
         Ok((value, lsn))
     }
@@ -128,16 +135,21 @@ impl Store {
 
     pub(in crate::engine) async fn exclusively(self: &Rc<Store>, work: Exclusive) -> Result<bool> {
         // The answer of such a job is an LSN only in form: one for true, none for false.
-        let answer = self.submit(Work::Exclusive(Some(work)), Durability::Relaxed).await?;
+        let answer = self.submit(Work::Exclusive(Some(work)), Durability::Relaxed, None).await?;
         Ok(answer.is_some())
     }
 
     /// Boxed, so that callers of every type share its code.
-    fn submit(self: &Rc<Store>, work: Work, durability: Durability) -> LocalFuture<'_, Answer> {
+    fn submit(
+        self: &Rc<Store>,
+        work: Work,
+        durability: Durability,
+        plea: Option<Rc<Pleading>>,
+    ) -> LocalFuture<'_, Answer> {
         Box::pin(async move {
             self.check_open()?;
             let (reply, answer) = oneshot::channel();
-            self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None, failed: None });
+            self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None, failed: None, plea });
             Pump::wait(self, answer).await
         })
     }
@@ -175,7 +187,7 @@ impl Store {
             queue.drain(..count).collect()
         };
         let _staged = Staged(self.clone());
-        let (mut collisions, mut looks) = (0, 0);
+        let (mut late, mut looks) = (0, 0);
         let mut has_looked = false;
         loop {
             let mut stage = self.stage(&mut jobs).await;
@@ -197,6 +209,14 @@ impl Store {
                 }
                 return answer(jobs, stage.results);
             }
+            if self.lsm.with(|state| state.pleas.to_heed()).is_some() {
+                self.lsm.with_mut(State::unstage);
+                late += 1;
+                if let Err(error) = self.let_plea_first(late, stage.first(&mut jobs)).await {
+                    return answer_all(jobs, |_| Err(error.clone()));
+                }
+                continue;
+            }
             let first = self.lsm.with(|state| (state.head, state.staged()[0].id));
             let batch = std::mem::take(&mut stage.batch);
             if planted::is(Bug::AcknowledgedBeforeComplete) {
@@ -214,8 +234,8 @@ impl Store {
                     return answer(jobs, stage.results);
                 }
                 Ok(Written::Collided) => {
-                    collisions += 1;
-                    if let Err(error) = self.after_collision(collisions).await {
+                    late += 1;
+                    if let Err(error) = self.after_loss(late, stage.first(&mut jobs)).await {
                         return answer_all(jobs, |_| Err(error.clone()));
                     }
                 }
@@ -228,21 +248,8 @@ impl Store {
     }
 
     /// Takes in what other tabs wrote; damage that is met there is remembered.
-    async fn look_at_log(&self) -> Result<bool> {
+    pub(super) async fn look_at_log(&self) -> Result<bool> {
         self.note_damage(self.lsm.refresh().await)
-    }
-
-    async fn after_collision(self: &Rc<Store>, collisions: u32) -> Result<()> {
-        if collisions <= 2 {
-            return Ok(());
-        }
-        if collisions >= COLLISIONS {
-            let message = format!("other tabs were first every time. tries={collisions}");
-            return Err(Error::new(ErrorCode::Timeout, message));
-        }
-        // Whoever lost twice steps back for a moment, so that tabs do not collide in step.
-        self.platform.sleep(self.platform.random() % u64::from(collisions.min(20)) + 1).await;
-        self.look_at_log().await.map(drop)
     }
 
     /// A block that a job needs was not found, for the so-many-th time in its group. Only this job fails if it cannot
@@ -333,6 +340,12 @@ struct Stage {
 }
 
 impl Stage {
+    /// The plea of the first job that wrote something.
+    fn first<'a>(&self, jobs: &'a mut [Job]) -> &'a mut Option<Rc<Pleading>> {
+        let first = self.results.iter().position(|result| matches!(result, Ok(Some(_))));
+        &mut jobs[first.expect("BUG: what is staged has a job")].plea
+    }
+
     /// The commit's record names these runs.
     fn name(&mut self, runs: Vec<Rc<UnnamedRun>>) {
         runs.iter().for_each(|run| run.name_in(&mut self.batch));
@@ -384,12 +397,13 @@ impl Store {
                 return stage;
             }
             bytes += size;
-            let (id, time) = (self.platform.random(), self.platform.now());
+            let id = job.plea.as_ref().map_or_else(|| self.platform.random(), |plea| plea.id);
+            let time = self.platform.now();
             let touches_catalog = catalog::touches(&changes, &runs);
             let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false, touches_catalog };
             let ahead = match check_own(&runs).await {
                 Ok(()) if size > limits::COMMIT_IN_LOG_BYTES => {
-                    self.write_ahead(job, std::mem::take(&mut commit.changes)).await.map(Some)
+                    self.write_ahead(&mut job.ahead, std::mem::take(&mut commit.changes)).await.map(Some)
                 }
                 checked => checked.map(|()| None),
             };
@@ -439,30 +453,12 @@ impl Store {
     async fn exclude(&self, work: Exclusive) -> Result<bool> {
         match work {
             Exclusive::Refresh => self.look_at_log().await,
-            Exclusive::Install(installation) => self.lsm.install(*installation).await,
+            Exclusive::Install(installation) => {
+                self.heed_some().await?;
+                self.lsm.install(*installation).await
+            }
+            Exclusive::Plead(id) => self.plead(id).await.map(|()| true),
         }
-    }
-
-    /// Writes a large commit's rows as a run before its log record names it.
-    async fn write_ahead(&self, job: &mut Job, changes: Vec<Change>) -> Result<Rc<UnnamedRun>> {
-        if let Some(ahead) = &job.ahead
-            && *ahead.changes == changes
-            && ahead.run.check_own().await.is_ok()
-        {
-            return Ok(ahead.run.clone());
-        }
-        job.ahead = None;
-        let mut written = NewRun::begin(&self.lsm, self.platform.random(), self.platform.now());
-        let mut internal = Vec::new();
-        for Change(row, version) in &changes {
-            internal.clear();
-            internal.extend_from_slice(row);
-            push_lsn(&mut internal, Lsn::ZERO);
-            written.push(&internal, version).await?;
-        }
-        let run = written.finish().await?.expect("BUG: a large commit has rows");
-        job.ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
-        Ok(run)
     }
 }
 

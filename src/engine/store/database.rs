@@ -14,11 +14,11 @@ use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self, SuffixRange};
 use crate::engine::store::{Store, closed};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Fault, State, TreeView};
+use crate::lsm::{Attempt, Change, Fault, State, TreeView};
 use crate::planted::{self, Bug};
 use crate::storage::Durability;
-use crate::types::row::{prefix, prefix_end, split_name};
-use crate::types::{CollectionName, DatabaseName, Kind, Lsn};
+use crate::types::row::{prefix, prefix_end, split_name, split_row};
+use crate::types::{CollectionName, DatabaseName, Kind, Lsn, Suffix};
 
 pub struct Database {
     pub(in crate::engine) store: Rc<Store>,
@@ -206,6 +206,9 @@ impl Database {
         if planted::is(Bug::CopyUpApart) {
             self.copy_up_apart(&op).await?;
         }
+        if !self.store.claims.is_empty() {
+            self.let_claims_first(&op).await?;
+        }
         let this = self.clone();
         let mut known = Known::default();
         let evaluate = move |frame: &Frame<'_>| this.evaluate(frame, &op, &mut known);
@@ -228,6 +231,22 @@ impl Database {
             Ok(((), changes_of(layer, transaction.writes())))
         };
         self.store.commit(self.store.durability, evaluate).await.map(drop)
+    }
+
+    /// Lets transactions go first that claim what the call would write as things stand.
+    async fn let_claims_first(&self, op: &Op) -> Result<()> {
+        let mut known = Known::default();
+        let written = self.store.read(|state, view| {
+            let (_, changes) = self.evaluate(&Frame { view, state, at: state.head }, op, &mut known)?;
+            Ok(changes)
+        });
+        // A call that fails does so where it stands in the order of commits.
+        let changes = written.await.unwrap_or_default();
+        let mut rows = changes.iter().map(|Change(row, _)| split_row(row)).peekable();
+        let Some((layer, _)) = rows.peek().copied() else { return Ok(()) };
+        let rows: Vec<Suffix> = rows.map(|(_, suffix)| Suffix::from_bytes(suffix.to_vec())).collect();
+        self.store.let_first(layer, &rows, None).await;
+        self.check_open()
     }
 
     fn evaluate(&self, frame: &Frame<'_>, op: &Op, known: &mut Known) -> Attempt<(Answer, Vec<crate::lsm::Change>)> {

@@ -4,8 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
+use super::claim::Claimed;
 use super::conflict;
 use crate::engine::core::pipeline::{Frame, changes_of};
+use crate::engine::core::plea::Pleading;
 use crate::engine::op::context::Context;
 use crate::engine::op::known::Known;
 use crate::engine::op::transaction::{Isolation, Transaction};
@@ -16,7 +18,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
 use crate::planted::{self, Bug};
 use crate::storage::Durability;
-use crate::types::Lsn;
+use crate::types::{Lsn, Suffix};
 
 /// How often a body runs again after a conflict, unless its options say otherwise.
 const RETRIES: u32 = 8;
@@ -130,10 +132,14 @@ impl Database {
         mut body: impl FnMut(Rc<OpenTransaction>) -> F,
     ) -> Result<Ended<R, E>> {
         let durability = options.durability.unwrap_or(self.store.durability);
-        let mut claim = None;
+        let mut claim: Option<Claimed> = None;
+        let mut lost = Lsn::ZERO;
         for tries in 0.. {
             if tries > 0 {
                 self.store.refresh().await?;
+            }
+            if let Some(claimed) = &mut claim {
+                claimed.plead(lost).await?;
             }
             let began = if tries > 0 { self.store.platform.steady() } else { 0 };
             let transaction = self.begin(options.isolation).await?;
@@ -155,8 +161,9 @@ impl Database {
                 _ if open.is_doomed.get() => {}
                 Err(error) => return Ok(Ended::Failed(error)),
                 Ok(value) => {
-                    self.store.let_first(&transaction, claim.as_ref()).await;
-                    match self.commit_transaction(transaction.clone(), durability).await {
+                    let plea = claim.as_ref().and_then(Claimed::plea);
+                    self.let_first(&transaction, claim.as_ref()).await;
+                    match self.commit_transaction(transaction.clone(), durability, plea).await {
                         Err(error) if error.code() == ErrorCode::Conflict => {}
                         committed => return committed.map(|lsn| Ended::Committed(value, lsn)),
                     }
@@ -165,6 +172,7 @@ impl Database {
             if tries >= options.retries {
                 break;
             }
+            lost = transaction.snapshot_lsn();
             claim = if tries > 0 { self.store.claim(transaction, began, claim) } else { None };
         }
         let message = "the transaction lost to other writes every time. A body that waits for a write outside of its \
@@ -172,10 +180,20 @@ impl Database {
         Err(Error::new(ErrorCode::Conflict, format!("{message}. tries={}", options.retries + 1)))
     }
 
+    async fn let_first(&self, transaction: &Transaction, own: Option<&Claimed>) {
+        if let Some(level) = transaction.path.top()
+            && !self.store.claims.is_empty()
+        {
+            let rows: Vec<Suffix> = transaction.writes().keys().cloned().collect();
+            self.store.let_first(level.layer, &rows, own).await;
+        }
+    }
+
     async fn commit_transaction(
         self: &Rc<Database>,
         transaction: Rc<Transaction>,
         durability: Durability,
+        plea: Option<Rc<Pleading>>,
     ) -> Result<Option<Lsn>> {
         if transaction.writes().is_empty() {
             return Ok(None);
@@ -188,6 +206,6 @@ impl Database {
             conflict::check(frame.view, frame.state, &transaction)?;
             Ok(((), changes_of(layer, transaction.writes())))
         };
-        self.store.commit(durability, check).await.map(|((), lsn)| lsn)
+        self.store.commit_pleaded(durability, plea, check).await.map(|((), lsn)| lsn)
     }
 }

@@ -1,6 +1,7 @@
 //! Priority for whoever lost twice. A transaction that runs again after two conflicts claims what it read the last
-//! time. Another one that is ready to commit, and writes some of that, looks a few times whether the claim still
-//! stands, and then commits all the same.
+//! time. Another one that is ready to commit, or a single call, and writes some of that, looks a few times whether the
+//! claim still stands, and then commits all the same. Where another tab was first, the transaction pleads too
+//! (`core/plea.rs`), and other tabs hold back what they would commit.
 //!
 //! A claim holds nothing: it costs others at most the sum of a few short sleeps, also when its transaction never ends,
 //! or waits for the very one that gives way. Only a body that ran quickly may claim, so a slow one delays nobody.
@@ -10,8 +11,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::conflict;
+use crate::engine::core::pipeline::Exclusive;
+use crate::engine::core::plea::Pleading;
 use crate::engine::op::transaction::Transaction;
 use crate::engine::store::Store;
+use crate::error::Result;
+use crate::types::{LayerId, Lsn, Suffix};
 
 /// Milliseconds that a run may have taken to be worth waiting for, and that its claim stands at most.
 const QUICK: u64 = 100;
@@ -37,6 +42,27 @@ struct Claim {
 pub struct Claimed {
     store: Rc<Store>,
     number: u64,
+    /// The plea under which the transaction commits, once another tab was first.
+    plea: Option<Rc<Pleading>>,
+}
+
+impl Claimed {
+    pub(super) fn plea(&self) -> Option<Rc<Pleading>> {
+        self.plea.clone()
+    }
+
+    /// Pleads that other tabs hold back, if it was another tab that went first since `snapshot`. The plea stands for
+    /// one run, so each run has one.
+    pub(super) async fn plead(&mut self, snapshot: Lsn) -> Result<()> {
+        let others = self.store.lsm.with(|state| state.others);
+        if others > snapshot && self.plea.is_none() {
+            self.plea = Some(self.store.pleading());
+        }
+        match &self.plea {
+            Some(plea) => self.store.exclusively(Exclusive::Plead(plea.id)).await.map(drop),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Drop for Claimed {
@@ -47,15 +73,19 @@ impl Drop for Claimed {
 }
 
 impl Claims {
-    /// Whether somebody claims what the transaction writes; of two that claim, the one that did so first goes first.
-    fn stand_against(&self, transaction: &Transaction, own: Option<u64>, now: u64) -> bool {
-        let layer = |of: &Transaction| of.path.top().map(|level| level.layer);
+    /// Whether somebody claims some of the rows, which are to be written; of two that claim, the one that did so first
+    /// goes first.
+    fn stand_against(&self, layer: LayerId, rows: &[Suffix], own: Option<u64>, now: u64) -> bool {
         self.standing.borrow().iter().any(|claim| {
             claim.until >= now
                 && own.is_none_or(|own| claim.number < own)
-                && layer(&claim.lost) == layer(transaction)
-                && transaction.writes().keys().any(|suffix| conflict::depends_on(&claim.lost, suffix))
+                && claim.lost.path.top().is_some_and(|level| level.layer == layer)
+                && rows.iter().any(|suffix| conflict::depends_on(&claim.lost, suffix))
         })
+    }
+
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        self.standing.borrow().is_empty()
     }
 }
 
@@ -75,17 +105,17 @@ impl Store {
         let claims = &self.claims;
         let number = before.as_ref().map_or(claims.given.get(), |claimed| claimed.number);
         claims.given.set(claims.given.get().max(number + 1));
+        let plea = before.as_ref().and_then(|claimed| claimed.plea.clone());
         drop(before);
         claims.standing.borrow_mut().push(Claim { number, lost, until: now + QUICK });
-        Some(Claimed { store: self.clone(), number })
+        Some(Claimed { store: self.clone(), number, plea })
     }
 
-    /// Lets those go first who claim what the transaction is about to write, for a moment.
-    pub(in crate::engine) async fn let_first(&self, transaction: &Transaction, own: Option<&Claimed>) {
+    /// Lets those go first who claim some of the rows that are about to be written, for a moment.
+    pub(in crate::engine) async fn let_first(&self, layer: LayerId, rows: &[Suffix], own: Option<&Claimed>) {
         for look in 0..LOOKS {
-            let has_claims = !self.claims.standing.borrow().is_empty();
             let own = own.map(|claimed| claimed.number);
-            if !has_claims || !self.claims.stand_against(transaction, own, self.platform.steady()) {
+            if !self.claims.stand_against(layer, rows, own, self.platform.steady()) {
                 return;
             }
             self.platform.sleep(1 << look).await;

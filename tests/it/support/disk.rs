@@ -50,6 +50,8 @@ pub struct Watched {
     figures: Rc<Cell<Figures>>,
     /// Where the lengths of the pauses come from; `None`: it answers at once.
     random: Option<Rc<Cell<u64>>>,
+    /// Pauses on the way there and on the way back.
+    pauses: u64,
     disk: MemoryDisk,
     /// The disk as each write left it, where that is kept.
     steps: Option<Steps>,
@@ -61,7 +63,7 @@ pub type Steps = Rc<RefCell<Vec<MemoryDisk>>>;
 impl Watched {
     pub fn new(disk: &MemoryDisk, random: Option<Rc<Cell<u64>>>) -> Watched {
         let (inner, disk) = (MemoryStorage::open(disk), disk.clone());
-        Watched { inner, figures: Rc::default(), random, disk, steps: None, faults: RefCell::default() }
+        Watched { inner, figures: Rc::default(), random, pauses: 0, disk, steps: None, faults: RefCell::default() }
     }
 
     /// Keeps a copy of the disk after each write from here on.
@@ -69,6 +71,12 @@ impl Watched {
         let steps = Steps::default();
         self.steps = Some(steps.clone());
         (self, steps)
+    }
+
+    /// Answers so many turns late on each way.
+    pub fn late(mut self, pauses: u64) -> Watched {
+        self.pauses = pauses;
+        self
     }
 
     pub fn figures(&self) -> Rc<Cell<Figures>> {
@@ -97,6 +105,9 @@ impl Watched {
     }
 
     async fn delay(&self) {
+        for _ in 0..self.pauses {
+            pause().await;
+        }
         let Some(random) = &self.random else { return };
         let state = random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         random.set(state);

@@ -33,6 +33,7 @@ pub struct TestPlatform {
     random: Rc<Cell<u64>>,
     witness: Witness,
     leases: Rc<Leases>,
+    has_turns: Rc<Cell<bool>>,
 }
 
 /// What is written down outside of the store; `None` inside: the host has no place for it.
@@ -60,8 +61,13 @@ impl Platform for TestPlatform {
         self.spawner.spawn_local_obj(LocalFutureObj::new(task)).expect("the pool runs");
     }
 
-    fn sleep(&self, _: u64) -> LocalFuture<'static, ()> {
-        Box::pin(pause())
+    fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()> {
+        let turns = if self.has_turns.get() { milliseconds.max(1) } else { 1 };
+        Box::pin(async move {
+            for _ in 0..turns {
+                pause().await;
+            }
+        })
     }
 
     fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
@@ -93,6 +99,8 @@ pub struct World {
     pub steady: Rc<Cell<u64>>,
     pub witness: Witness,
     pub leases: Rc<Leases>,
+    /// Whether a millisecond takes a turn of all that runs. Otherwise all sleep is one turn.
+    pub has_turns: Rc<Cell<bool>>,
     random: Rc<Cell<u64>>,
     spawner: LocalSpawner,
 }
@@ -106,6 +114,7 @@ impl World {
             random: self.random.clone(),
             witness: self.witness.clone(),
             leases: self.leases.clone(),
+            has_turns: self.has_turns.clone(),
         })
     }
 
@@ -136,6 +145,7 @@ impl World {
             steady: self.steady.clone(),
             witness: Witness::default(),
             leases: Rc::default(),
+            has_turns: self.has_turns.clone(),
             random: self.random.clone(),
             spawner: self.spawner.clone(),
         }
@@ -164,6 +174,7 @@ pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Rc<World>) -> F) {
         steady: Rc::default(),
         witness: Witness::default(),
         leases: Rc::default(),
+        has_turns: Rc::default(),
         random: Rc::new(Cell::new(7)),
         spawner: pool.spawner(),
     };

@@ -1,0 +1,98 @@
+//! Letting others go first: what a commit does that lost to other tabs, and what this engine does for theirs.
+//!
+//! A commit that was not first three times appends a plea (`lsm/plea.rs`). Others that read it hold back what they
+//! would append until the commit is there, or until they have looked for it a few times. So a plea of a tab that died
+//! costs every other tab one short wait.
+
+use std::rc::Rc;
+
+use crate::engine::store::Store;
+use crate::error::{Error, ErrorCode, Result};
+
+/// So often a commit may come to be late before it pleads, and then before it pleads again: others may have given up
+/// its plea, or have trimmed it before they read it.
+const PATIENCE: u32 = 3;
+/// How often a commit may come to be late: other tabs were first, or had pleaded before. Beside three tabs that live it
+/// is late six times at most. Each round more is for a tab that died, for a trim or for a freeze.
+const LATE: u32 = 24;
+/// How often whoever holds back looks for the other's commit. It sleeps 1, 2, 4, ... milliseconds before each look.
+const LOOKS: u32 = 8;
+/// So many pleas are heeded before the manifest is swapped: what swaps it must come to an end too.
+const HEEDED: u32 = 4;
+
+/// What pleads, until this is dropped.
+pub(in crate::engine) struct Pleading {
+    store: Rc<Store>,
+    pub id: u64,
+}
+
+impl Drop for Pleading {
+    fn drop(&mut self) {
+        self.store.lsm.with_mut(|state| state.pleas.end_own(self.id));
+    }
+}
+
+impl Store {
+    pub(in crate::engine) fn pleading(self: &Rc<Store>) -> Rc<Pleading> {
+        let id = self.platform.random();
+        self.lsm.with_mut(|state| state.pleas.begin_own(id));
+        Rc::new(Pleading { store: self.clone(), id })
+    }
+
+    /// A commit has come to be late for the so-many-th time. Nothing may be staged.
+    pub(in crate::engine) async fn after_loss(
+        self: &Rc<Store>,
+        late: u32,
+        plea: &mut Option<Rc<Pleading>>,
+    ) -> Result<()> {
+        if late >= LATE {
+            let message = format!("other tabs were first every time. tries={late}");
+            return Err(Error::new(ErrorCode::Timeout, message));
+        }
+        if late.is_multiple_of(PATIENCE) {
+            let id = plea.get_or_insert_with(|| self.pleading()).id;
+            self.plead(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends a plea. A storage that has no room for it has none for the commit.
+    pub(in crate::engine) async fn plead(&self, id: u64) -> Result<()> {
+        let pleaded = self.lsm.plead(id).await;
+        self.note_damage(pleaded)
+    }
+
+    /// Holds back for the plea that goes first. A commit that did so is late, as if another one had been first.
+    pub(in crate::engine) async fn let_plea_first(
+        self: &Rc<Store>,
+        late: u32,
+        plea: &mut Option<Rc<Pleading>>,
+    ) -> Result<()> {
+        self.heed().await?;
+        self.after_loss(late, plea).await
+    }
+
+    /// Holds back for the plea that goes first, if there is one. Nothing may be staged.
+    pub(in crate::engine) async fn heed(&self) -> Result<bool> {
+        let Some(id) = self.lsm.with(|state| state.pleas.to_heed()) else { return Ok(false) };
+        for look in 0..LOOKS {
+            self.platform.sleep(1 << look).await;
+            self.look_at_log().await?;
+            if !self.lsm.with(|state| state.pleas.stands(id)) {
+                return Ok(true);
+            }
+        }
+        self.lsm.with_mut(|state| state.pleas.forget(id));
+        Ok(true)
+    }
+
+    /// Holds back a swap of the manifest, which would refuse others' large commits.
+    pub(in crate::engine) async fn heed_some(&self) -> Result<()> {
+        for _ in 0..HEEDED {
+            if !self.heed().await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
