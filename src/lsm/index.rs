@@ -1,5 +1,5 @@
-//! What an index block keeps of each block below it: a key that stands between that block and the next one, and a
-//! reference.
+//! The entries of index blocks. An entry stands for one block below: its key lies between that block and the next one,
+//! and its value is a reference to the block.
 
 use super::fault::{BlockAddress, BlockReference};
 use crate::error::{Error, Result};
@@ -17,6 +17,7 @@ pub fn decode_reference(run: u64, value: &Bytes) -> Result<BlockReference> {
     }
 }
 
+/// The value of an entry; `decode_reference` reads it.
 pub fn encode_reference(number: u32, checksum: u64) -> Vec<u8> {
     let mut value = Vec::with_capacity(13);
     write_varint(&mut value, number.into());

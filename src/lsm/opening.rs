@@ -61,7 +61,7 @@ impl Lsm {
             let error = match lsm.read_tail(log).await? {
                 Tail::Trimmed => continue,
                 Tail::Records { records, head, gap, .. } => {
-                    // Whoever pleaded before this tab was there cannot lose to it.
+                    // Pleas that stand in the log already are not heeded: their writers have not lost to this tab.
                     lsm.with_mut(|state| state.take_in(records, &[], head.number));
                     gap
                 }

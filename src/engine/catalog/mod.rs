@@ -186,7 +186,8 @@ pub fn not_found(name: &DatabaseName) -> Error {
         .with_text("name", name.as_str())
 }
 
-/// Whether a commit touches the catalog. A run's rows are in order, and the catalog's layer comes first of all.
+/// Says if a commit writes a row of the catalog. The first row of a run tells it for the whole run: its rows are in
+/// order, and the catalog's layer is the lowest of all.
 pub fn touches(changes: &[Change], runs: &[Rc<UnnamedRun>]) -> bool {
     let firsts = runs.iter().map(|run| &run.description.first);
     let mut rows = changes.iter().map(|Change(row, _)| row).chain(firsts);

@@ -9,18 +9,19 @@ use std::rc::Rc;
 use crate::engine::store::Store;
 use crate::error::{Error, ErrorCode, Result};
 
-/// So often a commit may come to be late before it pleads, and then before it pleads again: others may have given up
-/// its plea, or have trimmed it before they read it.
+/// A commit pleads after so many losses, and again after as many more: others may have given up its plea, or have
+/// trimmed it before they read it.
 const PATIENCE: u32 = 3;
-/// How often a commit may come to be late: other tabs were first, or had pleaded before. Beside three tabs that live it
-/// is late six times at most. Each round more is for a tab that died, for a trim or for a freeze.
+/// A commit gives up after so many losses: each time another tab was first, or had pleaded before. Beside three tabs
+/// that live it loses six times at most. The rest is for tabs that died, trims and freezes.
 const LATE: u32 = 24;
-/// How often whoever holds back looks for the other's commit. It sleeps 1, 2, 4, ... milliseconds before each look.
+/// A tab that holds back looks so often for the other tab's commit, and sleeps 1, 2, 4, ... milliseconds before each
+/// look.
 const LOOKS: u32 = 8;
 /// So many pleas are heeded before the manifest is swapped: what swaps it must come to an end too.
 const HEEDED: u32 = 4;
 
-/// What pleads, until this is dropped.
+/// The plea of one commit, or of one run of a transaction. Dropping it takes the plea back.
 pub(in crate::engine) struct Pleading {
     store: Rc<Store>,
     pub id: u64,

@@ -73,8 +73,8 @@ impl Drop for Claimed {
 }
 
 impl Claims {
-    /// Whether somebody claims some of the rows, which are to be written; of two that claim, the one that did so first
-    /// goes first.
+    /// Says if another transaction claims one of the rows that are about to be written. Of two transactions that claim,
+    /// the one that claimed first goes first.
     fn stand_against(&self, layer: LayerId, rows: &[Suffix], own: Option<u64>, now: u64) -> bool {
         self.standing.borrow().iter().any(|claim| {
             claim.until >= now
