@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::storage::Batch;
 
 impl Lsm {
-    /// The planted bug: a record of several parts is written as two, each with half of the rows.
+    /// Writes half of the rows in each record.
     pub(super) async fn write_halves(&self, mut record: Record, batch: Batch) -> Result<Written> {
         let mut rest = record.clone();
         for (first, rest) in record.commits.iter_mut().zip(&mut rest.commits) {
@@ -15,19 +15,15 @@ impl Lsm {
             rest.changes.drain(..half);
         }
         self.with_mut(State::unstage);
+        let record_bytes = self.storage().record_bytes();
         let (body, hash) = record.encode();
         let last = Some(self.with(|state| state.log_head().number));
-        if self
-            .storage()
-            .write(Batch { append: record::split(&body, hash, self.storage().record_bytes()), last, ..batch })
-            .await?
-            .is_written()
-        {
+        let first = Batch { append: record::split(&body, hash, record_bytes), last, ..batch };
+        if self.storage().write(first).await?.is_written() {
             rest.previous = hash;
             let (body, hash) = rest.encode();
-            self.storage()
-                .write(Batch { append: record::split(&body, hash, self.storage().record_bytes()), ..Batch::default() })
-                .await?;
+            let second = Batch { append: record::split(&body, hash, record_bytes), ..Batch::default() };
+            self.storage().write(second).await?;
         }
         self.refresh().await?;
         let is_there = self.seek_commit(record.commits[0].id, record.first()) == Sought::There;

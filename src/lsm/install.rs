@@ -138,8 +138,7 @@ impl Installation {
 
 /// A commit that changes nothing: whoever has not read it appends what does not count.
 fn closing_record(head: Head, time: u64) -> Vec<Vec<u8>> {
-    let commits =
-        vec![Commit { id: 0, time, changes: Vec::new(), runs: Vec::new(), unsent: false, touches_catalog: false }];
+    let commits = vec![Commit { time, ..Commit::default() }];
     let record = Record { store: head.store, first: head.lsn.next().0, previous: head.hash, commits };
     let (body, hash) = record.encode();
     record::split(&body, hash, limits::RECORD_BYTES)

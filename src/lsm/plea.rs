@@ -92,8 +92,7 @@ pub(super) fn id_of(record: &Record) -> Option<u64> {
 impl Lsm {
     /// Appends a plea for the commit `id`, and takes in what stands before it.
     pub async fn plead(&self, id: u64) -> Result<()> {
-        let commits =
-            vec![Commit { id, time: 0, changes: Vec::new(), runs: Vec::new(), unsent: false, touches_catalog: false }];
+        let commits = vec![Commit { id, ..Commit::default() }];
         let store = self.with(|state| state.manifest.store);
         let (body, hash) = Record { store, first: FIRST, previous: PREVIOUS, commits }.encode();
         let append = record::split(&body, hash, self.storage().record_bytes());
@@ -107,7 +106,7 @@ mod tests {
     use super::*;
 
     fn commit(id: u64) -> Commit {
-        Commit { id, time: 0, changes: Vec::new(), runs: Vec::new(), unsent: false, touches_catalog: false }
+        Commit { id, ..Commit::default() }
     }
 
     fn standing(pleas: &Pleas) -> Vec<u64> {

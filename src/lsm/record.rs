@@ -30,7 +30,7 @@ const HEADER_BYTES: usize = 2 + 1 + 2 + 2 + 4 + 8;
 pub struct Change(pub Vec<u8>, pub Vec<u8>);
 
 /// What a transaction did under one LSN.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Commit {
     /// Drawn at random: after a lost connection it tells whether the commit is there.
     pub id: u64,
@@ -41,8 +41,8 @@ pub struct Commit {
     pub runs: Vec<RunDescription>,
     /// Whether the cloud must still hear of it.
     pub unsent: bool,
-    /// Whether one of its rows is of the catalog, in `changes` or in `runs`. Its writer knows; a reader would have to
-    /// fetch the runs to find out.
+    /// True if one of the rows in `changes` or in `runs` is of the catalog. The writer says so, because a reader would
+    /// have to fetch the runs to find out.
     pub touches_catalog: bool,
 }
 
@@ -244,7 +244,7 @@ mod tests {
             store: 3,
             first: 5,
             previous: 1,
-            commits: vec![Commit { id: 9, time: 1, changes, runs: Vec::new(), unsent: false, touches_catalog: false }],
+            commits: vec![Commit { id: 9, time: 1, changes, ..Commit::default() }],
         }
     }
 

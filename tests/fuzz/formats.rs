@@ -95,7 +95,7 @@ pub fn repair_export(bytes: &mut Vec<u8>) {
 fn record() -> Record {
     let version = Version::value(document()).encode();
     let changes = (0..4u8).map(|row| Change(vec![0, 0, 0, row, 9], version.clone())).collect();
-    let commit = Commit { id: 7, time: 8, changes, runs: Vec::new(), unsent: false, touches_catalog: false };
+    let commit = Commit { id: 7, time: 8, changes, ..Commit::default() };
     Record { store: 3, first: 1, previous: 0, commits: vec![commit.clone(), commit] }
 }
 

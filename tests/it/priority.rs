@@ -100,8 +100,7 @@ fn tabs_of_any_pace_are_all_served() {
 fn plead_and_die(world: &World, id: u64) {
     let log = world.disk.log(0, 1);
     let store = join(&log, true).expect("it is whole").expect("there is a record").record.store;
-    let commits =
-        vec![Commit { id, time: 0, changes: Vec::new(), runs: Vec::new(), unsent: false, touches_catalog: false }];
+    let commits = vec![Commit { id, ..Commit::default() }];
     let (body, hash) = Record { store, first: 1, previous: u64::MAX, commits }.encode();
     world.disk.write(Batch { append: split(&body, hash, 4096), ..Batch::default() });
 }

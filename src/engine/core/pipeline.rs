@@ -306,8 +306,7 @@ impl Store {
             return Sought::Forgotten;
         }
         let (random, time) = (self.platform.random(), self.platform.now());
-        let filler =
-            Commit { id: random, time, changes: Vec::new(), runs: Vec::new(), unsent: false, touches_catalog: false };
+        let filler = Commit { id: random, time, ..Commit::default() };
         for wait in 0..LOOKUPS {
             let sought = self.lsm.settle_commit(id, lsn, filler.clone()).await;
             match self.note_damage(sought) {

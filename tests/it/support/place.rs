@@ -128,8 +128,7 @@ pub async fn own_version(world: &World, db: &Db, suffix: &Suffix) -> Option<(Lsn
 
 /// The map below a store that is there.
 pub async fn open_lsm(storage: Rc<dyn Storage>) -> Lsm {
-    let genesis =
-        Commit { id: 0, time: 0, changes: Vec::new(), runs: Vec::new(), unsent: false, touches_catalog: false };
+    let genesis = Commit::default();
     let opening = Opening { store: 0, genesis, cache_bytes: 0, hot_row: Vec::new(), may_create: false, repair: None };
     Lsm::open(storage, &opening).await.expect("the store is there")
 }
