@@ -115,6 +115,7 @@ impl World {
             self.executor.sleep(100).await;
         }
         let Some(store) = tab.store.borrow().clone() else { return };
+        let _watch = self.watch(&tab, "figures");
         let told = store.stats().await.map(|stats| stats.lost_commits);
         if expected > 0 {
             self.report.count("losses told");

@@ -39,8 +39,8 @@ pub async fn rush(world: Rc<World>, tab: Rc<Tab>) {
             world.executor.sleep(300).await;
             continue;
         }
-        let Some(handle) = handle(&world, &tab, "main").await else { break };
         let _watch = world.watch(&tab, "a write of a tab that rushes");
+        let Some(handle) = handle(&world, &tab, "main").await else { break };
         let (id, by) = (*world.random.pick(&IDS), world.mark());
         let content = Content { n: None, by: Some(by), padding: 0 };
         perform(&world, &tab, &handle, Call::Put(Shelf::Documents, vec![(id, content)])).await;
@@ -54,7 +54,10 @@ pub async fn rush(world: Rc<World>, tab: Rc<Tab>) {
 
 async fn act(world: &Rc<World>, tab: &Rc<Tab>) {
     let random = &world.random;
+    // Damage excuses a call that was under way when it was read, so the opening of a handle is watched as a call too.
+    let watch = world.watch(tab, "the opening of a handle");
     let Some(handle) = any_handle(world, tab).await else { return };
+    drop(watch);
     if random.chance(world.plan.maintenance) {
         let _watch = world.watch(tab, "maintenance");
         return maintain(world, tab).await;
