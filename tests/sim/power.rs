@@ -99,8 +99,8 @@ impl World {
     /// Loses power now and then; each time a tab opens first, alone, and is told what is lost.
     pub async fn power_trouble(self: Rc<World>) {
         for _ in 0..self.random.between(1, 2) {
-            // The witness hears of relaxed commits once none has come for a second. A loss that it can tell of must come
-            // after that.
+            // The witness hears of relaxed commits once none has come for a second. A loss that it can tell of must
+            // come after that.
             let (least, most) = *self.random.pick(&[(5_000, 120_000), (1_100_000, 3_000_000)]);
             self.executor.sleep(self.random.between(least, most)).await;
             self.lose_power();

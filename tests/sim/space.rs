@@ -24,7 +24,8 @@ pub fn check_leftovers(world: &Rc<World>) {
     let (sweeper, swept) = (world.clone(), tab.clone());
     tab.expect_one_more();
     let sweep = async move {
-        if let Some(store) = swept.store.borrow().clone() {
+        let store = swept.store.borrow().clone();
+        if let Some(store) = store {
             let done = store.maintain().await;
             if let Err(error) = done
                 && !sweeper.excuses(&swept, &error)
