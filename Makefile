@@ -82,6 +82,8 @@ check-format:
 	cargo fmt --all --check
 check-lints:
 	cargo clippy --quiet --all-targets -- --deny warnings
+	# The simulator stands behind a feature.
+	cargo clippy --quiet --features planted --test sim -- --deny warnings
 	cargo clippy --quiet --lib --target wasm32-unknown-unknown -- --deny warnings
 	cargo clippy --quiet --package xtask --profile xtask -- --deny warnings
 check-types:
