@@ -102,9 +102,9 @@
 //! revert, restore, exports and imports. Queries have no filters, and nothing is synced.
 //!
 //! Open in the engine: a full disk cannot be emptied by deleting alone; a rebase of a clone older than the history
-//! floor reads its whole origin; a long transaction's validation reads again what it read; a synchronous answer has no
-//! bound on the rows that it looks at, and pays for each tombstone again; `databases()` and a forced drop read once for
-//! each clone; writers do not pass one door yet; the modules of `engine/` and `lsm/` import each other in rings.
+//! floor reads its whole origin; a synchronous answer has no bound on the rows that it looks at, and pays for each
+//! tombstone again; `databases()` and a forced drop read once for each clone; writers do not pass one door yet; the
+//! modules of `engine/` and `lsm/` import each other in rings.
 
 pub mod drive;
 pub mod engine;

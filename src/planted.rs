@@ -15,6 +15,10 @@ pub enum Bug {
     KeysNotValidated,
     /// A commit does not check the ranges that its transaction read.
     RangesNotValidated,
+    /// A commit does not check what large commits wrote that stand in runs of their own.
+    LargeCommitsNotValidated,
+    /// A commit does not check what a checkpoint has moved out of the log.
+    FeedNotValidated,
     /// A commit does not check that its database is still what it was.
     CatalogRowNotValidated,
     /// A clone goes on reading what its origin writes.

@@ -338,6 +338,16 @@ impl<'a> RowCursor<'a> {
         RowCursor { sources: sources(view, range, at, reverse), at, reverse, last: Vec::new() }
     }
 
+    /// All rows of a range, of which none is dated `above` or earlier: runs that end by then are not looked at.
+    pub fn above(view: TreeView<'a>, range: &RowRange, above: Lsn) -> RowCursor<'a> {
+        let mut cursor = RowCursor::new(view, range, Lsn::MAX, false);
+        cursor.sources.retain(|source| match source {
+            Source::Memory(_) => true,
+            Source::Run(source) => Lsn(source.run.newest) > above,
+        });
+        cursor
+    }
+
     /// The next row that has a version, tombstone or not, at the cursor's LSN.
     pub fn next_row(&mut self) -> Attempt<Option<TreeRow>> {
         if self.reverse { self.next_backward() } else { self.next_forward() }

@@ -7,6 +7,8 @@
 //! ```
 //! Nothing in it is a prefix of another of its kind, so appending never changes the order.
 
+use std::borrow::Borrow;
+
 use super::lsn::Lsn;
 use super::name::CollectionName;
 
@@ -74,6 +76,13 @@ impl Suffix {
     }
 
     pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// It has the order of its bytes.
+impl Borrow<[u8]> for Suffix {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }

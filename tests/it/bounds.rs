@@ -17,7 +17,7 @@ const MIB: usize = 1024 * 1024;
 const CACHE: usize = MIB;
 
 /// Notes how much is held in memory, beside what the disk in memory holds, and how large the largest batch is.
-struct Measured {
+pub struct Measured {
     inner: MemoryStorage,
     disk: MemoryDisk,
     most: Rc<Cell<isize>>,
@@ -25,6 +25,12 @@ struct Measured {
 }
 
 impl Measured {
+    /// With the most that was held, beside what the disk holds.
+    pub fn new(disk: &MemoryDisk) -> (Measured, Rc<Cell<isize>>) {
+        let (inner, most) = (MemoryStorage::open(disk), Rc::<Cell<isize>>::default());
+        (Measured { inner, disk: disk.clone(), most: most.clone(), largest: Rc::default() }, most)
+    }
+
     fn measure(&self) {
         let held = live() - self.disk.used() as isize;
         self.most.set(self.most.get().max(held));
@@ -93,13 +99,8 @@ fn a_compaction_of_cold_blocks_holds_little() {
         let store = world.try_tab(small_cache()).await.expect("the store opens");
         fill(&world, &open_in(&store, "main").await, 2000, 4).await;
         drop(store);
-        let (most, largest) = (Rc::default(), Rc::default());
-        let storage = Measured {
-            inner: MemoryStorage::open(&world.disk),
-            disk: world.disk.clone(),
-            most: Rc::clone(&most),
-            largest: Rc::clone(&largest),
-        };
+        let (storage, most) = Measured::new(&world.disk);
+        let largest = storage.largest.clone();
         let store = world.open(Rc::new(storage), small_cache()).await.expect("the store opens");
         store.maintain().await.expect("maintenance");
         assert!(world.disk.used() as usize > 16 * CACHE, "{}", world.disk.used());

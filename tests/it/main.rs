@@ -43,3 +43,4 @@ mod transactions;
 mod transfer;
 mod transfer_commit;
 mod transfer_format;
+mod validation;

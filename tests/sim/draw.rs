@@ -59,7 +59,7 @@ pub fn draw_filling(world: &World) -> Call {
 pub fn draw_write(world: &World) -> Call {
     let (random, shelf) = (&world.random, draw_shelf(world));
     let id = *random.pick(&IDS);
-    if world.plan.large && random.chance(400) {
+    if world.plan.large && random.chance(400) || world.plan.reads_much && random.chance(200) {
         return draw_large(world);
     }
     match random.below(100) {

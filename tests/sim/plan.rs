@@ -28,6 +28,8 @@ pub enum Dimension {
     Large,
     /// The first tab commits at every turn, and its storage is quicker than that of the others.
     Rush,
+    /// Transactions read everything and take long, while others commit much, checkpoint and compact.
+    Reading,
 }
 
 impl Dimension {
@@ -47,6 +49,7 @@ impl Dimension {
             Dimension::Late => 100,
             Dimension::Large => 60,
             Dimension::Rush => 80,
+            Dimension::Reading => 100,
         }
     }
 
@@ -99,6 +102,7 @@ pub struct Plan {
     pub transfers: bool,
     pub large: bool,
     pub rush: bool,
+    pub reads_much: bool,
 }
 
 impl Plan {
@@ -138,6 +142,7 @@ impl Plan {
             transfers: false,
             large: false,
             rush: false,
+            reads_much: false,
         };
         plan.add_dimensions(seed);
         plan
@@ -183,6 +188,14 @@ impl Plan {
         if Dimension::Rush.is_drawn(seed) {
             self.rush = true;
             self.tabs = self.tabs.max(2);
+        }
+        // What reads much inside of what reads much, and loses, is work for a minute; so is losing to a rush.
+        if Dimension::Reading.is_drawn(seed) && !self.nests && !self.rush {
+            self.reads_much = true;
+            self.big = true;
+            self.maintenance = 150;
+            // A few large rows fit in, and not all of them.
+            self.cache_bytes = 2_000_000;
         }
         if Dimension::Leftovers.is_drawn(seed) {
             self.leftovers = true;

@@ -40,6 +40,16 @@ fn ranges_that_are_not_validated_are_caught() {
 }
 
 #[test]
+fn large_commits_that_are_not_validated_are_caught() {
+    catch_where(Bug::LargeCommitsNotValidated, Check::Serializability, |plan| plan.reads_much);
+}
+
+#[test]
+fn a_feed_that_is_not_validated_is_caught() {
+    catch_where(Bug::FeedNotValidated, Check::Serializability, |plan| plan.reads_much);
+}
+
+#[test]
 fn a_catalog_row_that_is_not_validated_is_caught() {
     catch(Bug::CatalogRowNotValidated, Check::Catalog);
 }

@@ -216,12 +216,25 @@ pub async fn perform(world: &World, tab: &Tab, handle: &Handle, call: Call) -> O
     outcome
 }
 
+/// The same script behind reads of all that there is, in any of the ways in which it can be read.
+fn read_much(world: &World, script: Vec<Call>) -> Vec<Call> {
+    let all = |shelf| match world.random.below(3) {
+        0 => Call::GetMany(shelf, IDS.to_vec()),
+        1 => Call::Count(shelf),
+        _ => Call::List(shelf),
+    };
+    let mut calls = vec![all(Shelf::Documents), all(Shelf::Entries)];
+    calls.extend(script);
+    calls
+}
+
 pub async fn transaction(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle, habit: Habit) {
     world.report.count("transactions");
     let random = &world.random;
     let count = random.between(1, 5);
     let script: Vec<Call> =
         (0..count).map(|_| if random.chance(550) { draw_read(world) } else { draw_write(world) }).collect();
+    let script = if world.plan.reads_much { read_much(world, script) } else { script };
     let isolation = if random.chance(150) { Isolation::Snapshot } else { Isolation::Serializable };
     let fails = random.chance(80);
     let act = Act::Transaction { database: handle.identity.clone(), isolation, attempts: Vec::new() };
@@ -234,7 +247,8 @@ pub async fn transaction(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle, habi
             world.attempt(number, open.version().0);
             for call in script {
                 if world.random.chance(500) {
-                    world.executor.sleep(world.random.below(5_000)).await;
+                    let most = if world.plan.reads_much { 40_000 } else { 5_000 };
+                    world.executor.sleep(world.random.below(most)).await;
                 }
                 if let Habit::Nests(depth) = habit
                     && world.random.chance(500)

@@ -1,6 +1,7 @@
 //! What a transaction read and wrote: everything that its commit must check, and everything that it will write.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::SuffixRange;
@@ -27,29 +28,62 @@ pub struct Guard {
 /// What was read of the topmost level; the levels below are fixed and need no check.
 #[derive(Clone, Default, Debug)]
 pub struct ReadSet {
-    pub keys: BTreeSet<Suffix>,
-    pub ranges: Vec<SuffixRange>,
+    keys: BTreeSet<Suffix>,
+    /// No two of them touch: each begin has its end.
+    ranges: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl ReadSet {
     fn check_size(&self) -> Result<()> {
-        if self.keys.len() + self.ranges.len() <= limits::READ_SET_ENTRIES {
+        if self.count() <= limits::READ_SET_ENTRIES {
             return Ok(());
         }
         let message = format!("a transaction reads at most {} keys and ranges", limits::READ_SET_ENTRIES);
         Err(Error::new(ErrorCode::TooLarge, message))
     }
 
-    fn add_range(&mut self, range: SuffixRange) {
-        // Pages of one scan touch: they stay one range.
-        if let Some(last) = self.ranges.last_mut()
-            && last.from <= range.from
-            && range.from <= last.before
-        {
-            last.before = std::mem::take(&mut last.before).max(range.before);
+    /// Keys and ranges.
+    pub fn count(&self) -> usize {
+        self.keys.len() + self.ranges.len()
+    }
+
+    /// Whether a row is among what was read.
+    pub fn has(&self, suffix: &[u8]) -> bool {
+        let begun = self.ranges.range::<[u8], _>((Bound::Unbounded, Bound::Included(suffix))).next_back();
+        begun.is_some_and(|(_, before)| suffix < &before[..]) || self.keys.contains(suffix)
+    }
+
+    /// The keys that are not less than `from`, in their order.
+    pub fn keys_from(&self, from: &[u8]) -> impl Iterator<Item = &Suffix> {
+        self.keys.range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
+    }
+
+    /// Begin and end of each range, in their order.
+    pub fn ranges(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.ranges.iter().map(|(from, before)| (&from[..], &before[..]))
+    }
+
+    /// Ranges that touch become one, as the pages of a scan do.
+    fn add_range(&mut self, SuffixRange { mut from, mut before }: SuffixRange) {
+        if from >= before {
             return;
         }
-        self.ranges.push(range);
+        let begun = self.ranges.range::<[u8], _>((Bound::Unbounded, Bound::Included(&from[..]))).next_back();
+        if let Some((begin, end)) = begun.filter(|(_, end)| **end >= from) {
+            if *end >= before {
+                return;
+            }
+            from = begin.clone();
+        }
+        let touching = |ranges: &BTreeMap<Vec<u8>, Vec<u8>>, before: &[u8]| {
+            let behind = (Bound::Included(&from[..]), Bound::Included(before));
+            ranges.range::<[u8], _>(behind).next().map(|(begin, _)| begin.clone())
+        };
+        while let Some(begin) = touching(&self.ranges, &before) {
+            let end = self.ranges.remove(&begin).expect("BUG: just found");
+            before = before.max(end);
+        }
+        self.ranges.insert(from, before);
     }
 }
 
@@ -131,7 +165,7 @@ impl Transaction {
         if planted::is(Bug::KeysNotValidated) {
             return Ok(());
         }
-        if self.records && self.is_checked(reader) && !self.reads.keys.contains(suffix) {
+        if self.records && self.is_checked(reader) && !self.reads.keys.contains(suffix.as_bytes()) {
             self.reads.keys.insert(suffix.clone());
             self.reads.check_size()?;
         }
@@ -193,6 +227,14 @@ impl Transaction {
         self.updated.get(suffix)
     }
 
+    /// At the end of the body: where isolation does not check reads, what was written over must still be as it was.
+    pub fn end(&mut self) {
+        self.undo.clear();
+        if self.isolation == Isolation::Snapshot {
+            self.reads.keys.extend(self.writes.keys().cloned());
+        }
+    }
+
     /// From here on, `roll_back` undoes; what was written before stays.
     pub fn savepoint(&mut self) {
         self.undo.clear();
@@ -231,6 +273,30 @@ impl Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Against a set of points, for ranges in any order.
+    #[test]
+    fn ranges_that_touch_are_one() {
+        let mut state = 7u64;
+        let mut draw = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for _ in 0..300 {
+            let (mut reads, mut points) = (ReadSet::default(), BTreeSet::new());
+            for _ in 0..12 {
+                let from = draw(40) as u8;
+                let before = from + draw(9) as u8;
+                reads.add_range(SuffixRange { from: vec![from], before: vec![before] });
+                points.extend(from..before);
+            }
+            for point in 0..60 {
+                assert_eq!(reads.has(&[point]), points.contains(&point), "{point} of {points:?} in {reads:?}");
+            }
+            let ends: Vec<_> = reads.ranges().collect();
+            assert!(ends.windows(2).all(|two| two[0].1 < two[1].0), "{ends:?}");
+        }
+    }
 
     #[test]
     fn what_a_call_noted_that_failed_is_taken_back() {

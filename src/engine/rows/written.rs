@@ -50,7 +50,8 @@ pub fn visit(
         }
     }
     let before = between.newer.min(state.manifest.checkpoint()).next();
-    let mut cursor = RowCursor::new(view, &feed_range(between.layer, between.older.next(), before), Lsn::MAX, false);
+    let feed = feed_range(between.layer, between.older.next(), before);
+    let mut cursor = RowCursor::above(view, &feed, between.older);
     while let Some(row) = cursor.next_row()? {
         let (_, written) = decode_feed(&row.row, &row.found(view)?.version)?;
         for suffix in &written.suffixes {

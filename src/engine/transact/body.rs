@@ -5,7 +5,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use super::claim::Claimed;
-use super::conflict;
+use super::conflict::Checking;
 use crate::engine::core::pipeline::{Frame, changes_of};
 use crate::engine::core::plea::Pleading;
 use crate::engine::op::context::Context;
@@ -155,7 +155,7 @@ impl Database {
             });
             let outcome = body(open.clone()).await;
             let Some(mut transaction) = open.end() else { return Err(closed("the transaction")) };
-            transaction.savepoint();
+            transaction.end();
             let transaction = Rc::new(transaction);
             match outcome {
                 _ if open.is_doomed.get() => {}
@@ -202,9 +202,10 @@ impl Database {
             Some(level) => level.layer,
             None => return Err(closed("the database")),
         };
+        let mut checking = Checking::new(transaction);
         let check = move |frame: &Frame<'_>| {
-            conflict::check(frame.view, frame.state, &transaction)?;
-            Ok(((), changes_of(layer, transaction.writes())))
+            checking.check(frame.view, frame.state)?;
+            Ok(((), changes_of(layer, checking.transaction().writes())))
         };
         self.store.commit_pleaded(durability, plea, check).await.map(|((), lsn)| lsn)
     }

@@ -10,7 +10,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::conflict;
 use crate::engine::core::pipeline::Exclusive;
 use crate::engine::core::plea::Pleading;
 use crate::engine::op::transaction::Transaction;
@@ -80,7 +79,7 @@ impl Claims {
             claim.until >= now
                 && own.is_none_or(|own| claim.number < own)
                 && claim.lost.path.top().is_some_and(|level| level.layer == layer)
-                && rows.iter().any(|suffix| conflict::depends_on(&claim.lost, suffix))
+                && rows.iter().any(|suffix| claim.lost.reads.has(suffix.as_bytes()))
         })
     }
 
