@@ -19,18 +19,19 @@ mod upkeep;
 mod witness;
 
 pub use clones::clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
-pub use compare::diff::{Change, ChangePage, Side};
+pub use compare::diff::{Change, ChangePage};
 pub use copy::copying::{Progress, Watch};
 pub use handle::history::When;
-pub use handle::snapshot::Snapshot;
 pub use merge::{
     Conflict, Heed, MergeOptions, MergeReport, Outcome, Policy, Reason, RebaseOptions, Resolution, Select, Selected,
     Settle,
 };
 pub use op::transaction::Isolation;
 pub use op::{Answer, Op};
+pub use rows::collections::CollectionInfo;
 pub use rows::path::{Level, Path};
-pub use store::database::{CollectionInfo, Database};
+pub use store::database::Database;
+pub use store::snapshot::{Side, Snapshot};
 pub use store::{OpenOptions, Store};
 pub use transact::body::{Ended, OpenTransaction, TransactionOptions};
 pub use transfer::{Export, ExportOptions, ImportOptions, ImportProgress, Imported, Source, rows_of};

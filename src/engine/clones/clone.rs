@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
-use crate::engine::copy::copying::Progress;
-use crate::engine::core::pipeline::Frame;
+use crate::engine::copy::copying::{Progress, copy_jobs};
+use crate::engine::core::Core;
+use crate::engine::core::job::Frame;
+use crate::engine::handle::Handle;
 use crate::engine::handle::history::When;
 use crate::engine::rows::path::Path;
-use crate::engine::store::Store;
-use crate::engine::store::database::Database;
-use crate::error::{Detail, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, RowRange};
 use crate::platform::Platform;
 use crate::types::{DatabaseName, LayerId, Lsn, limits};
@@ -73,10 +73,15 @@ pub fn draw_layer(platform: &dyn Platform) -> LayerId {
     LayerId((platform.random() >> 1) | 1)
 }
 
+/// The lease on a temporary clone: who has a handle on the clone holds it, and no other engine drops the clone.
+pub fn temporary_lease(id: u64) -> String {
+    format!("temporary-{id:016x}")
+}
+
 /// How far copies have come, by layer and link.
 type Copies = [(LayerId, Lsn, Progress)];
 
-fn status(row: &DatabaseRow, copies: &Copies) -> Status {
+fn status_of(row: &DatabaseRow, copies: &Copies) -> Status {
     let Some(origin) = &row.origin else {
         return if row.materialized { Status::Materialized } else { Status::Root };
     };
@@ -91,114 +96,107 @@ fn status(row: &DatabaseRow, copies: &Copies) -> Status {
     }
 }
 
-/// The error of dropping what others read through.
-pub(in crate::engine) fn dependency(name: &DatabaseName, dependents: Vec<String>) -> Error {
-    let message = format!("other databases are clones of it. name={name}, clones={}", dependents.join(", "));
-    Error::new(ErrorCode::CloneDependency, message).with("dependents", Detail::Texts(dependents))
+/// Makes a clone of this database (SEMANTICS C1) and returns its name.
+pub async fn create_clone(
+    handle: &Rc<Handle>,
+    name: Option<DatabaseName>,
+    options: CloneOptions,
+) -> Result<DatabaseName> {
+    handle.check_open()?;
+    let at = match options.at {
+        Some(when) => Some(handle.resolve(when).await?),
+        None => None,
+    };
+    let this = handle.clone();
+    let temporary = name.is_none();
+    let name = match name {
+        Some(name) => name,
+        None => DatabaseName::new(&format!("temporary-{:016x}", handle.core.platform.random()))?,
+    };
+    let (id, layer) = (handle.core.platform.random(), draw_layer(&*handle.core.platform));
+    // A clock that has fallen behind does not shorten what is to come.
+    let created_at = handle.core.platform.now().max(handle.core.clock.steady());
+    // What would be for ever is.
+    let expires_at = options.ttl.and_then(|ttl| created_at.checked_add(ttl));
+    if temporary {
+        handle.core.keep_lease(temporary_lease(id)).await;
+    }
+    let made = name.clone();
+    let evaluate = move |frame: &Frame<'_>| {
+        let own = this.entry(frame.view, frame.at)?;
+        if let Some(other) = catalog::find(frame.view, &made, frame.at)? {
+            return check_existing(&own, &other, options.existing);
+        }
+        let as_of = check_point(&this, frame, at, &own)?;
+        let origin = Origin { name: own.name.to_string(), as_of: as_of.0 };
+        let row = DatabaseRow {
+            expires_at,
+            temporary,
+            background: options.background,
+            ..DatabaseRow::clone_of(id, layer, origin, created_at)
+        };
+        let change = Change(catalog::database_row(&made), row.encode().encode());
+        Ok(((), vec![change]))
+    };
+    let made = handle.core.commit(handle.core.durability, evaluate).await;
+    if made.is_err() {
+        handle.core.release_lease(&temporary_lease(id));
+    }
+    made.map(|_| name)
 }
 
-impl Database {
-    /// Makes a clone of this database (SEMANTICS C1) and returns its name.
-    pub async fn create_clone(
-        self: &Rc<Database>,
-        name: Option<DatabaseName>,
-        options: CloneOptions,
-    ) -> Result<DatabaseName> {
-        self.check_open()?;
-        let at = match options.at {
-            Some(when) => Some(self.resolve(when).await?),
-            None => None,
-        };
-        let this = self.clone();
-        let temporary = name.is_none();
-        let name = match name {
-            Some(name) => name,
-            None => DatabaseName::new(&format!("temporary-{:016x}", self.store.platform.random()))?,
-        };
-        let (id, layer) = (self.store.platform.random(), draw_layer(&*self.store.platform));
-        // A clock that has fallen behind does not shorten what is to come.
-        let created_at = self.store.platform.now().max(self.store.steady_clock());
-        // What would be for ever is.
-        let expires_at = options.ttl.and_then(|ttl| created_at.checked_add(ttl));
-        if temporary {
-            self.store.keep_temporary(id).await;
-        }
-        let made = name.clone();
-        let evaluate = move |frame: &Frame<'_>| {
-            let own = this.entry(frame.view, frame.at)?;
-            if let Some(other) = catalog::find(frame.view, &made, frame.at)? {
-                return check_existing(&own, &other, options.existing);
-            }
-            let as_of = this.check_point(frame, at, &own)?;
-            let origin = Origin { name: own.name.to_string(), as_of: as_of.0 };
-            let row = DatabaseRow {
-                expires_at,
-                temporary,
-                background: options.background,
-                ..DatabaseRow::clone_of(id, layer, origin, created_at)
-            };
-            let change = Change(catalog::database_row(&made), row.encode().encode());
-            Ok(((), vec![change]))
-        };
-        let made = self.store.commit(self.store.durability, evaluate).await;
-        if made.is_err() {
-            self.store.release_temporary(id);
-        }
-        made.map(|_| name)
+/// The LSN that a clone begins at: history still holds it, this database existed, and the depth allows it.
+pub fn check_point(handle: &Handle, frame: &Frame<'_>, at: Option<Lsn>, own: &Entry) -> Attempt<Lsn> {
+    let as_of = at.unwrap_or(frame.at);
+    if as_of < frame.state.manifest.floor() {
+        return Err(crate::engine::handle::snapshot::pruned(frame.state).into());
     }
+    let then = catalog::find(frame.view, &own.name, as_of)?.filter(|entry| handle.is_own(entry));
+    let Some(then) = then else {
+        let message = format!("the database did not exist at that point. name={}, version={as_of}", own.name);
+        return Err(Error::new(ErrorCode::InvalidOption, message).into());
+    };
+    check_depth(&Path::from_entry(frame.view, then, as_of)?)?;
+    Ok(as_of)
+}
 
-    /// The LSN that a clone begins at: history still holds it, this database existed, and the depth allows it.
-    pub(in crate::engine) fn check_point(&self, frame: &Frame<'_>, at: Option<Lsn>, own: &Entry) -> Attempt<Lsn> {
-        let as_of = at.unwrap_or(frame.at);
-        if as_of < frame.state.manifest.floor() {
-            return Err(crate::engine::handle::history::pruned(frame.state).into());
-        }
-        let then = catalog::find(frame.view, &own.name, as_of)?.filter(|entry| self.is_own(entry));
-        let Some(then) = then else {
-            let message = format!("the database did not exist at that point. name={}, version={as_of}", own.name);
-            return Err(Error::new(ErrorCode::InvalidOption, message).into());
-        };
-        check_depth(&Path::from_entry(frame.view, then, as_of)?)?;
-        Ok(as_of)
-    }
-
-    /// This database first, the root last (SEMANTICS C4).
-    pub async fn lineage(self: &Rc<Database>) -> Result<Vec<LineageEntry>> {
-        self.check_open()?;
-        let copies = self.store.copy_jobs().await?;
-        self.store
-            .read(|state, view| {
-                let mut entry = self.entry(view, state.head)?;
-                let mut lineage = Vec::new();
-                loop {
-                    if catalog::is_whole(view, entry.row.layer())? {
-                        // It was materialized after the link that leads here was made.
-                        (entry.row.origin, entry.row.materialized) = (None, true);
-                    }
-                    let origin = entry.row.origin.clone();
-                    lineage.push(LineageEntry {
-                        as_of: origin.as_ref().map(|origin| Lsn(origin.as_of)),
-                        created_at: entry.row.created_at,
-                        created: entry.created(),
-                        status: status(&entry.row, &copies),
-                        name: entry.name,
-                    });
-                    let Some(origin) = origin else { return Ok(lineage) };
-                    entry = catalog::get(view, &DatabaseName::new(&origin.name)?, Lsn(origin.as_of))?;
+/// This database first, the root last (SEMANTICS C4).
+pub async fn lineage(handle: &Rc<Handle>) -> Result<Vec<LineageEntry>> {
+    handle.check_open()?;
+    let copies = copy_jobs(&handle.core).await?;
+    handle
+        .core
+        .read(|state, view| {
+            let mut entry = handle.entry(view, state.head)?;
+            let mut lineage = Vec::new();
+            loop {
+                if catalog::is_whole(view, entry.row.layer())? {
+                    // It was materialized after the link that leads here was made.
+                    (entry.row.origin, entry.row.materialized) = (None, true);
                 }
-            })
-            .await
-    }
+                let origin = entry.row.origin.clone();
+                lineage.push(LineageEntry {
+                    as_of: origin.as_ref().map(|origin| Lsn(origin.as_of)),
+                    created_at: entry.row.created_at,
+                    created: entry.created(),
+                    status: status_of(&entry.row, &copies),
+                    name: entry.name,
+                });
+                let Some(origin) = origin else { return Ok(lineage) };
+                entry = catalog::get(view, &DatabaseName::new(&origin.name)?, Lsn(origin.as_of))?;
+            }
+        })
+        .await
+}
 
-    pub async fn status(self: &Rc<Database>) -> Result<Status> {
-        self.check_open()?;
-        let copies = self.store.copy_jobs().await?;
-        self.store.read(|state, view| Ok(status(&self.entry(view, state.head)?.row, &copies))).await
-    }
+pub async fn status(handle: &Rc<Handle>) -> Result<Status> {
+    handle.check_open()?;
+    let copies = copy_jobs(&handle.core).await?;
+    handle.core.read(|state, view| Ok(status_of(&handle.entry(view, state.head)?.row, &copies))).await
 }
 
 /// Whether a clone may lie on this.
-pub(in crate::engine) fn check_depth(path: &Path) -> Result<()> {
+pub fn check_depth(path: &Path) -> Result<()> {
     let Some(top) = path.top().filter(|_| path.levels().len() > limits::CLONE_DEPTH) else { return Ok(()) };
     let message = format!(
         "clones of clones go {} deep at most: materialize one on the way. name={}, path={path}",
@@ -223,7 +221,7 @@ fn check_existing(own: &Entry, other: &Entry, existing: Existing) -> Attempt<(()
     }
 }
 
-pub(in crate::engine) fn exists(name: &DatabaseName) -> Error {
+pub fn exists(name: &DatabaseName) -> Error {
     taken(name, format!("there is a database with this name. name={name}"))
 }
 
@@ -231,38 +229,34 @@ fn taken(name: &DatabaseName, message: String) -> Error {
     Error::new(ErrorCode::DatabaseExists, message).with_text("name", name.as_str())
 }
 
-impl Store {
-    /// All databases, by name.
-    pub async fn databases(self: &Rc<Store>) -> Result<Vec<DatabaseInfo>> {
-        self.settled().await;
-        let copies = self.copy_jobs().await?;
-        self.read(|state, view| {
-            let all = catalog::list(view, state.head)?;
-            let mut dependents: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-            for entry in &all {
-                if let Some(origin) = &entry.row.origin {
-                    dependents.entry(&origin.name).or_default().push(entry.name.to_string());
-                }
+/// All databases, by name.
+pub async fn databases(core: &Rc<Core>) -> Result<Vec<DatabaseInfo>> {
+    let copies = copy_jobs(core).await?;
+    core.read(|state, view| {
+        let all = catalog::list(view, state.head)?;
+        let mut dependents: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for entry in &all {
+            if let Some(origin) = &entry.row.origin {
+                dependents.entry(&origin.name).or_default().push(entry.name.to_string());
             }
-            let mut infos = Vec::with_capacity(all.len());
-            for entry in &all {
-                let layer = entry.row.layer();
-                let range =
-                    RowRange { from: layer.0.to_be_bytes().to_vec(), before: (layer.0 + 1).to_be_bytes().to_vec() };
-                let origin = entry.row.origin.as_ref();
-                infos.push(DatabaseInfo {
-                    name: entry.name.clone(),
-                    origin: origin.map(|origin| origin.name.clone()),
-                    as_of: origin.map(|origin| Lsn(origin.as_of)),
-                    created_at: entry.row.created_at,
-                    expires_at: entry.row.expires_at,
-                    status: status(&entry.row, &copies),
-                    dependents: dependents.remove(entry.name.as_str()).unwrap_or_default(),
-                    own_bytes: view.bytes_in(&range)?,
-                });
-            }
-            Ok(infos)
-        })
-        .await
-    }
+        }
+        let mut infos = Vec::with_capacity(all.len());
+        for entry in &all {
+            let layer = entry.row.layer();
+            let range = RowRange { from: layer.0.to_be_bytes().to_vec(), before: (layer.0 + 1).to_be_bytes().to_vec() };
+            let origin = entry.row.origin.as_ref();
+            infos.push(DatabaseInfo {
+                name: entry.name.clone(),
+                origin: origin.map(|origin| origin.name.clone()),
+                as_of: origin.map(|origin| Lsn(origin.as_of)),
+                created_at: entry.row.created_at,
+                expires_at: entry.row.expires_at,
+                status: status_of(&entry.row, &copies),
+                dependents: dependents.remove(entry.name.as_str()).unwrap_or_default(),
+                own_bytes: view.bytes_in(&range)?,
+            });
+        }
+        Ok(infos)
+    })
+    .await
 }

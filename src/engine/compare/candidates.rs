@@ -4,16 +4,19 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use super::diff;
-use crate::engine::rows::read::SuffixRange;
-use crate::engine::store::Store;
+use crate::engine::core::Core;
+use crate::engine::rows::read::{SuffixRange, just_after};
 use crate::error::Result;
 use crate::lsm::{Attempt, Fault, PORTION_BYTES, State, TreeView};
 use crate::planted;
-use crate::types::{CollectionName, Suffix};
+use crate::types::row::{prefix, prefix_end};
+use crate::types::{CollectionName, Kind, Suffix};
+
+/// Candidates looked at for one page.
+pub const PAGE: usize = 512;
 
 /// Gathered first: a small difference, and the first page of a large one, are not to wait.
-const FIRST: usize = if planted::HAS_FEW_ROWS { 2 } else { diff::PAGE };
+const FIRST: usize = if planted::HAS_FEW_ROWS { 2 } else { PAGE };
 /// Gathered at most: where large commits were written ahead, their blocks are all held meanwhile.
 const MOST: usize = 16 * FIRST;
 
@@ -37,15 +40,15 @@ impl Candidates {
     }
 
     /// The next ones, at most `limit`; none: that was all.
-    pub async fn take(&mut self, store: &Rc<Store>, limit: usize, gather: Gather<'_>) -> Result<Vec<Suffix>> {
+    pub async fn take(&mut self, core: &Rc<Core>, limit: usize, gather: Gather<'_>) -> Result<Vec<Suffix>> {
         while self.queue.is_empty() && !self.is_all {
-            let (ranges, many) = (diff::ranges(self.collection.as_ref(), self.behind.as_ref()), self.many);
+            let (ranges, many) = (ranges(self.collection.as_ref(), self.behind.as_ref()), self.many);
             let read = |state: &State, view: TreeView<'_>| {
                 let mut found = BTreeSet::new();
                 gather(state, view, &ranges, many, &mut found)?;
                 Ok(found.into_iter().collect::<VecDeque<_>>())
             };
-            self.queue = store.read(read).await?;
+            self.queue = core.read(read).await?;
             self.is_all = self.queue.len() < many;
             self.behind = self.queue.back().cloned();
             self.many = (many * 4).min(MOST);
@@ -61,6 +64,24 @@ impl Candidates {
     pub fn has_more(&self) -> bool {
         !self.queue.is_empty() || !self.is_all
     }
+}
+
+/// The rows that can be changes: documents and entries, not what is derived from them.
+fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<SuffixRange> {
+    let mut ranges = match collection {
+        Some(name) => [Kind::Document, Kind::Entry]
+            .map(|kind| SuffixRange { from: prefix(name.as_str(), kind), before: prefix_end(name.as_str(), kind) })
+            .to_vec(),
+        // Names are not empty, so the rows of the collections themselves, under the empty name, come before.
+        None => vec![SuffixRange { from: vec![1], before: vec![0xff] }],
+    };
+    if let Some(after) = after {
+        let from = just_after(after.as_bytes());
+        for range in &mut ranges {
+            range.from = range.from.clone().max(from.clone());
+        }
+    }
+    ranges
 }
 
 /// What is found by the first of some attempts: all of them, or as many as can be held at a time, one at least. What

@@ -3,24 +3,22 @@
 //! Two paths are aligned from the bottom. A level that both share at one LSN cannot differ and is not looked at; of one
 //! that they share at two LSNs only what was written between them is; of all above, every row is a candidate.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::candidates::{Candidates, portion};
-use crate::engine::handle::snapshot::Snapshot;
+use super::candidates::{Candidates, PAGE, portion};
+use crate::engine::handle::Handle;
+use crate::engine::handle::snapshot::Pinned;
 use crate::engine::rows::path::{Level, Path};
-use crate::engine::rows::read::{self, SuffixRange, just_after};
+use crate::engine::rows::read::{self, SuffixRange, is_content};
 use crate::engine::rows::written::{self, Between};
-use crate::engine::store::database::Database;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
 use crate::query::{self, Fields};
 use crate::types::pack::{Reader as PackReader, Shape};
-use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
+use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
-
-/// Candidates looked at for one page.
-pub(in crate::engine) const PAGE: usize = 512;
 
 /// One row that differs. `before` is the other side's, `after` this side's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,59 +49,73 @@ pub struct ChangePage {
     pub next: Option<Suffix>,
 }
 
-/// What a database is compared with.
+/// What is compared with.
 #[derive(Clone, Copy)]
-pub enum Side<'a> {
+pub enum Against<'a> {
     /// The origin where the clone began; a root has none.
     Origin,
-    Snapshot(&'a Snapshot),
+    Pinned(&'a Pinned),
 }
 
-impl Snapshot {
-    /// One page of the changes from `against` to here, in the order of their rows, after the suffix `after`.
-    pub async fn diff(
-        &self,
-        against: Side<'_>,
-        collection: Option<&CollectionName>,
-        after: Option<&Suffix>,
-        limit: usize,
-    ) -> Result<ChangePage> {
-        self.check_open()?;
-        let sides = |state: &State| {
-            let path = self.path(state)?;
-            let other = match against {
-                Side::Origin if path.levels().len() == 1 => return Err(not_a_clone(&path)),
-                Side::Origin => Path::of(path.below()),
-                Side::Snapshot(snapshot) => snapshot.path(state)?,
-            };
-            Ok((path, other))
+/// One page of the changes from `against` to `pinned`, in the order of their rows: those of one collection or of all,
+/// after a suffix. `kept`: the last comparison, which goes on if this is its next page.
+pub async fn page(
+    pinned: &Pinned,
+    kept: &RefCell<Option<Comparing>>,
+    against: Against<'_>,
+    (collection, after): (Option<&CollectionName>, Option<&Suffix>),
+    limit: usize,
+) -> Result<ChangePage> {
+    pinned.check_open()?;
+    let core = pinned.core();
+    let sides = |state: &State| {
+        let path = pinned.path(state)?;
+        let other = match against {
+            Against::Origin if path.levels().len() == 1 => return Err(not_a_clone(&path)),
+            Against::Origin => Path::of(path.below()),
+            Against::Pinned(other) => other.path(state)?,
         };
-        let (path, other) = self.store.read(|state, _| Ok(sides(state)?)).await?;
-        let begun = self.comparing.take().filter(|begun| begun.goes_on(&other, collection, after));
-        let mut comparing = begun.unwrap_or_else(|| Comparing::new(&other, collection, after));
-        let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
-            sides(state)?;
-            gather_candidates(state, view, (&path, &other), ranges, many, found)
-        };
-        let mut candidates = comparing.candidates.take(&self.store, limit.clamp(1, PAGE), &gather).await?;
-        let compare = |state: &State, view: TreeView<'_>| {
-            sides(state)?;
-            compare_all(view, &path, &other, &candidates)
-        };
-        let compared = self.store.read(compare).await?;
-        comparing.candidates.give_back(candidates.split_off(compared.len()));
-        let changes = compared.into_iter().flatten().collect();
-        let next = candidates.last().filter(|_| comparing.candidates.has_more()).cloned();
-        comparing.after.clone_from(&next);
-        if next.is_some() && !self.is_closed() {
-            self.comparing.replace(Some(comparing));
+        Ok((path, other))
+    };
+    let (path, other) = core.read(|state, _| Ok(sides(state)?)).await?;
+    let begun = kept.take().filter(|begun| begun.goes_on(&other, collection, after));
+    let mut comparing = begun.unwrap_or_else(|| Comparing::new(&other, collection, after));
+    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+        sides(state)?;
+        gather_candidates(state, view, (&path, &other), ranges, many, found)
+    };
+    let mut candidates = comparing.candidates.take(core, limit.clamp(1, PAGE), &gather).await?;
+    let compare = |state: &State, view: TreeView<'_>| {
+        sides(state)?;
+        compare_all(view, &path, &other, &candidates)
+    };
+    let compared = core.read(compare).await?;
+    comparing.candidates.give_back(candidates.split_off(compared.len()));
+    let changes = compared.into_iter().flatten().collect();
+    let next = candidates.last().filter(|_| comparing.candidates.has_more()).cloned();
+    comparing.after.clone_from(&next);
+    if next.is_some() && !pinned.is_closed() {
+        kept.replace(Some(comparing));
+    }
+    Ok(ChangePage { changes, next })
+}
+
+/// All pages, of the database now.
+pub async fn all(handle: &Rc<Handle>, against: Against<'_>) -> Result<Vec<Change>> {
+    let pinned = handle.snapshot().await?;
+    let (mut all, mut after, kept) = (Vec::new(), None, RefCell::default());
+    loop {
+        let page = page(&pinned, &kept, against, (None, after.as_ref()), PAGE).await?;
+        all.extend(page.changes);
+        after = page.next;
+        if after.is_none() {
+            return Ok(all);
         }
-        Ok(ChangePage { changes, next })
     }
 }
 
 /// A comparison whose next page somebody may ask for.
-pub(in crate::engine) struct Comparing {
+pub struct Comparing {
     other: Path,
     collection: Option<CollectionName>,
     /// What was told as the end of its last page.
@@ -122,44 +134,9 @@ impl Comparing {
     }
 }
 
-impl Database {
-    /// As `Snapshot::diff`, of the database now.
-    pub async fn diff(self: &Rc<Database>, against: Side<'_>) -> Result<Vec<Change>> {
-        let snapshot = self.snapshot().await?;
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = snapshot.diff(against, None, after.as_ref(), PAGE).await?;
-            all.extend(page.changes);
-            after = page.next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
-    }
-}
-
 fn not_a_clone(path: &Path) -> Error {
     let message = format!("the database is no clone: say what to compare it with. path={path}");
     Error::new(ErrorCode::NotAClone, message)
-}
-
-/// The rows that can be changes: documents and entries, not what is derived from them.
-pub(in crate::engine) fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<SuffixRange> {
-    let mut ranges = match collection {
-        Some(name) => [Kind::Document, Kind::Entry]
-            .map(|kind| SuffixRange { from: prefix(name.as_str(), kind), before: prefix_end(name.as_str(), kind) })
-            .to_vec(),
-        // Names are not empty, so the rows of the collections themselves, under the empty name, come before.
-        None => vec![SuffixRange { from: vec![1], before: vec![0xff] }],
-    };
-    if let Some(after) = after {
-        let from = just_after(after.as_bytes());
-        for range in &mut ranges {
-            range.from = range.from.clone().max(from.clone());
-        }
-    }
-    ranges
 }
 
 struct Aligned<'a> {
@@ -189,7 +166,7 @@ fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
 }
 
 /// What the first of some candidates are on both sides; `None`: the same.
-pub(in crate::engine) fn compare_all(
+pub fn compare_all(
     view: TreeView<'_>,
     one: &Path,
     other: &Path,
@@ -209,7 +186,7 @@ fn insert(candidates: &mut BTreeSet<Suffix>, suffix: &[u8], limit: usize) {
 }
 
 /// Adds the rows in which two paths may differ; the first `limit` of all are kept.
-pub(in crate::engine) fn gather_candidates(
+pub fn gather_candidates(
     state: &State,
     view: TreeView<'_>,
     (one, other): (&Path, &Path),
@@ -263,10 +240,6 @@ fn gather(
     Ok(())
 }
 
-pub(in crate::engine) fn is_content(suffix: &[u8]) -> bool {
-    matches!(split_suffix(suffix), Some((_, Kind::Document | Kind::Entry, _)))
-}
-
 fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Attempt<Option<Change>> {
     let value = |path: &Path| -> Attempt<Option<Bytes>> {
         let found = read::topmost(view, path.levels(), suffix.as_bytes())?;
@@ -276,11 +249,7 @@ fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Att
 }
 
 /// What happened to a row of documents or entries; `None`: nothing. The same fields in another order are no change.
-pub(in crate::engine) fn change(
-    suffix: &Suffix,
-    before: Option<Bytes>,
-    after: Option<Bytes>,
-) -> Result<Option<Change>> {
+pub fn change(suffix: &Suffix, before: Option<Bytes>, after: Option<Bytes>) -> Result<Option<Change>> {
     if query::is_same(before.as_deref(), after.as_deref())? {
         return Ok(None);
     }

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use super::walk::Walk;
 use crate::engine::catalog::retention::retention;
 use crate::engine::catalog::{self, Entry};
+use crate::engine::core::Core;
 use crate::engine::rows::path::Path;
-use crate::engine::store::Store;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Installation, NewRun, TreeView};
 use crate::planted::{self, Bug};
@@ -138,7 +138,7 @@ impl Job {
     }
 }
 
-pub(in crate::engine) fn aborted() -> Error {
+pub fn aborted() -> Error {
     Error::new(ErrorCode::Aborted, "the materialization was aborted; it goes on from here when it is called again")
 }
 
@@ -148,186 +148,179 @@ struct Pending {
     bytes: usize,
 }
 
-impl Store {
-    /// What is written down of copying over this link.
-    pub(in crate::engine) async fn copy_job(&self, link: &Link) -> Result<Option<Job>> {
-        let (space, name) = link.place();
-        let found = self.lsm.storage().read(space, &[name]).await?.pop().flatten();
-        Ok(found.and_then(|bytes| Job::decode(&bytes)).filter(|job| Lsn(job.as_of) == link.as_of))
-    }
+/// What is written down of copying over this link.
+pub async fn copy_job(core: &Core, link: &Link) -> Result<Option<Job>> {
+    let (space, name) = link.place();
+    let found = core.lsm.storage().read(space, &[name]).await?.pop().flatten();
+    Ok(found.and_then(|bytes| Job::decode(&bytes)).filter(|job| Lsn(job.as_of) == link.as_of))
+}
 
-    /// All that is written down of copying, by layer, with the link's LSN.
-    pub(in crate::engine) async fn copy_jobs(&self) -> Result<Vec<(LayerId, Lsn, Progress)>> {
-        let read = |(name, bytes): &(String, Vec<u8>)| {
-            let layer = u64::from_str_radix(name.strip_prefix(COPY)?, 16).ok()?;
-            let job = Job::decode(bytes)?;
-            Some((LayerId(layer), Lsn(job.as_of), job.progress()))
-        };
-        let (mut jobs, mut from) = (Vec::new(), COPY.to_string());
-        loop {
-            let range = ListRange { from: Some(from), before: Some("copy.".into()), limit: LISTED };
-            let listed = self.lsm.storage().list(Space::Jobs, range).await?;
-            jobs.extend(listed.iter().filter_map(read));
-            match listed.last().filter(|_| listed.len() == LISTED) {
-                Some((name, _)) => from = format!("{name}0"),
-                None => return Ok(jobs),
-            }
+/// All that is written down of copying, by layer, with the link's LSN.
+pub async fn copy_jobs(core: &Core) -> Result<Vec<(LayerId, Lsn, Progress)>> {
+    let read = |(name, bytes): &(String, Vec<u8>)| {
+        let layer = u64::from_str_radix(name.strip_prefix(COPY)?, 16).ok()?;
+        let job = Job::decode(bytes)?;
+        Some((LayerId(layer), Lsn(job.as_of), job.progress()))
+    };
+    let (mut jobs, mut from) = (Vec::new(), COPY.to_string());
+    loop {
+        let range = ListRange { from: Some(from), before: Some("copy.".into()), limit: LISTED };
+        let listed = core.lsm.storage().list(Space::Jobs, range).await?;
+        jobs.extend(listed.iter().filter_map(read));
+        match listed.last().filter(|_| listed.len() == LISTED) {
+            Some((name, _)) => from = format!("{name}0"),
+            None => return Ok(jobs),
         }
     }
+}
 
-    /// What is written down of copying into this layer is of no use any more.
-    pub(in crate::engine) async fn forget_copy(&self, layer: LayerId) -> Result<()> {
-        let batch = Batch { delete: vec![copy_place(layer)], ..Batch::default() };
-        self.lsm.storage().write(batch).await.map(drop)
+/// What is written down of copying into this layer is of no use any more.
+pub async fn forget_copy(core: &Core, layer: LayerId) -> Result<()> {
+    let batch = Batch { delete: vec![copy_place(layer)], ..Batch::default() };
+    core.lsm.storage().write(batch).await.map(drop)
+}
+
+/// Copies everything that the link's clone sees below and its layer lacks, from where an earlier copying stopped.
+/// False: the link stands no more. ABORTED: `watch` has said so.
+pub async fn copy_all(core: &Rc<Core>, link: &Link, pace: Pace, watch: &Watch<'_>) -> Result<bool> {
+    let looked = core.read(|state, view| {
+        let Some(entry) = link.find(view, state.head)? else { return Ok(None) };
+        let path = Path::from_entry(view, entry, state.head)?;
+        // The layer was made no earlier than where its link leads.
+        let oldest = retention(view, state.manifest.floor())?.oldest(link.layer).max(link.as_of);
+        Ok(Some((path, oldest)))
+    });
+    let Some((path, oldest)) = looked.await? else { return Ok(false) };
+    let (max_rows, max_bytes) = (pace.rows(), pace.bytes());
+    let walk = Walk { below: path.below(), layer: link.layer, oldest, max_rows, max_bytes };
+    let mut job = match copy_job(core, link).await? {
+        Some(job) => job,
+        None => begin_copy(core, link, &walk, pace, watch).await?,
+    };
+    let mut pending: Option<Pending> = None;
+    loop {
+        let slice = core.read(|_, view| walk.copy(view, &job.position)).await?;
+        job.rows_done += slice.rows;
+        job.bytes_done += slice.bytes as u64;
+        if slice.walked > 0 {
+            job.position = slice.position;
+        }
+        if !slice.copies.is_empty() {
+            let pending = pending.get_or_insert_with(|| begin_run(core));
+            pending.bytes += slice.bytes;
+            push(core, link, pending, &slice.copies).await?;
+        }
+        let goes_on = watch(job.progress());
+        let is_full = pending.as_ref().is_some_and(|pending| pending.bytes >= BATCH_BYTES);
+        if (is_full || slice.is_last || !goes_on) && !take_in(core, link, &job, pending.take()).await? {
+            return Ok(false);
+        }
+        if !goes_on {
+            return Err(aborted());
+        }
+        if slice.is_last {
+            return Ok(true);
+        }
+        give_way(core, pace).await?;
     }
+}
 
-    /// Copies everything that the link's clone sees below and its layer lacks, from where an earlier copying stopped.
-    /// False: the link stands no more. ABORTED: `watch` has said so.
-    pub(in crate::engine) async fn copy_all(
-        self: &Rc<Store>,
-        link: &Link,
-        pace: Pace,
-        watch: &Watch<'_>,
-    ) -> Result<bool> {
-        let looked = self.read(|state, view| {
-            let Some(entry) = link.find(view, state.head)? else { return Ok(None) };
-            let path = Path::from_entry(view, entry, state.head)?;
-            // The layer was made no earlier than where its link leads.
-            let oldest = retention(view, state.manifest.floor())?.oldest(link.layer).max(link.as_of);
-            Ok(Some((path, oldest)))
+/// Counts what there is to copy, and writes down that the copying has begun.
+async fn begin_copy(core: &Rc<Core>, link: &Link, walk: &Walk<'_>, pace: Pace, watch: &Watch<'_>) -> Result<Job> {
+    let mut job = Job { as_of: link.as_of.0, position: Vec::new(), rows_done: 0, rows_total: 0, bytes_done: 0 };
+    let mut after = Vec::new();
+    loop {
+        let slice = core.read(|_, view| walk.count(view, &after)).await?;
+        job.rows_total += slice.rows;
+        if slice.is_last {
+            break;
+        }
+        after = slice.position;
+        if !watch(Progress::default()) {
+            return Err(aborted());
+        }
+        give_way(core, pace).await?;
+    }
+    let (space, name) = link.place();
+    let put = vec![(space, name, job.encode())];
+    core.lsm.storage().write(Batch { put, ..Batch::default() }).await?;
+    Ok(job)
+}
+
+fn begin_run(core: &Rc<Core>) -> Pending {
+    Pending { written: NewRun::begin(&core.lsm, core.platform.random(), core.platform.now()), bytes: 0 }
+}
+
+async fn push(core: &Core, link: &Link, pending: &mut Pending, copies: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+    let date = if planted::is(Bug::CopiesDatedNow) { core.head() } else { link.as_of };
+    for (suffix, version) in copies {
+        let mut internal = row(link.layer, suffix);
+        push_lsn(&mut internal, date);
+        pending.written.push(&internal, version).await?;
+    }
+    Ok(())
+}
+
+/// Has the manifest name the copies, and writes down how far they go, in one swap. False: the link stands no more.
+///
+/// A cut link lets vacuum drop tombstones that a late copy would undo. So the link is looked at under the very
+/// manifest that is replaced: what was vacuumed since came with another one, and then the swap is refused.
+async fn take_in(core: &Rc<Core>, link: &Link, job: &Job, pending: Option<Pending>) -> Result<bool> {
+    let run = match pending {
+        Some(pending) => pending.written.finish().await?,
+        None => None,
+    };
+    let is_blind = planted::is(Bug::AbandonedJobServed);
+    loop {
+        core.refresh().await?;
+        let looked = core.read(|state, view| {
+            let stands = is_blind || link.find(view, state.head)?.is_some();
+            Ok(stands.then(|| state.manifest.clone()))
         });
-        let Some((path, oldest)) = looked.await? else { return Ok(false) };
-        let (max_rows, max_bytes) = (pace.rows(), pace.bytes());
-        let walk = Walk { below: path.below(), layer: link.layer, oldest, max_rows, max_bytes };
-        let mut job = match self.copy_job(link).await? {
-            Some(job) => job,
-            None => self.begin_copy(link, &walk, pace, watch).await?,
-        };
-        let mut pending: Option<Pending> = None;
-        loop {
-            let slice = self.read(|_, view| walk.copy(view, &job.position)).await?;
-            job.rows_done += slice.rows;
-            job.bytes_done += slice.bytes as u64;
-            if slice.walked > 0 {
-                job.position = slice.position;
-            }
-            if !slice.copies.is_empty() {
-                let pending = pending.get_or_insert_with(|| self.pending());
-                pending.bytes += slice.bytes;
-                self.push(link, pending, &slice.copies).await?;
-            }
-            let goes_on = watch(job.progress());
-            let is_full = pending.as_ref().is_some_and(|pending| pending.bytes >= BATCH_BYTES);
-            if (is_full || slice.is_last || !goes_on) && !self.take_in(link, &job, pending.take()).await? {
-                return Ok(false);
-            }
-            if !goes_on {
-                return Err(aborted());
-            }
-            if slice.is_last {
-                return Ok(true);
-            }
-            self.give_way(pace).await?;
+        let Some(manifest) = looked.await? else { return Ok(false) };
+        let mut installation = Installation::new(manifest);
+        if let Some(run) = &run {
+            installation.name(run.clone());
+        }
+        installation.put(link.place(), job.encode());
+        if core.install(installation).await? {
+            return Ok(true);
+        }
+        if let Some(run) = &run {
+            run.check_own().await?;
         }
     }
+}
 
-    /// Counts what there is to copy, and writes down that the copying has begun.
-    async fn begin_copy(self: &Rc<Store>, link: &Link, walk: &Walk<'_>, pace: Pace, watch: &Watch<'_>) -> Result<Job> {
-        let mut job = Job { as_of: link.as_of.0, position: Vec::new(), rows_done: 0, rows_total: 0, bytes_done: 0 };
-        let mut after = Vec::new();
-        loop {
-            let slice = self.read(|_, view| walk.count(view, &after)).await?;
-            job.rows_total += slice.rows;
-            if slice.is_last {
+/// Between two slices: everybody else has a turn.
+async fn give_way(core: &Core, pace: Pace) -> Result<()> {
+    core.platform.sleep(0).await;
+    if pace == Pace::Background {
+        core.platform.sleep(1).await;
+        for _ in 0..50 {
+            if !core.is_committing() {
                 break;
             }
-            after = slice.position;
-            if !watch(Progress::default()) {
-                return Err(aborted());
-            }
-            self.give_way(pace).await?;
+            core.platform.sleep(5).await;
         }
-        let (space, name) = link.place();
-        let put = vec![(space, name, job.encode())];
-        self.lsm.storage().write(Batch { put, ..Batch::default() }).await?;
-        Ok(job)
     }
+    core.check_open()
+}
 
-    fn pending(self: &Rc<Store>) -> Pending {
-        Pending { written: NewRun::begin(&self.lsm, self.platform.random(), self.platform.now()), bytes: 0 }
+/// Forgets what is written down of copying over links that stand no more.
+pub async fn sweep_copies(core: &Rc<Core>) -> Result<()> {
+    let jobs = copy_jobs(core).await?;
+    if jobs.is_empty() {
+        return Ok(());
     }
-
-    async fn push(&self, link: &Link, pending: &mut Pending, copies: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
-        let date = if planted::is(Bug::CopiesDatedNow) { self.head() } else { link.as_of };
-        for (suffix, version) in copies {
-            let mut internal = row(link.layer, suffix);
-            push_lsn(&mut internal, date);
-            pending.written.push(&internal, version).await?;
-        }
-        Ok(())
-    }
-
-    /// Has the manifest name the copies, and writes down how far they go, in one swap. False: the link stands no more.
-    ///
-    /// A cut link lets vacuum drop tombstones that a late copy would undo. So the link is looked at under the very
-    /// manifest that is replaced: what was vacuumed since came with another one, and then the swap is refused.
-    async fn take_in(self: &Rc<Store>, link: &Link, job: &Job, pending: Option<Pending>) -> Result<bool> {
-        let run = match pending {
-            Some(pending) => pending.written.finish().await?,
-            None => None,
-        };
-        let is_blind = planted::is(Bug::AbandonedJobServed);
-        loop {
-            self.refresh().await?;
-            let looked = self.read(|state, view| {
-                let stands = is_blind || link.find(view, state.head)?.is_some();
-                Ok(stands.then(|| state.manifest.clone()))
-            });
-            let Some(manifest) = looked.await? else { return Ok(false) };
-            let mut installation = Installation::new(manifest);
-            if let Some(run) = &run {
-                installation.name(run.clone());
-            }
-            installation.put(link.place(), job.encode());
-            if self.install(installation).await? {
-                return Ok(true);
-            }
-            if let Some(run) = &run {
-                run.check_own().await?;
-            }
+    core.refresh().await?;
+    let links =
+        core.read(|state, view| Ok(catalog::list(view, state.head)?.iter().filter_map(Link::of).collect::<Vec<_>>()));
+    let links = links.await?;
+    for (layer, as_of, _) in jobs {
+        if !links.iter().any(|link| link.layer == layer && link.as_of == as_of) {
+            forget_copy(core, layer).await?;
         }
     }
-
-    /// Between two slices: everybody else has a turn.
-    async fn give_way(&self, pace: Pace) -> Result<()> {
-        self.platform.sleep(0).await;
-        if pace == Pace::Background {
-            self.platform.sleep(1).await;
-            for _ in 0..50 {
-                if !self.pump.is_at_work() {
-                    break;
-                }
-                self.platform.sleep(5).await;
-            }
-        }
-        self.check_open()
-    }
-
-    /// Forgets what is written down of copying over links that stand no more.
-    pub(in crate::engine) async fn sweep_copies(self: &Rc<Store>) -> Result<()> {
-        let jobs = self.copy_jobs().await?;
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        self.refresh().await?;
-        let links = self
-            .read(|state, view| Ok(catalog::list(view, state.head)?.iter().filter_map(Link::of).collect::<Vec<_>>()));
-        let links = links.await?;
-        for (layer, as_of, _) in jobs {
-            if !links.iter().any(|link| link.layer == layer && link.as_of == as_of) {
-                self.forget_copy(layer).await?;
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use crate::engine::compare::diff::is_content;
 use crate::engine::rows::path::Level;
+use crate::engine::rows::read::is_content;
 use crate::engine::rows::read::{self, SuffixRange, just_after};
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, TreeView};
 use crate::planted::{self, Bug};

@@ -3,8 +3,8 @@
 
 use std::rc::Rc;
 
-use super::pipeline::Effects;
-use crate::engine::store::Store;
+use super::Core;
+use super::job::{Ahead, Effects};
 use crate::error::Result;
 use crate::lsm::{Change, NewRun, UnnamedRun};
 use crate::planted;
@@ -19,13 +19,7 @@ const FEW: usize = 16;
 /// Milliseconds after which it is said again that a run is being written.
 const RENEW: u64 = 5 * 60 * 1000;
 
-/// A large commit's rows, written ahead of its record.
-pub(super) struct Ahead {
-    changes: Rc<Vec<Change>>,
-    run: Rc<UnnamedRun>,
-}
-
-impl Store {
+impl Core {
     /// Writes a large commit's rows as a run before its log record names it, unless that is done already.
     pub(super) async fn write_ahead(&self, ahead: &mut Option<Ahead>, changes: Vec<Change>) -> Result<Rc<UnnamedRun>> {
         if let Some(ahead) = ahead
@@ -51,7 +45,7 @@ impl Store {
 
 /// Takes the rows of one layer, in rising order.
 pub struct AheadWriter<'a> {
-    store: &'a Store,
+    core: &'a Core,
     layer: LayerId,
     changes: Vec<Change>,
     bytes: usize,
@@ -65,8 +59,8 @@ struct Run {
 }
 
 impl<'a> AheadWriter<'a> {
-    pub fn new(store: &'a Store, layer: LayerId) -> AheadWriter<'a> {
-        AheadWriter { store, layer, changes: Vec::new(), bytes: 0, run: None }
+    pub fn new(core: &'a Core, layer: LayerId) -> AheadWriter<'a> {
+        AheadWriter { core, layer, changes: Vec::new(), bytes: 0, run: None }
     }
 
     /// Takes one more row. It stays in memory until the next flush.
@@ -86,8 +80,8 @@ impl<'a> AheadWriter<'a> {
             if self.bytes <= IN_LOG_BYTES {
                 return Ok(());
             }
-            let now = self.store.platform.now();
-            let written = NewRun::begin(&self.store.lsm, self.store.platform.random(), now);
+            let now = self.core.platform.now();
+            let written = NewRun::begin(&self.core.lsm, self.core.platform.random(), now);
             self.run = Some(Run { written, renewed: now });
         }
         if let Some(run) = &mut self.run {
@@ -101,7 +95,7 @@ impl<'a> AheadWriter<'a> {
 
     /// To be called now and then while rows are long in coming, so that what is written is not taken for abandoned.
     pub async fn keep(&mut self) -> Result<()> {
-        let now = self.store.platform.now();
+        let now = self.core.platform.now();
         let Some(run) = self.run.as_mut().filter(|run| now > run.renewed + RENEW) else { return Ok(()) };
         run.renewed = now;
         run.written.renew(now).await

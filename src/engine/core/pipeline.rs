@@ -3,22 +3,20 @@
 //! conflicts.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
 
-use super::ahead::Ahead;
-use super::plea::Pleading;
-use super::pump::{Answer, Pump};
+use super::Core;
+use super::job::{Effects, Evaluate, Exclusive, Frame, Job, Pleading, Work, size};
+use super::pump::{Answer, Pumped};
 use crate::engine::catalog;
-use crate::engine::store::Store;
 use crate::error::{Error, ErrorCode, Outcome, Result};
-use crate::lsm::{Attempt, Change, Commit, Fault, Installation, Loaded, Sought, State, TreeView, UnnamedRun, Written};
+use crate::lsm::{Attempt, Commit, Fault, Installation, Loaded, Sought, State, TreeView, UnnamedRun, Written};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, LocalFuture};
-use crate::types::row::row;
-use crate::types::{LayerId, Lsn, Suffix, Version, limits};
+use crate::types::{Lsn, limits};
 
 /// Commits that one record may hold.
 const GROUP: usize = 1024;
@@ -26,57 +24,6 @@ const GROUP: usize = 1024;
 const LOOKUPS: u32 = 4;
 /// How often in one group blocks may be gone because another tab compacts them.
 const LOOKS: u32 = 8;
-
-/// Where an evaluation stands: everything before it is in `view`, up to `at`.
-pub struct Frame<'a> {
-    pub view: TreeView<'a>,
-    pub state: &'a State,
-    pub at: Lsn,
-}
-
-/// Works out what to write. It may be asked again: after fetching blocks, and after another tab was first.
-type Evaluate = Box<dyn FnMut(&Frame<'_>) -> Attempt<Effects>>;
-
-/// What a commit writes: changes for the log, and rows that were written ahead of it as runs.
-#[derive(Default)]
-pub struct Effects {
-    pub changes: Vec<Change>,
-    pub runs: Vec<Rc<UnnamedRun>>,
-}
-
-impl From<Vec<Change>> for Effects {
-    fn from(changes: Vec<Change>) -> Effects {
-        Effects { changes, runs: Vec::new() }
-    }
-}
-
-pub struct Job {
-    work: Work,
-    durability: Durability,
-    reply: oneshot::Sender<Answer>,
-    /// A large commit's rows, once written ahead of its record.
-    ahead: Option<Ahead>,
-    /// A block that it needs cannot be had: it is not evaluated any more.
-    failed: Option<Error>,
-    /// Under whose id it commits, once it has pleaded to go first.
-    plea: Option<Rc<Pleading>>,
-}
-
-enum Work {
-    Commit(Evaluate),
-    /// Something that needs the log and the manifest to itself.
-    Exclusive(Option<Exclusive>),
-}
-
-/// What is done in the pipeline's turn, with nothing staged.
-pub enum Exclusive {
-    /// Take in what other tabs wrote. True: there was something.
-    Refresh,
-    /// Swap the manifest. False: another tab was first.
-    Install(Box<Installation>),
-    /// Append a plea for the commit of this id.
-    Plead(u64),
-}
 
 enum Evaluated {
     Effects(Effects),
@@ -90,19 +37,41 @@ fn check_looks(looks: u32) -> Result<()> {
     if looks <= LOOKS { Ok(()) } else { Err(Error::new(ErrorCode::StorageUnavailable, message)) }
 }
 
-/// The changes of one layer, in the order of their rows.
-pub fn changes_of(layer: LayerId, writes: &BTreeMap<Suffix, Version>) -> Vec<Change> {
-    writes.iter().map(|(suffix, version)| Change(row(layer, suffix.as_bytes()), version.encode())).collect()
+impl Pumped for Core {
+    fn has_work(&self) -> bool {
+        !self.queue.borrow().is_empty()
+    }
+
+    fn forget_cancelled(&self) {
+        let mut queue = self.queue.borrow_mut();
+        let (kept, gone): (VecDeque<Job>, VecDeque<Job>) =
+            std::mem::take(&mut *queue).into_iter().partition(|job| !job.reply.is_canceled());
+        *queue = kept;
+        // What a job holds may be the last of a handle, whose end may look at the queue.
+        drop(queue);
+        drop(gone);
+    }
+
+    fn pump(self: Rc<Core>) -> LocalFuture<'static, ()> {
+        Box::pin(async move {
+            while self.has_work() {
+                if let Err(error) = self.check_open() {
+                    for job in self.queue.borrow_mut().drain(..) {
+                        let _ = job.reply.send(Err(error.clone()));
+                    }
+                    break;
+                }
+                self.group().await;
+                self.tell(|listener| listener.has_taken_in());
+            }
+        })
+    }
 }
 
-fn size(changes: &[Change]) -> usize {
-    changes.iter().map(|Change(row, version)| row.len() + version.len() + 8).sum()
-}
-
-impl Store {
+impl Core {
     /// Queues `evaluate` and waits until what it wrote is complete. The LSN is `None` when it wrote nothing.
-    pub(in crate::engine) async fn commit<T: 'static, E: Into<Effects>>(
-        self: &Rc<Store>,
+    pub async fn commit<T: 'static, E: Into<Effects>>(
+        self: &Rc<Core>,
         durability: Durability,
         evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, E)> + 'static,
     ) -> Result<(T, Option<Lsn>)> {
@@ -110,8 +79,8 @@ impl Store {
     }
 
     /// As `commit`, of what has pleaded to go first.
-    pub(in crate::engine) async fn commit_pleaded<T: 'static, E: Into<Effects>>(
-        self: &Rc<Store>,
+    pub async fn commit_pleaded<T: 'static, E: Into<Effects>>(
+        self: &Rc<Core>,
         durability: Durability,
         plea: Option<Rc<Pleading>>,
         mut evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, E)> + 'static,
@@ -129,11 +98,11 @@ impl Store {
     }
 
     /// Takes in what other tabs wrote since.
-    pub async fn refresh(self: &Rc<Store>) -> Result<()> {
+    pub async fn refresh(self: &Rc<Core>) -> Result<()> {
         self.exclusively(Exclusive::Refresh).await.map(drop)
     }
 
-    pub(in crate::engine) async fn exclusively(self: &Rc<Store>, work: Exclusive) -> Result<bool> {
+    pub async fn exclusively(self: &Rc<Core>, work: Exclusive) -> Result<bool> {
         // The answer of such a job is an LSN only in form: one for true, none for false.
         let answer = self.submit(Work::Exclusive(Some(work)), Durability::Relaxed, None).await?;
         Ok(answer.is_some())
@@ -141,7 +110,7 @@ impl Store {
 
     /// Boxed, so that callers of every type share its code.
     fn submit(
-        self: &Rc<Store>,
+        self: &Rc<Core>,
         work: Work,
         durability: Durability,
         plea: Option<Rc<Pleading>>,
@@ -150,37 +119,35 @@ impl Store {
             self.check_open()?;
             let (reply, answer) = oneshot::channel();
             self.queue.borrow_mut().push_back(Job { work, durability, reply, ahead: None, failed: None, plea });
-            Pump::wait(self, answer).await
+            self.pump.wait(self.clone(), answer).await
         })
     }
 
-    /// Drops jobs that are not begun and that nobody waits for.
-    pub(in crate::engine) fn forget_cancelled(&self) {
-        let mut queue = self.queue.borrow_mut();
-        let (kept, gone): (VecDeque<Job>, VecDeque<Job>) =
-            std::mem::take(&mut *queue).into_iter().partition(|job| !job.reply.is_canceled());
-        *queue = kept;
-        // What a job holds may be the last of a handle, whose end may look at the queue.
-        drop(queue);
-        drop(gone);
+    /// Swaps the manifest, which the host flushes: all up to its checkpoint is durable from then on.
+    pub async fn install(self: &Rc<Core>, installation: Installation) -> Result<bool> {
+        let checkpoint = installation.checkpoint();
+        self.clock.note_told(self.lsm.with(|state| state.manifest.clock));
+        let installed = self.exclusively(Exclusive::Install(Box::new(installation))).await?;
+        if let Some(listener) = self.listener().filter(|_| installed) {
+            listener.flushed(checkpoint).await;
+        }
+        Ok(installed)
     }
 
-    /// Does all that is queued.
-    pub(in crate::engine) async fn pump(self: Rc<Store>) {
-        while !self.queue.borrow().is_empty() {
-            if let Err(error) = self.check_open() {
-                for job in self.queue.borrow_mut().drain(..) {
-                    let _ = job.reply.send(Err(error.clone()));
-                }
-                break;
-            }
-            self.group().await;
-            self.after_commits();
-        }
+    /// Deletes what was written here for commits that did not come. What fails is made up for by the next time.
+    pub async fn sweep_strays(&self) {
+        let _ = self.lsm.sweep_strays().await;
+    }
+
+    /// After a commit that brought a run of its own.
+    fn write_hot_soon(self: &Rc<Core>) {
+        let core = self.clone();
+        // What fails here costs the next opening a little time.
+        self.platform.spawn(Box::pin(async move { drop(core.lsm.write_hot().await) }));
     }
 
     /// Evaluates the jobs that wait, writes what they want as one record, and answers them.
-    async fn group(self: &Rc<Store>) {
+    async fn group(self: &Rc<Core>) {
         let mut jobs: Vec<Job> = {
             let mut queue = self.queue.borrow_mut();
             let count = queue.len().min(GROUP);
@@ -225,12 +192,12 @@ impl Store {
             let written = self.lsm.write_staged(stage.durability, batch).await;
             match self.note_damage(written) {
                 Ok(Written::Complete(head)) => {
-                    self.announce(head);
+                    self.platform.announce(head);
                     if !stage.runs.is_empty() {
                         stage.runs.iter().for_each(|run| run.is_named());
                         self.write_hot_soon();
                     }
-                    self.witness_soon(stage.durability, head);
+                    self.tell(|listener| listener.written(stage.durability, head));
                     return answer(jobs, stage.results);
                 }
                 Ok(Written::Collided) => {
@@ -254,7 +221,7 @@ impl Store {
 
     /// A block that a job needs was not found, for the so-many-th time in its group. Only this job fails if it cannot
     /// be had: those before it are evaluated again, those after it wait.
-    async fn find_again(self: &Rc<Store>, job: &mut Job, gone: crate::lsm::BlockReference, looks: u32) {
+    async fn find_again(self: &Rc<Core>, job: &mut Job, gone: crate::lsm::BlockReference, looks: u32) {
         self.lsm.with_mut(State::unstage);
         let looked = self.look_again(gone).await;
         let failed = looked.and_then(|()| check_looks(looks)).err();
@@ -262,7 +229,7 @@ impl Store {
     }
 
     /// A named block was not found: takes in the present manifest, or says that the block is lost.
-    pub(in crate::engine) async fn look_again(self: &Rc<Store>, gone: crate::lsm::BlockReference) -> Result<()> {
+    pub async fn look_again(self: &Rc<Core>, gone: crate::lsm::BlockReference) -> Result<()> {
         self.look_at_log().await?;
         let lost = self.lsm.check_lost(gone).await;
         self.note_damage(lost)
@@ -276,7 +243,7 @@ impl Store {
     }
 
     /// After a failed write: finds out whether the commits are there, so that nothing is lost and nothing done twice.
-    async fn settle(self: &Rc<Store>, jobs: Vec<Job>, results: Vec<Answer>, first: (Lsn, u64), error: Error) {
+    async fn settle(self: &Rc<Core>, jobs: Vec<Job>, results: Vec<Answer>, first: (Lsn, u64), error: Error) {
         let (head, id) = first;
         // The LSNs that were foretold hold: a record is written under them or not at all.
         let error = match self.seek(id, head.next(), &error).await {
@@ -296,7 +263,7 @@ impl Store {
     }
 }
 
-impl Store {
+impl Core {
     /// What became of a commit whose write failed.
     async fn seek(&self, id: u64, lsn: Lsn, error: &Error) -> Sought {
         if matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge) {
@@ -319,7 +286,7 @@ impl Store {
 }
 
 /// Held while a group may be staged. When its work is dropped where it stands, what is staged is taken back.
-struct Staged(Rc<Store>);
+struct Staged(Rc<Core>);
 
 impl Drop for Staged {
     fn drop(&mut self) {
@@ -352,9 +319,9 @@ impl Stage {
     }
 }
 
-impl Store {
+impl Core {
     /// Evaluates jobs in order and stages what they write, until one record is full. Jobs without a result wait.
-    async fn stage(self: &Rc<Store>, jobs: &mut [Job]) -> Stage {
+    async fn stage(self: &Rc<Core>, jobs: &mut [Job]) -> Stage {
         let (durability, batch) = (Durability::Relaxed, Batch::default());
         let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, runs: Vec::new(), stale: None };
         let mut bytes = 0;
@@ -423,7 +390,7 @@ impl Store {
         stage
     }
 
-    async fn evaluate(self: &Rc<Store>, evaluate: &mut Evaluate) -> Evaluated {
+    async fn evaluate(self: &Rc<Core>, evaluate: &mut Evaluate) -> Evaluated {
         let loaded = Loaded::default();
         loop {
             let attempt = self.lsm.with(|state| {

@@ -6,7 +6,8 @@
 
 use std::rc::Rc;
 
-use crate::engine::store::Store;
+use super::Core;
+use super::job::Pleading;
 use crate::error::{Error, ErrorCode, Result};
 
 /// A commit pleads after so many losses, and again after as many more: others may have given up its plea, or have
@@ -21,31 +22,15 @@ const LOOKS: u32 = 8;
 /// So many pleas are heeded before the manifest is swapped: what swaps it must come to an end too.
 const HEEDED: u32 = 4;
 
-/// The plea of one commit, or of one run of a transaction. Dropping it takes the plea back.
-pub(in crate::engine) struct Pleading {
-    store: Rc<Store>,
-    pub id: u64,
-}
-
-impl Drop for Pleading {
-    fn drop(&mut self) {
-        self.store.lsm.with_mut(|state| state.pleas.end_own(self.id));
-    }
-}
-
-impl Store {
-    pub(in crate::engine) fn pleading(self: &Rc<Store>) -> Rc<Pleading> {
+impl Core {
+    pub fn pleading(self: &Rc<Core>) -> Rc<Pleading> {
         let id = self.platform.random();
         self.lsm.with_mut(|state| state.pleas.begin_own(id));
-        Rc::new(Pleading { store: self.clone(), id })
+        Rc::new(Pleading { lsm: self.lsm.clone(), id })
     }
 
     /// A commit has come to be late for the so-many-th time. Nothing may be staged.
-    pub(in crate::engine) async fn after_loss(
-        self: &Rc<Store>,
-        late: u32,
-        plea: &mut Option<Rc<Pleading>>,
-    ) -> Result<()> {
+    pub async fn after_loss(self: &Rc<Core>, late: u32, plea: &mut Option<Rc<Pleading>>) -> Result<()> {
         if late >= LATE {
             let message = format!("other tabs were first every time. tries={late}");
             return Err(Error::new(ErrorCode::Timeout, message));
@@ -58,23 +43,19 @@ impl Store {
     }
 
     /// Appends a plea. A storage that has no room for it has none for the commit.
-    pub(in crate::engine) async fn plead(&self, id: u64) -> Result<()> {
+    pub async fn plead(&self, id: u64) -> Result<()> {
         let pleaded = self.lsm.plead(id).await;
         self.note_damage(pleaded)
     }
 
     /// Holds back for the plea that goes first. A commit that did so is late, as if another one had been first.
-    pub(in crate::engine) async fn let_plea_first(
-        self: &Rc<Store>,
-        late: u32,
-        plea: &mut Option<Rc<Pleading>>,
-    ) -> Result<()> {
+    pub async fn let_plea_first(self: &Rc<Core>, late: u32, plea: &mut Option<Rc<Pleading>>) -> Result<()> {
         self.heed().await?;
         self.after_loss(late, plea).await
     }
 
     /// Holds back for the plea that goes first, if there is one. Nothing may be staged.
-    pub(in crate::engine) async fn heed(&self) -> Result<bool> {
+    pub async fn heed(&self) -> Result<bool> {
         let Some(id) = self.lsm.with(|state| state.pleas.to_heed()) else { return Ok(false) };
         for look in 0..LOOKS {
             self.platform.sleep(1 << look).await;
@@ -88,7 +69,7 @@ impl Store {
     }
 
     /// Holds back a swap of the manifest, which would refuse others' large commits.
-    pub(in crate::engine) async fn heed_some(&self) -> Result<()> {
+    pub async fn heed_some(&self) -> Result<()> {
         for _ in 0..HEEDED {
             if !self.heed().await? {
                 break;

@@ -15,13 +15,21 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_channel::oneshot;
 
-use crate::engine::store::Store;
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::LocalFuture;
 use crate::types::Lsn;
 
 /// What a job is answered with.
 pub type Answer = Result<Option<Lsn>>;
+
+/// The pipeline, as those see it who make it go on.
+pub trait Pumped {
+    fn has_work(&self) -> bool;
+    /// Does all that is queued.
+    fn pump(self: Rc<Self>) -> LocalFuture<'static, ()>;
+    /// Drops jobs that are not begun and that nobody waits for.
+    fn forget_cancelled(&self);
+}
 
 /// The work under way, if anybody waits for it.
 #[derive(Default)]
@@ -84,8 +92,12 @@ impl Pump {
     }
 
     /// Waits for the answer of a job that is queued, and makes the pipeline go on meanwhile.
-    pub fn wait(store: &Rc<Store>, answer: oneshot::Receiver<Answer>) -> impl Future<Output = Answer> {
-        let mut slot = store.pump.0.borrow_mut();
+    pub fn wait(
+        &self,
+        pumped: Rc<dyn Pumped>,
+        answer: oneshot::Receiver<Answer>,
+    ) -> impl Future<Output = Answer> + use<> {
+        let mut slot = self.0.borrow_mut();
         let work = slot.upgrade().unwrap_or_else(|| {
             let work = Rc::new(Work::default());
             *slot = Rc::downgrade(&work);
@@ -93,7 +105,7 @@ impl Pump {
         });
         let number = work.given.get();
         work.given.set(number + 1);
-        Waiting { store: store.clone(), work, number, answer, has_begun: false, is_answered: false }
+        Waiting { pumped, work, number, answer, has_begun: false, is_answered: false }
     }
 }
 
@@ -104,7 +116,7 @@ impl Work {
     }
 
     /// Goes on as far as it can be gone on without waiting.
-    fn drive(&self, store: &Rc<Store>) {
+    fn drive(&self, pumped: &Rc<dyn Pumped>) {
         if self.is_polled.get() {
             return;
         }
@@ -113,8 +125,8 @@ impl Work {
         let mut steps = match under_way {
             Some(steps) if !is_woken => return drop(self.steps.replace(Some(steps))),
             Some(steps) => steps,
-            None if store.queue.borrow().is_empty() => return,
-            None => Box::pin(store.clone().pump()),
+            None if !pumped.has_work() => return,
+            None => pumped.clone().pump(),
         };
         self.is_polled.set(true);
         let waker = Waker::from(self.waiters.clone());
@@ -128,7 +140,7 @@ impl Work {
 
 /// A caller that waits.
 struct Waiting {
-    store: Rc<Store>,
+    pumped: Rc<dyn Pumped>,
     work: Rc<Work>,
     number: u64,
     answer: oneshot::Receiver<Answer>,
@@ -160,7 +172,7 @@ impl Future for Waiting {
             }
             return Poll::Pending;
         }
-        self.work.drive(&self.store);
+        self.work.drive(&self.pumped);
         self.poll_answer(context)
     }
 }
@@ -173,7 +185,7 @@ impl Drop for Waiting {
         }
         // Nobody waits for this job any more: if it is not begun, it is not done.
         self.answer.close();
-        self.store.forget_cancelled();
+        self.pumped.forget_cancelled();
         if !is_last {
             self.work.waiters.wake_by_ref();
         }

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
+use super::Core;
 use crate::drive::{self, Fetched, Server, Step};
-use crate::engine::store::Store;
 use crate::error::{ErrorCode, Result};
 use crate::lsm::{Attempt, BlockReference, Fault, GivenUp, Loaded, Need, ReadStep, State, TreeView, step_of};
 use crate::storage::LocalFuture;
@@ -17,7 +17,7 @@ pub type LongLook<'a> = dyn FnMut(&State, TreeView<'_>) -> Attempt<ReadStep> + '
 
 /// Fetches blocks for one read.
 struct Reading<'a> {
-    store: &'a Rc<Store>,
+    core: &'a Rc<Core>,
     loaded: Loaded,
     /// Blocks that cannot be read, for a read that goes around them.
     around: Option<&'a Rc<GivenUp>>,
@@ -26,8 +26,8 @@ struct Reading<'a> {
 impl Server<Vec<Need>, Infallible> for Reading<'_> {
     fn fetch(&self, needed: Vec<Need>) -> LocalFuture<'_, Result<Fetched>> {
         Box::pin(async move {
-            let found = self.store.lsm.load(&needed, &self.loaded).await;
-            let found = if self.around.is_some() { found } else { self.store.note_damage(found) };
+            let found = self.core.lsm.load(&needed, &self.loaded).await;
+            let found = if self.around.is_some() { found } else { self.core.note_damage(found) };
             match found? {
                 Some(gone) => self.moved(gone).await,
                 None => Ok(Fetched::Here),
@@ -41,7 +41,7 @@ impl Server<Vec<Need>, Infallible> for Reading<'_> {
 
     fn pause(&self) -> LocalFuture<'_, ()> {
         self.loaded.let_go();
-        self.store.platform.pause()
+        self.core.platform.pause()
     }
 }
 
@@ -49,9 +49,9 @@ impl Reading<'_> {
     /// A block was not found. Another tab may have compacted its run, which the present manifest says.
     async fn moved(&self, gone: BlockReference) -> Result<Fetched> {
         // Taking in another manifest is the pipeline's turn; whether the block is lost is asked after it.
-        self.store.refresh().await?;
-        let lost = self.store.lsm.check_lost(gone).await;
-        match (self.store.note_damage(lost), self.around) {
+        self.core.refresh().await?;
+        let lost = self.core.lsm.check_lost(gone).await;
+        match (self.core.note_damage(lost), self.around) {
             (Err(error), Some(given_up)) if error.code() == ErrorCode::StorageCorrupt => {
                 // The read gets on: it does not ask for this block again.
                 given_up.insert(gone.address);
@@ -62,22 +62,19 @@ impl Reading<'_> {
     }
 
     fn step(&self, look: &mut LongLook<'_>) -> Result<ReadStep> {
-        self.store.check_open()?;
-        let tried = self.store.lsm.with(|state| look(state, TreeView { tree: &state.tree, loaded: &self.loaded }));
+        self.core.check_open()?;
+        let tried = self.core.lsm.with(|state| look(state, TreeView { tree: &state.tree, loaded: &self.loaded }));
         if self.around.is_some_and(|given_up| !given_up.is_empty()) {
             // Whoever gave a block up has not told of it: it is damage all the same.
-            self.store.is_damaged.set(true);
+            self.core.is_damaged.set(true);
         }
-        self.store.note_damage(step_of(tried))
+        self.core.note_damage(step_of(tried))
     }
 }
 
-impl Store {
+impl Core {
     /// Reads what is in memory now; `None`: more is needed first.
-    pub(in crate::engine) fn read_now<T>(
-        &self,
-        read: impl FnOnce(&State, TreeView<'_>) -> Attempt<T>,
-    ) -> Option<Result<T>> {
+    pub fn read_now<T>(&self, read: impl FnOnce(&State, TreeView<'_>) -> Attempt<T>) -> Option<Result<T>> {
         if let Err(error) = self.check_open() {
             return Some(Err(error));
         }
@@ -90,10 +87,7 @@ impl Store {
     }
 
     /// Reads, fetching what is needed. `read` is asked again after each fetch.
-    pub(in crate::engine) async fn read<T>(
-        self: &Rc<Store>,
-        mut read: impl FnMut(&State, TreeView<'_>) -> Attempt<T>,
-    ) -> Result<T> {
+    pub async fn read<T>(self: &Rc<Core>, mut read: impl FnMut(&State, TreeView<'_>) -> Attempt<T>) -> Result<T> {
         let mut found = None;
         let mut look = |state: &State, view: TreeView<'_>| {
             found = Some(read(state, view)?);
@@ -104,24 +98,20 @@ impl Store {
     }
 
     /// As `read`, and around blocks that are damaged or gone where that is asked for.
-    pub(in crate::engine) async fn look(
-        self: &Rc<Store>,
-        around: Option<&Rc<GivenUp>>,
-        look: &mut Look<'_>,
-    ) -> Result<()> {
+    pub async fn look(self: &Rc<Core>, around: Option<&Rc<GivenUp>>, look: &mut Look<'_>) -> Result<()> {
         self.look_long(around, &mut |state, view| look(state, view).map(|()| Step::Done)).await
     }
 
     /// Takes the steps of a long read, and lets others go first where a step says so. Boxed: `read` is in the module
     /// once for each type that it gives, and this is not.
-    pub(in crate::engine) fn look_long<'a>(
-        self: &'a Rc<Store>,
+    pub fn look_long<'a>(
+        self: &'a Rc<Core>,
         around: Option<&'a Rc<GivenUp>>,
         look: &'a mut LongLook<'_>,
     ) -> LocalFuture<'a, Result<()>> {
         Box::pin(async move {
             let loaded = around.map_or_else(Loaded::default, |given_up| Loaded::around(given_up.clone()));
-            let reading = Reading { store: self, loaded, around };
+            let reading = Reading { core: self, loaded, around };
             drive::drive(&reading, &mut || reading.step(look)).await
         })
     }

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::snapshot::Snapshot;
+use super::Handle;
+use super::snapshot::{Pinned, pruned};
 use crate::engine::catalog;
 use crate::engine::rows::path::Path;
-use crate::engine::store::database::Database;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, RowCursor, State, TreeView, decode_feed, feed_range};
 use crate::types::{LayerId, Lsn};
@@ -18,37 +18,30 @@ pub enum When {
     Time(u64),
 }
 
-/// A point older than what history still holds.
-pub fn pruned(state: &State) -> Error {
-    let oldest = state.manifest.floor();
-    Error::new(ErrorCode::HistoryPruned, format!("history that old is gone. oldest={oldest}"))
-        .with_text("oldest", oldest.to_text())
-}
-
-impl Database {
+impl Handle {
     /// The LSN that `when` names: of a time, the greatest whose commit is not after it.
-    pub(in crate::engine) async fn resolve(self: &Rc<Database>, when: When) -> Result<Lsn> {
+    pub async fn resolve(self: &Rc<Handle>, when: When) -> Result<Lsn> {
         match when {
             When::Version(lsn) => {
-                if lsn > self.store.head() {
-                    self.store.refresh().await?;
+                if lsn > self.core.head() {
+                    self.core.refresh().await?;
                 }
-                if lsn > self.store.head() {
+                if lsn > self.core.head() {
                     let message = format!("the store has no such version yet. version={}", lsn.to_text());
                     return Err(Error::new(ErrorCode::InvalidOption, message));
                 }
                 Ok(lsn)
             }
-            When::Time(time) => self.store.read(|state, view| find_time(state, view, time)).await,
+            When::Time(time) => self.core.read(|state, view| find_time(state, view, time)).await,
         }
     }
 
     /// The database as it was. Before it was made, it reads as empty (SEMANTICS R6).
-    pub async fn at(self: &Rc<Database>, when: When) -> Result<Snapshot> {
+    pub async fn at(self: &Rc<Handle>, when: When) -> Result<Pinned> {
         self.check_open()?;
         let lsn = self.resolve(when).await?;
         let path = self
-            .store
+            .core
             .read(|state, view| {
                 self.entry(view, state.head)?;
                 if lsn < state.manifest.floor() {
@@ -59,8 +52,8 @@ impl Database {
             })
             .await?;
         Ok(match path {
-            Some(path) => Snapshot::new(self.store.clone(), path, false),
-            None => Snapshot::before_creation(self.store.clone(), Path::nowhere(), lsn),
+            Some(path) => Pinned::new(self.core.clone(), path, false),
+            None => Pinned::before_creation(self.core.clone(), Path::nowhere(), lsn),
         })
     }
 }

@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use super::rows::{self, Collections};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
+use crate::engine::core::Core;
 use crate::engine::core::ahead::AheadWriter;
-use crate::engine::core::pipeline::{Effects, Frame};
-use crate::engine::op::context::collection_row;
+use crate::engine::core::job::{Effects, Frame};
+use crate::engine::handle::Handle;
+use crate::engine::rows::collections::collection_row;
 use crate::engine::rows::read::SuffixRange;
 use crate::engine::rows::written::{self, Between};
-use crate::engine::store::Store;
-use crate::engine::store::database::Database;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, Fault, State};
 use crate::storage::LocalFuture;
@@ -76,8 +76,8 @@ pub struct LayerWriter<'a> {
 }
 
 impl<'a> LayerWriter<'a> {
-    pub fn new(store: &'a Store, layer: LayerId) -> LayerWriter<'a> {
-        let (rows, ancestors) = (AheadWriter::new(store, layer), AheadWriter::new(store, layer));
+    pub fn new(core: &'a Core, layer: LayerId) -> LayerWriter<'a> {
+        let (rows, ancestors) = (AheadWriter::new(core, layer), AheadWriter::new(core, layer));
         let (made, held) = (Collections::default(), Collections::default());
         LayerWriter { layer, rows, ancestors, made, held, has_parked: false }
     }
@@ -141,39 +141,37 @@ type Check = Box<dyn Fn(&Frame<'_>) -> Attempt<Vec<Change>>>;
 /// One try of something that may lose to others.
 pub type Try<'a, T> = &'a dyn Fn() -> LocalFuture<'a, Result<T>>;
 
-impl Database {
-    /// Commits what was written ahead, with the changes that `check` gives if nothing has moved.
-    pub(super) fn commit_checked<'a>(
-        self: &'a Rc<Database>,
-        effects: Effects,
-        check: impl Fn(&Frame<'_>) -> Attempt<Vec<Change>> + 'static,
-    ) -> LocalFuture<'a, Result<Lsn>> {
-        Box::pin(self.committed(effects, Box::new(check)))
-    }
+/// Commits what was written ahead, with the changes that `check` gives if nothing has moved.
+pub(super) fn commit_checked<'a>(
+    handle: &'a Rc<Handle>,
+    effects: Effects,
+    check: impl Fn(&Frame<'_>) -> Attempt<Vec<Change>> + 'static,
+) -> LocalFuture<'a, Result<Lsn>> {
+    Box::pin(committed(handle, effects, Box::new(check)))
+}
 
-    async fn committed(self: &Rc<Database>, effects: Effects, check: Check) -> Result<Lsn> {
-        let evaluate = move |frame: &Frame<'_>| {
-            let changes = check(frame)?;
-            let ahead = Effects { changes: effects.changes.clone(), runs: effects.runs.clone() };
-            Ok(((), ahead.and(changes.into())))
-        };
-        let (_, lsn) = self.store.commit(self.store.durability, evaluate).await?;
-        Ok(lsn.unwrap_or(self.store.head()))
-    }
+async fn committed(handle: &Rc<Handle>, effects: Effects, check: Check) -> Result<Lsn> {
+    let evaluate = move |frame: &Frame<'_>| {
+        let changes = check(frame)?;
+        let ahead = Effects { changes: effects.changes.clone(), runs: effects.runs.clone() };
+        Ok(((), ahead.and(changes.into())))
+    };
+    let (_, lsn) = handle.core.commit(handle.core.durability, evaluate).await?;
+    Ok(lsn.unwrap_or(handle.core.head()))
+}
 
-    /// Runs `work` again while it loses to others.
-    pub(super) async fn retried<'a, T>(self: &'a Rc<Database>, work: Try<'a, T>) -> Result<T> {
-        for tries in 0.. {
-            if tries > 0 {
-                self.store.refresh().await?;
-            }
-            let outcome = work().await;
-            self.store.sweep_strays().await;
-            match outcome {
-                Err(error) if error.code() == ErrorCode::Conflict && tries < RETRIES => {}
-                outcome => return outcome,
-            }
+/// Runs `work` again while it loses to others.
+pub(super) async fn retried<'a, T>(handle: &'a Rc<Handle>, work: Try<'a, T>) -> Result<T> {
+    for tries in 0.. {
+        if tries > 0 {
+            handle.core.refresh().await?;
         }
-        unreachable!("BUG: the last try ends it")
+        let outcome = work().await;
+        handle.core.sweep_strays().await;
+        match outcome {
+            Err(error) if error.code() == ErrorCode::Conflict && tries < RETRIES => {}
+            outcome => return outcome,
+        }
     }
+    unreachable!("BUG: the last try ends it")
 }

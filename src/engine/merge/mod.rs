@@ -18,6 +18,11 @@ mod revert;
 mod rows;
 mod settle;
 
+pub use forward::{merge, rebase};
+pub use reset::reset;
+pub use restore::restore;
+pub use revert::revert;
+
 use std::rc::Rc;
 
 use crate::engine::compare::diff::Change;

@@ -6,81 +6,79 @@ use super::Select;
 use super::Selected;
 use super::commit::{self, LayerWriter};
 use super::counting::added_over;
-use super::forward::{Point, Stand, not_a_clone};
+use super::forward::{self, Point, Stand, not_a_clone};
 use super::leave::{anew, is_object, no_fields, object, version, with_fields};
 use super::rows::{Collections, Row};
 use super::settle::{self, Added, carried};
 use crate::engine::clones::clone::draw_layer;
 use crate::engine::compare::diff;
-use crate::engine::core::pipeline::Frame;
-use crate::engine::store::database::Database;
+use crate::engine::core::job::Frame;
+use crate::engine::handle::Handle;
 use crate::error::Result;
 use crate::query;
 use crate::types::Lsn;
 
-impl Database {
-    /// Forgets this clone's own changes, or those that are selected: it reads as its origin where it began.
-    /// Gives its commit; `None`: there was nothing to forget.
-    pub async fn reset(self: &Rc<Database>, only: Option<Select>) -> Result<Option<Lsn>> {
-        self.check_open()?;
-        let Some(select) = only else {
-            let (this, layer) = (self.clone(), draw_layer(&*self.store.platform));
-            let evaluate = move |frame: &Frame<'_>| {
-                let own = this.entry(frame.view, frame.at)?;
-                let Some(origin) = own.row.origin.clone() else {
-                    return Err(not_a_clone(&own.name).into());
-                };
-                let row = commit::flipped(&own, layer, Some(origin), false);
-                Ok(((), vec![commit::catalog_change(&own, &row)]))
+/// Forgets this clone's own changes, or those that are selected: it reads as its origin where it began.
+/// Gives its commit; `None`: there was nothing to forget.
+pub async fn reset(handle: &Rc<Handle>, only: Option<Select>) -> Result<Option<Lsn>> {
+    handle.check_open()?;
+    let Some(select) = only else {
+        let (this, layer) = (handle.clone(), draw_layer(&*handle.core.platform));
+        let evaluate = move |frame: &Frame<'_>| {
+            let own = this.entry(frame.view, frame.at)?;
+            let Some(origin) = own.row.origin.clone() else {
+                return Err(not_a_clone(&own.name).into());
             };
-            return Ok(self.store.commit(self.store.durability, evaluate).await?.1);
+            let row = commit::flipped(&own, layer, Some(origin), false);
+            Ok(((), vec![commit::catalog_change(&own, &row)]))
         };
-        self.retried(&|| Box::pin(self.try_reset(&select))).await
-    }
+        return Ok(handle.core.commit(handle.core.durability, evaluate).await?.1);
+    };
+    commit::retried(handle, &|| Box::pin(try_reset(handle, &select))).await
+}
 
-    async fn try_reset(self: &Rc<Database>, select: &Select) -> Result<Option<Lsn>> {
-        let stand = self.stand(None, Point::Link).await?;
-        let mut left = LayerWriter::new(&self.store, draw_layer(&*self.store.platform));
-        if !self.keep_unselected(&stand, select, &mut left).await? {
-            return Ok(None);
+async fn try_reset(handle: &Rc<Handle>, select: &Select) -> Result<Option<Lsn>> {
+    let stand = forward::stand(handle, None, Point::Link).await?;
+    let mut left = LayerWriter::new(&handle.core, draw_layer(&*handle.core.platform));
+    if !keep_unselected(handle, &stand, select, &mut left).await? {
+        return Ok(None);
+    }
+    stand.keep_collections(&Collections::default(), &mut left)?;
+    let (layer, parked) = (left.layer(), left.has_parked);
+    let effects = left.finish().await?;
+    let check = move |frame: &Frame<'_>| {
+        stand.check(frame)?;
+        let row = commit::flipped(&stand.own, layer, Some(stand.link.clone()), parked);
+        Ok(vec![commit::catalog_change(&stand.own, &row)])
+    };
+    commit::commit_checked(handle, effects, check).await.map(Some)
+}
+
+/// True: something was selected.
+async fn keep_unselected(
+    handle: &Rc<Handle>,
+    stand: &Stand,
+    select: &Select,
+    left: &mut LayerWriter<'_>,
+) -> Result<bool> {
+    let (mut after, mut is_changed) = (None, false);
+    loop {
+        let page = forward::page(handle, stand, after.as_ref()).await?;
+        let (mut changes, mut rows) = (Vec::new(), Vec::new());
+        for row in &page.rows {
+            if let Some(change) = diff::change(&row.suffix, row.below.clone(), row.now.value.clone())? {
+                changes.push(change);
+                rows.push(row);
+            }
         }
-        stand.keep_collections(&Collections::default(), &mut left)?;
-        let (layer, parked) = (left.layer(), left.has_parked);
-        let effects = left.finish().await?;
-        let check = move |frame: &Frame<'_>| {
-            stand.check(frame)?;
-            let row = commit::flipped(&stand.own, layer, Some(stand.link.clone()), parked);
-            Ok(vec![commit::catalog_change(&stand.own, &row)])
-        };
-        self.commit_checked(effects, check).await.map(Some)
-    }
-
-    /// True: something was selected.
-    async fn keep_unselected(
-        self: &Rc<Database>,
-        stand: &Stand,
-        select: &Select,
-        left: &mut LayerWriter<'_>,
-    ) -> Result<bool> {
-        let (mut after, mut is_changed) = (None, false);
-        loop {
-            let page = self.page(stand, after.as_ref()).await?;
-            let (mut changes, mut rows) = (Vec::new(), Vec::new());
-            for row in &page.rows {
-                if let Some(change) = diff::change(&row.suffix, row.below.clone(), row.now.value.clone())? {
-                    changes.push(change);
-                    rows.push(row);
-                }
-            }
-            for (row, selected) in rows.into_iter().zip(settle::select(select, changes).await?) {
-                is_changed |= selected != Selected::Nothing;
-                keep_part(row, &selected, stand.own.began(), left)?;
-            }
-            left.flush().await?;
-            after = page.next;
-            if after.is_none() {
-                return Ok(is_changed);
-            }
+        for (row, selected) in rows.into_iter().zip(settle::select(select, changes).await?) {
+            is_changed |= selected != Selected::Nothing;
+            keep_part(row, &selected, stand.own.began(), left)?;
+        }
+        left.flush().await?;
+        after = page.next;
+        if after.is_none() {
+            return Ok(is_changed);
         }
     }
 }

@@ -10,15 +10,16 @@ use super::leave::version;
 use super::rows::{collections, own_collections, own_rows, side};
 use super::settle::{Added, carried};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
-use crate::engine::clones::clone::{draw_layer, exists};
-use crate::engine::compare::candidates::{Candidates, portion};
+use crate::engine::clones::clone::{check_point, draw_layer, exists};
+use crate::engine::compare::candidates::{self, Candidates, portion};
 use crate::engine::compare::diff;
-use crate::engine::core::pipeline::Frame;
-use crate::engine::handle::history::{When, pruned};
-use crate::engine::op::context::collection_row;
+use crate::engine::core::job::Frame;
+use crate::engine::handle::Handle;
+use crate::engine::handle::history::When;
+use crate::engine::handle::snapshot::pruned;
+use crate::engine::rows::collections::collection_row;
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self, SuffixRange};
-use crate::engine::store::database::Database;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, Fault, State, TreeView};
 use crate::planted::{self, Bug};
@@ -43,204 +44,198 @@ impl Then {
     }
 }
 
-impl Database {
-    /// Makes the present equal to the database as it was at `when`, in one commit, which can itself be undone.
-    /// `keep_as` clones the present first. Gives the commit; `None`: the present is as it was.
-    pub async fn restore(self: &Rc<Database>, when: When, keep_as: Option<DatabaseName>) -> Result<Option<Lsn>> {
-        self.check_open()?;
-        let lsn = self.resolve(when).await?;
-        self.retried(&|| Box::pin(self.try_restore(lsn, keep_as.as_ref()))).await
-    }
+/// Makes the present equal to the database as it was at `when`, in one commit, which can itself be undone.
+/// `keep_as` clones the present first. Gives the commit; `None`: the present is as it was.
+pub async fn restore(handle: &Rc<Handle>, when: When, keep_as: Option<DatabaseName>) -> Result<Option<Lsn>> {
+    handle.check_open()?;
+    let lsn = handle.resolve(when).await?;
+    commit::retried(handle, &|| Box::pin(try_restore(handle, lsn, keep_as.as_ref()))).await
+}
 
-    async fn try_restore(self: &Rc<Database>, lsn: Lsn, keep_as: Option<&DatabaseName>) -> Result<Option<Lsn>> {
-        self.check_open()?;
-        self.store.catch_up().await?;
-        let hold = self.store.hold(self.store.head().min(lsn));
-        let then = self.then(lsn).await?;
-        let layer = if then.is_in_place() { then.own.row.layer() } else { draw_layer(&*self.store.platform) };
-        let mut writer = LayerWriter::new(&self.store, layer);
-        let written = match then.is_in_place() {
-            true => self.write_difference(&then, &mut writer).await,
-            false => self.copy_layer(&then, &mut writer).await.map(|()| Some(Vec::new())),
+async fn try_restore(handle: &Rc<Handle>, lsn: Lsn, keep_as: Option<&DatabaseName>) -> Result<Option<Lsn>> {
+    handle.check_open()?;
+    handle.core.catch_up().await?;
+    let hold = handle.core.hold(handle.core.head().min(lsn));
+    let then = then(handle, lsn).await?;
+    let layer = if then.is_in_place() { then.own.row.layer() } else { draw_layer(&*handle.core.platform) };
+    let mut writer = LayerWriter::new(&handle.core, layer);
+    let written = match then.is_in_place() {
+        true => write_difference(handle, &then, &mut writer).await,
+        false => copy_layer(handle, &then, &mut writer).await.map(|()| Some(Vec::new())),
+    };
+    let gone = match written? {
+        None if keep_as.is_none() => return Ok(None),
+        gone => gone.unwrap_or_default(),
+    };
+    let effects = writer.finish().await?;
+    let keep = keep_as.map(|name| (name.clone(), handle.core.platform.random(), draw_layer(&*handle.core.platform)));
+    let (this, created_at) = (handle.clone(), handle.core.platform.now());
+    let check = move |frame: &Frame<'_>| {
+        then.check(frame)?;
+        let (origin, parked) = match then.is_in_place() {
+            true => (then.own.row.origin.clone(), then.own.row.parked),
+            false if planted::is(Bug::RestoreKeepsTheLink) => (then.own.row.origin.clone(), then.then.row.parked),
+            false => (then.then.row.origin.clone(), then.then.row.parked),
         };
-        let gone = match written? {
-            None if keep_as.is_none() => return Ok(None),
-            gone => gone.unwrap_or_default(),
-        };
-        let effects = writer.finish().await?;
-        let keep = keep_as.map(|name| (name.clone(), self.store.platform.random(), draw_layer(&*self.store.platform)));
-        let (this, created_at) = (self.clone(), self.store.platform.now());
-        let check = move |frame: &Frame<'_>| {
-            then.check(frame)?;
-            let (origin, parked) = match then.is_in_place() {
-                true => (then.own.row.origin.clone(), then.own.row.parked),
-                false if planted::is(Bug::RestoreKeepsTheLink) => (then.own.row.origin.clone(), then.then.row.parked),
-                false => (then.then.row.origin.clone(), then.then.row.parked),
-            };
-            // Whoever has read the database must read it again.
-            let restored = then.own.row.restored + 1;
-            let began = then.is_in_place().then(|| then.own.began().0);
-            let row = DatabaseRow { restored, began, ..commit::flipped(&then.own, layer, origin, parked) };
-            let mut changes = gone.clone();
-            changes.push(commit::catalog_change(&then.own, &row));
-            if let Some((name, id, layer)) = &keep {
-                let as_of = this.check_point(frame, None, &then.own)?;
-                if let Some(other) = catalog::find(frame.view, name, frame.at)? {
-                    return Err(exists(&other.name).into());
-                }
-                let origin = Origin { name: then.own.name.to_string(), as_of: as_of.0 };
-                let row = DatabaseRow::clone_of(*id, *layer, origin, created_at);
-                changes.push(Change(catalog::database_row(name), row.encode().encode()));
+        // Whoever has read the database must read it again.
+        let restored = then.own.row.restored + 1;
+        let began = then.is_in_place().then(|| then.own.began().0);
+        let row = DatabaseRow { restored, began, ..commit::flipped(&then.own, layer, origin, parked) };
+        let mut changes = gone.clone();
+        changes.push(commit::catalog_change(&then.own, &row));
+        if let Some((name, id, layer)) = &keep {
+            let as_of = check_point(&this, frame, None, &then.own)?;
+            if let Some(other) = catalog::find(frame.view, name, frame.at)? {
+                return Err(exists(&other.name).into());
             }
-            Ok(changes)
-        };
-        let version = self.commit_checked(effects, check).await?;
-        drop(hold);
-        Ok(Some(version))
-    }
+            let origin = Origin { name: then.own.name.to_string(), as_of: as_of.0 };
+            let row = DatabaseRow::clone_of(*id, *layer, origin, created_at);
+            changes.push(Change(catalog::database_row(name), row.encode().encode()));
+        }
+        Ok(changes)
+    };
+    let version = commit::commit_checked(handle, effects, check).await?;
+    drop(hold);
+    Ok(Some(version))
+}
 
-    async fn then(self: &Rc<Database>, lsn: Lsn) -> Result<Then> {
-        self.store
-            .read(|state, view| {
-                if lsn < state.manifest.floor() {
-                    return Err(pruned(state).into());
-                }
-                let head = state.head;
-                let own = self.entry(view, head)?;
-                let then = catalog::find(view, self.name(), lsn)?.filter(|entry| self.is_own(entry));
-                let Some(then) = then else {
-                    let message = format!("the database did not exist at that version. version={}", lsn.to_text());
-                    return Err(Error::new(ErrorCode::InvalidOption, message).into());
-                };
-                let now_path = Path::from_entry(view, own.clone(), head)?;
-                let then_path = Path::from_entry(view, then.clone(), lsn)?;
-                Ok(Then { head, lsn, own, then, now_path, then_path })
-            })
-            .await
-    }
+async fn then(handle: &Rc<Handle>, lsn: Lsn) -> Result<Then> {
+    handle
+        .core
+        .read(|state, view| {
+            if lsn < state.manifest.floor() {
+                return Err(pruned(state).into());
+            }
+            let head = state.head;
+            let own = handle.entry(view, head)?;
+            let then = catalog::find(view, handle.name(), lsn)?.filter(|entry| handle.is_own(entry));
+            let Some(then) = then else {
+                let message = format!("the database did not exist at that version. version={}", lsn.to_text());
+                return Err(Error::new(ErrorCode::InvalidOption, message).into());
+            };
+            let now_path = Path::from_entry(view, own.clone(), head)?;
+            let then_path = Path::from_entry(view, then.clone(), lsn)?;
+            Ok(Then { head, lsn, own, then, now_path, then_path })
+        })
+        .await
+}
 
-    /// Writes the rows that differ into the layer as it is, and gives the tombstones of collections that were not there
-    /// then. `None`: nothing differs.
-    async fn write_difference(
-        self: &Rc<Database>,
-        then: &Then,
-        writer: &mut LayerWriter<'_>,
-    ) -> Result<Option<Vec<Change>>> {
-        let has_below = !then.now_path.below().is_empty();
-        let mut candidates = Candidates::new(None, None);
-        let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+/// Writes the rows that differ into the layer as it is, and gives the tombstones of collections that were not there
+/// then. `None`: nothing differs.
+async fn write_difference(
+    handle: &Rc<Handle>,
+    then: &Then,
+    writer: &mut LayerWriter<'_>,
+) -> Result<Option<Vec<Change>>> {
+    let has_below = !then.now_path.below().is_empty();
+    let mut candidates = Candidates::new(None, None);
+    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+        commit::check_floor(state, then.lsn)?;
+        diff::gather_candidates(state, view, (&then.now_path, &then.then_path), ranges, many, found)
+    };
+    let mut is_changed = false;
+    loop {
+        let mut page = candidates.take(&handle.core, candidates::PAGE, &gather).await?;
+        if page.is_empty() {
+            break;
+        }
+        let read = |state: &State, view: TreeView<'_>| {
             commit::check_floor(state, then.lsn)?;
-            diff::gather_candidates(state, view, (&then.now_path, &then.then_path), ranges, many, found)
+            let sides = page.iter().map(|suffix| {
+                let now = side(view, &then.now_path, suffix.as_bytes())?;
+                Ok((now, side(view, &then.then_path, suffix.as_bytes())?))
+            });
+            portion(view, sides, |(now, past)| now.bytes_held() + past.bytes_held())
         };
-        let mut is_changed = false;
-        loop {
-            let mut page = candidates.take(&self.store, diff::PAGE, &gather).await?;
-            if page.is_empty() {
-                break;
+        let sides = handle.core.read(read).await?;
+        candidates.give_back(page.split_off(sides.len()));
+        let rows = page.into_iter().zip(sides);
+        for (suffix, (now, past)) in rows {
+            let is_same = query::is_same(now.bytes(), past.bytes())?
+                || planted::is(Bug::RestoreLeavesInserted) && past.value.is_none();
+            if !is_same || now.expiry != past.expiry {
+                is_changed = true;
+                let counters = carried(&now, past.value.as_ref(), &Added::new(), None)?;
+                let version = version(past.value, &counters).expiring(past.expiry);
+                writer.push(&suffix, &version.based_on(now.base_above(has_below)));
             }
-            let read = |state: &State, view: TreeView<'_>| {
-                commit::check_floor(state, then.lsn)?;
-                let sides = page.iter().map(|suffix| {
-                    let now = side(view, &then.now_path, suffix.as_bytes())?;
-                    Ok((now, side(view, &then.then_path, suffix.as_bytes())?))
-                });
-                portion(view, sides, |(now, past)| now.bytes_held() + past.bytes_held())
-            };
-            let sides = self.store.read(read).await?;
-            candidates.give_back(page.split_off(sides.len()));
-            let rows = page.into_iter().zip(sides);
-            for (suffix, (now, past)) in rows {
-                let is_same = query::is_same(now.bytes(), past.bytes())?
-                    || planted::is(Bug::RestoreLeavesInserted) && past.value.is_none();
-                if !is_same || now.expiry != past.expiry {
-                    is_changed = true;
-                    let counters = carried(&now, past.value.as_ref(), &Added::new(), None)?;
-                    let version = version(past.value, &counters).expiring(past.expiry);
-                    writer.push(&suffix, &version.based_on(now.base_above(has_below)));
-                }
-            }
-            writer.flush().await?;
         }
-        let gone = self.restore_collections(then, writer).await?;
-        let is_changed = is_changed || !gone.is_empty() || !writer.made().is_empty();
-        Ok(is_changed.then_some(gone))
+        writer.flush().await?;
     }
+    let gone = restore_collections(handle, then, writer).await?;
+    let is_changed = is_changed || !gone.is_empty() || !writer.made().is_empty();
+    Ok(is_changed.then_some(gone))
+}
 
-    async fn restore_collections(
-        self: &Rc<Database>,
-        then: &Then,
-        writer: &mut LayerWriter<'_>,
-    ) -> Result<Vec<Change>> {
-        let read = |_: &State, view: TreeView<'_>| {
-            Ok((collections(view, &then.now_path)?, collections(view, &then.then_path)?))
+async fn restore_collections(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<Vec<Change>> {
+    let read =
+        |_: &State, view: TreeView<'_>| Ok((collections(view, &then.now_path)?, collections(view, &then.then_path)?));
+    let (now, past) = handle.core.read(read).await?;
+    for (name, kind) in past.iter() {
+        if now.kind(name) != Some(kind) {
+            writer.make(name, kind);
+        }
+    }
+    let mut gone = Vec::new();
+    for name in now.iter().map(|(name, _)| name).filter(|name| past.kind(name).is_none()) {
+        let suffix = collection_row(&CollectionName::new(name)?);
+        let base = handle.core.read(|_, view| side(view, &then.now_path, suffix.as_bytes())).await?;
+        let tombstone = Version::tombstone().based_on(base.base_above(!then.now_path.below().is_empty()));
+        gone.push(Change(row(then.own.row.layer(), suffix.as_bytes()), tombstone.encode()));
+    }
+    Ok(gone)
+}
+
+/// Copies what the clone had written by then into a new layer.
+async fn copy_layer(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<()> {
+    let mut after: Option<Suffix> = None;
+    loop {
+        let look = |state: &State, view: TreeView<'_>| {
+            commit::check_floor(state, then.lsn)?;
+            let mut cursor = own_rows(view, then.then.row.layer(), then.lsn, after.as_ref());
+            let mut rows = Vec::new();
+            view.loaded.in_portions();
+            while rows.len() < candidates::PAGE
+                && let Some(next) = cursor.next_row()?
+            {
+                if view.loaded.is_full() && !rows.is_empty() {
+                    return Ok((rows, false));
+                }
+                let found = match next.found(view) {
+                    // What is there is taken first.
+                    Err(Fault::Need(_)) if !rows.is_empty() => return Ok((rows, false)),
+                    found => found?,
+                };
+                let base = found.base();
+                let suffix = Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec());
+                if read::is_copy(view, &then.then_path, suffix.as_bytes(), &found)? {
+                    rows.push((suffix, None));
+                    continue;
+                }
+                let mut version = found.version.based_on(base);
+                if version.delta.is_some() {
+                    version = version.counting(counted_from_below(view, &then.then_path, &suffix)?.encode());
+                }
+                rows.push((suffix, Some(version)));
+            }
+            let is_last = rows.len() < candidates::PAGE;
+            Ok((rows, is_last))
         };
-        let (now, past) = self.store.read(read).await?;
-        for (name, kind) in past.iter() {
-            if now.kind(name) != Some(kind) {
-                writer.make(name, kind);
+        let (rows, is_last) = handle.core.read(look).await?;
+        for (suffix, version) in rows {
+            if let Some(version) = version {
+                writer.push(&suffix, &version);
             }
+            after = Some(suffix);
         }
-        let mut gone = Vec::new();
-        for name in now.iter().map(|(name, _)| name).filter(|name| past.kind(name).is_none()) {
-            let suffix = collection_row(&CollectionName::new(name)?);
-            let base = self.store.read(|_, view| side(view, &then.now_path, suffix.as_bytes())).await?;
-            let tombstone = Version::tombstone().based_on(base.base_above(!then.now_path.below().is_empty()));
-            gone.push(Change(row(then.own.row.layer(), suffix.as_bytes()), tombstone.encode()));
+        writer.flush().await?;
+        if is_last {
+            break;
         }
-        Ok(gone)
     }
-
-    /// Copies what the clone had written by then into a new layer.
-    async fn copy_layer(self: &Rc<Database>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<()> {
-        let mut after: Option<Suffix> = None;
-        loop {
-            let look = |state: &State, view: TreeView<'_>| {
-                commit::check_floor(state, then.lsn)?;
-                let mut cursor = own_rows(view, then.then.row.layer(), then.lsn, after.as_ref());
-                let mut rows = Vec::new();
-                view.loaded.in_portions();
-                while rows.len() < diff::PAGE
-                    && let Some(next) = cursor.next_row()?
-                {
-                    if view.loaded.is_full() && !rows.is_empty() {
-                        return Ok((rows, false));
-                    }
-                    let found = match next.found(view) {
-                        // What is there is taken first.
-                        Err(Fault::Need(_)) if !rows.is_empty() => return Ok((rows, false)),
-                        found => found?,
-                    };
-                    let base = found.base();
-                    let suffix = Suffix::from_bytes(next.row[LAYER_BYTES..].to_vec());
-                    if read::is_copy(view, &then.then_path, suffix.as_bytes(), &found)? {
-                        rows.push((suffix, None));
-                        continue;
-                    }
-                    let mut version = found.version.based_on(base);
-                    if version.delta.is_some() {
-                        version = version.counting(counted_from_below(view, &then.then_path, &suffix)?.encode());
-                    }
-                    rows.push((suffix, Some(version)));
-                }
-                let is_last = rows.len() < diff::PAGE;
-                Ok((rows, is_last))
-            };
-            let (rows, is_last) = self.store.read(look).await?;
-            for (suffix, version) in rows {
-                if let Some(version) = version {
-                    writer.push(&suffix, &version);
-                }
-                after = Some(suffix);
-            }
-            writer.flush().await?;
-            if is_last {
-                break;
-            }
-        }
-        let own = self.store.read(|_, view| own_collections(view, &then.then_path)).await?;
-        own.iter().for_each(|(name, kind)| writer.make(name, kind));
-        Ok(())
-    }
+    let own = handle.core.read(|_, view| own_collections(view, &then.then_path)).await?;
+    own.iter().for_each(|(name, kind)| writer.make(name, kind));
+    Ok(())
 }
 
 /// Of the counters of a clone's row, those that still are what is below and increments.

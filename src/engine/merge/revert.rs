@@ -11,13 +11,14 @@ use super::rows::{Collections, Side, collections, side};
 use super::settle::{self, Added, Merging, carried, settle};
 use super::{MergeReport, Policy, Tally};
 use crate::engine::catalog;
-use crate::engine::compare::candidates::{Candidates, portion};
+use crate::engine::compare::candidates::{self, Candidates, portion};
 use crate::engine::compare::diff;
-use crate::engine::core::pipeline::Frame;
-use crate::engine::handle::history::{When, pruned};
+use crate::engine::core::job::Frame;
+use crate::engine::handle::Handle;
+use crate::engine::handle::history::When;
+use crate::engine::handle::snapshot::pruned;
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self, SuffixRange};
-use crate::engine::store::database::Database;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
 use crate::query::{self, Counters, Lookup, Names};
@@ -48,129 +49,127 @@ struct Undone {
     after: Path,
 }
 
-impl Database {
-    /// Undoes commits and keeps what came later, by three-way merge (SEMANTICS C15). In its conflicts `base` is what
-    /// the commit left, `clone` the present, and `origin` what was there before the commit.
-    pub async fn revert(self: &Rc<Database>, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
-        self.check_open()?;
-        for lsn in commits {
-            self.resolve(When::Version(*lsn)).await?;
-        }
-        // The newest first, each once.
-        let mut newest_first: Vec<Lsn> = Vec::with_capacity(commits.len());
-        for lsn in commits {
-            let at = newest_first.partition_point(|other| other > lsn);
-            if newest_first.get(at) != Some(lsn) {
-                newest_first.insert(at, *lsn);
-            }
-        }
-        self.retried(&|| Box::pin(self.try_revert(&newest_first, policy, dry_run))).await
+/// Undoes commits and keeps what came later, by three-way merge (SEMANTICS C15). In its conflicts `base` is what
+/// the commit left, `clone` the present, and `origin` what was there before the commit.
+pub async fn revert(handle: &Rc<Handle>, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
+    handle.check_open()?;
+    for lsn in commits {
+        handle.resolve(When::Version(*lsn)).await?;
     }
+    // The newest first, each once.
+    let mut newest_first: Vec<Lsn> = Vec::with_capacity(commits.len());
+    for lsn in commits {
+        let at = newest_first.partition_point(|other| other > lsn);
+        if newest_first.get(at) != Some(lsn) {
+            newest_first.insert(at, *lsn);
+        }
+    }
+    commit::retried(handle, &|| Box::pin(try_revert(handle, &newest_first, policy, dry_run))).await
+}
 
-    async fn try_revert(self: &Rc<Database>, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
-        self.check_open()?;
-        self.store.catch_up().await?;
-        let hold = self.store.hold(self.store.head());
-        let head = hold.lsn();
-        let read = |state: &State, view: TreeView<'_>| {
-            let own = self.entry(view, head)?;
-            let now = Path::from_entry(view, own.clone(), head)?;
-            let undone = commits.iter().map(|lsn| self.undone(state, view, *lsn)).collect::<Attempt<Vec<_>>>()?;
-            let known = collections(view, &now)?;
-            Ok((own, now, undone, known))
-        };
-        let (own, now, undone, known) = self.store.read(read).await?;
-        let mut writer = LayerWriter::new(&self.store, own.row.layer());
-        let (mut tally, mut candidates) = (Tally::default(), Candidates::new(None, None));
-        let reverted: Result<()> = async {
-            loop {
-                let rows = self.undo_page((head, &now), &undone, &mut candidates).await?;
-                if rows.is_empty() {
-                    return Ok(());
+async fn try_revert(handle: &Rc<Handle>, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
+    handle.check_open()?;
+    handle.core.catch_up().await?;
+    let hold = handle.core.hold(handle.core.head());
+    let head = hold.lsn();
+    let read = |state: &State, view: TreeView<'_>| {
+        let own = handle.entry(view, head)?;
+        let now = Path::from_entry(view, own.clone(), head)?;
+        let undone = commits.iter().map(|lsn| undone(handle, state, view, *lsn)).collect::<Attempt<Vec<_>>>()?;
+        let known = collections(view, &now)?;
+        Ok((own, now, undone, known))
+    };
+    let (own, now, undone, known) = handle.core.read(read).await?;
+    let mut writer = LayerWriter::new(&handle.core, own.row.layer());
+    let (mut tally, mut candidates) = (Tally::default(), Candidates::new(None, None));
+    let reverted: Result<()> = async {
+        loop {
+            let rows = undo_page(handle, (head, &now), &undone, &mut candidates).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let all = undo(&rows, undone.len(), policy, &mut tally).await?;
+            for (row, back) in rows.iter().zip(all) {
+                tally.has_changes |= !row.steps.is_empty();
+                let is_same = query::is_same(back.value.as_deref(), row.present.bytes())?;
+                if !tally.is_stuck() && !is_same {
+                    tally.count(row.present.value.as_ref(), back.value.as_ref());
+                    write_back(row, &back, (&now, &known), &mut writer)?;
                 }
-                let all = undo(&rows, undone.len(), policy, &mut tally).await?;
-                for (row, back) in rows.iter().zip(all) {
-                    tally.has_changes |= !row.steps.is_empty();
-                    let is_same = query::is_same(back.value.as_deref(), row.present.bytes())?;
-                    if !tally.is_stuck() && !is_same {
-                        tally.count(row.present.value.as_ref(), back.value.as_ref());
-                        write_back(row, &back, (&now, &known), &mut writer)?;
-                    }
-                }
-                writer.flush().await?;
             }
+            writer.flush().await?;
         }
-        .await;
-        let changes = tally.inserted + tally.updated + tally.deleted;
-        // What was undone before, or settled by leaving it, is no commit that could be undone in turn.
-        tally.has_changes &= changes > 0;
-        reverted?;
-        if tally.is_stuck() || dry_run || changes == 0 {
-            return Ok(tally.report(head));
-        }
-        let effects = writer.finish().await?;
-        let check = move |frame: &Frame<'_>| {
-            commit::check_floor(frame.state, head)?;
-            commit::check_row(frame, &own)?;
-            let layer = own.row.layer();
-            commit::check_layer(frame, layer, head, |suffix| {
-                let is_collection = matches!(split_suffix(suffix), Some((_, Kind::Collection, _)));
-                Ok(is_collection || is_pruned(frame.state, &undone) || is_undone(frame.view, &undone, suffix)?)
-            })?;
-            Ok(Vec::new())
-        };
-        let version = self.commit_checked(effects, check).await?;
-        drop(hold);
-        Ok(tally.report(version))
     }
+    .await;
+    let changes = tally.inserted + tally.updated + tally.deleted;
+    // What was undone before, or settled by leaving it, is no commit that could be undone in turn.
+    tally.has_changes &= changes > 0;
+    reverted?;
+    if tally.is_stuck() || dry_run || changes == 0 {
+        return Ok(tally.report(head));
+    }
+    let effects = writer.finish().await?;
+    let check = move |frame: &Frame<'_>| {
+        commit::check_floor(frame.state, head)?;
+        commit::check_row(frame, &own)?;
+        let layer = own.row.layer();
+        commit::check_layer(frame, layer, head, |suffix| {
+            let is_collection = matches!(split_suffix(suffix), Some((_, Kind::Collection, _)));
+            Ok(is_collection || is_pruned(frame.state, &undone) || is_undone(frame.view, &undone, suffix)?)
+        })?;
+        Ok(Vec::new())
+    };
+    let version = commit::commit_checked(handle, effects, check).await?;
+    drop(hold);
+    Ok(tally.report(version))
+}
 
-    fn undone(&self, state: &State, view: TreeView<'_>, lsn: Lsn) -> Attempt<Undone> {
-        let before = Lsn(lsn.0.saturating_sub(1));
-        if before < state.manifest.floor() {
-            return Err(pruned(state).into());
-        }
-        let path = |at: Lsn| -> Attempt<Option<Path>> {
-            let then = catalog::find(view, self.name(), at)?.filter(|entry| self.is_own(entry));
-            then.map(|entry| Path::from_entry(view, entry, at)).transpose()
-        };
-        match (path(before)?, path(lsn)?) {
-            (Some(before), Some(after)) => Ok(Undone { lsn, before, after }),
-            _ => {
-                let message = format!("the database did not exist before that commit. version={}", lsn.to_text());
-                Err(Error::new(ErrorCode::InvalidOption, message).into())
-            }
+fn undone(handle: &Handle, state: &State, view: TreeView<'_>, lsn: Lsn) -> Attempt<Undone> {
+    let before = Lsn(lsn.0.saturating_sub(1));
+    if before < state.manifest.floor() {
+        return Err(pruned(state).into());
+    }
+    let path = |at: Lsn| -> Attempt<Option<Path>> {
+        let then = catalog::find(view, handle.name(), at)?.filter(|entry| handle.is_own(entry));
+        then.map(|entry| Path::from_entry(view, entry, at)).transpose()
+    };
+    match (path(before)?, path(lsn)?) {
+        (Some(before), Some(after)) => Ok(Undone { lsn, before, after }),
+        _ => {
+            let message = format!("the database did not exist before that commit. version={}", lsn.to_text());
+            Err(Error::new(ErrorCode::InvalidOption, message).into())
         }
     }
+}
 
-    async fn undo_page(
-        self: &Rc<Database>,
-        (head, now): (Lsn, &Path),
-        undone: &[Undone],
-        candidates: &mut Candidates,
-    ) -> Result<Vec<Undo>> {
-        let check = |state: &State| -> Attempt<()> {
-            commit::check_floor(state, head)?;
-            if is_pruned(state, undone) { Err(pruned(state).into()) } else { Ok(()) }
-        };
-        let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
-            check(state)?;
-            undone.iter().try_for_each(|Undone { before, after, .. }| {
-                diff::gather_candidates(state, view, (after, before), ranges, many, found)
-            })
-        };
-        let mut page = candidates.take(&self.store, diff::PAGE, &gather).await?;
-        let read = |state: &State, view: TreeView<'_>| {
-            check(state)?;
-            let rows = page.iter().map(|suffix| undo_row((state, view), now, undone, suffix));
-            portion(view, rows, |row| {
-                let steps = row.steps.iter().map(|step| step.before.bytes_held() + step.after.bytes_held());
-                row.present.bytes_held() + steps.sum::<usize>()
-            })
-        };
-        let rows = self.store.read(read).await?;
-        candidates.give_back(page.split_off(rows.len()));
-        Ok(rows)
-    }
+async fn undo_page(
+    handle: &Rc<Handle>,
+    (head, now): (Lsn, &Path),
+    undone: &[Undone],
+    candidates: &mut Candidates,
+) -> Result<Vec<Undo>> {
+    let check = |state: &State| -> Attempt<()> {
+        commit::check_floor(state, head)?;
+        if is_pruned(state, undone) { Err(pruned(state).into()) } else { Ok(()) }
+    };
+    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+        check(state)?;
+        undone.iter().try_for_each(|Undone { before, after, .. }| {
+            diff::gather_candidates(state, view, (after, before), ranges, many, found)
+        })
+    };
+    let mut page = candidates.take(&handle.core, candidates::PAGE, &gather).await?;
+    let read = |state: &State, view: TreeView<'_>| {
+        check(state)?;
+        let rows = page.iter().map(|suffix| undo_row((state, view), now, undone, suffix));
+        portion(view, rows, |row| {
+            let steps = row.steps.iter().map(|step| step.before.bytes_held() + step.after.bytes_held());
+            row.present.bytes_held() + steps.sum::<usize>()
+        })
+    };
+    let rows = handle.core.read(read).await?;
+    candidates.give_back(page.split_off(rows.len()));
+    Ok(rows)
 }
 
 /// Whether what one of the commits found was dropped.

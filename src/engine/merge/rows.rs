@@ -1,11 +1,10 @@
 //! The rows that a clone wrote, each with what stands on every side of it.
 
 use super::counting::{Counting, counted};
-use crate::engine::compare::diff::is_content;
-use crate::engine::op::context::collection_row;
+use crate::engine::rows::collections;
 use crate::engine::rows::path::Path;
+use crate::engine::rows::read::is_content;
 use crate::engine::rows::read::{self, Placed, just_after};
-use crate::engine::store::database;
 use crate::error::Result;
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
 use crate::query::{Counters, Lookup};
@@ -282,7 +281,7 @@ pub fn own_collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> 
     let mut own = collections(view, &Path::of(&path.levels()[..1]))?;
     let mut copied = Vec::new();
     for (name, _) in own.iter() {
-        let suffix = collection_row(&CollectionName::new(name)?);
+        let suffix = collections::collection_row(&CollectionName::new(name)?);
         if let Some(Placed { level: 0, found }) = read::placed(view, path.levels(), suffix.as_bytes())?
             && read::is_copy(view, path, suffix.as_bytes(), &found)?
         {
@@ -295,6 +294,6 @@ pub fn own_collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> 
 
 /// The collections that a path shows.
 pub fn collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> {
-    let found = database::collections(view, path)?;
+    let found = collections::collections(view, path)?;
     Ok(Collections(found.into_iter().map(|info| (info.name, info.kind)).collect()))
 }

@@ -5,6 +5,7 @@ use std::ops::{Bound, ControlFlow};
 
 use super::known::{Known, Lacking, ReadPoint};
 use super::transaction::{Reader, Transaction};
+use crate::engine::rows::collections::{collection_row, decode_collection};
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self, Placed, Standing, SuffixRange, Visible, just_after};
 use crate::error::{Error, ErrorCode, Result};
@@ -327,14 +328,4 @@ fn covered(range: &SuffixRange, reverse: bool, next: Option<&Suffix>) -> SuffixR
         None => {}
     }
     covered
-}
-
-/// The row of a collection itself, under the empty name.
-pub fn collection_row(collection: &CollectionName) -> Suffix {
-    Suffix::named("", Kind::Collection, collection.as_str())
-}
-
-pub fn decode_collection(row: &[u8]) -> Result<Kind> {
-    let kind = row.first().copied().and_then(Kind::from_byte);
-    kind.ok_or_else(|| Error::corrupt("a collection's row cannot be read"))
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use super::path::{Level, Path};
 use crate::error::Error;
 use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeRow, TreeView};
-use crate::types::row::{LAYER_BYTES, row};
-use crate::types::{Lsn, Suffix, Version};
+use crate::types::row::{LAYER_BYTES, row, split_suffix};
+use crate::types::{Kind, Lsn, Suffix, Version};
 use std::collections::BTreeMap;
 
 /// Suffixes from `from` (included) to `before` (not included).
@@ -27,6 +27,11 @@ pub fn just_after(suffix: &[u8]) -> Vec<u8> {
     let mut after = suffix.to_vec();
     after.extend_from_slice(&[0xff; 9]);
     after
+}
+
+/// Whether a row is a document or an entry.
+pub fn is_content(suffix: &[u8]) -> bool {
+    matches!(split_suffix(suffix), Some((_, Kind::Document | Kind::Entry, _)))
 }
 
 /// A version, and which level of its path it is of.

@@ -2,7 +2,7 @@
 //! commits wrote ahead.
 
 use super::read::SuffixRange;
-use crate::engine::compare::diff::is_content;
+use crate::engine::rows::read::is_content;
 use crate::lsm::{Attempt, Change, RowCursor, RowRange, State, TreeView, VersionCursor, decode_feed, feed_range};
 use crate::types::row::{row, split_internal, split_row};
 use crate::types::{LayerId, Lsn};

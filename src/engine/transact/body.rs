@@ -4,16 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
-use super::claim::Claimed;
+use super::claim::{Claimed, Claims};
 use super::conflict::Checking;
-use crate::engine::core::pipeline::{Frame, changes_of};
-use crate::engine::core::plea::Pleading;
+use crate::engine::core::hold::Hold;
+use crate::engine::core::job::{Frame, Pleading, changes_of};
+use crate::engine::core::{Core, closed};
+use crate::engine::handle::Handle;
 use crate::engine::op::context::Context;
 use crate::engine::op::known::Known;
 use crate::engine::op::transaction::{Isolation, Transaction};
 use crate::engine::op::{Answer, Op, Step};
-use crate::engine::store::database::Database;
-use crate::engine::store::{Hold, Store, closed};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
 use crate::planted::{self, Bug};
@@ -38,7 +38,7 @@ impl Default for TransactionOptions {
 
 /// What a body works on. It ends with its body: later calls fail with CLOSED.
 pub struct OpenTransaction {
-    store: Rc<Store>,
+    core: Rc<Core>,
     version: Lsn,
     transaction: RefCell<Option<Transaction>>,
     /// A call in the body failed with CONFLICT, so the transaction cannot commit. The body runs again even if it caught
@@ -58,9 +58,8 @@ impl OpenTransaction {
         let Some(transaction) = slot.as_mut() else { return Some(Err(closed("the transaction"))) };
         let (mut op, mut known) = (op.clone(), Known::default());
         loop {
-            let step = self
-                .store
-                .read_now(|state, view| attempt((state, view), transaction, (&op, &mut known), &self.store))?;
+            let step =
+                self.core.read_now(|state, view| attempt((state, view), transaction, (&op, &mut known), &self.core))?;
             match step {
                 Err(error) => return Some(Err(self.note(error))),
                 Ok(Step::Done(answer)) => return Some(Ok(answer)),
@@ -72,8 +71,8 @@ impl OpenTransaction {
     pub async fn run(&self, mut op: Op) -> Result<Answer> {
         let mut known = Known::default();
         loop {
-            let step = self.store.read(|state, view| match self.transaction.borrow_mut().as_mut() {
-                Some(transaction) => attempt((state, view), transaction, (&op, &mut known), &self.store),
+            let step = self.core.read(|state, view| match self.transaction.borrow_mut().as_mut() {
+                Some(transaction) => attempt((state, view), transaction, (&op, &mut known), &self.core),
                 None => Err(closed("the transaction").into()),
             });
             match step.await.map_err(|error| self.note(error))? {
@@ -101,14 +100,14 @@ fn attempt(
     (state, view): (&State, TreeView<'_>),
     transaction: &mut Transaction,
     (op, known): (&Op, &mut Known),
-    store: &Store,
+    core: &Core,
 ) -> Attempt<Step> {
     if transaction.snapshot_lsn() < state.manifest.floor() {
         let message = "the history that the transaction reads was dropped in another tab";
         return Err(Error::new(ErrorCode::Conflict, message).into());
     }
     transaction.savepoint();
-    let result = op.apply(&mut Context::writing(view, transaction), &store.ids, known);
+    let result = op.apply(&mut Context::writing(view, transaction), &core.ids, known);
     if result.is_err() {
         transaction.roll_back();
     }
@@ -123,90 +122,89 @@ pub enum Ended<R, E> {
     Failed(E),
 }
 
-impl Database {
-    /// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out
-    /// unchanged.
-    pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
-        self: &Rc<Database>,
-        options: TransactionOptions,
-        mut body: impl FnMut(Rc<OpenTransaction>) -> F,
-    ) -> Result<Ended<R, E>> {
-        let durability = options.durability.unwrap_or(self.store.durability);
-        let mut claim: Option<Claimed> = None;
-        let mut lost = Lsn::ZERO;
-        for tries in 0.. {
-            if tries > 0 {
-                self.store.refresh().await?;
-            }
-            if let Some(claimed) = &mut claim {
-                claimed.plead(lost).await?;
-            }
-            let began = if tries > 0 { self.store.platform.steady() } else { 0 };
-            let transaction = self.begin(options.isolation).await?;
-            if planted::is(Bug::HoldKeptAfterEnd) {
-                std::mem::forget(self.store.hold(transaction.snapshot_lsn()));
-            }
-            let open = Rc::new(OpenTransaction {
-                store: self.store.clone(),
-                version: transaction.snapshot_lsn(),
-                _hold: self.store.hold(transaction.snapshot_lsn()),
-                transaction: RefCell::new(Some(transaction)),
-                is_doomed: Cell::new(false),
-            });
-            let outcome = body(open.clone()).await;
-            let Some(mut transaction) = open.end() else { return Err(closed("the transaction")) };
-            transaction.end();
-            let transaction = Rc::new(transaction);
-            match outcome {
-                _ if open.is_doomed.get() => {}
-                Err(error) => return Ok(Ended::Failed(error)),
-                Ok(value) => {
-                    let plea = claim.as_ref().and_then(Claimed::plea);
-                    self.let_first(&transaction, claim.as_ref()).await;
-                    match self.commit_transaction(transaction.clone(), durability, plea).await {
-                        Err(error) if error.code() == ErrorCode::Conflict => {}
-                        committed => return committed.map(|lsn| Ended::Committed(value, lsn)),
-                    }
+/// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out
+/// unchanged.
+pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
+    handle: &Rc<Handle>,
+    claims: &Rc<Claims>,
+    options: TransactionOptions,
+    mut body: impl FnMut(Rc<OpenTransaction>) -> F,
+) -> Result<Ended<R, E>> {
+    let durability = options.durability.unwrap_or(handle.core.durability);
+    let mut claim: Option<Claimed> = None;
+    let mut lost = Lsn::ZERO;
+    for tries in 0.. {
+        if tries > 0 {
+            handle.core.refresh().await?;
+        }
+        if let Some(claimed) = &mut claim {
+            claimed.plead(lost).await?;
+        }
+        let began = if tries > 0 { handle.core.platform.steady() } else { 0 };
+        let transaction = handle.begin(options.isolation).await?;
+        if planted::is(Bug::HoldKeptAfterEnd) {
+            std::mem::forget(handle.core.hold(transaction.snapshot_lsn()));
+        }
+        let open = Rc::new(OpenTransaction {
+            core: handle.core.clone(),
+            version: transaction.snapshot_lsn(),
+            _hold: handle.core.hold(transaction.snapshot_lsn()),
+            transaction: RefCell::new(Some(transaction)),
+            is_doomed: Cell::new(false),
+        });
+        let outcome = body(open.clone()).await;
+        let Some(mut transaction) = open.end() else { return Err(closed("the transaction")) };
+        transaction.end();
+        let transaction = Rc::new(transaction);
+        match outcome {
+            _ if open.is_doomed.get() => {}
+            Err(error) => return Ok(Ended::Failed(error)),
+            Ok(value) => {
+                let plea = claim.as_ref().and_then(Claimed::plea);
+                let_first(claims, &transaction, claim.as_ref()).await;
+                match commit_transaction(handle, transaction.clone(), durability, plea).await {
+                    Err(error) if error.code() == ErrorCode::Conflict => {}
+                    committed => return committed.map(|lsn| Ended::Committed(value, lsn)),
                 }
             }
-            if tries >= options.retries {
-                break;
-            }
-            lost = transaction.snapshot_lsn();
-            claim = if tries > 0 { self.store.claim(transaction, began, claim) } else { None };
         }
-        let message = "the transaction lost to other writes every time. A body that waits for a write outside of its \
-                       transaction, to what it has read, loses to itself";
-        Err(Error::new(ErrorCode::Conflict, format!("{message}. tries={}", options.retries + 1)))
+        if tries >= options.retries {
+            break;
+        }
+        lost = transaction.snapshot_lsn();
+        claim = if tries > 0 { claims.claim(transaction, began, claim) } else { None };
     }
+    let message = "the transaction lost to other writes every time. A body that waits for a write outside of its \
+                   transaction, to what it has read, loses to itself";
+    Err(Error::new(ErrorCode::Conflict, format!("{message}. tries={}", options.retries + 1)))
+}
 
-    async fn let_first(&self, transaction: &Transaction, own: Option<&Claimed>) {
-        if let Some(level) = transaction.path.top()
-            && !self.store.claims.is_empty()
-        {
-            let rows: Vec<Suffix> = transaction.writes().keys().cloned().collect();
-            self.store.let_first(level.layer, &rows, own).await;
-        }
+async fn let_first(claims: &Claims, transaction: &Transaction, own: Option<&Claimed>) {
+    if let Some(level) = transaction.path.top()
+        && !claims.is_empty()
+    {
+        let rows: Vec<Suffix> = transaction.writes().keys().cloned().collect();
+        claims.let_first(level.layer, &rows, own).await;
     }
+}
 
-    async fn commit_transaction(
-        self: &Rc<Database>,
-        transaction: Rc<Transaction>,
-        durability: Durability,
-        plea: Option<Rc<Pleading>>,
-    ) -> Result<Option<Lsn>> {
-        if transaction.writes().is_empty() {
-            return Ok(None);
-        }
-        let layer = match transaction.path.top() {
-            Some(level) => level.layer,
-            None => return Err(closed("the database")),
-        };
-        let mut checking = Checking::new(transaction);
-        let check = move |frame: &Frame<'_>| {
-            checking.check(frame.view, frame.state)?;
-            Ok(((), changes_of(layer, checking.transaction().writes())))
-        };
-        self.store.commit_pleaded(durability, plea, check).await.map(|((), lsn)| lsn)
+async fn commit_transaction(
+    handle: &Rc<Handle>,
+    transaction: Rc<Transaction>,
+    durability: Durability,
+    plea: Option<Rc<Pleading>>,
+) -> Result<Option<Lsn>> {
+    if transaction.writes().is_empty() {
+        return Ok(None);
     }
+    let layer = match transaction.path.top() {
+        Some(level) => level.layer,
+        None => return Err(closed("the database")),
+    };
+    let mut checking = Checking::new(transaction);
+    let check = move |frame: &Frame<'_>| {
+        checking.check(frame.view, frame.state)?;
+        Ok(((), changes_of(layer, checking.transaction().writes())))
+    };
+    handle.core.commit_pleaded(durability, plea, check).await.map(|((), lsn)| lsn)
 }

@@ -10,11 +10,15 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::engine::core::pipeline::Exclusive;
-use crate::engine::core::plea::Pleading;
+use crate::engine::core::Core;
+use crate::engine::core::job::{Exclusive, Frame, Pleading};
+use crate::engine::handle::Handle;
+use crate::engine::op::Op;
+use crate::engine::op::known::Known;
 use crate::engine::op::transaction::Transaction;
-use crate::engine::store::Store;
 use crate::error::Result;
+use crate::lsm::Change;
+use crate::types::row::split_row;
 use crate::types::{LayerId, Lsn, Suffix};
 
 /// Milliseconds that a run may have taken to be worth waiting for, and that its claim stands at most.
@@ -23,8 +27,8 @@ const QUICK: u64 = 100;
 const LOOKS: u32 = 6;
 
 /// The claims of one engine, in no order.
-#[derive(Default)]
 pub struct Claims {
+    core: Rc<Core>,
     standing: RefCell<Vec<Claim>>,
     given: Cell<u64>,
 }
@@ -39,7 +43,7 @@ struct Claim {
 
 /// A claim that stands until this is dropped, or its time is over.
 pub struct Claimed {
-    store: Rc<Store>,
+    claims: Rc<Claims>,
     number: u64,
     /// The plea under which the transaction commits, once another tab was first.
     plea: Option<Rc<Pleading>>,
@@ -53,12 +57,12 @@ impl Claimed {
     /// Pleads that other tabs hold back, if it was another tab that went first since `snapshot`. The plea stands for
     /// one run, so each run has one.
     pub(super) async fn plead(&mut self, snapshot: Lsn) -> Result<()> {
-        let others = self.store.lsm.with(|state| state.others);
+        let others = self.claims.core.lsm.with(|state| state.others);
         if others > snapshot && self.plea.is_none() {
-            self.plea = Some(self.store.pleading());
+            self.plea = Some(self.claims.core.pleading());
         }
         match &self.plea {
-            Some(plea) => self.store.exclusively(Exclusive::Plead(plea.id)).await.map(drop),
+            Some(plea) => self.claims.core.exclusively(Exclusive::Plead(plea.id)).await.map(drop),
             None => Ok(()),
         }
     }
@@ -67,11 +71,15 @@ impl Claimed {
 impl Drop for Claimed {
     fn drop(&mut self) {
         let number = self.number;
-        self.store.claims.standing.borrow_mut().retain(|claim| claim.number != number);
+        self.claims.standing.borrow_mut().retain(|claim| claim.number != number);
     }
 }
 
 impl Claims {
+    pub fn new(core: Rc<Core>) -> Claims {
+        Claims { core, standing: RefCell::default(), given: Cell::new(0) }
+    }
+
     /// Says if another transaction claims one of the rows that are about to be written. Of two transactions that claim,
     /// the one that claimed first goes first.
     fn stand_against(&self, layer: LayerId, rows: &[Suffix], own: Option<u64>, now: u64) -> bool {
@@ -83,41 +91,49 @@ impl Claims {
         })
     }
 
-    pub(in crate::engine) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.standing.borrow().is_empty()
     }
-}
 
-impl Store {
     /// Claims what a transaction read that lost, for its next run; `began`: when the lost one did. It keeps the place
     /// among the claims that it had.
-    pub(in crate::engine) fn claim(
-        self: &Rc<Store>,
-        lost: Rc<Transaction>,
-        began: u64,
-        before: Option<Claimed>,
-    ) -> Option<Claimed> {
-        let now = self.platform.steady();
+    pub fn claim(self: &Rc<Claims>, lost: Rc<Transaction>, began: u64, before: Option<Claimed>) -> Option<Claimed> {
+        let now = self.core.platform.steady();
         if now > began + QUICK {
             return None;
         }
-        let claims = &self.claims;
-        let number = before.as_ref().map_or(claims.given.get(), |claimed| claimed.number);
-        claims.given.set(claims.given.get().max(number + 1));
+        let number = before.as_ref().map_or(self.given.get(), |claimed| claimed.number);
+        self.given.set(self.given.get().max(number + 1));
         let plea = before.as_ref().and_then(|claimed| claimed.plea.clone());
         drop(before);
-        claims.standing.borrow_mut().push(Claim { number, lost, until: now + QUICK });
-        Some(Claimed { store: self.clone(), number, plea })
+        self.standing.borrow_mut().push(Claim { number, lost, until: now + QUICK });
+        Some(Claimed { claims: self.clone(), number, plea })
     }
 
     /// Lets those go first who claim some of the rows that are about to be written, for a moment.
-    pub(in crate::engine) async fn let_first(&self, layer: LayerId, rows: &[Suffix], own: Option<&Claimed>) {
+    pub async fn let_first(&self, layer: LayerId, rows: &[Suffix], own: Option<&Claimed>) {
         for look in 0..LOOKS {
             let own = own.map(|claimed| claimed.number);
-            if !self.claims.stand_against(layer, rows, own, self.platform.steady()) {
+            if !self.stand_against(layer, rows, own, self.core.platform.steady()) {
                 return;
             }
-            self.platform.sleep(1 << look).await;
+            self.core.platform.sleep(1 << look).await;
         }
+    }
+
+    /// Lets transactions go first that claim what the call would write as things stand.
+    pub async fn let_first_of_call(&self, handle: &Handle, op: &Op) -> Result<()> {
+        let mut known = Known::default();
+        let written = self.core.read(|state, view| {
+            let (_, changes) = handle.evaluate(&Frame { view, state, at: state.head }, op, &mut known)?;
+            Ok(changes)
+        });
+        // A call that fails does so where it stands in the order of commits.
+        let changes = written.await.unwrap_or_default();
+        let mut rows = changes.iter().map(|Change(row, _)| split_row(row)).peekable();
+        let Some((layer, _)) = rows.peek().copied() else { return Ok(()) };
+        let rows: Vec<Suffix> = rows.map(|(_, suffix)| Suffix::from_bytes(suffix.to_vec())).collect();
+        self.let_first(layer, &rows, None).await;
+        handle.check_open()
     }
 }

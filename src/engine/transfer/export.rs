@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use super::format::{CHUNK_BYTES, End, Frame, FrameWriter, Header, NAMED, Row, Skipped};
 use super::salvage::Salvage;
-use crate::engine::handle::snapshot::Snapshot;
+use crate::engine::handle::snapshot::Pinned;
 use crate::engine::op::context::{Context, Page, PageLimits};
+use crate::engine::rows::collections::{CollectionInfo, collections};
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{SuffixRange, Visible, just_after};
-use crate::engine::store::database::{CollectionInfo, collections};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, State, TreeView};
 use crate::types::row::split_suffix;
@@ -23,7 +23,7 @@ pub struct ExportOptions {
 
 /// One export under way. It holds a page, and no more.
 pub struct Export {
-    pub(super) snapshot: Rc<Snapshot>,
+    pub(super) snapshot: Rc<Pinned>,
     database: String,
     pub(super) salvage: Option<Salvage>,
     writer: FrameWriter,
@@ -42,11 +42,11 @@ enum Item {
     Lost(Skipped),
 }
 
-impl Snapshot {
-    /// What it reads, as the bytes of an export that names the database `name`.
-    pub fn export(self: &Rc<Snapshot>, name: &str, options: ExportOptions) -> Export {
+impl Export {
+    /// What `snapshot` reads, as the bytes of an export that names the database `name`.
+    pub fn new(snapshot: Rc<Pinned>, name: &str, options: ExportOptions) -> Export {
         Export {
-            snapshot: self.clone(),
+            snapshot,
             database: name.to_string(),
             salvage: options.salvage.then(Salvage::default),
             writer: FrameWriter::new(),
@@ -58,9 +58,7 @@ impl Snapshot {
             entries: 0,
         }
     }
-}
 
-impl Export {
     /// How many rows the bytes so far hold.
     pub fn rows(&self) -> u64 {
         self.documents + self.entries
@@ -108,11 +106,11 @@ impl Export {
         let snapshot = &self.snapshot;
         let mut look = |state: &State, view: TreeView<'_>| look(view, snapshot.path(state)?);
         let around = self.salvage.as_ref().map(|salvage| &salvage.given_up);
-        snapshot.store.look(around, &mut look).await
+        snapshot.core().look(around, &mut look).await
     }
 
     async fn begin(&mut self) -> Result<()> {
-        let (version, time) = (self.snapshot.version().to_text(), self.snapshot.store.platform.now());
+        let (version, time) = (self.snapshot.version().to_text(), self.snapshot.core().platform.now());
         self.writer.push(&Frame::Header(Header { database: self.database.clone(), version, time }));
         let mut infos = Vec::new();
         self.look(&mut |view, path| {

@@ -6,13 +6,13 @@ use super::format::{End, Frame, Row};
 use super::reader::FrameReader;
 use crate::engine::catalog;
 use crate::engine::core::ahead::AheadWriter;
-use crate::engine::core::pipeline::{Effects, Frame as Place, changes_of};
+use crate::engine::core::job::{Effects, Frame as Place, changes_of};
+use crate::engine::handle::Handle;
 use crate::engine::op::context::Context;
 use crate::engine::op::transaction::{Guard, Isolation, Transaction};
 use crate::engine::rows::path::{Level, Path};
 use crate::engine::rows::read::{SuffixRange, may_be_copy};
 use crate::engine::rows::written::{self, Between};
-use crate::engine::store::database::Database;
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change, Fault, Found, Need, State, TreeView};
 use crate::storage::LocalFuture;
@@ -50,7 +50,7 @@ pub struct Imported {
 }
 
 struct Import {
-    database: Rc<Database>,
+    handle: Rc<Handle>,
     path: Path,
     guard: Guard,
     layer: LayerId,
@@ -59,38 +59,36 @@ struct Import {
     collections: Vec<(CollectionName, Kind)>,
 }
 
-impl Database {
-    /// Adds what `source` gives to what is here, all or nothing. Memory is bounded; others read and write meanwhile.
-    ///
-    /// Fails with INVALID_IMPORT, which tells the frame and the byte, or with FORMAT_TOO_NEW where nothing is wrong but
-    /// this version; with KEY_EXISTS or WRONG_KIND where it meets what is here; and with CONFLICT if the database was
-    /// moved, or its history dropped, while it was under way.
-    pub async fn import(self: &Rc<Database>, source: &mut dyn Source, options: ImportOptions) -> Result<Imported> {
-        self.check_open()?;
-        // From the present: history that this tab has not heard of may be gone by the end.
-        self.store().refresh().await?;
-        let Transaction { path, guard, .. } = self.begin(Isolation::Serializable).await?;
-        let level = path.top().expect("BUG: a database that is open has a layer").clone();
-        let _hold = self.store().hold(level.lsn);
-        let mut import = Import {
-            database: self.clone(),
-            path,
-            guard,
-            layer: level.layer,
-            snapshot: level.lsn,
-            replace: options.replace,
-            collections: Vec::new(),
-        };
-        let mut rows = AheadWriter::new(self.store(), level.layer);
-        let imported = async {
-            let imported = import.take_in(source, &mut rows).await?;
-            import.commit(rows.finish().await?).await?;
-            Ok(imported)
-        };
-        let imported = imported.await;
-        self.store().sweep_strays().await;
-        imported
-    }
+/// Adds what `source` gives to what is here, all or nothing. Memory is bounded; others read and write meanwhile.
+///
+/// Fails with INVALID_IMPORT, which tells the frame and the byte, or with FORMAT_TOO_NEW where nothing is wrong but
+/// this version; with KEY_EXISTS or WRONG_KIND where it meets what is here; and with CONFLICT if the database was
+/// moved, or its history dropped, while it was under way.
+pub async fn import(handle: &Rc<Handle>, source: &mut dyn Source, options: ImportOptions) -> Result<Imported> {
+    handle.check_open()?;
+    // From the present: history that this tab has not heard of may be gone by the end.
+    handle.core.refresh().await?;
+    let Transaction { path, guard, .. } = handle.begin(Isolation::Serializable).await?;
+    let level = path.top().expect("BUG: a database that is open has a layer").clone();
+    let _hold = handle.core.hold(level.lsn);
+    let mut import = Import {
+        handle: handle.clone(),
+        path,
+        guard,
+        layer: level.layer,
+        snapshot: level.lsn,
+        replace: options.replace,
+        collections: Vec::new(),
+    };
+    let mut rows = AheadWriter::new(&handle.core, level.layer);
+    let imported = async {
+        let imported = import.take_in(source, &mut rows).await?;
+        import.commit(rows.finish().await?).await?;
+        Ok(imported)
+    };
+    let imported = imported.await;
+    handle.core.sweep_strays().await;
+    imported
 }
 
 impl Import {
@@ -100,7 +98,7 @@ impl Import {
         loop {
             let progress = ImportProgress { rows: reader.documents + reader.entries };
             let piece = source.next(progress).await?;
-            self.database.check_open()?;
+            self.handle.check_open()?;
             let Some(piece) = piece else { break };
             reader.push(&piece);
             while let Some(frame) = reader.next()? {
@@ -123,7 +121,7 @@ impl Import {
             self.check_history(state)?;
             Context::reading(view, path.clone()).check_kind(&name, kind)
         };
-        self.database.store().look(None, &mut check).await?;
+        self.handle.core.look(None, &mut check).await?;
         self.collections.push((name, kind));
         Ok(())
     }
@@ -160,7 +158,7 @@ impl Import {
             }
             if needed.is_empty() { Ok(()) } else { Err(Fault::Need(needed)) }
         };
-        self.database.store().look(None, &mut look_up).await?;
+        self.handle.core.look(None, &mut look_up).await?;
         Ok(bases)
     }
 
@@ -198,7 +196,7 @@ impl Import {
     }
 
     async fn commit(self, effects: Effects) -> Result<()> {
-        let store = self.database.store().clone();
+        let core = self.handle.core.clone();
         let mut asked = 0;
         let evaluate = move |place: &Place<'_>| {
             let made = self.evaluate(place, &effects);
@@ -212,12 +210,12 @@ impl Import {
             }
             Ok(((), made?))
         };
-        store.commit(store.durability, evaluate).await.map(drop)
+        core.commit(core.durability, evaluate).await.map(drop)
     }
 
     /// What the commit writes, if it may: the database is where it was, and nobody wrote what was imported.
     fn evaluate(&self, place: &Place<'_>, effects: &Effects) -> Attempt<Effects> {
-        let entry = self.database.entry(place.view, place.at)?;
+        let entry = self.handle.entry(place.view, place.at)?;
         if entry.lsn != self.guard.lsn {
             // A clone whose link was cut meanwhile reads as before.
             let then = catalog::find(place.view, &self.guard.name, self.guard.lsn)?;

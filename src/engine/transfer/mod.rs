@@ -10,7 +10,7 @@ mod reader;
 mod salvage;
 
 pub use export::{Export, ExportOptions};
-pub use import::{ImportOptions, ImportProgress, Imported, Source};
+pub use import::{ImportOptions, ImportProgress, Imported, Source, import};
 
 use crate::error::Result;
 use reader::FrameReader;

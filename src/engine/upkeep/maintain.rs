@@ -5,10 +5,11 @@
 
 use std::rc::Rc;
 
+use super::Upkeep;
+use super::retain::{RETAIN, RETAIN_SETTING};
 use crate::engine::catalog;
 use crate::engine::catalog::retention::retention;
-use crate::engine::core::pipeline::Exclusive;
-use crate::engine::store::{RETAIN, RETAIN_SETTING, Store};
+use crate::engine::copy::copying::sweep_copies;
 use crate::error::{ErrorCode, Result};
 use crate::lsm::{
     Attempt, Installation, MANY_RUNS, Merging, Retention, RowCursor, RunDescription, State, TreeView, choose,
@@ -36,50 +37,50 @@ const TRIES: u32 = 8;
 /// Milliseconds ahead of what openings agree on, from which on a commit's time is not believed.
 const FAR_AHEAD: u64 = 24 * 60 * 60 * 1000;
 
-impl Store {
+impl Upkeep {
     /// Starts maintenance if it is due and not under way.
-    pub(in crate::engine) fn maintain_soon(self: &Rc<Store>) {
-        if self.lsm.has_strays() && self.check_open().is_ok() {
-            let store = self.clone();
-            self.platform.spawn(Box::pin(async move { store.sweep_strays().await }));
+    pub fn maintain_soon(self: &Rc<Upkeep>) {
+        if self.core.lsm.has_strays() && self.core.check_open().is_ok() {
+            let upkeep = self.clone();
+            self.core.platform.spawn(Box::pin(async move { upkeep.core.sweep_strays().await }));
         }
         // On damage nothing is built; but a log that grows for ever could not be opened any more.
-        let times = if self.is_damaged.get() { URGENT } else { 1 };
+        let times = if self.core.is_damaged() { URGENT } else { 1 };
         let is_due =
-            self.lsm.with(|state| is_due(state, times) && (times == 1 || state.manifest.runs.len() < MANY_RUNS));
-        if is_due && !self.is_resting() && self.check_open().is_ok() && !self.maintaining.replace(true) {
-            let store = self.clone();
-            self.platform.spawn(Box::pin(async move {
+            self.core.lsm.with(|state| is_due(state, times) && (times == 1 || state.manifest.runs.len() < MANY_RUNS));
+        if is_due && !self.is_resting() && self.core.check_open().is_ok() && !self.maintaining.replace(true) {
+            let upkeep = self.clone();
+            self.core.platform.spawn(Box::pin(async move {
                 // What fails here is nobody's call; a later commit that finds the work still due tries again.
-                let maintained = store.maintain_if_free(false).await;
-                store.rest_after(&maintained);
-                store.maintaining.set(false);
+                let maintained = upkeep.maintain_if_free(false).await;
+                upkeep.rest_after(&maintained);
+                upkeep.maintaining.set(false);
             }));
         }
     }
 
     /// Whether maintenance has failed a short while ago.
     fn is_resting(&self) -> bool {
-        self.chores.failures.get() > 0 && self.platform.steady() < self.chores.rests_until.get()
+        self.failures.get() > 0 && self.core.platform.steady() < self.rests_until.get()
     }
 
     /// After each failure in a row maintenance rests twice as long as after the one before.
-    pub(in crate::engine) fn rest_after(&self, maintained: &Result<()>) {
-        let failures = if maintained.is_ok() { 0 } else { self.chores.failures.get() + 1 };
-        self.chores.failures.set(failures);
+    pub fn rest_after(&self, maintained: &Result<()>) {
+        let failures = if maintained.is_ok() { 0 } else { self.failures.get() + 1 };
+        self.failures.set(failures);
         if failures > 0 {
-            self.chores.rests_until.set(self.platform.steady() + (REST << (failures - 1).min(MOST_DOUBLED)));
+            self.rests_until.set(self.core.platform.steady() + (REST << (failures - 1).min(MOST_DOUBLED)));
         }
     }
 
     /// `is_worth`: much would come back, whether or not the log is due.
-    pub(in crate::engine) async fn maintain_if_free(self: &Rc<Store>, is_worth: bool) -> Result<()> {
-        let lease: Option<Lease> = self.try_lease(LEASE).await;
-        if lease.is_none() && !self.lsm.with(|state| is_due(state, URGENT)) {
+    pub async fn maintain_if_free(self: &Rc<Upkeep>, is_worth: bool) -> Result<()> {
+        let lease: Option<Lease> = self.core.try_lease(LEASE).await;
+        if lease.is_none() && !self.core.lsm.with(|state| is_due(state, URGENT)) {
             return Ok(());
         }
-        self.refresh().await?;
-        if is_worth || self.lsm.with(|state| is_due(state, 1)) {
+        self.core.refresh().await?;
+        if is_worth || self.core.lsm.with(|state| is_due(state, 1)) {
             self.maintain().await?;
         }
         drop(lease);
@@ -87,52 +88,40 @@ impl Store {
     }
 
     /// Moves the log into a run, raises the history floor, merges what is worth merging.
-    pub async fn maintain(self: &Rc<Store>) -> Result<()> {
+    pub async fn maintain(self: &Rc<Upkeep>) -> Result<()> {
         let maintained = self.maintain_runs().await;
-        self.sweep_strays().await;
+        self.core.sweep_strays().await;
         maintained?;
         self.sweep().await?;
         self.look_after().await
     }
 
     /// Deletes what nobody names.
-    pub(in crate::engine) async fn sweep(self: &Rc<Store>) -> Result<()> {
-        if self.is_damaged.get() {
+    pub async fn sweep(self: &Rc<Upkeep>) -> Result<()> {
+        if self.core.is_damaged() {
             return Ok(());
         }
-        self.lsm.sweep(self.platform.now().saturating_sub(ABANDONED)).await?;
-        self.sweep_copies().await
-    }
-
-    /// Deletes what was written here for commits that did not come. What fails is made up for by the next time.
-    pub(in crate::engine) async fn sweep_strays(&self) {
-        let _ = self.lsm.sweep_strays().await;
-    }
-
-    /// After a commit that brought a run of its own.
-    pub(in crate::engine) fn write_hot_soon(self: &Rc<Store>) {
-        let store = self.clone();
-        // What fails here costs the next opening a little time.
-        self.platform.spawn(Box::pin(async move { drop(store.lsm.write_hot().await) }));
+        self.core.lsm.sweep(self.core.platform.now().saturating_sub(ABANDONED)).await?;
+        sweep_copies(&self.core).await
     }
 
     /// Deletes the runs that the manifest names no more.
-    async fn sweep_dropped(self: &Rc<Store>) -> Result<()> {
-        if self.is_damaged.get() { Ok(()) } else { self.lsm.sweep(0).await }
+    async fn sweep_dropped(self: &Rc<Upkeep>) -> Result<()> {
+        if self.core.is_damaged() { Ok(()) } else { self.core.lsm.sweep(0).await }
     }
 
     /// False: another one was first, and the log is where it was.
-    async fn maintain_runs(self: &Rc<Store>) -> Result<bool> {
+    async fn maintain_runs(self: &Rc<Upkeep>) -> Result<bool> {
         if !self.move_log().await? {
             return Ok(false);
         }
-        if self.is_damaged.get() {
+        if self.core.is_damaged() {
             return Ok(true);
         }
         self.reclaim().await?;
         // Others write meanwhile: each merge may find that there are enough runs for another one.
         for _ in 0..MERGES {
-            let inputs = self.lsm.with(|state| match &state.manifest.merging {
+            let inputs = self.core.lsm.with(|state| match &state.manifest.merging {
                 Some(_) => state.manifest.runs.clone(),
                 None => choose(&state.manifest.runs),
             });
@@ -145,89 +134,89 @@ impl Store {
 
     /// Moves the log into a run and raises the history floor. False: another one was first, and the log is where it
     /// was.
-    pub(in crate::engine) async fn move_log(self: &Rc<Store>) -> Result<bool> {
+    pub async fn move_log(self: &Rc<Upkeep>) -> Result<bool> {
         // What is named no more makes room for what follows.
         self.sweep_dropped().await?;
-        let checkpoint = self.lsm.checkpoint(self.platform.random(), self.platform.now()).await?;
+        let checkpoint = self.core.lsm.checkpoint(self.core.platform.random(), self.core.platform.now()).await?;
         let mut installation = match checkpoint {
             Some(installation) => installation,
-            None => Installation::new(self.lsm.with(|state| state.manifest.clone())),
+            None => Installation::new(self.core.lsm.with(|state| state.manifest.clone())),
         };
-        if !self.is_damaged.get() && !planted::is(Bug::FloorRaisedAfterDropping) {
-            let clock = self.lsm.with(|state| self.agreed_clock(state));
+        if !self.core.is_damaged() && !planted::is(Bug::FloorRaisedAfterDropping) {
+            let clock = self.core.lsm.with(|state| self.core.clock.agreed(state));
             let floor = self.next_floor(installation.checkpoint(), clock).await?;
             installation.raise_floor(floor);
         }
-        installation.set_clock(self.opened_at);
-        self.install(installation).await
+        installation.set_clock(self.core.clock.opened_at());
+        self.core.install(installation).await
     }
 
     /// Merges these runs, after what an earlier merge has left to do. False: other tabs were first.
-    pub(in crate::engine) async fn merge(self: &Rc<Store>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
-        if inputs.is_empty() || self.is_damaged.get() {
-            return Ok(!self.is_damaged.get());
+    pub async fn merge(self: &Rc<Upkeep>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
+        if inputs.is_empty() || self.core.is_damaged() {
+            return Ok(!self.core.is_damaged());
         }
         let merged = self.merge_all(inputs).await;
         // Whatever is left of the blocks that were moved goes with the rest of their run.
-        self.sweep_strays().await;
+        self.core.sweep_strays().await;
         match merged {
             Err(error) if error.code() == ErrorCode::Conflict => Ok(false),
-            merged => self.note_damage(merged),
+            merged => self.core.note_damage(merged),
         }
     }
 
-    async fn merge_all(self: &Rc<Store>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
-        if let Some(merging) = self.lsm.merging() {
+    async fn merge_all(self: &Rc<Upkeep>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
+        if let Some(merging) = self.core.lsm.merging() {
             return self.go_on_merging(merging).await;
         }
         let mut chosen: Vec<u64> = inputs.iter().map(|run| run.id).collect();
         // Whatever was committed before the floor was raised must be known: another tab may have made a clone below it.
-        self.refresh().await?;
-        if let Some(installation) = self.lsm.without_dead(&self.retention_to_drop_by().await?)
-            && !self.install(installation).await?
+        self.core.refresh().await?;
+        if let Some(installation) = self.core.lsm.without_dead(&self.retention_to_drop_by().await?)
+            && !self.core.install(installation).await?
         {
             return Ok(false);
         }
-        let floor = self.lsm.with(|state| state.manifest.floor());
+        let floor = self.core.lsm.with(|state| state.manifest.floor());
         let is_to_feed = |run: &Rc<RunDescription>| run.own_feed().is_some_and(|lsn| lsn > floor);
         for run in inputs.iter().filter(|run| is_to_feed(run)) {
-            if !self.lsm.with(|state| state.manifest.runs.iter().any(|other| other.id == run.id)) {
+            if !self.core.lsm.with(|state| state.manifest.runs.iter().any(|other| other.id == run.id)) {
                 continue;
             }
-            let feed = self.platform.random();
-            let installation = self.lsm.write_feed(run, feed, self.platform.now()).await?;
-            if !self.install(installation).await? {
+            let feed = self.core.platform.random();
+            let installation = self.core.lsm.write_feed(run, feed, self.core.platform.now()).await?;
+            if !self.core.install(installation).await? {
                 return Ok(false);
             }
             chosen.push(feed);
         }
-        let runs = self.lsm.with(|state| state.manifest.runs.clone());
+        let runs = self.core.lsm.with(|state| state.manifest.runs.clone());
         let runs: Vec<_> = runs.into_iter().filter(|run| chosen.contains(&run.id)).collect();
         if runs.is_empty() {
             return Ok(true);
         }
-        self.go_on_merging(Merging::of(&runs, self.platform.random())).await
+        self.go_on_merging(Merging::of(&runs, self.core.platform.random())).await
     }
 
     /// Merges slice by slice to the end.
-    async fn go_on_merging(self: &Rc<Store>, mut merging: Merging) -> Result<bool> {
+    async fn go_on_merging(self: &Rc<Upkeep>, mut merging: Merging) -> Result<bool> {
         let mut lost = 0;
         loop {
-            self.refresh().await?;
+            self.core.refresh().await?;
             let retention = self.retention_to_drop_by().await?;
-            let (id, now) = (self.platform.random(), self.platform.now());
-            let merged = match self.lsm.merge_slice(&merging, &retention, id, now).await {
+            let (id, now) = (self.core.platform.random(), self.core.platform.now());
+            let merged = match self.core.lsm.merge_slice(&merging, &retention, id, now).await {
                 Ok(slice) => {
                     let is_last = slice.is_last;
                     let (mut installation, moved) = slice.take();
-                    installation.set_clock(self.opened_at);
-                    self.install(installation).await.map(|installed| (installed, is_last, moved))
+                    installation.set_clock(self.core.clock.opened_at());
+                    self.core.install(installation).await.map(|installed| (installed, is_last, moved))
                 }
                 Err(error) => Err(error),
             };
             let (installed, is_last, moved) = match merged {
                 Err(error) if error.code() == ErrorCode::QuotaExceeded => {
-                    self.sweep_strays().await;
+                    self.core.sweep_strays().await;
                     merging = merging.in_smaller_slices().ok_or(error)?;
                     continue;
                 }
@@ -235,63 +224,49 @@ impl Store {
             };
             if !installed {
                 lost += 1;
-                self.sweep_strays().await;
+                self.core.sweep_strays().await;
                 if lost == TRIES {
                     return Ok(false);
                 }
                 continue;
             }
-            self.lsm.delete_moved(&moved).await?;
+            self.core.lsm.delete_moved(&moved).await?;
             self.sweep_dropped().await?;
             if planted::is(Bug::FloorRaisedAfterDropping) {
-                let mut late = Installation::new(self.lsm.with(|state| state.manifest.clone()));
+                let mut late = Installation::new(self.core.lsm.with(|state| state.manifest.clone()));
                 late.raise_floor(retention.floor);
-                self.install(late).await?;
+                self.core.install(late).await?;
             }
-            match self.lsm.merging() {
+            match self.core.lsm.merging() {
                 Some(next) if !is_last => merging = next,
                 _ => return Ok(true),
             }
             // Others go first between two slices.
-            self.platform.sleep(0).await;
-            self.check_open()?;
+            self.core.platform.sleep(0).await;
+            self.core.check_open()?;
         }
     }
 
-    async fn retention_to_drop_by(self: &Rc<Store>) -> Result<Retention> {
+    async fn retention_to_drop_by(self: &Rc<Upkeep>) -> Result<Retention> {
         let floor = self.floor_to_drop_by().await?;
-        self.read(|_, view| retention(view, floor)).await
+        self.core.read(|_, view| retention(view, floor)).await
     }
 
     /// The floor as every tab knows it; with the planted bug the one that is to come.
-    async fn floor_to_drop_by(self: &Rc<Store>) -> Result<Lsn> {
-        let (floor, checkpoint) = self.lsm.with(|state| (state.manifest.floor(), state.manifest.checkpoint()));
+    async fn floor_to_drop_by(self: &Rc<Upkeep>) -> Result<Lsn> {
+        let (floor, checkpoint) = self.core.lsm.with(|state| (state.manifest.floor(), state.manifest.checkpoint()));
         if !planted::is(Bug::FloorRaisedAfterDropping) {
             return Ok(floor);
         }
-        let clock = self.lsm.with(|state| self.agreed_clock(state));
+        let clock = self.core.lsm.with(|state| self.core.clock.agreed(state));
         self.next_floor(checkpoint, clock).await
-    }
-
-    /// Swaps the manifest, which the host flushes: all up to its checkpoint is durable from then on.
-    pub(in crate::engine) async fn install(self: &Rc<Store>, installation: Installation) -> Result<bool> {
-        let checkpoint = installation.checkpoint();
-        let clock = self.lsm.with(|state| state.manifest.clock);
-        if clock != self.opened_at {
-            self.clock_before.set(clock);
-        }
-        let installed = self.exclusively(Exclusive::Install(Box::new(installation))).await?;
-        if installed {
-            self.witness.flushed(checkpoint);
-            self.witness_now().await;
-        }
-        Ok(installed)
     }
 
     /// Where history may end at the time `clock`: what the retention says, and never above what this engine's own
     /// snapshots read or what is in runs.
-    pub(in crate::engine) async fn next_floor(self: &Rc<Store>, checkpoint: Lsn, clock: u64) -> Result<Lsn> {
+    pub async fn next_floor(self: &Rc<Upkeep>, checkpoint: Lsn, clock: u64) -> Result<Lsn> {
         let floor = self
+            .core
             .read(|state, view| {
                 let retain = catalog::setting(view, RETAIN_SETTING, state.head)?.unwrap_or(RETAIN);
                 if retain == 0 {
@@ -300,7 +275,7 @@ impl Store {
                 oldest_kept(state, view, clock, retain)
             })
             .await?;
-        let reading = self.reading.borrow().iter().min().copied().unwrap_or(Lsn::MAX);
+        let reading = self.core.oldest_held().unwrap_or(Lsn::MAX);
         Ok(floor.min(checkpoint).min(reading))
     }
 }

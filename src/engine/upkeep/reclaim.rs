@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use super::Upkeep;
 use crate::engine::catalog::retention::retention;
-use crate::engine::store::Store;
 use crate::error::Result;
 use crate::lsm::{Footprint, Manifest, choose_all, is_all};
 use crate::types::Lsn;
@@ -37,56 +37,58 @@ pub struct Stats {
     pub lost_commits: u64,
 }
 
-impl Store {
-    pub async fn stats(self: &Rc<Store>) -> Result<Stats> {
-        self.read(|state, view| {
-            let cache = state.tree.cache.figures();
-            let runs = || state.tree.runs.iter();
-            let space = view.footprint(&retention(view, state.head)?, Lsn::MAX)?;
-            Ok(Stats {
-                rows: runs().map(|run| run.entries).sum::<u64>() + state.tree.memtable.len() as u64,
-                blocks: runs().map(|run| u64::from(run.blocks)).sum(),
-                block_bytes: runs().map(|run| run.bytes).sum(),
-                live_bytes: space.total - space.reclaimable,
-                reclaimable_bytes: space.reclaimable,
-                log_entries: state.log_entries(),
-                log_bytes: state.log_bytes(),
-                cache_hits: cache.hits,
-                cache_misses: cache.misses,
-                cached_bytes: cache.bytes as u64,
-                witness: self.witness.is_there.get(),
-                lost_commits: self.witness.lost.get(),
+impl Upkeep {
+    /// `witness`: whether there is one, and how many commits it says were lost.
+    pub async fn stats(&self, witness: (bool, u64)) -> Result<Stats> {
+        self.core
+            .read(|state, view| {
+                let cache = state.tree.cache.figures();
+                let runs = || state.tree.runs.iter();
+                let space = view.footprint(&retention(view, state.head)?, Lsn::MAX)?;
+                Ok(Stats {
+                    rows: runs().map(|run| run.entries).sum::<u64>() + state.tree.memtable.len() as u64,
+                    blocks: runs().map(|run| u64::from(run.blocks)).sum(),
+                    block_bytes: runs().map(|run| run.bytes).sum(),
+                    live_bytes: space.total - space.reclaimable,
+                    reclaimable_bytes: space.reclaimable,
+                    log_entries: state.log_entries(),
+                    log_bytes: state.log_bytes(),
+                    cache_hits: cache.hits,
+                    cache_misses: cache.misses,
+                    cached_bytes: cache.bytes as u64,
+                    witness: witness.0,
+                    lost_commits: witness.1,
+                })
             })
-        })
-        .await
+            .await
     }
 
     /// Moves the log into a run, ends history where the retention says, merges all runs into one, and drops everything
     /// that nobody can read.
-    pub async fn compact_all(self: &Rc<Store>) -> Result<()> {
+    pub async fn compact_all(self: &Rc<Upkeep>) -> Result<()> {
         self.settled().await;
         // What is under way would move the rest of the log into a run behind this one's back.
         while self.maintaining.replace(true) {
-            self.platform.sleep(WAIT).await;
-            self.check_open()?;
+            self.core.platform.sleep(WAIT).await;
+            self.core.check_open()?;
         }
         let compacted = self.compact_runs().await;
-        self.sweep_strays().await;
+        self.core.sweep_strays().await;
         self.maintaining.set(false);
         compacted
     }
 
-    async fn compact_runs(self: &Rc<Store>) -> Result<()> {
+    async fn compact_runs(self: &Rc<Upkeep>) -> Result<()> {
         for _ in 0..TRIES {
             // Nothing else is merged: all of it would be written again by the merge of everything.
             if !self.move_log().await? {
                 continue;
             }
-            let (runs, is_whole) = self.lsm.with(|state| {
+            let (runs, is_whole) = self.core.lsm.with(|state| {
                 let Manifest { runs, merging, .. } = &state.manifest;
                 (choose_all(runs), is_all(runs) && merging.is_none())
             });
-            if self.merge(&runs).await? && is_whole || self.is_damaged.get() {
+            if self.merge(&runs).await? && is_whole || self.core.is_damaged() {
                 break;
             }
         }
@@ -95,28 +97,28 @@ impl Store {
     }
 
     /// Merges everything if more than half of it would go, where history ends at `floor`.
-    pub(in crate::engine) async fn reclaim(self: &Rc<Store>) -> Result<()> {
-        let floor = self.lsm.with(|state| state.manifest.floor());
+    pub async fn reclaim(self: &Rc<Upkeep>) -> Result<()> {
+        let floor = self.core.lsm.with(|state| state.manifest.floor());
         let space = self.footprint_below(floor).await?;
-        if !is_worth(space) || space.total <= 2 * self.chores.left_bytes.get() {
+        if !is_worth(space) || space.total <= 2 * self.left_bytes.get() {
             return Ok(());
         }
-        let runs = self.lsm.with(|state| choose_all(&state.manifest.runs));
+        let runs = self.core.lsm.with(|state| choose_all(&state.manifest.runs));
         if self.merge(&runs).await? {
             // What a merge did not give back is not tried again until there is much more.
             let left = self.footprint_below(floor).await?;
-            self.chores.left_bytes.set(if is_worth(left) { left.total } else { 0 });
+            self.left_bytes.set(if is_worth(left) { left.total } else { 0 });
         }
         Ok(())
     }
 
     /// Once the store is open: what was deleted long ago comes back without a call.
-    pub(in crate::engine) async fn reclaim_if_worth(self: &Rc<Store>) -> Result<()> {
-        let bytes = self.lsm.with(|state| state.tree.runs.iter().map(|run| run.bytes).sum::<u64>());
-        if bytes <= WORTH_BYTES || self.is_damaged.get() {
+    pub async fn reclaim_if_worth(self: &Rc<Upkeep>) -> Result<()> {
+        let bytes = self.core.lsm.with(|state| state.tree.runs.iter().map(|run| run.bytes).sum::<u64>());
+        if bytes <= WORTH_BYTES || self.core.is_damaged() {
             return Ok(());
         }
-        let clock = self.lsm.with(|state| self.agreed_clock(state));
+        let clock = self.core.lsm.with(|state| self.core.clock.agreed(state));
         if self.is_worth_at(clock).await? {
             if !self.maintaining.replace(true) {
                 let done = self.maintain_if_free(true).await;
@@ -124,20 +126,20 @@ impl Store {
                 self.maintaining.set(false);
                 return done;
             }
-        } else if self.is_worth_at(self.opened_at).await? {
+        } else if self.is_worth_at(self.core.clock.opened_at()).await? {
             self.write_clock().await?;
         }
         Ok(())
     }
 
     /// Whether much would come back if it were this time.
-    async fn is_worth_at(self: &Rc<Store>, clock: u64) -> Result<bool> {
-        let floor = self.next_floor(self.head(), clock).await?;
+    async fn is_worth_at(self: &Rc<Upkeep>, clock: u64) -> Result<bool> {
+        let floor = self.next_floor(self.core.head(), clock).await?;
         Ok(is_worth(self.footprint_below(floor).await?))
     }
 
-    async fn footprint_below(self: &Rc<Store>, floor: Lsn) -> Result<Footprint> {
-        self.read(|_, view| view.footprint(&retention(view, floor)?, floor)).await
+    async fn footprint_below(self: &Rc<Upkeep>, floor: Lsn) -> Result<Footprint> {
+        self.core.read(|_, view| view.footprint(&retention(view, floor)?, floor)).await
     }
 }
 

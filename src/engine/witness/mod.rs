@@ -10,7 +10,7 @@ mod turn;
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
-use crate::engine::store::Store;
+use crate::engine::core::Core;
 use crate::error::Error;
 use crate::lsm::State;
 use crate::planted::{self, Bug};
@@ -148,12 +148,12 @@ impl Testimony {
 }
 
 /// What an engine knows of its witness.
-#[derive(Default)]
 pub struct Witness {
+    core: Rc<Core>,
     /// Whether the host has a place for one.
-    pub is_there: Cell<bool>,
+    is_there: Cell<bool>,
     /// Commits that were written down and were not found when the store opened.
-    pub lost: Cell<u64>,
+    lost: Cell<u64>,
     durable: Cell<Lsn>,
     raised: Cell<(Lsn, Lsn)>,
     /// What the head mark says, as far as this engine wrote it.
@@ -166,15 +166,53 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// What is written down already, so that a store which is only read writes nothing.
-    pub fn is_known(&self, known: Known) {
-        self.flushed(known.durable);
-        self.raised.set((known.durable, known.head));
+    /// Of a store that was opened with these commits: the mark speaks of them, or its writer has died and they are
+    /// checked.
+    pub fn new(core: Rc<Core>) -> Witness {
+        Witness {
+            marked: Cell::new(core.head()),
+            core,
+            is_there: Cell::default(),
+            lost: Cell::default(),
+            durable: Cell::default(),
+            raised: Cell::default(),
+            turns: Turns::default(),
+            is_queued: Cell::default(),
+            waits: Cell::default(),
+        }
     }
 
-    /// The store was opened with these commits: the mark speaks of them, or its writer has died and they are checked.
-    pub fn opened_at(&self, head: Lsn) {
-        self.marked.set(head);
+    pub fn is_there(&self) -> bool {
+        self.is_there.get()
+    }
+
+    pub fn lost(&self) -> u64 {
+        self.lost.get()
+    }
+
+    /// Compares the store with what was written down of it. A store that is new is written down at once.
+    pub async fn meet(self: &Rc<Witness>, testimony: &Testimony, repair: bool) -> Result<(), Error> {
+        let (store, checkpoint) = self.core.lsm.with(|state| (state.manifest.store, state.manifest.checkpoint()));
+        self.is_there.set(true);
+        self.flushed(checkpoint);
+        let known = testimony.known().into_iter().find(|known| known.store == store);
+        match self.core.lsm.with(|state| testimony.check(state)) {
+            Err(error) if !repair => return Err(error),
+            Ok(_) if planted::is(Bug::LossNotTold) => {}
+            Ok(lost) => self.lost.set(lost),
+            Err(_) => {}
+        }
+        match known {
+            // The numbers of lost commits are given again, to others: what was written down of them must not stay.
+            _ if repair || self.lost.get() > 0 => self.witness_afresh(testimony).await,
+            // A store that is only read writes nothing.
+            Some(known) => {
+                self.flushed(known.durable);
+                self.raised.set((known.durable, known.head));
+            }
+            None => self.witness_now().await,
+        }
+        Ok(())
     }
 
     /// The host has flushed everything up to `lsn`.
@@ -183,63 +221,62 @@ impl Witness {
     }
 }
 
-impl Store {
+impl Witness {
     /// After commits: what is flushed is written down soon, the rest when nothing has happened for a while.
-    pub(in crate::engine) fn witness_soon(self: &Rc<Store>, durability: Durability, head: Lsn) {
+    pub fn witness_soon(self: &Rc<Witness>, durability: Durability, head: Lsn) {
         if durability == Durability::Strict || planted::is(Bug::FlushedToldEarly) {
-            self.witness.flushed(head);
+            self.flushed(head);
         }
         if !self.remembers() {
             return;
         }
         if durability == Durability::Strict {
-            if !self.witness.is_queued.replace(true) {
-                let store = self.clone();
-                self.platform.spawn(Box::pin(async move {
-                    store.platform.sleep(PAUSE).await;
-                    store.witness_now().await;
+            if !self.is_queued.replace(true) {
+                let witness = self.clone();
+                self.core.platform.spawn(Box::pin(async move {
+                    witness.core.platform.sleep(PAUSE).await;
+                    witness.witness_now().await;
                 }));
             }
-        } else if !self.witness.waits.replace(true) {
+        } else if !self.waits.replace(true) {
             // What sleeps so long keeps no engine: one that is closed meanwhile gives its memory back at once.
-            let (platform, store) = (self.platform.clone(), Rc::downgrade(self));
-            self.platform.spawn(Box::pin(async move { witness_when_idle(&*platform, store).await }));
+            let (platform, witness) = (self.core.platform.clone(), Rc::downgrade(self));
+            self.core.platform.spawn(Box::pin(async move { witness_when_idle(&*platform, witness).await }));
         }
     }
 
     /// Whether there is anything to write down: a store that goes with its process needs neither mark nor witness.
     fn remembers(&self) -> bool {
-        self.lsm.storage().is_lasting() || self.witness.is_there.get()
+        self.core.lsm.storage().is_lasting() || self.is_there.get()
     }
 
     /// The head mark, which stands in the store itself.
     async fn mark_head(&self) {
-        let head = self.head();
-        let is_wanted = self.remembers() && self.check_open().is_ok() && self.witness.marked.get() < head;
-        if is_wanted && self.lsm.mark_head(self.durability).await.is_ok() {
-            self.witness.marked.set(head);
+        let head = self.core.head();
+        let is_wanted = self.remembers() && self.core.check_open().is_ok() && self.marked.get() < head;
+        if is_wanted && self.core.lsm.mark_head(self.core.durability).await.is_ok() {
+            self.marked.set(head);
         }
     }
 
     /// Writes down what this engine knows to be complete. What fails is made up for by the next time.
-    pub async fn witness_now(self: &Rc<Store>) {
+    pub async fn witness_now(self: &Rc<Witness>) {
         self.mark_head().await;
         self.testify_now().await;
     }
 
     /// The same, but for what stands in the store itself, whose connection may be given up already.
-    pub async fn testify_now(self: &Rc<Store>) {
-        let witness = &self.witness;
-        let turn = witness.turns.take().await;
-        witness.is_queued.set(false);
-        while witness.is_there.get() {
-            let (store, head, hash) = self.lsm.with(|state| (state.manifest.store, state.head, state.head_hash()));
-            let durable = witness.durable.get();
-            if self.check_open().is_err() || witness.raised.get() == (durable, head) {
+    pub async fn testify_now(self: &Rc<Witness>) {
+        let turn = self.turns.take().await;
+        self.is_queued.set(false);
+        while self.is_there.get() {
+            let (store, head, hash) = self.core.lsm.with(|state| (state.manifest.store, state.head, state.head_hash()));
+            let durable = self.durable.get();
+            if self.core.check_open().is_err() || self.raised.get() == (durable, head) {
                 break;
             }
             let text = Text::Head { store, durable, head, hash }.write();
-            let Some(texts) = self.platform.testimony().await else { break };
+            let Some(texts) = self.core.platform.testimony().await else { break };
             let testimony = Testimony::new(texts);
             // A late text of a store that was destroyed meanwhile must not stay.
             if testimony.is_gone(store) {
@@ -251,36 +288,36 @@ impl Store {
             };
             let texts = testimony.texts.iter().filter(|old| **old != text);
             let old = texts.filter(|old| Text::read(old).is_some_and(|old| is_older(&old))).cloned().collect();
-            self.platform.testify(vec![text.clone()], old).await;
-            witness.raised.set((durable, head));
-            if self.check_open().is_err() && self.is_destroyed(store).await {
-                self.platform.testify(Vec::new(), vec![text]).await;
+            self.core.platform.testify(vec![text.clone()], old).await;
+            self.raised.set((durable, head));
+            if self.core.check_open().is_err() && self.is_destroyed(store).await {
+                self.core.platform.testify(Vec::new(), vec![text]).await;
             }
         }
         drop(turn);
     }
 
     async fn is_destroyed(&self, store: u64) -> bool {
-        self.platform.testimony().await.is_some_and(|texts| Testimony::new(texts).is_gone(store))
+        self.core.platform.testimony().await.is_some_and(|texts| Testimony::new(texts).is_gone(store))
     }
 
     /// After a repair or a loss: only this store, as it is now, is to be expected here.
-    pub(in crate::engine) async fn witness_afresh(self: &Rc<Store>, testimony: &Testimony) {
+    async fn witness_afresh(self: &Rc<Witness>, testimony: &Testimony) {
         let heads = testimony.texts.iter().filter(|text| text.starts_with("head-")).cloned().collect();
-        self.platform.testify(Vec::new(), heads).await;
+        self.core.platform.testify(Vec::new(), heads).await;
         self.witness_now().await;
     }
 }
 
 /// Writes the head down once nothing was committed for a while.
-async fn witness_when_idle(platform: &dyn Platform, store: Weak<Store>) {
+async fn witness_when_idle(platform: &dyn Platform, witness: Weak<Witness>) {
     loop {
-        let Some(before) = store.upgrade().map(|store| store.head()) else { return };
+        let Some(before) = witness.upgrade().map(|witness| witness.core.head()) else { return };
         platform.sleep(IDLE).await;
-        let Some(store) = store.upgrade() else { return };
-        if store.head() == before || store.check_open().is_err() {
-            store.witness.waits.set(false);
-            return store.witness_now().await;
+        let Some(witness) = witness.upgrade() else { return };
+        if witness.core.head() == before || witness.core.check_open().is_err() {
+            witness.waits.set(false);
+            return witness.witness_now().await;
         }
     }
 }

@@ -1,0 +1,53 @@
+//! What time it is at least: one clock that jumped destroys nothing.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::lsm::State;
+use crate::platform::Platform;
+
+/// The clocks of one opening.
+pub struct Clock {
+    platform: Rc<dyn Platform>,
+    /// The clock when this engine opened.
+    opened_at: u64,
+    /// What this opening and one before it agreed on then.
+    agreed: u64,
+    /// The clock that cannot jump, then.
+    steady: u64,
+    /// What an earlier opening has last written down of its clock.
+    before: Cell<u64>,
+}
+
+impl Clock {
+    /// Of an opening at `opened_at`, by both clocks, of a store in which `told` is written down.
+    pub fn new(platform: Rc<dyn Platform>, (opened_at, steady): (u64, u64), told: u64, is_new: bool) -> Clock {
+        // In a store that was just made nothing is older than this opening.
+        let agreed = if is_new { opened_at } else { told.min(opened_at) };
+        Clock { platform, opened_at, agreed, steady, before: Cell::new(told) }
+    }
+
+    pub fn opened_at(&self) -> u64 {
+        self.opened_at
+    }
+
+    /// What two openings agree that it is at least. Time that has passed while this one is open is measured by a clock
+    /// that cannot jump.
+    pub fn agreed(&self, state: &State) -> u64 {
+        let told = state.manifest.clock;
+        let told = if told == self.opened_at { self.before.get() } else { told };
+        told.min(self.opened_at).max(self.steady()).min(self.platform.now())
+    }
+
+    /// What was agreed on when this one opened, and what has passed since.
+    pub fn steady(&self) -> u64 {
+        self.agreed.saturating_add(self.platform.steady().saturating_sub(self.steady))
+    }
+
+    /// What the manifest tells, before another one takes its place.
+    pub fn note_told(&self, told: u64) {
+        if told != self.opened_at {
+            self.before.set(told);
+        }
+    }
+}

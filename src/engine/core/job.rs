@@ -1,0 +1,90 @@
+//! A commit that waits in the queue: what it works out, and what that is to write.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+
+use super::pump::Answer;
+use crate::error::Error;
+use crate::lsm::{Attempt, Change, Installation, Lsm, State, TreeView, UnnamedRun};
+use crate::storage::Durability;
+use crate::types::row::row;
+use crate::types::{LayerId, Lsn, Suffix, Version};
+
+/// Where an evaluation stands: everything before it is in `view`, up to `at`.
+pub struct Frame<'a> {
+    pub view: TreeView<'a>,
+    pub state: &'a State,
+    pub at: Lsn,
+}
+
+/// Works out what to write. It may be asked again: after fetching blocks, and after another tab was first.
+pub type Evaluate = Box<dyn FnMut(&Frame<'_>) -> Attempt<Effects>>;
+
+/// What a commit writes: changes for the log, and rows that were written ahead of it as runs.
+#[derive(Default)]
+pub struct Effects {
+    pub changes: Vec<Change>,
+    pub runs: Vec<Rc<UnnamedRun>>,
+}
+
+impl From<Vec<Change>> for Effects {
+    fn from(changes: Vec<Change>) -> Effects {
+        Effects { changes, runs: Vec::new() }
+    }
+}
+
+pub struct Job {
+    pub work: Work,
+    pub durability: Durability,
+    pub reply: oneshot::Sender<Answer>,
+    /// A large commit's rows, once written ahead of its record.
+    pub ahead: Option<Ahead>,
+    /// A block that it needs cannot be had: it is not evaluated any more.
+    pub failed: Option<Error>,
+    /// Under whose id it commits, once it has pleaded to go first.
+    pub plea: Option<Rc<Pleading>>,
+}
+
+pub enum Work {
+    Commit(Evaluate),
+    /// Something that needs the log and the manifest to itself.
+    Exclusive(Option<Exclusive>),
+}
+
+/// What is done in the pipeline's turn, with nothing staged.
+pub enum Exclusive {
+    /// Take in what other tabs wrote. True: there was something.
+    Refresh,
+    /// Swap the manifest. False: another tab was first.
+    Install(Box<Installation>),
+    /// Append a plea for the commit of this id.
+    Plead(u64),
+}
+
+pub struct Ahead {
+    pub changes: Rc<Vec<Change>>,
+    pub run: Rc<UnnamedRun>,
+}
+
+/// The changes of one layer, in the order of their rows.
+pub fn changes_of(layer: LayerId, writes: &BTreeMap<Suffix, Version>) -> Vec<Change> {
+    writes.iter().map(|(suffix, version)| Change(row(layer, suffix.as_bytes()), version.encode())).collect()
+}
+
+pub fn size(changes: &[Change]) -> usize {
+    changes.iter().map(|Change(row, version)| row.len() + version.len() + 8).sum()
+}
+
+/// The plea of one commit, or of one run of a transaction. Dropping it takes the plea back.
+pub struct Pleading {
+    pub lsm: Rc<Lsm>,
+    pub id: u64,
+}
+
+impl Drop for Pleading {
+    fn drop(&mut self) {
+        self.lsm.with_mut(|state| state.pleas.end_own(self.id));
+    }
+}

@@ -1,0 +1,84 @@
+//! Opening: the store is held against what was written down of it outside.
+
+use std::rc::Rc;
+
+use super::OpenOptions;
+use crate::engine::catalog::{self, DatabaseRow};
+use crate::engine::clones::clone::draw_layer;
+use crate::engine::witness::Testimony;
+use crate::error::{ErrorCode, Result};
+use crate::lsm::{Change, Commit, Lsm, Opening};
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::types::{DatabaseName, Lsn};
+
+/// Opens the store, or makes it where nothing says that there was one.
+pub async fn open_witnessed(
+    platform: &dyn Platform,
+    storage: Rc<dyn Storage>,
+    options: &OpenOptions,
+) -> Result<(Lsm, Option<Testimony>)> {
+    let mut opening = Opening {
+        hot_row: catalog::database_row(&DatabaseName::main()),
+        store: platform.random(),
+        genesis: genesis(platform)?,
+        cache_bytes: options.cache_bytes,
+        may_create: true,
+        repair: options.repair.then_some(Lsn::ZERO),
+    };
+    if !options.repair {
+        // The store is read while the witness is asked: both take their time, and they nearly always agree. What is new
+        // or in doubt is looked at once more below, in the order that makes it certain.
+        opening.may_create = false;
+        if let Ok(lsm) = Lsm::open(storage.clone(), &opening).await {
+            let testimony = platform.testimony().await.map(Testimony::new);
+            if testimony.as_ref().is_none_or(|testimony| lsm.with(|state| testimony.check(state)) == Ok(0)) {
+                return Ok((lsm, testimony));
+            }
+        }
+    }
+    let mut looked_again = false;
+    loop {
+        // First what was written down, then the store: what it has by then is no less.
+        let testimony = platform.testimony().await.map(Testimony::new);
+        let known = testimony.as_ref().map(Testimony::known).unwrap_or_default();
+        opening.may_create = known.is_empty();
+        if options.repair {
+            opening.repair = Some(known.iter().map(|known| known.head).max().unwrap_or(Lsn::ZERO));
+        }
+        let opened = Lsm::open(storage.clone(), &opening).await;
+        let is_told = match (&opened, &testimony) {
+            (Ok(lsm), Some(testimony)) => lsm.with(|state| testimony.check(state)).is_err(),
+            (Ok(_), None) => false,
+            (Err(error), _) => error.code() == ErrorCode::StorageCorrupt && !known.is_empty(),
+        };
+        // The store may have been destroyed between the two looks: what is written down says so by now.
+        if is_told && !std::mem::replace(&mut looked_again, true) {
+            continue;
+        }
+        return Ok((opened?, testimony));
+    }
+}
+
+/// The first commit of every store: its root database.
+fn genesis(platform: &dyn Platform) -> Result<Commit> {
+    let now = platform.now();
+    let main = DatabaseRow {
+        id: platform.random(),
+        layer: draw_layer(platform).0,
+        origin: None,
+        created: None,
+        created_at: now,
+        materialized: false,
+        expires_at: None,
+        parked: false,
+        background: false,
+        restored: 0,
+        began: None,
+        copied_from: None,
+        temporary: false,
+    };
+    let change = Change(catalog::database_row(&DatabaseName::main()), main.encode().encode());
+    let (changes, runs) = (vec![change], Vec::new());
+    Ok(Commit { id: platform.random(), time: now, changes, runs, unsent: false, touches_catalog: true })
+}

@@ -1,0 +1,87 @@
+//! The calls of a snapshot.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::engine::compare::diff::{self, Against, ChangePage, Comparing};
+use crate::engine::handle::snapshot::Pinned;
+use crate::engine::op::{Answer, Op};
+use crate::engine::transfer::{Export, ExportOptions};
+use crate::error::Result;
+use crate::types::{CollectionName, Lsn, Suffix};
+
+/// A database as it was at one LSN: read only, for as long as history holds it.
+pub struct Snapshot {
+    pinned: Rc<Pinned>,
+    /// The last comparison, for the page that comes next.
+    comparing: RefCell<Option<Comparing>>,
+}
+
+/// What a database is compared with.
+#[derive(Clone, Copy)]
+pub enum Side<'a> {
+    /// The origin where the clone began; a root has none.
+    Origin,
+    Snapshot(&'a Snapshot),
+}
+
+impl Side<'_> {
+    pub(super) fn against(&self) -> Against<'_> {
+        match self {
+            Side::Origin => Against::Origin,
+            Side::Snapshot(snapshot) => Against::Pinned(&snapshot.pinned),
+        }
+    }
+}
+
+impl From<Pinned> for Snapshot {
+    fn from(pinned: Pinned) -> Snapshot {
+        Snapshot { pinned: Rc::new(pinned), comparing: RefCell::default() }
+    }
+}
+
+impl Snapshot {
+    pub fn version(&self) -> Lsn {
+        self.pinned.version()
+    }
+
+    pub fn predates_clone(&self) -> bool {
+        self.pinned.predates_clone()
+    }
+
+    /// The levels that this snapshot reads, in one short line: `draft@57 > main@42`.
+    pub async fn describe(&self) -> Result<String> {
+        self.pinned.describe().await
+    }
+
+    pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
+        self.pinned.run_now(op)
+    }
+
+    /// Runs a reading call, a long one in steps, each on blocks of its own.
+    pub async fn run(&self, op: Op) -> Result<Answer> {
+        self.pinned.run(op).await
+    }
+
+    /// One page of the changes from `against` to here, in the order of their rows, after the suffix `after`.
+    pub async fn diff(
+        &self,
+        against: Side<'_>,
+        collection: Option<&CollectionName>,
+        after: Option<&Suffix>,
+        limit: usize,
+    ) -> Result<ChangePage> {
+        let against = against.against();
+        diff::page(&self.pinned, &self.comparing, against, (collection, after), limit).await
+    }
+
+    /// What it reads, as the bytes of an export that names the database `name`.
+    pub fn export(&self, name: &str, options: ExportOptions) -> Export {
+        Export::new(self.pinned.clone(), name, options)
+    }
+
+    pub fn close(&self) {
+        self.pinned.close();
+        self.comparing.take();
+    }
+}

@@ -1,0 +1,30 @@
+//! How much history a store keeps: a setting of its own.
+
+use std::rc::Rc;
+
+use crate::engine::catalog;
+use crate::engine::core::Core;
+use crate::engine::core::job::Frame;
+use crate::error::Result;
+use crate::lsm::Change;
+
+/// How far back `at()` reaches, beyond what clones pin, unless the store says otherwise.
+pub const RETAIN: u64 = 60 * 60 * 1000;
+pub const RETAIN_SETTING: &str = "retain";
+
+pub async fn set_retain(core: &Rc<Core>, retain: u64) -> Result<()> {
+    let set = move |frame: &Frame<'_>| {
+        let now: u64 = catalog::setting(frame.view, RETAIN_SETTING, frame.at)?.unwrap_or(RETAIN);
+        if now == retain {
+            return Ok(((), Vec::new()));
+        }
+        let version = catalog::encode_setting(retain).encode();
+        Ok(((), vec![Change(catalog::setting_row(RETAIN_SETTING), version)]))
+    };
+    core.commit(core.durability, set).await.map(drop)
+}
+
+pub async fn retain(core: &Rc<Core>) -> Result<u64> {
+    let retain = core.read(|state, view| catalog::setting(view, RETAIN_SETTING, state.head)).await?;
+    Ok(retain.unwrap_or(RETAIN))
+}
