@@ -5,6 +5,8 @@
 mod layers;
 #[path = "tidy/promises.rs"]
 mod promises;
+#[path = "tidy/rings.rs"]
+mod rings;
 #[path = "tidy/shape.rs"]
 mod shape;
 #[path = "tidy/sources.rs"]
@@ -37,6 +39,18 @@ fn arrows_between_layers_point_down_only() {
 #[test]
 fn only_one_layer_knows_javascript() {
     hold(layers::javascript_outside_of_its_folder);
+}
+
+#[test]
+fn modules_import_each_other_in_no_ring() {
+    let rings = rings::Modules::of(&repository()).rings();
+    assert!(rings.is_empty(), "{}", rings.join("\n"));
+}
+
+#[test]
+fn no_module_imports_what_its_header_does_not_know() {
+    let known = rings::Modules::of(&repository()).known_all_the_same();
+    assert!(known.is_empty(), "{}", known.join("\n"));
 }
 
 #[test]

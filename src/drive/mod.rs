@@ -2,8 +2,8 @@
 //! write, it lets others go first, or the work is done. The loop does what the step asks for and takes the next step.
 //!
 //! It promises: the work ends, for one that asks again and again without getting on fails; no step runs while what an
-//! earlier one asked for is on its way; after a pause others had their turn. It does not know: what the work is, what
-//! is needed, or where that comes from.
+//! earlier one asked for is on its way; after a pause others had their turn. It knows neither what
+//! the work is, nor what is needed, nor where that comes from.
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::LocalFuture;

@@ -10,14 +10,8 @@ use super::run::RunDescription;
 use super::store::Lsm;
 use super::unnamed::NewRun;
 use crate::error::Result;
-use crate::storage::{Place, Space};
 use crate::types::row::split_internal;
 use crate::types::{Lsn, SortedBytes};
-
-/// The record of a run whose blocks are nobody's any more, until they are deleted.
-pub fn drop_place(run: u64) -> Place {
-    (Space::Jobs, format!("drop-{run:016x}"))
-}
 
 /// Everything that a checkpoint moves, taken in one look at the state.
 struct Moved {

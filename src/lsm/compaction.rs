@@ -15,11 +15,12 @@ use std::rc::Rc;
 use xxhash_rust::xxh64::Xxh64;
 
 use super::block::BlockCursor;
-use super::cursor::{RowRange, VersionCursor};
+use super::cursor::VersionCursor;
 use super::data_blocks::data_blocks;
 use super::fault::{Attempt, Fault};
 use super::install::Installation;
 use super::manifest::{Manifest, Merging};
+use super::range::RowRange;
 use super::run::{RunDescription, pieces};
 use super::store::Lsm;
 use super::tree::TreeView;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::block::{self, Block, BlockCursor};
 use super::data_blocks::data_blocks;
 use super::fault::{Attempt, BlockReference, Fault};
+use super::range::RowRange;
 use super::run::RunDescription;
 use super::tree::{Found, TreeView};
 use crate::types::row::{LSN_BYTES, push_lsn, split_internal};
@@ -18,13 +19,6 @@ const READ_AHEAD: usize = 16;
 const MERGE_AHEAD: usize = 64;
 /// How many blocks of a run are listed at a time: a walk that ends early does not pay for the whole index.
 const LISTED: usize = 64;
-
-/// Rows from `from` (included) to `before` (not included).
-#[derive(Clone, Debug)]
-pub struct RowRange {
-    pub from: Vec<u8>,
-    pub before: Vec<u8>,
-}
 
 /// A row and its version at the cursor's LSN, tombstones included.
 pub struct TreeRow {

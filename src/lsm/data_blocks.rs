@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use super::block::BlockCursor;
-use super::cursor::RowRange;
 use super::fault::{Attempt, BlockReference};
 use super::index::decode_reference;
+use super::range::RowRange;
 use super::run::RunDescription;
 use super::tree::TreeView;
 

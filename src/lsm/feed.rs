@@ -10,7 +10,7 @@
 //! ```
 //! Keys sort by LSN, so what a layer had written between two LSNs is one range of rows.
 
-use super::cursor::RowRange;
+use super::range::RowRange;
 use super::store::Note;
 use crate::error::{Error, Result};
 use crate::types::fields::Field;

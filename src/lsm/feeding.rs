@@ -3,11 +3,12 @@
 
 use std::rc::Rc;
 
-use super::cursor::{RowRange, VersionCursor};
+use super::cursor::VersionCursor;
 use super::fault::Attempt;
 use super::feed::Chunks;
 use super::install::Installation;
 use super::manifest::Manifest;
+use super::range::RowRange;
 use super::run::RunDescription;
 use super::store::Lsm;
 use super::tree::TreeView;

@@ -12,32 +12,25 @@ use super::block::{Block, BlockCursor};
 use super::cache::Kept;
 use super::fault::{BlockAddress, BlockReference, Fault, Need};
 use super::index::decode_reference;
-use super::manifest::Manifest;
 use super::run::RunDescription;
 use super::store::Lsm;
 use super::tree::{Loaded, TreeView};
 use crate::error::Result;
-use crate::storage::{Batch, Place, Space};
+use crate::storage::Batch;
 use crate::types::fields::Field;
 use crate::types::row::push_lsn;
 use crate::types::{Lsn, limits};
 
-const PREFIX: &str = "hot/";
 /// With room for the names of the blocks and for the checksum.
 const ROOM: usize = limits::RECORD_BYTES - 2048;
 const MOST_RUNS: usize = 32;
 const CHECKSUM_BYTES: usize = 8;
 
-/// It goes with one version of the manifest.
-pub fn place(manifest: &Manifest) -> Place {
-    (Space::Meta, format!("{PREFIX}{:014x}", manifest.version))
-}
-
 impl Lsm {
     /// Writes it for the runs that are there now, where another commit has brought one.
     pub async fn write_hot(&self) -> Result<()> {
         let (place, manifest, runs) =
-            self.with(|state| (place(&state.manifest), state.manifest.place(), state.tree.runs.clone()));
+            self.with(|state| (state.manifest.hot_place(), state.manifest.place(), state.tree.runs.clone()));
         let Some(hot) = self.pack_hot(&runs).await else { return Ok(()) };
         let put = vec![(place.0, place.1, hot)];
         self.storage().write(Batch { put, present: vec![manifest], ..Batch::default() }).await.map(drop)

@@ -5,9 +5,7 @@
 
 use std::rc::Rc;
 
-use super::checkpoint::drop_place;
 use super::head_mark::HeadMark;
-use super::hot;
 use super::manifest::{Manifest, Merging};
 use super::record::{self, Commit, Head, Record};
 use super::run::RunDescription;
@@ -17,6 +15,11 @@ use crate::error::Result;
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, ListRange, Place, Space};
 use crate::types::{Lsn, limits};
+
+/// The record of a run whose blocks are nobody's any more, until they are deleted.
+pub fn drop_place(run: u64) -> Place {
+    (Space::Jobs, format!("drop-{run:016x}"))
+}
 
 /// Runs swept at once.
 const SWEEP: usize = 256;
@@ -41,7 +44,7 @@ impl Installation {
         let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
         batch.delete.push(manifest.place());
         batch.delete.push(manifest.copy_place());
-        batch.delete.push(hot::place(&manifest));
+        batch.delete.push(manifest.hot_place());
         batch.present.push(manifest.place());
         let base = manifest.version;
         manifest.version += 1;
@@ -148,7 +151,7 @@ impl Lsm {
     /// Swaps the manifest. False: another tab was first, and nothing is changed. Only with nothing staged.
     pub async fn install(&self, mut installation: Installation) -> Result<bool> {
         if let Some(hot) = self.pack_hot(&installation.manifest.runs).await {
-            let (space, name) = hot::place(&installation.manifest);
+            let (space, name) = installation.manifest.hot_place();
             installation.batch.put.push((space, name, hot));
         }
         for attempt in 0..2 * TRIES {

@@ -101,6 +101,11 @@ impl Manifest {
         Lsn(self.floor)
     }
 
+    /// The record beside it that holds what every opening reads first (`hot.rs`).
+    pub fn hot_place(&self) -> Place {
+        (Space::Meta, format!("hot/{:014x}", self.version))
+    }
+
     pub fn place(&self) -> Place {
         (Space::Meta, format!("{}{:014x}", Manifest::PREFIX, self.version))
     }

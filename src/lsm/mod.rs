@@ -1,12 +1,15 @@
 //! The ordered, versioned map on storage: a log of commits, a memtable over it, and runs of blocks below.
 //!
 //! It promises: what `write_staged` acknowledged is there after any crash, all of a commit or none of it; commits of
-//! all tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it. It does not
-//! know: databases, transactions, conflicts. Of a row it knows the number of the layer that it begins with, and whether
-//! it is one of the change feed, which the map writes itself; all else is bytes. A commit says itself whether it
-//! touches the catalog.
+//! all tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it. It knows
+//! nothing of databases, transactions and conflicts. Of a row it knows the number of the layer that it begins with, and
+//! whether it is one of the change feed, which the map writes itself; all else is bytes. A commit says itself whether
+//! it touches the catalog.
+//!
+//! It does not know: platform, query, engine.
 
 mod block;
+mod bytes_in;
 mod cache;
 mod checkpoint;
 mod choose;
@@ -28,6 +31,8 @@ mod manifest;
 mod memtable;
 mod opening;
 mod plea;
+mod plead;
+mod range;
 mod reclaim;
 mod record;
 mod run;
@@ -36,6 +41,7 @@ mod segment;
 mod serve;
 mod settle;
 mod store;
+mod strays;
 mod tail;
 mod tree;
 mod unnamed;
@@ -43,12 +49,13 @@ mod vacuum;
 
 pub use choose::{MANY_RUNS, choose, choose_all, is_all};
 pub use covered::{Covered, covered};
-pub use cursor::{RowCursor, RowRange, TreeRow, VersionCursor};
+pub use cursor::{RowCursor, TreeRow, VersionCursor};
 pub use fault::{Attempt, BlockAddress, BlockReference, Fault, Need};
 pub use feed::{Written as FeedWritten, decode as decode_feed, range as feed_range};
 pub use install::Installation;
 pub use manifest::{Manifest, Merging};
 pub use opening::Opening;
+pub use range::RowRange;
 pub use reclaim::Footprint;
 pub use record::{Change, Commit, Head, Joined, Judged, Record, join, split};
 pub use run::RunDescription;

@@ -14,11 +14,8 @@
 //! enough, and when many records follow it: its writer is dead then. One that was trimmed before it was read is not
 //! heeded; its writer appends another one.
 
-use super::record::{self, Commit, Record};
-use super::store::Lsm;
-use crate::error::Result;
+use super::record::{Commit, Record};
 use crate::planted::{self, Bug};
-use crate::storage::Batch;
 
 /// A plea is chained to no record. With the first LSN of all, it is void for everybody who has read any record.
 const PREVIOUS: u64 = u64::MAX;
@@ -83,22 +80,16 @@ impl Pleas {
     }
 }
 
+/// The record of a plea for the commit `id`.
+pub(super) fn record_of(store: u64, id: u64) -> Record {
+    let commits = vec![Commit { id, ..Commit::default() }];
+    Record { store, first: FIRST, previous: PREVIOUS, commits }
+}
+
 /// The plea's id, if the record is one.
 pub(super) fn id_of(record: &Record) -> Option<u64> {
     let [commit] = &record.commits[..] else { return None };
     (record.first == FIRST && record.previous == PREVIOUS).then_some(commit.id)
-}
-
-impl Lsm {
-    /// Appends a plea for the commit `id`, and takes in what stands before it.
-    pub async fn plead(&self, id: u64) -> Result<()> {
-        let commits = vec![Commit { id, ..Commit::default() }];
-        let store = self.with(|state| state.manifest.store);
-        let (body, hash) = Record { store, first: FIRST, previous: PREVIOUS, commits }.encode();
-        let append = record::split(&body, hash, self.storage().record_bytes());
-        self.storage().write(Batch { append, ..Batch::default() }).await?;
-        self.refresh().await.map(drop)
-    }
 }
 
 #[cfg(test)]

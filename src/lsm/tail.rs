@@ -1,7 +1,6 @@
 //! Reading the manifest and the log's tail, as other tabs left them.
 
 use super::head_mark::HeadMark;
-use super::hot;
 use super::manifest::Manifest;
 use super::plea;
 use super::record::{self, Head, Joined, Judged, Record};
@@ -55,7 +54,7 @@ pub async fn look(storage: &dyn Storage, after: u64) -> Result<Beginning> {
     let is_manifest = |found: &(String, Vec<u8>)| found.0.starts_with(Manifest::PREFIX);
     let manifest = listed.pop_if(|found| is_manifest(found)).map(|(_, bytes)| Manifest::decode(&bytes)).transpose();
     let hot = match &manifest {
-        Ok(Some(manifest)) => listed.into_iter().find(|(found, _)| *found == hot::place(manifest).1),
+        Ok(Some(manifest)) => listed.into_iter().find(|(found, _)| *found == manifest.hot_place().1),
         _ => None,
     };
     Ok(Beginning { manifest, mark, hot: hot.map(|(_, bytes)| bytes), log: Page { after, parts } })

@@ -2,15 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ops::Bound;
 use std::rc::Rc;
 
 use xxhash_rust::xxh64::xxh64;
 
 use super::block::{Block, BlockCursor};
 use super::cache::{BlockCache, Kept};
-use super::cursor::RowRange;
-use super::data_blocks::data_blocks;
 use super::fault::{Attempt, BlockAddress, BlockReference, Fault, Need};
 use super::index::decode_reference;
 use super::lone::{LayerBytes, LoneBlocks};
@@ -324,37 +321,6 @@ impl<'a> TreeView<'a> {
             }
         }
         Ok(needed)
-    }
-
-    /// About how many bytes the versions of a range take where they are stored: in the log exactly, in runs packed.
-    pub fn bytes_in(&self, range: &RowRange) -> Attempt<u64> {
-        let bounds = (Bound::Included(&range.from[..]), Bound::Excluded(&range.before[..]));
-        let logged = self.tree.memtable.range(bounds).map(|(internal, version)| internal.len() + version.len());
-        let mut bytes = logged.sum::<usize>() as u64;
-        for run in self.tree.runs.iter().filter(|run| run.overlaps(&range.from, &range.before)) {
-            if run.first[..] >= range.from[..] && run.last[..] < range.before[..] {
-                bytes += run.bytes;
-            } else {
-                bytes += run.packed(self.bytes_in_part(run, range)?);
-            }
-        }
-        Ok(bytes)
-    }
-
-    /// The bytes of a run's entries in a range, unpacked: those of its first and last block are counted, the rest is
-    /// estimated.
-    fn bytes_in_part(&self, run: &RunDescription, range: &RowRange) -> Attempt<u64> {
-        let blocks = data_blocks(*self, run, range, usize::MAX, false)?.references;
-        let last = blocks.len().saturating_sub(1);
-        let mut bytes = run.unpacked / u64::from(run.blocks) * last.saturating_sub(1) as u64;
-        for reference in blocks.iter().take(1).chain(blocks.iter().skip(last.max(1))) {
-            let mut entries = BlockCursor::seek(self.block(*reference)?, &range.from)?;
-            while let Some(key) = entries.key().filter(|key| **key < range.before[..]) {
-                bytes += (key.len() + entries.value().len()) as u64;
-                entries.advance()?;
-            }
-        }
-        Ok(bytes)
     }
 
     /// The version that `encoded` holds, its value brought here if it is stored apart.

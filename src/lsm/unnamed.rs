@@ -11,7 +11,7 @@
 //! that is there, and all of them only while it is. Whoever names the run removes the record in the same transaction,
 //! and so does whoever gives it up: of the two only one succeeds.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -21,18 +21,15 @@ use super::fault::BlockAddress;
 use super::run::RunDescription;
 use super::run_writer::RunWriter;
 use super::store::Lsm;
+use super::strays::{Stray, Strays, Write};
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
-use crate::storage::{Batch, LocalFuture, Outcome, Place, Space, Storage};
+use crate::storage::{Batch, LocalFuture, Place, Space, Storage};
 
 /// Blocks are written in transactions of about this size, so that nobody waits long.
 const SLICE_BYTES: usize = 512 * 1024;
 /// So many of them are written while the next one is made.
 const IN_FLIGHT: usize = 3;
-/// So many strays are noted. More of them are left to the sweep of what was abandoned long ago.
-const MOST_STRAYS: usize = 256;
-
-type Write = LocalFuture<'static, Result<Outcome>>;
 
 /// The record of a run being written: while it stands, the run's blocks are somebody's.
 pub fn job_place(run: u64) -> Place {
@@ -42,29 +39,6 @@ pub fn job_place(run: u64) -> Place {
 /// The error of a writer whose run another tab has taken for abandoned.
 fn abandoned() -> Error {
     Error::new(ErrorCode::Conflict, "what was written ahead was taken for abandoned")
-}
-
-/// Runs of this engine that were given up and whose blocks are still there.
-#[derive(Default)]
-pub struct Strays(RefCell<Vec<Stray>>);
-
-struct Stray {
-    run: u64,
-    /// What may still come of it.
-    on_their_way: VecDeque<Write>,
-}
-
-impl Strays {
-    fn note(&self, stray: Stray) {
-        let mut strays = self.0.borrow_mut();
-        if strays.len() < MOST_STRAYS {
-            strays.push(stray);
-        }
-    }
-
-    fn take(&self) -> Option<Stray> {
-        self.0.borrow_mut().pop()
-    }
 }
 
 /// Writes blocks under the job record of their run, and notes the run as a stray if it is dropped before it is named.
@@ -269,7 +243,7 @@ impl UnnamedRun {
 impl Lsm {
     /// Whether there is anything for `sweep_strays`.
     pub fn has_strays(&self) -> bool {
-        !self.strays().0.borrow().is_empty()
+        !self.strays().is_empty()
     }
 
     /// Deletes the blocks of runs that were given up here. A run whose job record is gone stays: it was named after

@@ -30,7 +30,7 @@
 //! So a commit is an append, which no other tab's append can make fail; the chain of the records says whose counts. It
 //! needs no guard, and costs one request.
 //!
-//! What a backend does not know: LSNs, blocks, formats, databases.
+//! A backend knows nothing of LSNs, blocks, formats and databases.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -1,16 +1,9 @@
 //! Leases among those who have one store open. Storage knows best who they are; where it has no locks, the host is
 //! asked.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
 use super::Core;
 use crate::platform::Lease;
 use crate::storage::Lock;
-
-/// Leases that are held for as long as this engine lives, or until they are released, by their names.
-#[derive(Default)]
-pub struct Kept(RefCell<BTreeMap<String, Lease>>);
 
 impl Core {
     /// As `Platform::try_lease`, and as with that: a lease only saves work.
@@ -23,7 +16,7 @@ impl Core {
     }
 
     pub fn keeps_lease(&self, name: &str) -> bool {
-        self.kept.0.borrow().contains_key(name)
+        self.kept.borrow().contains_key(name)
     }
 
     /// Takes the lease and keeps it, unless another engine has it.
@@ -31,12 +24,12 @@ impl Core {
         if !self.keeps_lease(&name)
             && let Some(lease) = self.try_lease(&name).await
         {
-            self.kept.0.borrow_mut().insert(name, lease);
+            self.kept.borrow_mut().insert(name, lease);
         }
     }
 
     pub fn release_lease(&self, name: &str) {
-        let released = self.kept.0.borrow_mut().remove(name);
+        let released = self.kept.borrow_mut().remove(name);
         drop(released);
     }
 }

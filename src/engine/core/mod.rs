@@ -1,7 +1,7 @@
 //! The core of an opened store, which every room above is given: the queue of commits and who makes it go on, the read
 //! loop, leases, holds, clocks, and whether the store is open and whole.
 //!
-//! It does not know: handle, transact, compare, copy, clones, merge, transfer, witness, upkeep, store.
+//! It does not know: handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
 
 pub mod ahead;
 pub mod clock;
@@ -15,12 +15,12 @@ pub mod pump;
 pub mod reading;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Lsm, State};
-use crate::platform::Platform;
+use crate::platform::{Lease, Platform};
 use crate::storage::{Durability, LocalFuture};
 use crate::types::Lsn;
 
@@ -28,7 +28,6 @@ use clock::Clock;
 use hold::{Hold, Holds};
 use id::IdMaker;
 use job::Job;
-use lease::Kept;
 use pump::Pump;
 
 /// Whoever stands on top is told what was done here.
@@ -51,7 +50,8 @@ pub struct Core {
     queue: RefCell<VecDeque<Job>>,
     pump: Pump,
     holds: Holds,
-    kept: Kept,
+    /// Leases that are held for as long as this engine lives, or until they are released, by their names.
+    kept: RefCell<BTreeMap<String, Lease>>,
     /// The newest head that another tab has told of.
     told: Cell<Lsn>,
     /// Damage was met: nothing is merged or dropped any more, so that nothing is built on it.
@@ -74,7 +74,7 @@ impl Core {
             queue: RefCell::default(),
             pump: Pump::default(),
             holds: Holds::default(),
-            kept: Kept::default(),
+            kept: RefCell::default(),
             told: Cell::new(Lsn::ZERO),
             is_damaged: Cell::new(false),
             closed: RefCell::default(),

@@ -1,6 +1,6 @@
 //! One database as a caller holds it: its row and path, single calls, snapshots, and which LSN a time names.
 //!
-//! It does not know: transact, compare, copy, clones, merge, transfer, witness, upkeep, store.
+//! It does not know: witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
 
 pub mod history;
 pub mod snapshot;
@@ -187,7 +187,8 @@ impl Handle {
         }
     }
 
-    /// Runs a single call that writes: it is one commit. Gives its answer with the commit's LSN; `None`: there was nothing to write.
+    /// Runs a single call that writes: it is one commit. Gives its answer with the commit's LSN; `None`: there was
+    /// nothing to write.
     pub async fn write(self: &Rc<Handle>, op: Op, durability: Option<Durability>) -> Result<(Answer, Option<Lsn>)> {
         self.check_open()?;
         if planted::is(Bug::CopyUpApart) {

@@ -21,8 +21,8 @@ use crate::lsm::{Attempt, Found, State, TreeView};
 use crate::query::{self, Counter, Counters, Lookup};
 use crate::types::{DatabaseName, LayerId, Lsn};
 
-use super::rows::Side;
 use super::settle::Added;
+use super::side::Side;
 
 /// From one LSN to another of a database's history: nothing but increments changed a field in between.
 struct Span {

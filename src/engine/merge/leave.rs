@@ -2,8 +2,9 @@
 
 use super::Selected;
 use super::counting::{added_over, added_since};
-use super::rows::{Row, Side};
+use super::rows::Row;
 use super::settle::{Added, Merging, adding_up, carried, check_length, names_of};
+use super::side::Side;
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::{self, Counter, Counters, Editor, Fields, Lookup, Names};
 use crate::types::pack::{Reader, Shape};

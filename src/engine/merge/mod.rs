@@ -7,6 +7,8 @@
 //!
 //! A merge may leave rows in the clone that clash with the origin: those that were not selected. They are *parked*:
 //! beside such a row lies its *ancestor*, the row that both sides are compared with, until the clash is settled.
+//!
+//! It does not know: witness, transact, transfer, upkeep, store.
 
 mod commit;
 mod counting;
@@ -17,6 +19,7 @@ mod restore;
 mod revert;
 mod rows;
 mod settle;
+mod side;
 
 pub use forward::{merge, rebase};
 pub use reset::reset;

@@ -1,13 +1,14 @@
 //! The rows that a clone wrote, each with what stands on every side of it.
 
 use super::counting::{Counting, counted};
+use super::side::{Side, side};
 use crate::engine::rows::collections;
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::is_content;
 use crate::engine::rows::read::{self, Placed, just_after};
 use crate::error::Result;
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
-use crate::query::{Counters, Lookup};
+use crate::query::Lookup;
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix, Version};
 
@@ -15,70 +16,6 @@ use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix, Version};
 pub const PAGE: usize = 256;
 /// Bytes of values after which a page is full.
 const PAGE_BYTES: usize = 1024 * 1024;
-
-/// A row as a path shows it.
-#[derive(Clone, Default, Debug)]
-pub struct Side {
-    /// `None`: absent.
-    pub value: Option<Bytes>,
-    /// The LSN of the version, tombstone or not; `None`: no level has one.
-    pub lsn: Option<Lsn>,
-    /// Whether the version is of the path's topmost layer.
-    pub is_own: bool,
-    /// The LSN of the version below the layer that was first replaced.
-    pub base: Option<Lsn>,
-    pub counters: Counters,
-    pub expiry: Option<u64>,
-}
-
-impl Side {
-    pub fn bytes(&self) -> Option<&[u8]> {
-        self.value.as_deref()
-    }
-
-    /// How large its value is.
-    pub fn bytes_held(&self) -> usize {
-        self.value.as_ref().map_or(0, |value| value.len())
-    }
-
-    /// What an increment of it counts from.
-    pub fn since(&self) -> Option<Lsn> {
-        self.lsn.map(|lsn| if self.is_own { lsn } else { Lsn::ZERO })
-    }
-
-    /// What a version written over this one is based on.
-    pub fn base_above(&self, has_below: bool) -> Option<Lsn> {
-        match (has_below, self.is_own) {
-            (false, _) => None,
-            (true, true) => self.base,
-            (true, false) => self.lsn.filter(|_| self.value.is_some()),
-        }
-    }
-}
-
-pub fn side(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Side> {
-    let Some(Placed { mut level, mut found }) = read::placed(view, path.levels(), suffix)? else {
-        return Ok(Side::default());
-    };
-    if level == 0
-        && read::is_copy(view, path, suffix, &found)?
-        && let Some(copied) = read::topmost(view, path.below(), suffix)?
-    {
-        (level, found) = (1, copied);
-    }
-    let is_own = level == 0;
-    // What was counted in a level below is no difference from it.
-    let counters =
-        if is_own { Counters::decode(found.version.delta.as_ref(), found.lsn)? } else { Counters::default() };
-    Ok(Side {
-        value: found.version.here().cloned(),
-        lsn: Some(found.lsn),
-        is_own,
-        base: found.base().filter(|_| is_own),
-        counters,
-        expiry: found.version.expiry,
-    })
-}
 
 /// The row that holds what a parked row is compared with.
 pub fn ancestor_suffix(suffix: &[u8]) -> Suffix {

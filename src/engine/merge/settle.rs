@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::rows::Side;
+use super::side::Side;
 use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
 use crate::engine::compare::diff::Change;
 use crate::error::{Error, ErrorCode, Result};

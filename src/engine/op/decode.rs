@@ -12,22 +12,25 @@ fn invalid(message: &str) -> Error {
     Error::new(ErrorCode::InvalidOption, message)
 }
 
-pub fn op(bytes: &[u8]) -> Result<Op> {
-    let mut reader = Reader::new(bytes);
-    let count = reader.array()?;
-    if count < 2 {
-        return Err(invalid("a call has a name and a collection"));
+impl Op {
+    /// Reads the bytes of a call: `[name, collection, …]`.
+    pub fn decode(bytes: &[u8]) -> Result<Op> {
+        let mut reader = Reader::new(bytes);
+        let count = reader.array()?;
+        if count < 2 {
+            return Err(invalid("a call has a name and a collection"));
+        }
+        let name = reader.text()?;
+        let collection = CollectionName::new(reader.text()?)?;
+        let op = match name.strip_prefix("kv") {
+            Some(name) => entry_op(name, collection, &mut reader)?,
+            None => document_op(name, collection, &mut reader)?,
+        };
+        if !reader.is_at_end() {
+            return Err(invalid("a call has more arguments than it takes"));
+        }
+        Ok(op)
     }
-    let name = reader.text()?;
-    let collection = CollectionName::new(reader.text()?)?;
-    let op = match name.strip_prefix("kv") {
-        Some(name) => entry_op(name, collection, &mut reader)?,
-        None => document_op(name, collection, &mut reader)?,
-    };
-    if !reader.is_at_end() {
-        return Err(invalid("a call has more arguments than it takes"));
-    }
-    Ok(op)
 }
 
 fn document_op(name: &str, collection: CollectionName, reader: &mut Reader<'_>) -> Result<Op> {

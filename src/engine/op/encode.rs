@@ -7,47 +7,49 @@ use crate::types::pack::{write_array, write_bin, write_bool, write_integer, writ
 use crate::types::row::split_suffix;
 use crate::types::{Bytes, Key, KeyPart, Suffix, key};
 
-pub fn answer(answer: &Answer) -> Vec<u8> {
-    let mut out = Vec::new();
-    match answer {
-        Answer::Nothing => write_nil(&mut out),
-        Answer::Flag(flag) => write_bool(&mut out, *flag),
-        Answer::Count(count) => write_integer(&mut out, *count as i64),
-        Answer::Value(value) => optional(&mut out, value.as_ref()),
-        Answer::Values(values) => {
-            write_array(&mut out, values.len());
-            for value in values {
-                optional(&mut out, value.as_ref());
+impl Answer {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Answer::Nothing => write_nil(&mut out),
+            Answer::Flag(flag) => write_bool(&mut out, *flag),
+            Answer::Count(count) => write_integer(&mut out, *count as i64),
+            Answer::Value(value) => optional(&mut out, value.as_ref()),
+            Answer::Values(values) => {
+                write_array(&mut out, values.len());
+                for value in values {
+                    optional(&mut out, value.as_ref());
+                }
+            }
+            Answer::Ids(ids) => {
+                write_array(&mut out, ids.len());
+                for id in ids {
+                    write_text(&mut out, id);
+                }
+            }
+            Answer::Documents(page) => {
+                out.reserve(page.rows.iter().map(|(id, fields)| id.len() + fields.len() + 8).sum());
+                begin(&mut out, page, |out, encoded| match key::read_id(encoded) {
+                    Some(id) => write_text(out, &id),
+                    None => write_nil(out),
+                });
+                for (id, fields) in &page.rows {
+                    write_array(&mut out, 2);
+                    write_text(&mut out, id);
+                    out.extend_from_slice(fields);
+                }
+            }
+            Answer::Entries(page) => {
+                begin(&mut out, page, write_key);
+                for (key, value) in &page.rows {
+                    write_array(&mut out, 2);
+                    write_key(&mut out, key);
+                    out.extend_from_slice(value);
+                }
             }
         }
-        Answer::Ids(ids) => {
-            write_array(&mut out, ids.len());
-            for id in ids {
-                write_text(&mut out, id);
-            }
-        }
-        Answer::Documents(page) => {
-            out.reserve(page.rows.iter().map(|(id, fields)| id.len() + fields.len() + 8).sum());
-            begin(&mut out, page, |out, encoded| match key::read_id(encoded) {
-                Some(id) => write_text(out, &id),
-                None => write_nil(out),
-            });
-            for (id, fields) in &page.rows {
-                write_array(&mut out, 2);
-                write_text(&mut out, id);
-                out.extend_from_slice(fields);
-            }
-        }
-        Answer::Entries(page) => {
-            begin(&mut out, page, write_key);
-            for (key, value) in &page.rows {
-                write_array(&mut out, 2);
-                write_key(&mut out, key);
-                out.extend_from_slice(value);
-            }
-        }
+        out
     }
-    out
 }
 
 /// Null is a value, so what may be absent is an array of none or one (SEMANTICS R8).

@@ -1,5 +1,8 @@
 //! What a caller can ask of a collection, as data: one way in for single calls, transactions and snapshots alike.
+//!
+//! It does not know: core, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
 
+mod apply;
 pub mod context;
 mod decode;
 mod documents;
@@ -8,15 +11,12 @@ mod entries;
 pub mod known;
 pub mod transaction;
 
+pub use context::Page;
 pub(super) use decode::encoded_key;
 pub(super) use documents::document;
 pub use encode::write_key;
 
-use crate::engine::op::context::Context;
-pub use crate::engine::op::context::Page;
-use crate::engine::op::known::Known;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::Attempt;
 use crate::query::Update;
 use crate::types::pack::{Reader, Shape};
 use crate::types::{Bytes, CollectionName, Suffix};
@@ -178,32 +178,5 @@ impl Op {
                 | Op::EntryDelete { .. }
                 | Op::EntrySetField { .. }
         )
-    }
-
-    /// Reads the bytes of a call: `[name, collection, …]`.
-    pub fn decode(bytes: &[u8]) -> Result<Op> {
-        decode::op(bytes)
-    }
-
-    /// Does it, all or nothing within its transaction's savepoint. What it has found out by then stays in `known`, for
-    /// the next try.
-    pub fn apply(&self, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut Known) -> Attempt<Step> {
-        match self {
-            Op::Get { .. }
-            | Op::GetMany { .. }
-            | Op::Count { .. }
-            | Op::Find { .. }
-            | Op::Insert { .. }
-            | Op::Put { .. }
-            | Op::Update { .. }
-            | Op::Delete { .. } => documents::apply(self, context, ids, known),
-            _ => entries::apply(self, context, known),
-        }
-    }
-}
-
-impl Answer {
-    pub fn encode(&self) -> Vec<u8> {
-        encode::answer(self)
     }
 }

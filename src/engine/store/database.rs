@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Store;
 use super::snapshot::{Side, Snapshot};
+use crate::engine::catalog;
 use crate::engine::clones::clone::{self, CloneOptions, LineageEntry, Status, temporary_lease};
 use crate::engine::clones::dropping;
 use crate::engine::compare::diff::{self, Change};
@@ -17,9 +18,32 @@ use crate::engine::op::{Answer, Op};
 use crate::engine::rows::collections::CollectionInfo;
 use crate::engine::transact::body::{self, Ended, OpenTransaction, TransactionOptions};
 use crate::engine::transfer::{self, ImportOptions, Imported, Source};
-use crate::error::Result;
+use crate::error::{ErrorCode, Result};
 use crate::storage::Durability;
 use crate::types::{Bytes, CollectionName, DatabaseName, Lsn};
+
+impl Store {
+    /// A handle on the database `name`, which must exist.
+    pub async fn database(self: &Rc<Store>, name: &DatabaseName) -> Result<Rc<Database>> {
+        let find = || self.core.read(|state, view| catalog::get(view, name, state.head));
+        let entry = match find().await {
+            // Another tab may have made it a moment ago, and its word may be on its way.
+            Err(error) if error.code() == ErrorCode::DatabaseNotFound => {
+                self.core.refresh().await?;
+                find().await?
+            }
+            found => found?,
+        };
+        if entry.row.temporary {
+            self.core.keep_lease(temporary_lease(entry.row.id)).await;
+        }
+        let handle = Rc::new(Handle::new(self.core.clone(), entry));
+        let mut handles = self.handles.borrow_mut();
+        handles.retain(|handle| handle.strong_count() > 0);
+        handles.push(Rc::downgrade(&handle));
+        Ok(Rc::new(Database::new(self.clone(), handle)))
+    }
+}
 
 /// A database as it is now.
 pub struct Database {
@@ -28,7 +52,7 @@ pub struct Database {
 }
 
 impl Database {
-    pub(super) fn new(store: Rc<Store>, handle: Rc<Handle>) -> Database {
+    fn new(store: Rc<Store>, handle: Rc<Handle>) -> Database {
         Database { store, handle }
     }
 

@@ -8,8 +8,7 @@ pub mod snapshot;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use crate::engine::catalog;
-use crate::engine::clones::clone::{self, DatabaseInfo, temporary_lease};
+use crate::engine::clones::clone::{self, DatabaseInfo};
 use crate::engine::core::{Core, Listener};
 use crate::engine::handle::Handle;
 use crate::engine::transact::claim::Claims;
@@ -17,13 +16,9 @@ use crate::engine::upkeep::Upkeep;
 use crate::engine::upkeep::reclaim::Stats;
 use crate::engine::upkeep::retain;
 use crate::engine::witness::Witness;
-use crate::error::{Error, ErrorCode, Result};
-use crate::platform::Platform;
-use crate::storage::{Durability, LocalFuture, Storage};
-use crate::types::{DatabaseName, Lsn};
-
-use database::Database;
-use opening::open_witnessed;
+use crate::error::{Error, Result};
+use crate::storage::{Durability, LocalFuture};
+use crate::types::Lsn;
 
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -55,55 +50,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store that is on `storage`, or makes one with its root database `main`.
-    pub async fn open(platform: Rc<dyn Platform>, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {
-        let opened_at = (platform.now(), platform.steady());
-        let (lsm, testimony) = open_witnessed(&*platform, storage, &options).await?;
-        let core = Rc::new(Core::new(platform, lsm, options.durability, opened_at));
-        let store = Rc::new(Store {
-            witness: Rc::new(Witness::new(core.clone())),
-            upkeep: Rc::new(Upkeep::new(core.clone())),
-            claims: Rc::new(Claims::new(core.clone())),
-            core,
-            handles: RefCell::default(),
-            seen_catalog: Cell::new(Lsn::ZERO),
-        });
-        let listener: Rc<dyn Listener> = store.clone();
-        store.core.set_listener(Rc::downgrade(&listener));
-        if let Some(testimony) = testimony {
-            store.witness.meet(&testimony, options.repair).await?;
-        }
-        if let Some(retain) = options.retain {
-            retain::set_retain(&store.core, retain).await?;
-        }
-        store.upkeep.settle_soon();
-        Ok(store)
-    }
-
     /// Milliseconds of history that the store keeps.
     pub async fn retain(&self) -> Result<u64> {
         retain::retain(&self.core).await
-    }
-
-    /// A handle on the database `name`, which must exist.
-    pub async fn database(self: &Rc<Store>, name: &DatabaseName) -> Result<Rc<Database>> {
-        let find = || self.core.read(|state, view| catalog::get(view, name, state.head));
-        let entry = match find().await {
-            // Another tab may have made it a moment ago, and its word may be on its way.
-            Err(error) if error.code() == ErrorCode::DatabaseNotFound => {
-                self.core.refresh().await?;
-                find().await?
-            }
-            found => found?,
-        };
-        if entry.row.temporary {
-            self.core.keep_lease(temporary_lease(entry.row.id)).await;
-        }
-        let handle = Rc::new(Handle::new(self.core.clone(), entry));
-        let mut handles = self.handles.borrow_mut();
-        handles.retain(|handle| handle.strong_count() > 0);
-        handles.push(Rc::downgrade(&handle));
-        Ok(Rc::new(Database::new(self.clone(), handle)))
     }
 
     /// All databases, by name.

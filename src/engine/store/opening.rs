@@ -1,19 +1,50 @@
 //! Opening: the store is held against what was written down of it outside.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::OpenOptions;
+use super::{OpenOptions, Store};
 use crate::engine::catalog::{self, DatabaseRow};
 use crate::engine::clones::clone::draw_layer;
-use crate::engine::witness::Testimony;
+use crate::engine::core::{Core, Listener};
+use crate::engine::transact::claim::Claims;
+use crate::engine::upkeep::{Upkeep, retain};
+use crate::engine::witness::{Testimony, Witness};
 use crate::error::{ErrorCode, Result};
 use crate::lsm::{Change, Commit, Lsm, Opening};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::types::{DatabaseName, Lsn};
 
+impl Store {
+    /// Opens the store that is on `storage`, or makes one with its root database `main`.
+    pub async fn open(platform: Rc<dyn Platform>, storage: Rc<dyn Storage>, options: OpenOptions) -> Result<Rc<Store>> {
+        let opened_at = (platform.now(), platform.steady());
+        let (lsm, testimony) = open_witnessed(&*platform, storage, &options).await?;
+        let core = Rc::new(Core::new(platform, lsm, options.durability, opened_at));
+        let store = Rc::new(Store {
+            witness: Rc::new(Witness::new(core.clone())),
+            upkeep: Rc::new(Upkeep::new(core.clone())),
+            claims: Rc::new(Claims::new(core.clone())),
+            core,
+            handles: RefCell::default(),
+            seen_catalog: Cell::new(Lsn::ZERO),
+        });
+        let listener: Rc<dyn Listener> = store.clone();
+        store.core.set_listener(Rc::downgrade(&listener));
+        if let Some(testimony) = testimony {
+            store.witness.meet(&testimony, options.repair).await?;
+        }
+        if let Some(retain) = options.retain {
+            retain::set_retain(&store.core, retain).await?;
+        }
+        store.upkeep.settle_soon();
+        Ok(store)
+    }
+}
+
 /// Opens the store, or makes it where nothing says that there was one.
-pub async fn open_witnessed(
+async fn open_witnessed(
     platform: &dyn Platform,
     storage: Rc<dyn Storage>,
     options: &OpenOptions,

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::format::{CHUNK_BYTES, End, Frame, FrameWriter, Header, NAMED, Row, Skipped};
-use super::salvage::Salvage;
+use super::salvage::{Salvage, places_of};
 use crate::engine::handle::snapshot::Pinned;
 use crate::engine::op::context::{Context, Page, PageLimits};
 use crate::engine::rows::collections::{CollectionInfo, collections};
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{SuffixRange, Visible, just_after};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Fault, State, TreeView};
+use crate::lsm::{Attempt, Fault, State, TreeView, covered};
 use crate::types::row::split_suffix;
 use crate::types::{CollectionName, Kind, limits};
 
@@ -169,6 +169,25 @@ impl Export {
             self.writer.push(&Frame::Rows(frame));
         }
         Ok(())
+    }
+
+    /// All places that a salvage could not read, as far as they concern this database.
+    async fn places(&self) -> Result<Vec<Skipped>> {
+        let salvage = self.salvage.as_ref().expect("BUG: only a salvage skips");
+        let mut places = salvage.lost.clone();
+        for address in salvage.given_up.addresses() {
+            let mut found = None;
+            self.look(&mut |view, path| {
+                let run = view.tree.runs.iter().find(|run| run.id == address.run);
+                let covered = run.map(|run| covered(view, run, address)).transpose()?.flatten();
+                found = covered.map(|covered| (covered, path));
+                Ok(())
+            })
+            .await?;
+            let Some((covered, path)) = found else { continue };
+            places.extend(places_of(address, &covered, &path));
+        }
+        Ok(places)
     }
 
     async fn push_end(&mut self) -> Result<()> {

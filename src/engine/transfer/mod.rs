@@ -2,6 +2,8 @@
 //!
 //! An export is one snapshot, read a page at a time. An import writes its rows ahead as they come and is one commit at
 //! the end, so an import that is cut off, damaged or refused changes nothing.
+//!
+//! It does not know: witness, compare, copy, transact, clones, merge, upkeep, store.
 
 mod export;
 mod format;

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::export::Export;
 use super::format::{Bound, Skipped};
-use crate::error::{Detail, Error, Result};
-use crate::lsm::{Covered, GivenUp, covered};
+use crate::engine::rows::path::Path;
+use crate::error::{Detail, Error};
+use crate::lsm::{BlockAddress, Covered, GivenUp};
 use crate::types::LayerId;
 use crate::types::row::{LAYER_BYTES, split_row};
 
@@ -13,7 +13,7 @@ use crate::types::row::{LAYER_BYTES, split_row};
 pub struct Salvage {
     pub(super) given_up: Rc<GivenUp>,
     /// Rows whose values cannot be read.
-    lost: Vec<Skipped>,
+    pub(super) lost: Vec<Skipped>,
 }
 
 impl Salvage {
@@ -47,30 +47,15 @@ impl Bound {
     }
 }
 
-impl Export {
-    /// All places that a salvage could not read, as far as they concern this database.
-    pub(super) async fn places(&self) -> Result<Vec<Skipped>> {
-        let salvage = self.salvage.as_ref().expect("BUG: only a salvage skips");
-        let mut places = salvage.lost.clone();
-        for address in salvage.given_up.addresses() {
-            let mut found = None;
-            self.look(&mut |view, path| {
-                let run = view.tree.runs.iter().find(|run| run.id == address.run);
-                let covered = run.map(|run| covered(view, run, address)).transpose()?.flatten();
-                found = covered.map(|covered| (covered, path));
-                Ok(())
-            })
-            .await?;
-            let Some((covered, path)) = found else { continue };
-            let layers = path.levels().iter().map(|level| level.layer);
-            places.extend(layers.filter_map(|layer| clipped(&covered, layer)).map(|(from, to)| Skipped {
-                block: address.name(),
-                from: from.map(|suffix| Bound::of(&suffix)),
-                to: to.map(|suffix| Bound::of(&suffix)),
-            }));
-        }
-        Ok(places)
-    }
+/// The places of a block, in each layer of a path, that could not be read.
+pub fn places_of(address: BlockAddress, covered: &Covered, path: &Path) -> Vec<Skipped> {
+    let layers = path.levels().iter().map(|level| level.layer);
+    let places = layers.filter_map(|layer| clipped(covered, layer)).map(|(from, to)| Skipped {
+        block: address.name(),
+        from: from.map(|suffix| Bound::of(&suffix)),
+        to: to.map(|suffix| Bound::of(&suffix)),
+    });
+    places.collect()
 }
 
 type Suffixes = (Option<Vec<u8>>, Option<Vec<u8>>);

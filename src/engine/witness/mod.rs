@@ -4,6 +4,8 @@
 //! It is a set of short texts. A store adds one, only after its own commit is complete, and strikes out its older ones,
 //! so two tabs need no lock: the greatest counts. Destroying a store marks it as gone first, so its own late texts say
 //! nothing.
+//!
+//! It does not know: catalog, rows, op, handle, compare, copy, transact, clones, merge, transfer, upkeep, store.
 
 mod turn;
 
