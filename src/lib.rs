@@ -17,7 +17,7 @@
 //! readers see the same one win, and the other evaluates again.
 //!
 //! # Code map
-//! A folder is a layer; arrows point down only, and `tests/tidy.rs` holds it.
+//! A folder is a layer; arrows point down only, and `tests/tidy.rs` holds it. No modules import each other in a ring.
 //! - `error.rs`: one opaque error; the code says what a caller can do.
 //! - `types/`: the nouns: LSNs, names, keys and their order, rows, versions, MessagePack, limits. No I/O, no async.
 //! - `storage/`: byte records in atomic guarded batches, and a numbered log; the memory backend; the suite that every
@@ -28,9 +28,13 @@
 //! - `lsm/`: the ordered, versioned map: log, memtable, blocks in segments, runs, manifest, checkpoint, compaction,
 //!   vacuum.
 //! - `query/`: MongoDB's update language and three-way merging on MessagePack bytes.
-//! - `engine/`: databases: catalog, path, context, calls (`op/`), pipeline, conflicts, clones, history, diff, merging
-//!   and going back (`merge/`), exports and imports (`transfer/`), maintenance, and the witness, which tells a wiped
-//!   store from a new one.
+//! - `engine/`: databases, in rooms that are layers too, lowest first. Each header lists the rooms it does not know.
+//!   - `catalog/`: databases as rows, and what must stay readable; `rows/`: path, reads, what was written when;
+//!   - `op/`: calls as data, and a transaction's reads and writes;
+//!   - `core/`: the pipeline and who makes it go on, the read loop; every room above is given it;
+//!   - `handle/`: one database: single calls, snapshots, the past; `witness/`: tells a wiped store from a new one;
+//!   - `compare/`, `copy/`, `transact/`, `transfer/` (exports and imports), `clones/`, `merge/` (and going back);
+//!   - `upkeep/`: when maintenance runs; `store/`: on top, each public call in a line or two.
 //! - `js/`: wasm32 only: exported classes, IndexedDB, errors. It translates and decides nothing.
 //! - `planted.rs`: bugs planted on purpose, for the tests that must catch them; never in the module that ships.
 //! - `pkg/`: the npm package in TypeScript; `tests/`: see each folder's first lines.
@@ -103,8 +107,7 @@
 //!
 //! Open in the engine: a full disk cannot be emptied by deleting alone; a rebase of a clone older than the history
 //! floor reads its whole origin; a synchronous answer has no bound on the rows that it looks at, and pays for each
-//! tombstone again; `databases()` and a forced drop read once for each clone; writers do not pass one door yet; the
-//! modules of `engine/` and `lsm/` import each other in rings.
+//! tombstone again; `databases()` and a forced drop read once for each clone; writers do not pass one door yet.
 
 pub mod drive;
 pub mod engine;
