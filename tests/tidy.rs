@@ -1,6 +1,8 @@
 //! The house rules that a program can check. Each rule is a function in `tests/tidy/`, with a test of its own that it
 //! catches what breaks it; here each is held against the whole repository.
 
+#[path = "tidy/homes.rs"]
+mod homes;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/promises.rs"]
@@ -45,6 +47,12 @@ fn only_one_layer_knows_javascript() {
 fn modules_import_each_other_in_no_ring() {
     let rings = rings::Modules::of(&repository()).rings();
     assert!(rings.is_empty(), "{}", rings.join("\n"));
+}
+
+#[test]
+fn the_methods_of_a_type_stand_in_its_folder() {
+    let away = homes::methods_away_from_home(&repository());
+    assert!(away.is_empty(), "{}", away.join("\n"));
 }
 
 #[test]
