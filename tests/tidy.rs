@@ -62,6 +62,12 @@ fn no_module_imports_what_its_header_does_not_know() {
 }
 
 #[test]
+fn every_folder_lists_what_it_does_not_know() {
+    let unlisted = rings::Modules::of(&repository()).unlisted();
+    assert!(unlisted.is_empty(), "{}", unlisted.join("\n"));
+}
+
+#[test]
 fn files_stay_short() {
     hold(shape::too_long_files);
 }

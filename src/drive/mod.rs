@@ -2,8 +2,10 @@
 //! write, it lets others go first, or the work is done. The loop does what the step asks for and takes the next step.
 //!
 //! It promises: the work ends, for one that asks again and again without getting on fails; no step runs while what an
-//! earlier one asked for is on its way; after a pause others had their turn. It knows neither what
-//! the work is, nor what is needed, nor where that comes from.
+//! earlier one asked for is on its way; after a pause others had their turn. The work, what it needs and where that
+//! comes from are its caller's.
+//!
+//! It does not know: types, lsm, query, engine, js.
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::LocalFuture;

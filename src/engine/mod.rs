@@ -1,7 +1,8 @@
 //! Databases: layers and paths, transactions, clones, history, on the versioned map below.
 //!
-//! It promises what SEMANTICS.md numbers. It does not know JavaScript, IndexedDB or the wire; what it needs of the host
-//! comes through `Platform` and `Storage`.
+//! It promises what SEMANTICS.md numbers. What it needs of the host comes through `Platform` and `Storage`.
+//!
+//! It does not know: js.
 
 mod catalog;
 mod clones;

@@ -2,6 +2,8 @@
 //!
 //! Calls and documents cross as bytes, once per call; options and reports as plain objects. Nothing here decides: it
 //! translates. No borrow is held over an await, and no export takes `&mut self`: two calls may overlap.
+//!
+//! It does not know: drive, lsm, query.
 
 mod backend;
 mod clock;

@@ -1,12 +1,12 @@
 //! The ordered, versioned map on storage: a log of commits, a memtable over it, and runs of blocks below.
 //!
 //! It promises: what `write_staged` acknowledged is there after any crash, all of a commit or none of it; commits of
-//! all tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it. It knows
-//! nothing of databases, transactions and conflicts. Of a row it knows the number of the layer that it begins with, and
-//! whether it is one of the change feed, which the map writes itself; all else is bytes. A commit says itself whether
-//! it touches the catalog.
+//! all tabs form one sequence without gaps; a read at an LSN sees exactly the newest versions up to it.
 //!
-//! It does not know: platform, query, engine.
+//! Of a row it knows the number of the layer that it begins with, and whether it is one of the change feed, which the
+//! map writes itself; all else is bytes. A commit says itself whether it touches the catalog.
+//!
+//! It does not know: platform, query, engine, js.
 
 mod block;
 mod bytes_in;

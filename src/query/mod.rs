@@ -1,7 +1,7 @@
 //! MongoDB's update language and three-way merging, on MessagePack bytes. What an update does not name keeps its bytes
-//! exactly.
+//! exactly. A document here is a map of texts to values.
 //!
-//! It does not know: storage, drive, lsm, engine. A document here is a map of texts to values.
+//! It does not know: storage, platform, drive, lsm, engine, js.
 
 mod counters;
 mod edit;

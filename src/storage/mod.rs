@@ -30,7 +30,9 @@
 //! So a commit is an append, which no other tab's append can make fail; the chain of the records says whose counts. It
 //! needs no guard, and costs one request.
 //!
-//! A backend knows nothing of LSNs, blocks, formats and databases.
+//! LSNs, blocks, formats and databases mean nothing to a backend.
+//!
+//! It does not know: platform, drive, lsm, query, engine, js.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

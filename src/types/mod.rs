@@ -1,4 +1,6 @@
 //! The nouns that every layer shares. Pure data: no I/O, no async, no clock.
+//!
+//! It does not know: storage, platform, drive, lsm, query, engine, js.
 
 mod bytes;
 pub mod fields;

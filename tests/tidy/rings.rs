@@ -9,6 +9,9 @@ use crate::sources::{Source, code_only};
 
 type Path = Vec<String>;
 
+/// Ways to say what a module does not know without a list.
+const UNCHECKED: [&str; 5] = ["does not know ", "do not know ", "must not know", "knows nothing", "knows neither"];
+
 /// All modules of `src`, and what each imports.
 pub struct Modules {
     /// By its path, `["lsm", "run"]`: what is written in it.
@@ -21,6 +24,8 @@ struct Module {
     handed_on: Vec<(String, Path)>,
     /// Paths that its code names.
     named: Vec<Path>,
+    header: String,
+    /// What the header says that it does not know.
     unknown: Vec<String>,
 }
 
@@ -81,6 +86,38 @@ impl Modules {
         rings.sort();
         rings.dedup();
         rings
+    }
+
+    /// Headers that say what they do not know in words that nothing checks, and folders whose header leaves out a
+    /// folder beside it that it does not import.
+    pub fn unlisted(&self) -> Vec<String> {
+        let imports = self.imports();
+        let folders: BTreeSet<&[String]> = self.code.keys().map(|path| &path[..path.len() - 1]).collect();
+        let mut found = Vec::new();
+        for (path, module) in &self.code {
+            let phrase = UNCHECKED.iter().find(|phrase| module.header.contains(**phrase));
+            found.extend(phrase.map(|phrase| format!("{}: nothing checks \"{phrase}\"", module.file)));
+            if !folders.contains(&path[..]) {
+                continue;
+            }
+            if module.unknown.is_empty() {
+                found.push(format!("{}: the header of a folder has a list, \"does not know: \"", module.file));
+            }
+            let is_known = |folder: &&[String]| {
+                let mut inside = imports.iter().filter(|(from, _)| from.starts_with(path));
+                inside.any(|(_, to)| to.iter().any(|to| to.starts_with(folder)))
+            };
+            let (own, around) = path.split_last().expect("BUG: a module has a name");
+            let is_beside =
+                |folder: &&&[String]| folder.split_last().is_some_and(|(name, in_)| in_ == around && name != own);
+            for folder in folders.iter().filter(is_beside).filter(|folder| !is_known(folder)) {
+                let name = folder.last().expect("BUG: a folder beside another has a name");
+                if !module.unknown.contains(name) {
+                    found.push(format!("{}: the header leaves out {name}, which it does not know", module.file));
+                }
+            }
+        }
+        found
     }
 
     /// Imports of what a header says that its module, or folder, does not know.
@@ -145,7 +182,8 @@ fn read(file: &Source, path: &Path, all: &BTreeSet<Path>) -> Module {
             }
         }
     }
-    Module { file: file.path.clone(), handed_on, named, unknown: unknown(&file.text) }
+    let header = header(&file.text);
+    Module { file: file.path.clone(), handed_on, named, unknown: unknown(&header), header }
 }
 
 fn starts_word(code: &str, at: usize) -> bool {
@@ -236,10 +274,14 @@ fn absolute(target: &[String], from: &Path, all: &BTreeSet<Path>) -> Option<Path
     Some(path)
 }
 
-/// The names in a header's `It does not know: a, b, c.`
-fn unknown(text: &str) -> Vec<String> {
+/// The comment that a file begins with, in one line.
+fn header(text: &str) -> String {
     let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
-    let header = lines.collect::<Vec<_>>().join(" ");
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// The names in a header's `It does not know: a, b, c.`
+fn unknown(header: &str) -> Vec<String> {
     let Some((_, list)) = header.split_once("does not know: ") else { return Vec::new() };
     let list = list.split('.').next().unwrap_or_default();
     list.split(',').map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect()
@@ -322,4 +364,31 @@ fn what_a_header_does_not_know_is_not_imported() {
     assert_eq!(known(header, "use crate::c::C;\nuse super::super::b;"), 2);
     assert_eq!(known(header, "use crate::e::d;"), 0);
     assert_eq!(known("//! It does not know: d.", ""), 1);
+}
+
+#[test]
+fn a_folder_that_does_not_list_what_it_does_not_know_is_caught() {
+    let unlisted = |header: &str| {
+        let files = [
+            ("src/e/mod.rs", "//! It does not know: f."),
+            ("src/e/a/mod.rs", header),
+            ("src/e/a/one.rs", "use crate::e::b::B;"),
+            ("src/e/b/mod.rs", "//! It does not know: a, c."),
+            ("src/e/b/two.rs", ""),
+            ("src/e/c/mod.rs", "//! It does not know: a, b."),
+            ("src/e/c/three.rs", "//! A file may be silent."),
+            ("src/f.rs", ""),
+        ];
+        modules(&files).unlisted()
+    };
+    assert_eq!(unlisted("//! It does not know: c."), [] as [String; 0]);
+    assert_eq!(
+        unlisted("//! It does not know: f."),
+        ["src/e/a/mod.rs: the header leaves out c, which it does not know"]
+    );
+    assert_eq!(unlisted("//! A room.").len(), 2);
+    assert_eq!(
+        unlisted("//! It knows\n//! nothing of c. It does not know: c."),
+        ["src/e/a/mod.rs: nothing checks \"knows nothing\""]
+    );
 }

@@ -1,6 +1,6 @@
 //! Making a clone a root of its own: what it reads below is copied into its layer, and its link is cut.
 //!
-//! It does not know: witness, compare, transact, clones, merge, transfer, upkeep, store.
+//! It does not know: op, witness, compare, transact, clones, merge, transfer, upkeep, store.
 
 pub mod copying;
 pub mod materialize;

@@ -8,7 +8,7 @@
 //! A merge may leave rows in the clone that clash with the origin: those that were not selected. They are *parked*:
 //! beside such a row lies its *ancestor*, the row that both sides are compared with, until the clash is settled.
 //!
-//! It does not know: witness, transact, transfer, upkeep, store.
+//! It does not know: op, witness, copy, transact, transfer, upkeep, store.
 
 mod commit;
 mod counting;

@@ -1,6 +1,6 @@
 //! What a caller can ask of a collection, as data: one way in for single calls, transactions and snapshots alike.
 //!
-//! It does not know: core, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
+//! It does not know: catalog, core, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
 
 mod apply;
 pub mod context;

@@ -1,5 +1,7 @@
 //! One opened store: the only room that knows all others. Every public call of a store, a database and a snapshot
 //! stands here, and leads to the room that does it.
+//!
+//! It does not know: js.
 
 pub mod database;
 mod opening;

@@ -1,6 +1,6 @@
 //! The work that nobody calls for, and when it runs: the log, runs, history, clones that are to go.
 //!
-//! It does not know: witness, compare, transact, merge, transfer, store.
+//! It does not know: rows, op, handle, witness, compare, transact, merge, transfer, store.
 
 pub mod chores;
 pub mod maintain;

@@ -4,6 +4,8 @@
 //! Each rule answers a way in which IndexedDB fails: what is written is acknowledged on `complete` alone; a transaction
 //! is short, calls `commit()`, and has a deadline, because one frozen tab stops all others; a connection that died is
 //! opened again, and what was not complete is the caller's to look up; the version is 1 for ever, so nothing blocks.
+//!
+//! It does not know: platform, drive, lsm, query, engine.
 
 mod batch;
 mod connection;
