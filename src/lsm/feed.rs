@@ -11,7 +11,7 @@
 //! Keys sort by LSN, so what a layer had written between two LSNs is one range of rows.
 
 use super::range::RowRange;
-use super::store::Note;
+use super::state::Note;
 use crate::error::{Error, Result};
 use crate::types::fields::Field;
 use crate::types::row::{prefix, push_lsn, row, split_row};

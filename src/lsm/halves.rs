@@ -1,7 +1,8 @@
 //! The planted bug `HalfRecordTakenForWhole`: a record of several parts is written as two records.
 
 use super::record::{self, Record};
-use super::store::{Lsm, Sought, State, Written};
+use super::state::State;
+use super::store::{Lsm, Sought, Written};
 use crate::error::Result;
 use crate::storage::Batch;
 

@@ -1,7 +1,8 @@
 //! Finding out what became of a commit whose append failed.
 
 use super::record::Commit;
-use super::store::{Lsm, Sought, State};
+use super::state::State;
+use super::store::{Lsm, Sought};
 use crate::error::Result;
 use crate::storage::{Batch, Durability};
 use crate::types::Lsn;
