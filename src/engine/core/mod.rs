@@ -13,6 +13,7 @@ pub mod pipeline;
 pub mod plea;
 pub mod pump;
 pub mod reading;
+mod stage;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};

@@ -9,14 +9,13 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 
 use super::Core;
-use super::job::{Effects, Evaluate, Exclusive, Frame, Job, Pleading, Work, size};
+use super::job::{Effects, Exclusive, Frame, Job, Pleading, Work};
 use super::pump::{Answer, Pumped};
-use crate::engine::catalog;
 use crate::error::{Error, ErrorCode, Outcome, Result};
-use crate::lsm::{Attempt, Commit, Fault, Installation, Loaded, Sought, State, TreeView, UnnamedRun, Written};
+use crate::lsm::{Attempt, BlockReference, Commit, Installation, Sought, State, Written};
 use crate::planted::{self, Bug};
-use crate::storage::{Batch, Durability, LocalFuture};
-use crate::types::{Lsn, limits};
+use crate::storage::{Durability, LocalFuture};
+use crate::types::Lsn;
 
 /// Commits that one record may hold.
 const GROUP: usize = 1024;
@@ -24,13 +23,6 @@ const GROUP: usize = 1024;
 const LOOKUPS: u32 = 4;
 /// How often in one group blocks may be gone because another tab compacts them.
 const LOOKS: u32 = 8;
-
-enum Evaluated {
-    Effects(Effects),
-    Failed(Error),
-    /// A block is gone: the manifest may be old.
-    Stale(crate::lsm::BlockReference),
-}
 
 fn check_looks(looks: u32) -> Result<()> {
     let message = "runs are compacted faster than their blocks can be read";
@@ -221,7 +213,7 @@ impl Core {
 
     /// A block that a job needs was not found, for the so-many-th time in its group. Only this job fails if it cannot
     /// be had: those before it are evaluated again, those after it wait.
-    async fn find_again(self: &Rc<Core>, job: &mut Job, gone: crate::lsm::BlockReference, looks: u32) {
+    async fn find_again(self: &Rc<Core>, job: &mut Job, gone: BlockReference, looks: u32) {
         self.lsm.with_mut(State::unstage);
         let looked = self.look_again(gone).await;
         let failed = looked.and_then(|()| check_looks(looks)).err();
@@ -229,7 +221,7 @@ impl Core {
     }
 
     /// A named block was not found: takes in the present manifest, or says that the block is lost.
-    pub async fn look_again(self: &Rc<Core>, gone: crate::lsm::BlockReference) -> Result<()> {
+    pub async fn look_again(self: &Rc<Core>, gone: BlockReference) -> Result<()> {
         self.look_at_log().await?;
         let lost = self.lsm.check_lost(gone).await;
         self.note_damage(lost)
@@ -292,148 +284,6 @@ impl Drop for Staged {
     fn drop(&mut self) {
         self.0.lsm.with_mut(State::unstage);
     }
-}
-
-/// What of a group is staged.
-struct Stage {
-    results: Vec<Answer>,
-    staged: usize,
-    durability: Durability,
-    batch: Batch,
-    /// The runs that the commits name.
-    runs: Vec<Rc<UnnamedRun>>,
-    stale: Option<crate::lsm::BlockReference>,
-}
-
-impl Stage {
-    /// The plea of the first job that wrote something.
-    fn first<'a>(&self, jobs: &'a mut [Job]) -> &'a mut Option<Rc<Pleading>> {
-        let first = self.results.iter().position(|result| matches!(result, Ok(Some(_))));
-        &mut jobs[first.expect("BUG: what is staged has a job")].plea
-    }
-
-    /// The commit's record names these runs.
-    fn name(&mut self, runs: Vec<Rc<UnnamedRun>>) {
-        runs.iter().for_each(|run| run.name_in(&mut self.batch));
-        self.runs.extend(runs);
-    }
-}
-
-impl Core {
-    /// Evaluates jobs in order and stages what they write, until one record is full. Jobs without a result wait.
-    async fn stage(self: &Rc<Core>, jobs: &mut [Job]) -> Stage {
-        let (durability, batch) = (Durability::Relaxed, Batch::default());
-        let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, runs: Vec::new(), stale: None };
-        let mut bytes = 0;
-        for job in jobs {
-            let evaluate = match &mut job.work {
-                Work::Commit(evaluate) => evaluate,
-                // It comes alone: what is before it is answered first.
-                Work::Exclusive(_) if !stage.results.is_empty() => return stage,
-                Work::Exclusive(work) => {
-                    let work = work.take().expect("BUG: such a job is done once");
-                    let answer = self.exclude(work).await;
-                    stage.results.push(answer.map(|answer| answer.then_some(Lsn::ZERO)));
-                    return stage;
-                }
-            };
-            let evaluated = match job.failed.clone() {
-                Some(error) => Evaluated::Failed(error),
-                None => self.evaluate(evaluate).await,
-            };
-            let Effects { changes, mut runs } = match evaluated {
-                Evaluated::Effects(effects) => effects,
-                Evaluated::Failed(error) => {
-                    // What was written ahead for another outcome than this one is given up.
-                    job.ahead = None;
-                    stage.results.push(Err(error));
-                    continue;
-                }
-                Evaluated::Stale(gone) => {
-                    stage.stale = Some(gone);
-                    return stage;
-                }
-            };
-            if changes.is_empty() && runs.is_empty() {
-                stage.results.push(Ok(None));
-                continue;
-            }
-            let size = size(&changes);
-            if stage.staged > 0 && bytes + size > limits::COMMIT_IN_LOG_BYTES {
-                return stage;
-            }
-            bytes += size;
-            let id = job.plea.as_ref().map_or_else(|| self.platform.random(), |plea| plea.id);
-            let time = self.platform.now();
-            let touches_catalog = catalog::touches(&changes, &runs);
-            let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false, touches_catalog };
-            let ahead = match check_own(&runs).await {
-                Ok(()) if size > limits::COMMIT_IN_LOG_BYTES => {
-                    self.write_ahead(&mut job.ahead, std::mem::take(&mut commit.changes)).await.map(Some)
-                }
-                checked => checked.map(|()| None),
-            };
-            match ahead {
-                Ok(run) => runs.extend(run),
-                Err(error) => {
-                    stage.results.push(Err(error));
-                    continue;
-                }
-            }
-            commit.runs = runs.iter().map(|run| (*run.description).clone()).collect();
-            stage.name(runs);
-            stage.durability = stage.durability.max(job.durability);
-            let lsn = self.lsm.with_mut(|state| state.stage(commit));
-            stage.results.push(Ok(Some(lsn)));
-            stage.staged += 1;
-        }
-        stage
-    }
-
-    async fn evaluate(self: &Rc<Core>, evaluate: &mut Evaluate) -> Evaluated {
-        let loaded = Loaded::default();
-        loop {
-            let attempt = self.lsm.with(|state| {
-                let view = TreeView { tree: &state.tree, loaded: &loaded };
-                evaluate(&Frame { view, state, at: Lsn(state.next().0 - 1) })
-            });
-            let needed = match attempt {
-                Ok(effects) => return Evaluated::Effects(effects),
-                Err(Fault::Error(error)) => {
-                    let _ = self.note_damage::<()>(Err(error.clone()));
-                    return Evaluated::Failed(error);
-                }
-                Err(Fault::Need(needed)) => needed,
-            };
-            // Each round brings blocks that the one before did not have, so there are no more rounds than blocks.
-            assert!(!loaded.has_all(&needed), "BUG: a job asks for blocks that it was given");
-            let found = self.lsm.load(&needed, &loaded).await;
-            match self.note_damage(found) {
-                Ok(None) => {}
-                Ok(Some(gone)) => return Evaluated::Stale(gone),
-                Err(error) => return Evaluated::Failed(error),
-            }
-        }
-    }
-
-    async fn exclude(&self, work: Exclusive) -> Result<bool> {
-        match work {
-            Exclusive::Refresh => self.look_at_log().await,
-            Exclusive::Install(installation) => {
-                self.heed_some().await?;
-                self.lsm.install(*installation).await
-            }
-            Exclusive::Plead(id) => self.plead(id).await.map(|()| true),
-        }
-    }
-}
-
-/// Runs that a commit's evaluation brings must still be its writer's own.
-async fn check_own(runs: &[Rc<UnnamedRun>]) -> Result<()> {
-    for run in runs {
-        run.check_own().await?;
-    }
-    Ok(())
 }
 
 /// The planted bug: the answers are given while the write is under way.
