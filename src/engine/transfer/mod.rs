@@ -9,6 +9,7 @@ mod export;
 mod format;
 mod import;
 mod reader;
+mod row;
 mod salvage;
 
 pub use export::{Export, ExportOptions};
