@@ -14,14 +14,17 @@ mod commit;
 mod counting;
 mod forward;
 mod leave;
+mod rebase;
 mod reset;
 mod restore;
 mod revert;
 mod rows;
 mod settle;
 mod side;
+mod stand;
 
-pub use forward::{merge, rebase};
+pub use forward::merge;
+pub use rebase::rebase;
 pub use reset::reset;
 pub use restore::restore;
 pub use revert::revert;

@@ -6,10 +6,10 @@ use super::Select;
 use super::Selected;
 use super::commit::{self, LayerWriter};
 use super::counting::added_over;
-use super::forward::{self, Point, Stand, not_a_clone};
 use super::leave::{anew, is_object, no_fields, object, version, with_fields};
 use super::rows::{Collections, Row};
 use super::settle::{self, Added, carried};
+use super::stand::{self, Point, Stand, not_a_clone};
 use crate::engine::clones::clone::draw_layer;
 use crate::engine::compare::diff;
 use crate::engine::core::job::Frame;
@@ -38,7 +38,7 @@ pub async fn reset(handle: &Rc<Handle>, only: Option<Select>) -> Result<Option<L
 }
 
 async fn try_reset(handle: &Rc<Handle>, select: &Select) -> Result<Option<Lsn>> {
-    let stand = forward::stand(handle, None, Point::Link).await?;
+    let stand = stand::stand(handle, None, Point::Link).await?;
     let mut left = LayerWriter::new(&handle.core, draw_layer(&*handle.core.platform));
     if !keep_unselected(handle, &stand, select, &mut left).await? {
         return Ok(None);
@@ -63,7 +63,7 @@ async fn keep_unselected(
 ) -> Result<bool> {
     let (mut after, mut is_changed) = (None, false);
     loop {
-        let page = forward::page(handle, stand, after.as_ref()).await?;
+        let page = stand::page(handle, stand, after.as_ref()).await?;
         let (mut changes, mut rows) = (Vec::new(), Vec::new());
         for row in &page.rows {
             if let Some(change) = diff::change(&row.suffix, row.below.clone(), row.now.value.clone())? {

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
 use super::counting::only_counted;
-use super::forward::wrong_kind;
 use super::leave::version;
 use super::rows::{Collections, collections};
 use super::settle::{self, Added, Merging, carried, settle};
 use super::side::{Side, side};
+use super::stand::wrong_kind;
 use super::{MergeReport, Policy, Tally};
 use crate::engine::catalog;
 use crate::engine::compare::candidates::{self, Candidates, portion};
