@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::copy::copying::{Progress, copy_jobs};
 use crate::engine::core::Core;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::engine::handle::history::When;
 use crate::engine::rows::path::Path;
@@ -122,12 +122,12 @@ pub async fn create_clone(
         handle.core.keep_lease(temporary_lease(id)).await;
     }
     let made = name.clone();
-    let evaluate = move |frame: &Frame<'_>| {
-        let own = this.entry(frame.view, frame.at)?;
-        if let Some(other) = catalog::find(frame.view, &made, frame.at)? {
+    let evaluate = move |present: &Present<'_>| {
+        let own = this.entry(present.view, present.at)?;
+        if let Some(other) = catalog::find(present.view, &made, present.at)? {
             return check_existing(&own, &other, options.existing);
         }
-        let as_of = check_point(&this, frame, at, &own)?;
+        let as_of = check_point(&this, present, at, &own)?;
         let origin = Origin { name: own.name.to_string(), as_of: as_of.0 };
         let row = DatabaseRow {
             expires_at,
@@ -146,17 +146,17 @@ pub async fn create_clone(
 }
 
 /// The LSN that a clone begins at: history still holds it, this database existed, and the depth allows it.
-pub fn check_point(handle: &Handle, frame: &Frame<'_>, at: Option<Lsn>, own: &Entry) -> Attempt<Lsn> {
-    let as_of = at.unwrap_or(frame.at);
-    if as_of < frame.state.manifest.floor() {
-        return Err(crate::engine::handle::snapshot::pruned(frame.state).into());
+pub fn check_point(handle: &Handle, present: &Present<'_>, at: Option<Lsn>, own: &Entry) -> Attempt<Lsn> {
+    let as_of = at.unwrap_or(present.at);
+    if as_of < present.state.manifest.floor() {
+        return Err(crate::engine::handle::snapshot::pruned(present.state).into());
     }
-    let then = catalog::find(frame.view, &own.name, as_of)?.filter(|entry| handle.is_own(entry));
+    let then = catalog::find(present.view, &own.name, as_of)?.filter(|entry| handle.is_own(entry));
     let Some(then) = then else {
         let message = format!("the database did not exist at that point. name={}, version={as_of}", own.name);
         return Err(Error::new(ErrorCode::InvalidOption, message).into());
     };
-    check_depth(&Path::from_entry(frame.view, then, as_of)?)?;
+    check_depth(&Path::from_entry(present.view, then, as_of)?)?;
     Ok(as_of)
 }
 

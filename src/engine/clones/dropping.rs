@@ -6,7 +6,7 @@ use crate::engine::catalog::{self, Entry};
 use crate::engine::copy::copying::{Link, Watch, forget_copy};
 use crate::engine::copy::materialize::{copy_in_turn, cut_changes};
 use crate::engine::core::Core;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::error::{Detail, Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Change};
@@ -45,9 +45,9 @@ pub async fn drop_by_force(handle: &Rc<Handle>, watch: &Watch<'_>) -> Result<()>
 /// Cuts the links and removes the database in one commit. False: another clone of it was made meanwhile.
 async fn drop_with(handle: &Rc<Handle>, copied: Vec<Link>) -> Result<bool> {
     let this = handle.clone();
-    let evaluate = move |frame: &Frame<'_>| {
-        let own = this.entry(frame.view, frame.at)?;
-        let all = catalog::list(frame.view, frame.at)?;
+    let evaluate = move |present: &Present<'_>| {
+        let own = this.entry(present.view, present.at)?;
+        let all = catalog::list(present.view, present.at)?;
         let links = links_to(&all, &own.name);
         if links.iter().any(|link| !copied.contains(link)) {
             return Ok((false, Vec::new()));
@@ -55,7 +55,7 @@ async fn drop_with(handle: &Rc<Handle>, copied: Vec<Link>) -> Result<bool> {
         let is_cut = |entry: &&Entry| Link::of(entry).is_some_and(|link| links.contains(&link));
         let mut changes = Vec::new();
         for entry in all.iter().filter(is_cut) {
-            changes.extend(cut_changes(frame.view, entry)?);
+            changes.extend(cut_changes(present.view, entry)?);
         }
         changes.push(Change(catalog::database_row(&own.name), Version::tombstone().encode()));
         Ok((true, changes))
@@ -76,9 +76,9 @@ pub fn check_droppable(handle: &Handle) -> Result<()> {
 pub async fn drop_database(handle: &Rc<Handle>) -> Result<()> {
     check_droppable(handle)?;
     let this = handle.clone();
-    let evaluate = move |frame: &Frame<'_>| {
-        let own = this.entry(frame.view, frame.at)?;
-        Ok(((), drop_changes(frame, &own)?))
+    let evaluate = move |present: &Present<'_>| {
+        let own = this.entry(present.view, present.at)?;
+        Ok(((), drop_changes(present, &own)?))
     };
     handle.core.commit(handle.core.durability, evaluate).await.map(drop)
 }
@@ -86,9 +86,9 @@ pub async fn drop_database(handle: &Rc<Handle>) -> Result<()> {
 /// Drops a clone that is to go, unless others read through it: then it goes later.
 pub async fn drop_unused(core: &Rc<Core>, name: &DatabaseName, id: u64) {
     let name = name.clone();
-    let evaluate = move |frame: &Frame<'_>| {
-        let found = catalog::find(frame.view, &name, frame.at)?.filter(|found| found.row.id == id);
-        let changes = found.map(|found| drop_changes(frame, &found)).transpose()?;
+    let evaluate = move |present: &Present<'_>| {
+        let found = catalog::find(present.view, &name, present.at)?.filter(|found| found.row.id == id);
+        let changes = found.map(|found| drop_changes(present, &found)).transpose()?;
         Ok(((), changes.unwrap_or_default()))
     };
     let _ = core.commit(core.durability, evaluate).await;
@@ -101,8 +101,8 @@ fn links_to(all: &[Entry], name: &DatabaseName) -> Vec<Link> {
 }
 
 /// What drops a database, unless others read through it.
-pub fn drop_changes(frame: &Frame<'_>, entry: &Entry) -> Attempt<Vec<Change>> {
-    let dependents = catalog::dependents(&catalog::list(frame.view, frame.at)?, &entry.name);
+pub fn drop_changes(present: &Present<'_>, entry: &Entry) -> Attempt<Vec<Change>> {
+    let dependents = catalog::dependents(&catalog::list(present.view, present.at)?, &entry.name);
     if !dependents.is_empty() {
         return Err(dependency(&entry.name, dependents).into());
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::copying::{Job, Link, Pace, Progress, Watch, aborted, copy_all, copy_job, forget_copy};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::core::Core;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::error::{ErrorCode, Result};
 use crate::lsm::{Attempt, Change, TreeView};
@@ -107,9 +107,9 @@ async fn turn_to_copy(core: &Rc<Core>, link: &Link, watch: &Watch<'_>) -> Result
 /// Cuts the link of a clone whose layer holds everything. False: it stood no more.
 pub async fn cut_link(core: &Rc<Core>, link: &Link) -> Result<bool> {
     let cut = link.clone();
-    let evaluate = move |frame: &Frame<'_>| {
-        let entry = cut.find(frame.view, frame.at)?;
-        let changes = entry.map(|entry| cut_changes(frame.view, &entry)).transpose()?;
+    let evaluate = move |present: &Present<'_>| {
+        let entry = cut.find(present.view, present.at)?;
+        let changes = entry.map(|entry| cut_changes(present.view, &entry)).transpose()?;
         Ok(((), changes.into_iter().flatten().collect::<Vec<_>>()))
     };
     let ((), lsn) = core.commit(core.durability, evaluate).await?;

@@ -12,15 +12,15 @@ use crate::storage::Durability;
 use crate::types::row::row;
 use crate::types::{LayerId, Lsn, Suffix, Version};
 
-/// Where an evaluation stands: everything before it is in `view`, up to `at`.
-pub struct Frame<'a> {
+/// The present as a commit that is evaluated sees it: everything before it is in `view`, up to `at`.
+pub struct Present<'a> {
     pub view: TreeView<'a>,
     pub state: &'a State,
     pub at: Lsn,
 }
 
 /// Works out what to write. It may be asked again: after fetching blocks, and after another tab was first.
-pub type Evaluate = Box<dyn FnMut(&Frame<'_>) -> Attempt<Effects>>;
+pub type Evaluate = Box<dyn FnMut(&Present<'_>) -> Attempt<Effects>>;
 
 /// What a commit writes: changes for the log, and rows that were written ahead of it as runs.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 
 use super::Core;
-use super::job::{Effects, Exclusive, Frame, Job, Pleading, Work};
+use super::job::{Effects, Exclusive, Job, Pleading, Present, Work};
 use super::pump::{Answer, Pumped};
 use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::lsm::{Attempt, BlockReference, Commit, Installation, Sought, State, Written};
@@ -65,7 +65,7 @@ impl Core {
     pub async fn commit<T: 'static, E: Into<Effects>>(
         self: &Rc<Core>,
         durability: Durability,
-        evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, E)> + 'static,
+        evaluate: impl FnMut(&Present<'_>) -> Attempt<(T, E)> + 'static,
     ) -> Result<(T, Option<Lsn>)> {
         self.commit_pleaded(durability, None, evaluate).await
     }
@@ -75,12 +75,12 @@ impl Core {
         self: &Rc<Core>,
         durability: Durability,
         plea: Option<Rc<Pleading>>,
-        mut evaluate: impl FnMut(&Frame<'_>) -> Attempt<(T, E)> + 'static,
+        mut evaluate: impl FnMut(&Present<'_>) -> Attempt<(T, E)> + 'static,
     ) -> Result<(T, Option<Lsn>)> {
         let slot = Rc::new(RefCell::new(None));
         let filled = slot.clone();
-        let work = Work::Commit(Box::new(move |frame| {
-            let (value, effects) = evaluate(frame)?;
+        let work = Work::Commit(Box::new(move |present| {
+            let (value, effects) = evaluate(present)?;
             *filled.borrow_mut() = Some(value);
             Ok(effects.into())
         }));

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Core;
-use super::job::{Effects, Evaluate, Exclusive, Frame, Job, Pleading, Work, size};
+use super::job::{Effects, Evaluate, Exclusive, Job, Pleading, Present, Work, size};
 use super::pump::Answer;
 use crate::engine::catalog;
 use crate::error::{Error, Result};
@@ -119,7 +119,7 @@ impl Core {
         loop {
             let attempt = self.lsm.with(|state| {
                 let view = TreeView { tree: &state.tree, loaded: &loaded };
-                evaluate(&Frame { view, state, at: Lsn(state.next().0 - 1) })
+                evaluate(&Present { view, state, at: Lsn(state.next().0 - 1) })
             });
             let needed = match attempt {
                 Ok(effects) => return Evaluated::Effects(effects),

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use snapshot::{Pinned, step_now};
 
 use crate::engine::catalog::{self, Entry};
-use crate::engine::core::job::{Frame, changes_of};
+use crate::engine::core::job::{Present, changes_of};
 use crate::engine::core::{Core, closed};
 use crate::engine::op::context::Context;
 use crate::engine::op::known::Known;
@@ -196,7 +196,7 @@ impl Handle {
         }
         let this = self.clone();
         let mut known = Known::default();
-        let evaluate = move |frame: &Frame<'_>| this.evaluate(frame, &op, &mut known);
+        let evaluate = move |present: &Present<'_>| this.evaluate(present, &op, &mut known);
         self.core.commit(durability.unwrap_or(self.core.durability), evaluate).await
     }
 
@@ -204,14 +204,14 @@ impl Handle {
     async fn copy_up_apart(self: &Rc<Handle>, op: &Op) -> Result<()> {
         let Op::Update { collection, id, .. } = op else { return Ok(()) };
         let (this, suffix) = (self.clone(), crate::engine::op::document(collection, id)?);
-        let evaluate = move |frame: &Frame<'_>| {
-            let (path, lsn) = this.path_at(frame.view, frame.at)?;
-            let found = read::topmost(frame.view, path.below(), suffix.as_bytes())?;
-            let own = read::topmost(frame.view, &path.levels()[..1], suffix.as_bytes())?;
+        let evaluate = move |present: &Present<'_>| {
+            let (path, lsn) = this.path_at(present.view, present.at)?;
+            let found = read::topmost(present.view, path.below(), suffix.as_bytes())?;
+            let own = read::topmost(present.view, &path.levels()[..1], suffix.as_bytes())?;
             let layer = path.levels()[0].layer;
             let mut transaction = Transaction::immediate(path, Guard { name: this.name.clone(), lsn });
             if let (None, Some(value)) = (own, found.as_ref().and_then(|found| found.version.here())) {
-                Context::writing(frame.view, &mut transaction).put(suffix.clone(), value.clone())?;
+                Context::writing(present.view, &mut transaction).put(suffix.clone(), value.clone())?;
             }
             Ok(((), changes_of(layer, transaction.writes())))
         };
@@ -221,14 +221,14 @@ impl Handle {
     /// Works out what a call that writes answers, and what it writes.
     pub fn evaluate(
         &self,
-        frame: &Frame<'_>,
+        present: &Present<'_>,
         op: &Op,
         known: &mut Known,
     ) -> Attempt<(Answer, Vec<crate::lsm::Change>)> {
-        let (path, lsn) = self.path_at(frame.view, frame.at)?;
+        let (path, lsn) = self.path_at(present.view, present.at)?;
         let layer = path.levels()[0].layer;
         let mut transaction = Transaction::immediate(path, Guard { name: self.name.clone(), lsn });
-        let mut context = Context::writing(frame.view, &mut transaction);
+        let mut context = Context::writing(present.view, &mut transaction);
         let answer = match op.apply(&mut context, &self.core.ids, known)? {
             Step::Done(answer) => answer,
             Step::More(_) => unreachable!("BUG: a call that writes is done in one step"),

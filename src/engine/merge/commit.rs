@@ -7,7 +7,7 @@ use super::rows::{self, Collections};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::core::Core;
 use crate::engine::core::ahead::AheadWriter;
-use crate::engine::core::job::{Effects, Frame};
+use crate::engine::core::job::{Effects, Present};
 use crate::engine::handle::Handle;
 use crate::engine::rows::collections::collection_row;
 use crate::engine::rows::read::SuffixRange;
@@ -31,24 +31,24 @@ pub fn check_floor(state: &State, snapshot: Lsn) -> Attempt<()> {
 }
 
 /// Fails if a database was moved, dropped or made anew since its row was read.
-pub fn check_row(frame: &Frame<'_>, entry: &Entry) -> Attempt<()> {
-    let now = catalog::find(frame.view, &entry.name, frame.at)?;
+pub fn check_row(present: &Present<'_>, entry: &Entry) -> Attempt<()> {
+    let now = catalog::find(present.view, &entry.name, present.at)?;
     if now.is_some_and(|now| now.lsn == entry.lsn) { Ok(()) } else { Err(conflict("the database was moved")) }
 }
 
 /// Fails if a row of the layer for which `matters` was written after the snapshot.
 pub fn check_layer(
-    frame: &Frame<'_>,
+    present: &Present<'_>,
     layer: LayerId,
     snapshot: Lsn,
     mut matters: impl FnMut(&[u8]) -> Attempt<bool>,
 ) -> Attempt<()> {
-    if frame.at == snapshot {
+    if present.at == snapshot {
         return Ok(());
     }
     let all = SuffixRange { from: Vec::new(), before: vec![0xff] };
-    let between = Between { layer, older: snapshot, newer: frame.at };
-    written::visit(frame.state, frame.view, between, &all, usize::MAX, &mut |suffix| {
+    let between = Between { layer, older: snapshot, newer: present.at };
+    written::visit(present.state, present.view, between, &all, usize::MAX, &mut |suffix| {
         if matters(suffix)? { Err(conflict("what was read was written")) } else { Ok(()) }
     })
 }
@@ -136,7 +136,7 @@ impl<'a> LayerWriter<'a> {
 }
 
 /// What a commit adds to what was written ahead, if nothing has moved.
-type Check = Box<dyn Fn(&Frame<'_>) -> Attempt<Vec<Change>>>;
+type Check = Box<dyn Fn(&Present<'_>) -> Attempt<Vec<Change>>>;
 
 /// One try of something that may lose to others.
 pub type Try<'a, T> = &'a dyn Fn() -> LocalFuture<'a, Result<T>>;
@@ -145,14 +145,14 @@ pub type Try<'a, T> = &'a dyn Fn() -> LocalFuture<'a, Result<T>>;
 pub(super) fn commit_checked<'a>(
     handle: &'a Rc<Handle>,
     effects: Effects,
-    check: impl Fn(&Frame<'_>) -> Attempt<Vec<Change>> + 'static,
+    check: impl Fn(&Present<'_>) -> Attempt<Vec<Change>> + 'static,
 ) -> LocalFuture<'a, Result<Lsn>> {
     Box::pin(committed(handle, effects, Box::new(check)))
 }
 
 async fn committed(handle: &Rc<Handle>, effects: Effects, check: Check) -> Result<Lsn> {
-    let evaluate = move |frame: &Frame<'_>| {
-        let changes = check(frame)?;
+    let evaluate = move |present: &Present<'_>| {
+        let changes = check(present)?;
         let ahead = Effects { changes: effects.changes.clone(), runs: effects.runs.clone() };
         Ok(((), ahead.and(changes.into())))
     };

@@ -11,7 +11,7 @@ use super::{MergeOptions, MergeReport, Selected, Tally};
 use crate::engine::catalog::Origin;
 use crate::engine::clones::clone::draw_layer;
 use crate::engine::compare::diff;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::engine::rows::read;
 use crate::error::Result;
@@ -52,17 +52,17 @@ async fn try_merge(handle: &Rc<Handle>, options: &MergeOptions, at: Option<Lsn>)
     super::check_wanted(&options.heed)?;
     let (layer, parked) = (left.layer(), left.has_parked);
     let effects = into.finish().await?.and(left.finish().await?);
-    let check = move |frame: &Frame<'_>| {
-        stand.check(frame)?;
+    let check = move |present: &Present<'_>| {
+        stand.check(present)?;
         let own = stand.paths.layer();
-        commit::check_row(frame, &stand.target)?;
-        commit::check_layer(frame, target_layer, stand.head, |suffix| {
+        commit::check_row(present, &stand.target)?;
+        commit::check_layer(present, target_layer, stand.head, |suffix| {
             if planted::is(Bug::MergedRowsNotValidated) {
                 return Ok(false);
             }
             // A copy of what the origin has is nothing of the clone's own.
-            let is_ours = match frame.view.get(&row(own, suffix), stand.head)? {
-                Some(found) => !read::is_copy(frame.view, &stand.paths.now, suffix, &found)?,
+            let is_ours = match present.view.get(&row(own, suffix), stand.head)? {
+                Some(found) => !read::is_copy(present.view, &stand.paths.now, suffix, &found)?,
                 None => false,
             };
             Ok(is_ours || matches!(split_suffix(suffix), Some((_, Kind::Collection, _))))
@@ -70,7 +70,7 @@ async fn try_merge(handle: &Rc<Handle>, options: &MergeOptions, at: Option<Lsn>)
         if planted::is(Bug::MergedCloneNotMoved) {
             return Ok(Vec::new());
         }
-        let origin = Origin { name: stand.link.name.clone(), as_of: frame.at.next().0 };
+        let origin = Origin { name: stand.link.name.clone(), as_of: present.at.next().0 };
         let row = commit::flipped(&stand.own, layer, Some(origin), parked);
         Ok(vec![commit::catalog_change(&stand.own, &row)])
     };

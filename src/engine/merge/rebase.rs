@@ -14,7 +14,7 @@ use crate::engine::catalog::Origin;
 use crate::engine::clones::clone::draw_layer;
 use crate::engine::compare::candidates::{self, Candidates};
 use crate::engine::compare::diff;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::engine::rows::read::SuffixRange;
 use crate::error::Result;
@@ -49,8 +49,8 @@ async fn try_rebase(handle: &Rc<Handle>, options: &RebaseOptions, to: Option<Lsn
     }
     let layer = left.layer();
     let effects = left.finish().await?;
-    let check = move |frame: &Frame<'_>| {
-        stand.check(frame)?;
+    let check = move |present: &Present<'_>| {
+        stand.check(present)?;
         let origin = Origin { name: stand.link.name.clone(), as_of: stand.to.0 };
         let row = commit::flipped(&stand.own, layer, Some(origin), false);
         Ok(vec![commit::catalog_change(&stand.own, &row)])

@@ -12,7 +12,7 @@ use super::settle::{self, Added, carried};
 use super::stand::{self, Point, Stand, not_a_clone};
 use crate::engine::clones::clone::draw_layer;
 use crate::engine::compare::diff;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::error::Result;
 use crate::query;
@@ -24,8 +24,8 @@ pub async fn reset(handle: &Rc<Handle>, only: Option<Select>) -> Result<Option<L
     handle.check_open()?;
     let Some(select) = only else {
         let (this, layer) = (handle.clone(), draw_layer(&*handle.core.platform));
-        let evaluate = move |frame: &Frame<'_>| {
-            let own = this.entry(frame.view, frame.at)?;
+        let evaluate = move |present: &Present<'_>| {
+            let own = this.entry(present.view, present.at)?;
             let Some(origin) = own.row.origin.clone() else {
                 return Err(not_a_clone(&own.name).into());
             };
@@ -46,8 +46,8 @@ async fn try_reset(handle: &Rc<Handle>, select: &Select) -> Result<Option<Lsn>> 
     stand.keep_collections(&Collections::default(), &mut left)?;
     let (layer, parked) = (left.layer(), left.has_parked);
     let effects = left.finish().await?;
-    let check = move |frame: &Frame<'_>| {
-        stand.check(frame)?;
+    let check = move |present: &Present<'_>| {
+        stand.check(present)?;
         let row = commit::flipped(&stand.own, layer, Some(stand.link.clone()), parked);
         Ok(vec![commit::catalog_change(&stand.own, &row)])
     };

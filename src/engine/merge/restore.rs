@@ -14,7 +14,7 @@ use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::clones::clone::{check_point, draw_layer, exists};
 use crate::engine::compare::candidates::{self, Candidates, portion};
 use crate::engine::compare::diff;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::engine::handle::history::When;
 use crate::engine::handle::snapshot::pruned;
@@ -71,8 +71,8 @@ async fn try_restore(handle: &Rc<Handle>, lsn: Lsn, keep_as: Option<&DatabaseNam
     let effects = writer.finish().await?;
     let keep = keep_as.map(|name| (name.clone(), handle.core.platform.random(), draw_layer(&*handle.core.platform)));
     let (this, created_at) = (handle.clone(), handle.core.platform.now());
-    let check = move |frame: &Frame<'_>| {
-        then.check(frame)?;
+    let check = move |present: &Present<'_>| {
+        then.check(present)?;
         let (origin, parked) = match then.is_in_place() {
             true => (then.own.row.origin.clone(), then.own.row.parked),
             false if planted::is(Bug::RestoreKeepsTheLink) => (then.own.row.origin.clone(), then.then.row.parked),
@@ -85,8 +85,8 @@ async fn try_restore(handle: &Rc<Handle>, lsn: Lsn, keep_as: Option<&DatabaseNam
         let mut changes = gone.clone();
         changes.push(commit::catalog_change(&then.own, &row));
         if let Some((name, id, layer)) = &keep {
-            let as_of = check_point(&this, frame, None, &then.own)?;
-            if let Some(other) = catalog::find(frame.view, name, frame.at)? {
+            let as_of = check_point(&this, present, None, &then.own)?;
+            if let Some(other) = catalog::find(present.view, name, present.at)? {
                 return Err(exists(&other.name).into());
             }
             let origin = Origin { name: then.own.name.to_string(), as_of: as_of.0 };
@@ -249,11 +249,11 @@ fn counted_from_below(view: TreeView<'_>, path: &Path, suffix: &Suffix) -> Attem
 }
 
 impl Then {
-    fn check(&self, frame: &Frame<'_>) -> Attempt<()> {
-        if self.lsn < frame.state.manifest.floor() {
-            return Err(pruned(frame.state).into());
+    fn check(&self, present: &Present<'_>) -> Attempt<()> {
+        if self.lsn < present.state.manifest.floor() {
+            return Err(pruned(present.state).into());
         }
-        commit::check_row(frame, &self.own)?;
-        commit::check_layer(frame, self.own.row.layer(), self.head, |_| Ok(true))
+        commit::check_row(present, &self.own)?;
+        commit::check_layer(present, self.own.row.layer(), self.head, |_| Ok(true))
     }
 }

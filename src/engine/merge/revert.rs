@@ -14,7 +14,7 @@ use super::{MergeReport, Policy, Tally};
 use crate::engine::catalog;
 use crate::engine::compare::candidates::{self, Candidates, portion};
 use crate::engine::compare::diff;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::engine::handle::history::When;
 use crate::engine::handle::snapshot::pruned;
@@ -110,13 +110,13 @@ async fn try_revert(handle: &Rc<Handle>, commits: &[Lsn], policy: &Policy, dry_r
         return Ok(tally.report(head));
     }
     let effects = writer.finish().await?;
-    let check = move |frame: &Frame<'_>| {
-        commit::check_floor(frame.state, head)?;
-        commit::check_row(frame, &own)?;
+    let check = move |present: &Present<'_>| {
+        commit::check_floor(present.state, head)?;
+        commit::check_row(present, &own)?;
         let layer = own.row.layer();
-        commit::check_layer(frame, layer, head, |suffix| {
+        commit::check_layer(present, layer, head, |suffix| {
             let is_collection = matches!(split_suffix(suffix), Some((_, Kind::Collection, _)));
-            Ok(is_collection || is_pruned(frame.state, &undone) || is_undone(frame.view, &undone, suffix)?)
+            Ok(is_collection || is_pruned(present.state, &undone) || is_undone(present.view, &undone, suffix)?)
         })?;
         Ok(Vec::new())
     };

@@ -7,7 +7,7 @@ use super::rows::{Collections, Paths, RowPage, collections, own_collections};
 use crate::engine::catalog::{self, Entry, Origin};
 use crate::engine::clones::clone::check_depth;
 use crate::engine::core::hold::Hold;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::engine::handle::snapshot::pruned;
 use crate::engine::rows::path::Path;
@@ -57,10 +57,10 @@ impl Stand {
     }
 
     /// What every commit that flips the clone rests on.
-    pub fn check(&self, frame: &Frame<'_>) -> Attempt<()> {
-        check_history(frame.state, self.head, self.chosen)?;
-        commit::check_row(frame, &self.own)?;
-        commit::check_layer(frame, self.paths.layer(), self.head, |_| Ok(true))
+    pub fn check(&self, present: &Present<'_>) -> Attempt<()> {
+        check_history(present.state, self.head, self.chosen)?;
+        commit::check_row(present, &self.own)?;
+        commit::check_layer(present, self.paths.layer(), self.head, |_| Ok(true))
     }
 
     pub fn check_forward(&self) -> Result<()> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::claim::{Claimed, Claims};
 use super::conflict::Checking;
 use crate::engine::core::hold::Hold;
-use crate::engine::core::job::{Frame, Pleading, changes_of};
+use crate::engine::core::job::{Pleading, Present, changes_of};
 use crate::engine::core::{Core, closed};
 use crate::engine::handle::Handle;
 use crate::engine::op::context::Context;
@@ -202,8 +202,8 @@ async fn commit_transaction(
         None => return Err(closed("the database")),
     };
     let mut checking = Checking::new(transaction);
-    let check = move |frame: &Frame<'_>| {
-        checking.check(frame.view, frame.state)?;
+    let check = move |present: &Present<'_>| {
+        checking.check(present.view, present.state)?;
         Ok(((), changes_of(layer, checking.transaction().writes())))
     };
     handle.core.commit_pleaded(durability, plea, check).await.map(|((), lsn)| lsn)

@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::engine::core::Core;
-use crate::engine::core::job::{Exclusive, Frame, Pleading};
+use crate::engine::core::job::{Exclusive, Pleading, Present};
 use crate::engine::handle::Handle;
 use crate::engine::op::Op;
 use crate::engine::op::known::Known;
@@ -125,7 +125,7 @@ impl Claims {
     pub async fn let_first_of_call(&self, handle: &Handle, op: &Op) -> Result<()> {
         let mut known = Known::default();
         let written = self.core.read(|state, view| {
-            let (_, changes) = handle.evaluate(&Frame { view, state, at: state.head }, op, &mut known)?;
+            let (_, changes) = handle.evaluate(&Present { view, state, at: state.head }, op, &mut known)?;
             Ok(changes)
         });
         // A call that fails does so where it stands in the order of commits.

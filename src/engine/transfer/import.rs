@@ -6,7 +6,7 @@ use super::format::{End, Frame, Row};
 use super::reader::FrameReader;
 use crate::engine::catalog;
 use crate::engine::core::ahead::AheadWriter;
-use crate::engine::core::job::{Effects, Frame as Place, changes_of};
+use crate::engine::core::job::{Effects, Present, changes_of};
 use crate::engine::handle::Handle;
 use crate::engine::op::context::Context;
 use crate::engine::op::transaction::{Guard, Isolation, Transaction};
@@ -198,8 +198,8 @@ impl Import {
     async fn commit(self, effects: Effects) -> Result<()> {
         let core = self.handle.core.clone();
         let mut asked = 0;
-        let evaluate = move |place: &Place<'_>| {
-            let made = self.evaluate(place, &effects);
+        let evaluate = move |present: &Present<'_>| {
+            let made = self.evaluate(present, &effects);
             if let Err(Fault::Need(needed)) = &made
                 && is_of(needed, &effects)
             {
@@ -214,21 +214,21 @@ impl Import {
     }
 
     /// What the commit writes, if it may: the database is where it was, and nobody wrote what was imported.
-    fn evaluate(&self, place: &Place<'_>, effects: &Effects) -> Attempt<Effects> {
-        let entry = self.handle.entry(place.view, place.at)?;
+    fn evaluate(&self, present: &Present<'_>, effects: &Effects) -> Attempt<Effects> {
+        let entry = self.handle.entry(present.view, present.at)?;
         if entry.lsn != self.guard.lsn {
             // A clone whose link was cut meanwhile reads as before.
-            let then = catalog::find(place.view, &self.guard.name, self.guard.lsn)?;
+            let then = catalog::find(present.view, &self.guard.name, self.guard.lsn)?;
             if !then.is_some_and(|then| catalog::reads_alike(&then.row, &entry.row)) {
                 return Err(conflict("the database was moved").into());
             }
         }
-        if !self.replace && place.at > self.snapshot {
-            self.check_history(place.state)?;
-            self.check_written(place, effects)?;
+        if !self.replace && present.at > self.snapshot {
+            self.check_history(present.state)?;
+            self.check_written(present, effects)?;
         }
-        let mut transaction = Transaction::immediate(self.path.at(place.at), self.guard.clone());
-        let mut context = Context::writing(place.view, &mut transaction);
+        let mut transaction = Transaction::immediate(self.path.at(present.at), self.guard.clone());
+        let mut context = Context::writing(present.view, &mut transaction);
         for (name, kind) in &self.collections {
             context.ensure_collection(name, *kind)?;
         }
@@ -237,14 +237,14 @@ impl Import {
     }
 
     /// Fails if a row that was imported was written meanwhile and is there now.
-    fn check_written(&self, place: &Place<'_>, effects: &Effects) -> Attempt<()> {
-        let between = Between { layer: self.layer, older: self.snapshot, newer: place.at };
+    fn check_written(&self, present: &Present<'_>, effects: &Effects) -> Attempt<()> {
+        let between = Between { layer: self.layer, older: self.snapshot, newer: present.at };
         // All documents and entries: names are not empty.
         let range = SuffixRange { from: vec![1], before: vec![0xff] };
-        let levels = self.path.at(place.at);
+        let levels = self.path.at(present.at);
         let mut needed = Vec::new();
-        written::visit(place.state, place.view, between, &range, usize::MAX, &mut |suffix| match is_taken(
-            place.view,
+        written::visit(present.state, present.view, between, &range, usize::MAX, &mut |suffix| match is_taken(
+            present.view,
             levels.levels(),
             effects,
             self.layer,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::engine::catalog;
 use crate::engine::core::Core;
-use crate::engine::core::job::Frame;
+use crate::engine::core::job::Present;
 use crate::error::Result;
 use crate::lsm::Change;
 
@@ -13,8 +13,8 @@ pub const RETAIN: u64 = 60 * 60 * 1000;
 pub const RETAIN_SETTING: &str = "retain";
 
 pub async fn set_retain(core: &Rc<Core>, retain: u64) -> Result<()> {
-    let set = move |frame: &Frame<'_>| {
-        let now: u64 = catalog::setting(frame.view, RETAIN_SETTING, frame.at)?.unwrap_or(RETAIN);
+    let set = move |present: &Present<'_>| {
+        let now: u64 = catalog::setting(present.view, RETAIN_SETTING, present.at)?.unwrap_or(RETAIN);
         if now == retain {
             return Ok(((), Vec::new()));
         }
