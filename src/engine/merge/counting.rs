@@ -81,7 +81,7 @@ impl Span {
         &self,
         earlier: &Span,
         (state, view): (&State, TreeView<'_>),
-        (suffix, field): Place<'_>,
+        (suffix, field): CounterName<'_>,
     ) -> Attempt<bool> {
         let is_below = !self.is_topmost && !earlier.is_topmost;
         let is_start = |value: Option<&[u8]>| is_start(self.is_counted, self.start.as_deref(), value);
@@ -116,7 +116,7 @@ impl Span {
 }
 
 /// A field of a row.
-type Place<'a> = (&'a [u8], &'a str);
+type CounterName<'a> = (&'a [u8], &'a str);
 
 /// Where a field came from, level by level, and what it was before the increments.
 struct Trace {
@@ -252,11 +252,11 @@ pub fn only_counted(
     pairs.map(|((now, then), field)| have_met(reading, now, then, (suffix, field))).collect()
 }
 
-fn have_met(reading: (&State, TreeView<'_>), now: &Trace, then: &Trace, place: Place<'_>) -> Attempt<bool> {
+fn have_met(reading: (&State, TreeView<'_>), now: &Trace, then: &Trace, name: CounterName<'_>) -> Attempt<bool> {
     for span in &now.spans {
         for other in &then.spans {
             let (later, earlier) = if span.to < other.to { (other, span) } else { (span, other) };
-            if span.meets(other) || later.follows(earlier, reading, place)? {
+            if span.meets(other) || later.follows(earlier, reading, name)? {
                 return Ok(true);
             }
         }
@@ -289,10 +289,10 @@ fn counted_field(
     reading: (&State, TreeView<'_>),
     (now, then): (&Trace, Option<&Trace>),
     base: Option<&[u8]>,
-    place: Place<'_>,
+    name: CounterName<'_>,
 ) -> Attempt<Counting> {
     if let Some(then) = then
-        && have_met(reading, now, then, place)?
+        && have_met(reading, now, then, name)?
     {
         return Ok(Counting::Yes);
     }

@@ -11,7 +11,7 @@ use crate::types::pack::Reader;
 use crate::types::{Bytes, CollectionName, Kind};
 
 /// What may come next.
-enum Place {
+enum Expected {
     Preamble,
     Header,
     /// Before the first collection, and behind each frame up to the end: the collection that rows belong to, and the
@@ -29,7 +29,7 @@ pub struct FrameReader {
     /// Of the frame that comes next; the preamble is 0.
     number: u64,
     chain: u64,
-    place: Place,
+    expected: Expected,
     /// The frame of rows that is being read.
     rows: Option<RowsFrame>,
     pub documents: u64,
@@ -58,7 +58,7 @@ impl FrameReader {
             offset: 0,
             number: 0,
             chain: 0,
-            place: Place::Preamble,
+            expected: Expected::Preamble,
             rows: None,
             documents: 0,
             entries: 0,
@@ -78,7 +78,7 @@ impl FrameReader {
     /// What the frame that has begun says that it takes.
     fn frame_size(&self) -> Option<usize> {
         let size = self.bytes.get(self.start..self.start + 4)?.try_into().expect("BUG: four bytes");
-        let is_frame = !matches!(self.place, Place::Preamble);
+        let is_frame = !matches!(self.expected, Expected::Preamble);
         is_frame.then(|| HEAD_BYTES + (u32::from_le_bytes(size) as usize).min(BODY_BYTES))
     }
 
@@ -89,8 +89,8 @@ impl FrameReader {
 
     /// All has come. Fails unless the last frame was an end.
     pub fn finish(&self) -> Result<()> {
-        match self.place {
-            Place::End => Ok(()),
+        match self.expected {
+            Expected::End => Ok(()),
             _ => Err(self.located(&malformed("the export is cut off"))),
         }
     }
@@ -118,11 +118,11 @@ impl FrameReader {
         if let Some(rows) = self.rows.take() {
             return self.read_some_rows(rows).map(Some);
         }
-        if matches!(self.place, Place::Preamble) && !self.read_preamble()? {
+        if matches!(self.expected, Expected::Preamble) && !self.read_preamble()? {
             return Ok(None);
         }
         let unread = self.unread();
-        if matches!(self.place, Place::End) {
+        if matches!(self.expected, Expected::End) {
             return if unread.is_empty() { Ok(None) } else { Err(malformed("bytes follow the end of the export")) };
         }
         let Some(head) = unread.first_chunk::<HEAD_BYTES>() else { return Ok(None) };
@@ -176,7 +176,7 @@ impl FrameReader {
             return Err(malformed("there is no format 0"));
         }
         self.chain = chain;
-        self.place = Place::Header;
+        self.expected = Expected::Header;
         self.start += PREAMBLE_BYTES;
         self.pass(PREAMBLE_BYTES);
         Ok(true)
@@ -210,16 +210,18 @@ impl FrameReader {
     }
 
     fn read_header(&mut self, reader: &mut Reader<'_>) -> Result<Frame> {
-        if !matches!(self.place, Place::Header) {
+        if !matches!(self.expected, Expected::Header) {
             return Err(malformed("a header stands at the beginning only"));
         }
-        self.place = Place::Inside(None);
+        self.expected = Expected::Inside(None);
         let (database, version) = (reader.text()?.to_string(), reader.text()?.to_string());
         Ok(Frame::Header(Header { database, version, time: unsigned(reader)? }))
     }
 
     fn read_collection(&mut self, reader: &mut Reader<'_>) -> Result<Frame> {
-        let Place::Inside(before) = &self.place else { return Err(malformed("an export begins with its header")) };
+        let Expected::Inside(before) = &self.expected else {
+            return Err(malformed("an export begins with its header"));
+        };
         let name = CollectionName::new(reader.text()?)?;
         let kind = match reader.text()? {
             "documents" => Kind::Document,
@@ -229,7 +231,7 @@ impl FrameReader {
         if before.as_ref().is_some_and(|(before, ..)| *before >= name) {
             return Err(malformed(format!("collections do not rise. collection={name}")));
         }
-        self.place = Place::Inside(Some((name.clone(), kind, Vec::new())));
+        self.expected = Expected::Inside(Some((name.clone(), kind, Vec::new())));
         Ok(Frame::Collection(name, kind))
     }
 
@@ -243,7 +245,7 @@ impl FrameReader {
     }
 
     fn read_some_rows(&mut self, mut frame: RowsFrame) -> Result<Frame> {
-        let Place::Inside(Some((name, kind, last))) = &mut self.place else {
+        let Expected::Inside(Some((name, kind, last))) = &mut self.expected else {
             return Err(malformed("rows follow their collection"));
         };
         let body = frame.body.slice(frame.position..frame.body.len());
@@ -275,7 +277,7 @@ impl FrameReader {
     }
 
     fn read_end(&mut self, reader: &mut Reader<'_>, items: usize) -> Result<Frame> {
-        if !matches!(self.place, Place::Inside(_)) {
+        if !matches!(self.expected, Expected::Inside(_)) {
             return Err(malformed("an export begins with its header"));
         }
         let mut end = End { documents: unsigned(reader)?, entries: unsigned(reader)?, ..End::default() };
@@ -296,7 +298,7 @@ impl FrameReader {
                 end.named.push(Skipped { block, from: read_bound(reader)?, to: read_bound(reader)? });
             }
         }
-        self.place = Place::End;
+        self.expected = Expected::End;
         Ok(Frame::End(end))
     }
 }
