@@ -10,7 +10,7 @@ use crate::types::{Bytes, Kind, Lsn, key};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct State {
+struct StatusReport {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows_done: Option<f64>,
@@ -37,7 +37,7 @@ struct Lineage {
     as_of: Option<String>,
     created_at: f64,
     created_version: String,
-    status: State,
+    status: StatusReport,
 }
 
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ struct Info {
     created_at: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<f64>,
-    status: State,
+    status: StatusReport,
     dependents: Vec<String>,
     own_bytes: f64,
 }
@@ -85,7 +85,7 @@ fn to_js<T: Serialize>(report: &T) -> JsValue {
     report.serialize(&serializer).expect("BUG: a report is plain data")
 }
 
-fn state(status: Status) -> State {
+fn state(status: Status) -> StatusReport {
     let (state, copied) = match status {
         Status::Root => ("root", None),
         Status::Shadowed => ("shadowed", None),
@@ -94,7 +94,7 @@ fn state(status: Status) -> State {
             ("materializing", Some((rows_done, rows_total, bytes_done)))
         }
     };
-    State {
+    StatusReport {
         state,
         rows_done: copied.map(|(rows, _, _)| rows as f64),
         rows_total: copied.map(|(_, rows, _)| rows as f64),

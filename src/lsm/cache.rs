@@ -45,7 +45,7 @@ struct Slot {
 }
 
 #[derive(Default)]
-struct State {
+struct Content {
     slots: HashMap<BlockAddress, Slot>,
     /// The addresses of all slots, the next to be looked at first.
     queue: VecDeque<BlockAddress>,
@@ -57,7 +57,7 @@ struct State {
     is_asked: bool,
 }
 
-impl State {
+impl Content {
     fn forget(&mut self, address: BlockAddress) {
         if let Some(slot) = self.slots.remove(&address) {
             self.bytes -= slot.kept.size();
@@ -81,7 +81,7 @@ impl State {
 
 pub struct BlockCache {
     budget: usize,
-    state: RefCell<State>,
+    content: RefCell<Content>,
 }
 
 /// What `stats()` tells of the cache.
@@ -94,86 +94,86 @@ pub struct CacheFigures {
 
 impl BlockCache {
     pub fn new(budget: usize) -> BlockCache {
-        BlockCache { budget, state: RefCell::default() }
+        BlockCache { budget, content: RefCell::default() }
     }
 
     pub fn has(&self, address: BlockAddress) -> bool {
-        self.state.borrow().slots.contains_key(&address)
+        self.content.borrow().slots.contains_key(&address)
     }
 
     /// The block that is kept under this address, which must be the one that the reference names.
     pub fn get(&self, reference: BlockReference) -> Result<Option<Rc<Block>>> {
-        let state = &mut *self.state.borrow_mut();
-        let Some(slot) = state.slots.get_mut(&reference.address) else {
-            state.misses += 1;
+        let content = &mut *self.content.borrow_mut();
+        let Some(slot) = content.slots.get_mut(&reference.address) else {
+            content.misses += 1;
             return Ok(None);
         };
         slot.is_used = true;
-        state.hits += 1;
+        content.hits += 1;
         let before = slot.kept.size();
         let block = match slot.kept.open(reference) {
             Ok(block) => block,
             Err(_) => {
                 // It may have been read badly: storage is asked once more, and what it gives then is believed.
-                state.forget(reference.address);
-                state.hits -= 1;
-                state.misses += 1;
+                content.forget(reference.address);
+                content.hits -= 1;
+                content.misses += 1;
                 return Ok(None);
             }
         };
-        state.bytes += block.size();
-        state.bytes -= before;
+        content.bytes += block.size();
+        content.bytes -= before;
         if block.size() > before {
-            state.make_room(self.budget);
+            content.make_room(self.budget);
         }
         Ok(Some(block))
     }
 
     /// A block was needed that the call has fetched before, and so was not asked for here.
     pub fn note_hit(&self) {
-        self.state.borrow_mut().hits += 1;
+        self.content.borrow_mut().hits += 1;
     }
 
     /// Keeps a block under its address. One that is sealed never takes the place of one that is not.
     pub fn keep(&self, address: BlockAddress, kept: Kept) {
-        let state = &mut *self.state.borrow_mut();
-        if let Some(slot) = state.slots.get_mut(&address) {
+        let content = &mut *self.content.borrow_mut();
+        if let Some(slot) = content.slots.get_mut(&address) {
             if let (Kept::Sealed(_), Kept::Open(_)) = (&slot.kept, &kept) {
-                state.bytes += kept.size();
-                state.bytes -= std::mem::replace(&mut slot.kept, kept).size();
-                state.make_room(self.budget);
+                content.bytes += kept.size();
+                content.bytes -= std::mem::replace(&mut slot.kept, kept).size();
+                content.make_room(self.budget);
             }
             return;
         }
-        state.bytes += kept.size();
-        state.make_room(self.budget);
-        state.queue.push_back(address);
-        state.slots.insert(address, Slot { kept, is_used: false });
+        content.bytes += kept.size();
+        content.make_room(self.budget);
+        content.queue.push_back(address);
+        content.slots.insert(address, Slot { kept, is_used: false });
     }
 
     /// How many blocks a miss should bring, where so many bytes are stored in all: one, four and so on while there is
     /// room for everything. Until it is fetched, asking again is the same miss.
     pub fn read_ahead(&self, stored: u64) -> usize {
-        let state = &mut *self.state.borrow_mut();
+        let content = &mut *self.content.borrow_mut();
         if stored > self.budget as u64 {
             return 1;
         }
-        state.is_asked = true;
-        (state.read_ahead * 8).clamp(1, READ_AHEAD)
+        content.is_asked = true;
+        (content.read_ahead * 8).clamp(1, READ_AHEAD)
     }
 
     /// What was missing is fetched.
     pub fn fetched(&self) {
-        let state = &mut *self.state.borrow_mut();
-        if std::mem::take(&mut state.is_asked) {
-            state.read_ahead = (state.read_ahead * 8).clamp(1, READ_AHEAD);
+        let content = &mut *self.content.borrow_mut();
+        if std::mem::take(&mut content.is_asked) {
+            content.read_ahead = (content.read_ahead * 8).clamp(1, READ_AHEAD);
         }
     }
 
     /// Forgets the blocks of runs that are gone.
     pub fn retain_runs(&self, keep: impl Fn(u64) -> bool) {
-        let state = &mut *self.state.borrow_mut();
-        let State { slots, queue, bytes, .. } = state;
+        let content = &mut *self.content.borrow_mut();
+        let Content { slots, queue, bytes, .. } = content;
         queue.retain(|address| {
             let is_kept = keep(address.run);
             if !is_kept {
@@ -185,8 +185,8 @@ impl BlockCache {
     }
 
     pub fn figures(&self) -> CacheFigures {
-        let state = self.state.borrow();
-        CacheFigures { bytes: state.bytes, hits: state.hits, misses: state.misses }
+        let content = self.content.borrow();
+        CacheFigures { bytes: content.bytes, hits: content.hits, misses: content.misses }
     }
 }
 
