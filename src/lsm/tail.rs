@@ -60,8 +60,8 @@ pub async fn look(storage: &dyn Storage, after: u64) -> Result<Beginning> {
     Ok(Beginning { manifest, mark, hot: hot.map(|(_, bytes)| bytes), log: Page { after, parts } })
 }
 
-/// A walk over the log from some head on.
-struct Walk {
+/// The records of the log that follow some head, as far as they are read.
+struct Chain {
     began: Head,
     head: Head,
     records: Vec<TailRecord>,
@@ -69,14 +69,14 @@ struct Walk {
     void_bytes: u64,
     /// The numbers and ids of the pleas among them.
     pleas: Vec<(u64, u64)>,
-    /// The first record that cannot be read, and where the walk stood before it.
+    /// The first record that cannot be read, and where the chain ended before it.
     ///
     /// ```text
     /// counts: A    damaged: X    then: B, chained to A    then: C, chained to B
     /// ```
     /// If X counted, B is void: its writer had not seen X, and B's LSN is X's. If X was void, B counts. B alone does
     /// not tell which; C does. C's writer had read the log with X whole, and found that B counts, so X was void and
-    /// nothing is lost. Without C the walk goes back to A: if it took B and X did count, commits that were acknowledged
+    /// nothing is lost. Without C the chain ends at A: if it took B and X did count, commits that were acknowledged
     /// would be gone without a word.
     damaged: Option<Damaged>,
     /// The numbers have a hole: the log was trimmed meanwhile, or has lost something.
@@ -89,9 +89,9 @@ struct Damaged {
     records: usize,
 }
 
-impl Walk {
-    fn new(head: Head) -> Walk {
-        Walk {
+impl Chain {
+    fn new(head: Head) -> Chain {
+        Chain {
             began: head,
             head,
             records: Vec::new(),
@@ -102,7 +102,7 @@ impl Walk {
         }
     }
 
-    /// What is wrong, and the walk goes back to where it was certain.
+    /// Says what is wrong, and takes the chain back to where it was certain.
     fn stop(&mut self, error: Error) -> Error {
         let Some(damaged) = self.damaged.take() else {
             // Whoever reads on meets it again.
@@ -169,29 +169,29 @@ impl Walk {
 
 /// The records behind `head`, under the manifest of `version`, beginning with a page that was read no earlier.
 pub async fn read(storage: &dyn Storage, page: Page, head: Head, version: u64) -> Result<Tail> {
-    let mut walk = Walk::new(head);
+    let mut chain = Chain::new(head);
     let Page { mut after, parts: mut page } = page;
     let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
     let gap = loop {
         let is_last_page = page.len() < PAGE;
         after = page.last().map_or(after, |(number, _)| *number);
         parts.extend(page.into_iter().filter(|(number, _)| *number > head.number));
-        match walk.take(&parts, is_last_page) {
+        match chain.take(&parts, is_last_page) {
             Ok(taken) => drop(parts.drain(..taken)),
             Err(error) => break Some(error),
         }
         if is_last_page {
-            break walk.damaged.as_ref().map(|damaged| damaged.error.clone());
+            break chain.damaged.as_ref().map(|damaged| damaged.error.clone());
         }
         page = storage.log(after, PAGE).await?;
     };
-    let gap = gap.map(|error| walk.stop(error));
+    let gap = gap.map(|error| chain.stop(error));
     // What was trimmed meanwhile is damage only under the present manifest, and a stale record could take its place.
-    let is_doubtful = gap.is_some() || walk.has_hole && !planted::is(Bug::TrimmedLsnReused);
+    let is_doubtful = gap.is_some() || chain.has_hole && !planted::is(Bug::TrimmedLsnReused);
     if is_doubtful && !is_present(storage, version).await? {
         return Ok(Tail::Trimmed);
     }
-    let Walk { records, pleas, head, void_bytes, .. } = walk;
+    let Chain { records, pleas, head, void_bytes, .. } = chain;
     Ok(Tail::Records { records, pleas, head, void_bytes, gap })
 }
 
