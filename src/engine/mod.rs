@@ -20,7 +20,7 @@ mod upkeep;
 mod witness;
 
 pub use clones::clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
-pub use compare::diff::{Change, ChangePage};
+pub use compare::diff::{Difference, DifferencePage};
 pub use copy::copying::{Progress, Watch};
 pub use handle::history::When;
 pub use merge::{

@@ -4,7 +4,7 @@ use serde::Serialize;
 use wasm_bindgen::JsValue;
 
 use crate::engine::op::write_key;
-use crate::engine::{Change, ChangePage, CollectionInfo, DatabaseInfo, LineageEntry, Progress, Stats, Status};
+use crate::engine::{CollectionInfo, DatabaseInfo, Difference, DifferencePage, LineageEntry, Progress, Stats, Status};
 use crate::types::pack::{write_array, write_bin, write_nil, write_text};
 use crate::types::{Bytes, Kind, Lsn, key};
 
@@ -172,7 +172,7 @@ pub fn stats(stats: &Stats) -> JsValue {
 
 /// `[next, [[kind, collection, key, op, before, after, fields] …]]`, as MessagePack: rows are documents, and stay
 /// bytes.
-pub fn changes(page: &ChangePage) -> Vec<u8> {
+pub fn changes(page: &DifferencePage) -> Vec<u8> {
     let mut out = Vec::new();
     write_array(&mut out, 2);
     match &page.next {
@@ -183,7 +183,7 @@ pub fn changes(page: &ChangePage) -> Vec<u8> {
     out
 }
 
-pub fn write_changes(out: &mut Vec<u8>, changes: &[Change]) {
+pub fn write_changes(out: &mut Vec<u8>, changes: &[Difference]) {
     write_array(out, changes.len());
     for change in changes {
         write_array(out, 7);

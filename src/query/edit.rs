@@ -220,7 +220,7 @@ impl<'a> Editor<'a> {
 
     /// Does `action` to what stands at `path`. After an error the editor is of no more use.
     pub fn change(&mut self, path: &[&str], action: &mut Action<'_>) -> Result<()> {
-        Change { path, padding: &mut self.padding, action }.at(&mut self.root, 0)
+        Descent { path, padding: &mut self.padding, action }.at(&mut self.root, 0)
     }
 
     /// The value with all its changes.
@@ -229,14 +229,14 @@ impl<'a> Editor<'a> {
     }
 }
 
-/// One change on its way down.
-struct Change<'c, 'b> {
+/// One action on its way down to the place that its path names.
+struct Descent<'c, 'b> {
     path: &'c [&'c str],
     padding: &'c mut usize,
     action: &'c mut Action<'b>,
 }
 
-impl Change<'_, '_> {
+impl Descent<'_, '_> {
     /// Changes what lies at `path[depth..]` below `slot`. The depth of a path is bounded by the depth of a value, which
     /// the caller checks.
     fn at(&mut self, slot: &mut Slot<'_>, depth: usize) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What a clone changed.
 
-use offshoot::engine::{Change, Side, Snapshot, When};
+use offshoot::engine::{Difference, Side, Snapshot, When};
 use offshoot::error::ErrorCode;
 use offshoot::types::key::read_id;
 use offshoot::types::{Bytes, Kind};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::place::in_clones;
 use crate::support::{run, say, unpack};
 
-fn told(change: Change) -> Value {
+fn told(change: Difference) -> Value {
     let side = |side: &Option<Bytes>| side.as_ref().map(|value| unpack(value));
     let key = read_id(&change.key).expect("a text");
     let kind = if change.kind == Kind::Document { "documents" } else { "kv" };

@@ -138,7 +138,7 @@ fn an_import_into_a_clone_remembers_what_it_replaced() {
         draft.ok(say::delete(&["b"])).await;
         assert_eq!(try_import(&draft, &bytes, true).await.expect("an import").documents, 4);
         let changes = draft.0.diff(offshoot::engine::Side::Origin).await.expect("a diff");
-        let told: Vec<_> = changes.iter().map(offshoot::engine::Change::operation).collect();
+        let told: Vec<_> = changes.iter().map(offshoot::engine::Difference::operation).collect();
         assert_eq!(told, ["update", "update", "insert"]);
         assert_eq!(contents(&main).await, before);
         for (id, is_based) in [("a", true), ("b", true), ("c", false), ("same", true)] {

@@ -20,9 +20,9 @@ use crate::types::pack::{Reader as PackReader, Shape};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
 
-/// One row that differs. `before` is the other side's, `after` this side's.
+/// One row that differs; the public API calls it a change. `before` is the other side's, `after` this side's.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Change {
+pub struct Difference {
     pub kind: Kind,
     pub collection: String,
     pub key: Vec<u8>,
@@ -32,7 +32,7 @@ pub struct Change {
     pub fields: Vec<String>,
 }
 
-impl Change {
+impl Difference {
     /// What happened to the row, in the public API's word.
     pub fn operation(&self) -> &'static str {
         match (&self.before, &self.after) {
@@ -43,8 +43,8 @@ impl Change {
     }
 }
 
-pub struct ChangePage {
-    pub changes: Vec<Change>,
+pub struct DifferencePage {
+    pub changes: Vec<Difference>,
     /// Where the next page begins; `None`: there is none.
     pub next: Option<Suffix>,
 }
@@ -65,7 +65,7 @@ pub async fn page(
     against: Against<'_>,
     (collection, after): (Option<&CollectionName>, Option<&Suffix>),
     limit: usize,
-) -> Result<ChangePage> {
+) -> Result<DifferencePage> {
     pinned.check_open()?;
     let core = pinned.core();
     let sides = |state: &State| {
@@ -97,11 +97,11 @@ pub async fn page(
     if next.is_some() && !pinned.is_closed() {
         kept.replace(Some(comparing));
     }
-    Ok(ChangePage { changes, next })
+    Ok(DifferencePage { changes, next })
 }
 
 /// All pages, of the database now.
-pub async fn all(handle: &Rc<Handle>, against: Against<'_>) -> Result<Vec<Change>> {
+pub async fn all(handle: &Rc<Handle>, against: Against<'_>) -> Result<Vec<Difference>> {
     let pinned = handle.snapshot().await?;
     let (mut all, mut after, kept) = (Vec::new(), None, RefCell::default());
     loop {
@@ -171,9 +171,9 @@ pub fn compare_all(
     one: &Path,
     other: &Path,
     candidates: &[Suffix],
-) -> Attempt<Vec<Option<Change>>> {
+) -> Attempt<Vec<Option<Difference>>> {
     let bytes = |side: &Option<Bytes>| side.as_ref().map_or(0, |side| side.len());
-    let size = |change: &Option<Change>| change.as_ref().map_or(0, |it| bytes(&it.before) + bytes(&it.after));
+    let size = |change: &Option<Difference>| change.as_ref().map_or(0, |it| bytes(&it.before) + bytes(&it.after));
     portion(view, candidates.iter().map(|suffix| compare(view, one, other, suffix)), size)
 }
 
@@ -240,7 +240,7 @@ fn gather(
     Ok(())
 }
 
-fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Attempt<Option<Change>> {
+fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Attempt<Option<Difference>> {
     let value = |path: &Path| -> Attempt<Option<Bytes>> {
         let found = read::topmost(view, path.levels(), suffix.as_bytes())?;
         Ok(found.and_then(|found| found.version.here().cloned()))
@@ -249,7 +249,7 @@ fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Att
 }
 
 /// What happened to a row of documents or entries; `None`: nothing. The same fields in another order are no change.
-pub fn change(suffix: &Suffix, before: Option<Bytes>, after: Option<Bytes>) -> Result<Option<Change>> {
+pub fn change(suffix: &Suffix, before: Option<Bytes>, after: Option<Bytes>) -> Result<Option<Difference>> {
     if query::is_same(before.as_deref(), after.as_deref())? {
         return Ok(None);
     }
@@ -258,7 +258,7 @@ pub fn change(suffix: &Suffix, before: Option<Bytes>, after: Option<Bytes>) -> R
         (Some(before), Some(after)) => changed_fields(before, after)?,
         _ => Vec::new(),
     };
-    Ok(Some(Change { kind, collection: collection.to_string(), key: key.to_vec(), before, after, fields }))
+    Ok(Some(Difference { kind, collection: collection.to_string(), key: key.to_vec(), before, after, fields }))
 }
 
 /// The names of the fields that differ, those of the new side first.

@@ -31,7 +31,7 @@ pub use revert::revert;
 
 use std::rc::Rc;
 
-use crate::engine::compare::diff::Change;
+use crate::engine::compare::diff::Difference;
 use crate::engine::handle::history::When;
 use crate::error::Result;
 use crate::storage::LocalFuture;
@@ -94,7 +94,7 @@ pub enum Selected {
 }
 
 /// Selects among changes, one answer for each.
-pub type Select = Rc<dyn Fn(Vec<Change>) -> LocalFuture<'static, Result<Vec<Selected>>>>;
+pub type Select = Rc<dyn Fn(Vec<Difference>) -> LocalFuture<'static, Result<Vec<Selected>>>>;
 
 /// Fails once the caller does not want it any more; asked before each page of rows.
 pub type Heed = Rc<dyn Fn() -> Result<()>>;

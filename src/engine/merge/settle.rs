@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::side::Side;
 use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
-use crate::engine::compare::diff::Change;
+use crate::engine::compare::diff::Difference;
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::{self, Clash, Counter, Counters, Counts, Lookup, Names, Sides};
 use crate::types::pack::{Reader, Shape};
@@ -183,7 +183,7 @@ pub fn remembering(policy: &Policy) -> Policy {
 }
 
 /// Asks which changes are taken.
-pub async fn select(select: &Select, changes: Vec<Change>) -> Result<Vec<Selected>> {
+pub async fn select(select: &Select, changes: Vec<Difference>) -> Result<Vec<Selected>> {
     let count = changes.len();
     if count == 0 {
         return Ok(Vec::new());

@@ -8,7 +8,7 @@ use super::snapshot::{Side, Snapshot};
 use crate::engine::catalog;
 use crate::engine::clones::clone::{self, CloneOptions, LineageEntry, Status, temporary_lease};
 use crate::engine::clones::dropping;
-use crate::engine::compare::diff::{self, Change};
+use crate::engine::compare::diff::{self, Difference};
 use crate::engine::copy::copying::Watch;
 use crate::engine::copy::materialize;
 use crate::engine::handle::history::When;
@@ -158,7 +158,7 @@ impl Database {
     }
 
     /// As `Snapshot::diff`, of the database now, all pages.
-    pub async fn diff(&self, against: Side<'_>) -> Result<Vec<Change>> {
+    pub async fn diff(&self, against: Side<'_>) -> Result<Vec<Difference>> {
         diff::all(&self.handle, against.against()).await
     }
 

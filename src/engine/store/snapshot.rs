@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::engine::compare::diff::{self, Against, ChangePage, Comparing};
+use crate::engine::compare::diff::{self, Against, Comparing, DifferencePage};
 use crate::engine::handle::snapshot::Pinned;
 use crate::engine::op::{Answer, Op};
 use crate::engine::transfer::{Export, ExportOptions};
@@ -70,7 +70,7 @@ impl Snapshot {
         collection: Option<&CollectionName>,
         after: Option<&Suffix>,
         limit: usize,
-    ) -> Result<ChangePage> {
+    ) -> Result<DifferencePage> {
         let against = against.against();
         diff::page(&self.pinned, &self.comparing, against, (collection, after), limit).await
     }
