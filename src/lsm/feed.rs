@@ -22,7 +22,7 @@ const CHUNK_BYTES: usize = 8 * 1024;
 
 /// What a row of the feed holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Written {
+pub struct FeedEntry {
     pub time: u64,
     pub suffixes: Vec<Vec<u8>>,
 }
@@ -41,7 +41,7 @@ fn suffix(lsn: Lsn, chunk: u32, run: Option<u64>) -> Suffix {
     Suffix::new("", Kind::Feed, &key)
 }
 
-fn feed_row(layer: LayerId, lsn: Lsn, (chunk, run): (u32, Option<u64>), written: &Written) -> FeedRow {
+fn feed_row(layer: LayerId, lsn: Lsn, (chunk, run): (u32, Option<u64>), written: &FeedEntry) -> FeedRow {
     let suffixes = Field::list(&written.suffixes, |suffix| Field::Bytes(suffix));
     let value = Field::List(vec![Field::Number(written.time), suffixes]).encode();
     let mut internal = row(layer, suffix(lsn, chunk, run).as_bytes());
@@ -86,7 +86,7 @@ impl Chunks {
     }
 
     fn cut(&mut self) {
-        let written = Written { time: self.time, suffixes: std::mem::take(&mut self.suffixes) };
+        let written = FeedEntry { time: self.time, suffixes: std::mem::take(&mut self.suffixes) };
         self.rows.push(feed_row(self.layer, self.lsn, (self.count, self.run), &written));
         self.count += 1;
         self.bytes = 0;
@@ -134,7 +134,7 @@ pub fn range(layer: LayerId, from: Lsn, before: Lsn) -> RowRange {
 }
 
 /// A row's commit and what it wrote.
-pub fn decode(found: &[u8], version: &Version) -> Result<(Lsn, Written)> {
+pub fn decode(found: &[u8], version: &Version) -> Result<(Lsn, FeedEntry)> {
     let unreadable = || Error::corrupt("a row of the change feed cannot be read");
     let (_, suffix) = split_row(found);
     let key = suffix.strip_prefix(&prefix("", Kind::Feed)[..]).ok_or_else(unreadable)?;
@@ -143,7 +143,7 @@ pub fn decode(found: &[u8], version: &Version) -> Result<(Lsn, Written)> {
     Ok((Lsn(lsn), read(value).ok_or_else(unreadable)?))
 }
 
-fn read(value: &[u8]) -> Option<Written> {
+fn read(value: &[u8]) -> Option<FeedEntry> {
     let mut fields = Field::decode(value)?;
     let time = fields.number()?;
     let mut list = fields.list()?;
@@ -151,5 +151,5 @@ fn read(value: &[u8]) -> Option<Written> {
     while !list.is_empty() {
         suffixes.push(list.bytes()?.to_vec());
     }
-    Some(Written { time, suffixes })
+    Some(FeedEntry { time, suffixes })
 }

@@ -52,7 +52,7 @@ pub use choose::{MANY_RUNS, choose, choose_all, is_all};
 pub use covered::{Covered, covered};
 pub use cursor::{RowCursor, TreeRow, VersionCursor};
 pub use fault::{Attempt, BlockAddress, BlockReference, Fault, Need};
-pub use feed::{Written as FeedWritten, decode as decode_feed, range as feed_range};
+pub use feed::{FeedEntry, decode as decode_feed, range as feed_range};
 pub use install::Installation;
 pub use manifest::{Manifest, Merging};
 pub use opening::Opening;
