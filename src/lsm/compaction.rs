@@ -99,11 +99,12 @@ impl Lsm {
         }
         let is_input = |run: &RunDescription| merging.inputs.contains(&run.id);
         let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run)).cloned().collect();
-        let mut merge = Merge::new(&inputs, merging, Vacuum::new(retention, &others), NewRun::begin(self, id, now));
+        let mut merge =
+            MergeSlice::new(&inputs, merging, Vacuum::new(retention, &others), NewRun::begin(self, id, now));
         while self.merge_step(&mut merge).await? {
             merge.written.flush().await?;
         }
-        let Merge { written, end, taken, .. } = merge;
+        let MergeSlice { written, end, taken, .. } = merge;
         let written = written.finish_in(merging.group).await?;
         let trimmed = match &end {
             Some(end) => self.trimmed(&inputs, end).await?,
@@ -118,7 +119,7 @@ impl Lsm {
     }
 
     /// Works through some versions. False: the slice is done.
-    async fn merge_step(&self, merge: &mut Merge<'_>) -> Result<bool> {
+    async fn merge_step(&self, merge: &mut MergeSlice<'_>) -> Result<bool> {
         let mut has_more = false;
         let mut step = |view: TreeView<'_>| {
             has_more = merge.step(view)?;
@@ -210,7 +211,7 @@ struct Moving {
 }
 
 /// One slice of a merge, with its position.
-struct Merge<'a> {
+struct MergeSlice<'a> {
     inputs: &'a [Rc<RunDescription>],
     vacuum: Vacuum<'a>,
     written: NewRun,
@@ -227,11 +228,11 @@ struct Merge<'a> {
     end: Option<Vec<u8>>,
 }
 
-impl<'a> Merge<'a> {
-    fn new(inputs: &'a [Rc<RunDescription>], merging: &Merging, vacuum: Vacuum<'a>, written: NewRun) -> Merge<'a> {
+impl<'a> MergeSlice<'a> {
+    fn new(inputs: &'a [Rc<RunDescription>], merging: &Merging, vacuum: Vacuum<'a>, written: NewRun) -> MergeSlice<'a> {
         let (slice_bytes, resume) = (merging.slice_bytes, merging.from.clone());
         let taken = vec![0; inputs.len()];
-        Merge {
+        MergeSlice {
             inputs,
             vacuum,
             written,
@@ -292,7 +293,7 @@ impl<'a> Merge<'a> {
         if planted::is(Bug::BaseLostAtCompaction) {
             encoded = Version::decode(&encoded).ok_or_else(unreadable)?.based_on(None).encode().into();
         }
-        let Merge { vacuum, written, moving, .. } = self;
+        let MergeSlice { vacuum, written, moving, .. } = self;
         let mut keep_or_move = |internal: &[u8], version: &Bytes, is_pinned: bool| {
             let decoded = Version::decode(version).ok_or_else(unreadable)?;
             match decoded.overflow() {

@@ -37,10 +37,10 @@ pub struct Counts<'a> {
 pub fn merge<'a>(sides: Sides<'a>, counts: Counts<'a>, settle: &'a mut Settle<'_>) -> Result<Option<Vec<u8>>> {
     let added = Names::of(&mut counts.added.iter().map(|(path, _)| &path[..]));
     let unsure = Names::of(&mut counts.unsure.iter().map(|path| &path[..]));
-    Merge { counts, added, unsure, settle, path: Vec::new() }.at(sides)
+    FieldMerge { counts, added, unsure, settle, path: Vec::new() }.at(sides)
 }
 
-struct Merge<'a, 'b> {
+struct FieldMerge<'a, 'b> {
     counts: Counts<'a>,
     /// The paths of both.
     added: Names<'a>,
@@ -49,10 +49,10 @@ struct Merge<'a, 'b> {
     path: Vec<&'a str>,
 }
 
-impl<'a> Merge<'a, '_> {
+impl<'a> FieldMerge<'a, '_> {
     fn at(&mut self, sides: Sides<'a>) -> Result<Option<Vec<u8>>> {
         let Sides { base, clone, origin } = sides;
-        let Merge { counts, added, unsure, .. } = self;
+        let FieldMerge { counts, added, unsure, .. } = self;
         // A field with a dot in its name is reached by no path, and so is no counter.
         let has_counts = !added.is_empty() || !unsure.is_empty();
         let is_named = has_counts && self.path.iter().all(|name| !name.contains('.'));

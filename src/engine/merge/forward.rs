@@ -36,7 +36,7 @@ async fn try_merge(handle: &Rc<Handle>, options: &MergeOptions, at: Option<Lsn>)
     let stand = stand(handle, at, Point::Present).await?;
     let store = &*handle.core;
     let target_layer = stand.paths.origin.levels()[0].layer;
-    let mut merge = Merge {
+    let mut merge = IntoOrigin {
         into: LayerWriter::new(store, target_layer),
         left: LayerWriter::new(store, draw_layer(&*store.platform)),
         tally: Tally::default(),
@@ -44,7 +44,7 @@ async fn try_merge(handle: &Rc<Handle>, options: &MergeOptions, at: Option<Lsn>)
         options,
     };
     let merged = all_rows(handle, &mut merge).await;
-    let Merge { into, left, tally, stand, .. } = merge;
+    let IntoOrigin { into, left, tally, stand, .. } = merge;
     merged?;
     if tally.is_stuck() || options.dry_run || !tally.has_changes {
         return Ok(tally.report(stand.head));
@@ -78,7 +78,7 @@ async fn try_merge(handle: &Rc<Handle>, options: &MergeOptions, at: Option<Lsn>)
     Ok(tally.report(version))
 }
 
-async fn all_rows(handle: &Rc<Handle>, merge: &mut Merge<'_>) -> Result<()> {
+async fn all_rows(handle: &Rc<Handle>, merge: &mut IntoOrigin<'_>) -> Result<()> {
     let mut after = None;
     loop {
         super::check_wanted(&merge.options.heed)?;
@@ -92,7 +92,7 @@ async fn all_rows(handle: &Rc<Handle>, merge: &mut Merge<'_>) -> Result<()> {
 }
 
 /// A merge under way.
-struct Merge<'a> {
+struct IntoOrigin<'a> {
     stand: Stand,
     options: &'a MergeOptions,
     /// What goes into the origin, and what the clone keeps.
@@ -101,7 +101,7 @@ struct Merge<'a> {
     tally: Tally,
 }
 
-impl Merge<'_> {
+impl IntoOrigin<'_> {
     async fn take(&mut self, rows: Vec<Row>) -> Result<()> {
         let selected = self.select(&rows).await?;
         let mut merging = Vec::with_capacity(rows.len());
