@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
 use super::leave::{self, Chosen, keep};
-use super::rows::Row;
+use super::rows::ComparedRow;
 use super::settle::{self, Merging, adding_up, carried, settle};
 use super::stand::{Point, Stand, page, stand, wrong_kind};
 use super::{MergeOptions, MergeReport, Selected, Tally};
@@ -102,7 +102,7 @@ struct IntoOrigin<'a> {
 }
 
 impl IntoOrigin<'_> {
-    async fn take(&mut self, rows: Vec<Row>) -> Result<()> {
+    async fn take(&mut self, rows: Vec<ComparedRow>) -> Result<()> {
         let selected = self.select(&rows).await?;
         let mut merging = Vec::with_capacity(rows.len());
         let mut chosen = Vec::with_capacity(rows.len());
@@ -130,7 +130,7 @@ impl IntoOrigin<'_> {
     }
 
     /// What of each row's change is taken.
-    async fn select(&self, rows: &[Row]) -> Result<Vec<Selected>> {
+    async fn select(&self, rows: &[ComparedRow]) -> Result<Vec<Selected>> {
         let Some(select) = &self.options.only else { return Ok(vec![Selected::All; rows.len()]) };
         let mut selected = vec![Selected::All; rows.len()];
         let (mut changes, mut places) = (Vec::new(), Vec::new());
@@ -146,7 +146,7 @@ impl IntoOrigin<'_> {
         Ok(selected)
     }
 
-    fn put(&mut self, row: &Row, part: &Chosen, merged: Option<Bytes>) -> Result<()> {
+    fn put(&mut self, row: &ComparedRow, part: &Chosen, merged: Option<Bytes>) -> Result<()> {
         let has_below = !self.stand.paths.origin.below().is_empty();
         let is_written = merged != row.origin.value && !query::is_same(merged.as_deref(), row.origin.bytes())?;
         if is_written {

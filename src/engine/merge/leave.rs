@@ -2,7 +2,7 @@
 
 use super::Selected;
 use super::counting::{added_over, added_since};
-use super::rows::Row;
+use super::rows::ComparedRow;
 use super::settle::{Added, Merging, adding_up, carried, check_length, names_of};
 use super::side::Side;
 use crate::error::{Error, ErrorCode, Result};
@@ -28,7 +28,7 @@ pub struct Kept {
 }
 
 impl Chosen {
-    pub fn of(row: &Row, selected: &Selected) -> Result<Chosen> {
+    pub fn of(row: &ComparedRow, selected: &Selected) -> Result<Chosen> {
         let selected = match selected {
             Selected::Fields(fields) if fields.is_empty() => &Selected::Nothing,
             selected => selected,
@@ -99,7 +99,13 @@ pub fn with_fields(value: &[u8], other: &[u8], fields: &[String]) -> Result<Byte
 
 /// What the clone keeps of `row` over `merged`, which stands in the origin now: what it changed beside the chosen part
 /// or after it. Where that clashes with the origin the row is parked, with the clone's own value.
-pub fn keep(row: &Row, chosen: &Chosen, merged: Option<&Bytes>, base: Option<Lsn>, began: Lsn) -> Result<Option<Kept>> {
+pub fn keep(
+    row: &ComparedRow,
+    chosen: &Chosen,
+    merged: Option<&Bytes>,
+    base: Option<Lsn>,
+    began: Lsn,
+) -> Result<Option<Kept>> {
     let merging = Merging {
         suffix: row.suffix.clone(),
         base: chosen.value.clone(),

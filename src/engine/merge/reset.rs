@@ -7,7 +7,7 @@ use super::Selected;
 use super::commit::{self, LayerWriter};
 use super::counting::added_over;
 use super::leave::{anew, is_object, no_fields, object, version, with_fields};
-use super::rows::{Collections, Row};
+use super::rows::{Collections, ComparedRow};
 use super::settle::{self, Added, carried};
 use super::stand::{self, Point, Stand, not_a_clone};
 use crate::engine::clones::clone::draw_layer;
@@ -84,7 +84,7 @@ async fn keep_unselected(
 }
 
 /// Keeps of a row what was not selected to be forgotten. The layer that it leaves began at `began`.
-fn keep_part(row: &Row, selected: &Selected, began: Lsn, left: &mut LayerWriter<'_>) -> Result<()> {
+fn keep_part(row: &ComparedRow, selected: &Selected, began: Lsn, left: &mut LayerWriter<'_>) -> Result<()> {
     let now = &row.now;
     let fields = match selected {
         Selected::All => return Ok(()),

@@ -29,7 +29,7 @@ pub fn encode_ancestor(value: Option<&[u8]>) -> Version {
 }
 
 /// One row that the clone wrote.
-pub struct Row {
+pub struct ComparedRow {
     pub suffix: Suffix,
     /// What both sides are compared with.
     pub base: Option<Bytes>,
@@ -46,7 +46,7 @@ pub struct Row {
     pub is_parked: bool,
 }
 
-impl Row {
+impl ComparedRow {
     fn bytes(&self) -> usize {
         let values = [&self.base, &self.then.value, &self.now.value, &self.below, &self.origin.value];
         values.iter().map(|value| value.as_ref().map_or(0, |value| value.len())).sum()
@@ -64,7 +64,7 @@ pub struct Paths {
 }
 
 pub struct RowPage {
-    pub rows: Vec<Row>,
+    pub rows: Vec<ComparedRow>,
     pub next: Option<Suffix>,
 }
 
@@ -118,7 +118,7 @@ impl Paths {
         }
     }
 
-    fn row(&self, reading: (&State, TreeView<'_>), suffix: Suffix) -> Attempt<Row> {
+    fn row(&self, reading: (&State, TreeView<'_>), suffix: Suffix) -> Attempt<ComparedRow> {
         let (_, view) = reading;
         let bytes = suffix.as_bytes();
         let ancestor = match self.has_parked {
@@ -154,7 +154,7 @@ impl Paths {
                 }
             }
         }
-        Ok(Row { base, then, now, below, origin, counting, unsure, is_parked: ancestor.is_some(), suffix })
+        Ok(ComparedRow { base, then, now, below, origin, counting, unsure, is_parked: ancestor.is_some(), suffix })
     }
 
     fn counted(

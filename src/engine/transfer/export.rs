@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::format::{CHUNK_BYTES, End, Frame, FrameWriter, Header, NAMED, Row, Skipped};
+use super::format::{CHUNK_BYTES, End, ExportedRow, Frame, FrameWriter, Header, NAMED, Skipped};
 use super::salvage::{Salvage, places_of};
 use crate::engine::handle::snapshot::Pinned;
 use crate::engine::op::context::{Context, Page, PageLimits};
@@ -38,7 +38,7 @@ pub struct Export {
 
 /// A row of a page, or one whose value cannot be read.
 enum Item {
-    Row { collection: CollectionName, kind: Kind, row: Row },
+    Row { collection: CollectionName, kind: Kind, row: ExportedRow },
     Lost(Skipped),
 }
 
@@ -224,8 +224,8 @@ fn page(view: TreeView<'_>, path: Path, range: &SuffixRange, salvages: bool) -> 
     })
 }
 
-fn read_row(visible: &Visible<'_>, key: &[u8]) -> Attempt<Row> {
+fn read_row(visible: &Visible<'_>, key: &[u8]) -> Attempt<ExportedRow> {
     let version = visible.version()?;
     let value = version.here().ok_or_else(|| Error::corrupt("a row has no value"))?.clone();
-    Ok(Row { key: key.to_vec(), value, expiry: version.expiry })
+    Ok(ExportedRow { key: key.to_vec(), value, expiry: version.expiry })
 }

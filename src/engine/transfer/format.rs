@@ -76,13 +76,13 @@ pub struct Header {
 
 /// A row, its key encoded.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct ExportedRow {
     pub key: Vec<u8>,
     pub value: Bytes,
     pub expiry: Option<u64>,
 }
 
-impl Row {
+impl ExportedRow {
     pub fn size(&self) -> usize {
         self.key.len() + self.value.len() + 16
     }
@@ -119,7 +119,7 @@ pub struct End {
 pub enum Frame {
     Header(Header),
     Collection(CollectionName, Kind),
-    Rows(Vec<Row>),
+    Rows(Vec<ExportedRow>),
     End(End),
 }
 
@@ -178,7 +178,7 @@ fn body(frame: &Frame) -> Vec<u8> {
             write_text(&mut out, kind_name(*kind));
         }
         Frame::Rows(rows) => {
-            out.reserve(rows.iter().map(Row::size).sum::<usize>() + 16);
+            out.reserve(rows.iter().map(ExportedRow::size).sum::<usize>() + 16);
             begin(&mut out, ROWS, 1);
             write_array(&mut out, rows.len());
             for row in rows {

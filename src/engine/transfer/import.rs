@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::format::{End, Frame, Row};
+use super::format::{End, ExportedRow, Frame};
 use super::reader::FrameReader;
 use crate::engine::catalog;
 use crate::engine::core::ahead::AheadWriter;
@@ -126,7 +126,7 @@ impl Import {
         Ok(())
     }
 
-    async fn write_rows(&self, frame: Vec<Row>, rows: &mut AheadWriter<'_>) -> Result<()> {
+    async fn write_rows(&self, frame: Vec<ExportedRow>, rows: &mut AheadWriter<'_>) -> Result<()> {
         let (name, kind) = self.collections.last().expect("BUG: rows follow their collection");
         let suffixes: Vec<Suffix> = frame.iter().map(|row| Suffix::new(name.as_str(), *kind, &row.key)).collect();
         let bases = self.bases(&suffixes).await?;

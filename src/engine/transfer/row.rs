@@ -1,6 +1,6 @@
 //! A row of an export: its key, its value as this store writes it, and when it expires.
 
-use super::format::Row;
+use super::format::ExportedRow;
 use crate::engine::op::encoded_key;
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::twice;
@@ -20,7 +20,7 @@ pub fn unsigned(reader: &mut Reader<'_>) -> Result<u64> {
     u64::try_from(reader.integer()?).map_err(|_| malformed("a number is negative"))
 }
 
-pub fn read_row(body: &Bytes, reader: &mut Reader<'_>, kind: Kind) -> Result<Row> {
+pub fn read_row(body: &Bytes, reader: &mut Reader<'_>, kind: Kind) -> Result<ExportedRow> {
     let items = reader.array()?;
     if !(2..=3).contains(&items) {
         return Err(malformed("a row has two or three items"));
@@ -42,7 +42,7 @@ pub fn read_row(body: &Bytes, reader: &mut Reader<'_>, kind: Kind) -> Result<Row
     if expiry.is_some() && kind == Kind::Document {
         return Err(malformed("a document does not expire"));
     }
-    Ok(Row { key, value, expiry })
+    Ok(ExportedRow { key, value, expiry })
 }
 
 fn read_row_key(reader: &mut Reader<'_>, kind: Kind) -> Result<Vec<u8>> {
