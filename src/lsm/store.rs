@@ -197,7 +197,7 @@ impl Lsm {
 
     /// Takes in what the log has behind what this engine has read of it. False: it was trimmed past that, and there is
     /// a newer manifest.
-    async fn take_in_tail(&self, page: tail::Page) -> Result<bool> {
+    async fn take_in_tail(&self, page: tail::LogPage) -> Result<bool> {
         let tail::Tail::Records { records, pleas, head, void_bytes, gap } = self.read_tail(page).await? else {
             return Ok(false);
         };
@@ -207,7 +207,7 @@ impl Lsm {
         gap.map_or(Ok(true), Err)
     }
 
-    pub(super) async fn read_tail(&self, page: tail::Page) -> Result<tail::Tail> {
+    pub(super) async fn read_tail(&self, page: tail::LogPage) -> Result<tail::Tail> {
         let (head, version) = self.with(|state| (state.log_head(), state.manifest.version));
         tail::read(&*self.storage, page, head, version).await
     }

@@ -35,11 +35,11 @@ pub struct Beginning {
     pub mark: Option<HeadMark>,
     /// What goes with the manifest (`hot.rs`).
     pub hot: Option<Vec<u8>>,
-    pub log: Page,
+    pub log: LogPage,
 }
 
 /// Records of the log behind a number, as many as one page holds.
-pub struct Page {
+pub struct LogPage {
     after: u64,
     parts: Vec<(u64, Vec<u8>)>,
 }
@@ -57,7 +57,7 @@ pub async fn look(storage: &dyn Storage, after: u64) -> Result<Beginning> {
         Ok(Some(manifest)) => listed.into_iter().find(|(found, _)| *found == manifest.hot_place().1),
         _ => None,
     };
-    Ok(Beginning { manifest, mark, hot: hot.map(|(_, bytes)| bytes), log: Page { after, parts } })
+    Ok(Beginning { manifest, mark, hot: hot.map(|(_, bytes)| bytes), log: LogPage { after, parts } })
 }
 
 /// The records of the log that follow some head, as far as they are read.
@@ -168,9 +168,9 @@ impl Chain {
 }
 
 /// The records behind `head`, under the manifest of `version`, beginning with a page that was read no earlier.
-pub async fn read(storage: &dyn Storage, page: Page, head: Head, version: u64) -> Result<Tail> {
+pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64) -> Result<Tail> {
     let mut chain = Chain::new(head);
-    let Page { mut after, parts: mut page } = page;
+    let LogPage { mut after, parts: mut page } = page;
     let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
     let gap = loop {
         let is_last_page = page.len() < PAGE;

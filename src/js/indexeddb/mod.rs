@@ -83,8 +83,8 @@ impl Opened {
     }
 
     /// Reads page after page of what is asked for.
-    async fn pages(&self, asked: Asked) -> Result<Page> {
-        let mut found = Page::new();
+    async fn pages(&self, asked: Asked) -> Result<Records> {
+        let mut found = Records::new();
         let mut rest = asked;
         // IndexedDB takes a limit of 0 for none.
         while rest.limit > 0 {
@@ -169,7 +169,7 @@ async fn read_records(
 
 /// A page of an object store: keys with their records, or without where no bytes were asked for. Keys are the host's
 /// values here, so that one code reads both names and numbers.
-type Page = Vec<(JsValue, Vec<u8>)>;
+type Records = Vec<(JsValue, Vec<u8>)>;
 
 /// What is asked for: at most so many records of an object store.
 #[derive(Clone)]
@@ -199,16 +199,16 @@ impl Asked {
     }
 }
 
-fn listed(page: Page) -> Listed {
+fn listed(page: Records) -> Listed {
     page.into_iter().filter_map(|(name, bytes)| Some((name.as_string()?, bytes))).collect()
 }
 
-fn logged(page: Page) -> Logged {
+fn logged(page: Records) -> Logged {
     page.into_iter().filter_map(|(number, bytes)| Some((number.as_f64()? as u64, bytes))).collect()
 }
 
 /// A page of each, as of one moment.
-async fn read_pages(connection: &Connection, asked: &[Asked]) -> std::result::Result<Vec<Page>, Failure> {
+async fn read_pages(connection: &Connection, asked: &[Asked]) -> std::result::Result<Vec<Records>, Failure> {
     let spaces: Vec<&str> = asked.iter().map(|asked| asked.space.as_str()).collect();
     let transaction = connection.database().transaction(spaces).build()?;
     let mut requests = Vec::with_capacity(asked.len());
