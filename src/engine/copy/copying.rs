@@ -101,7 +101,7 @@ fn copy_place(layer: LayerId) -> Place {
 
 /// What is written down of a copying: all rows up to `position` are in the layer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Job {
+pub struct CopyJob {
     as_of: u64,
     position: Vec<u8>,
     rows_done: u64,
@@ -109,7 +109,7 @@ pub struct Job {
     bytes_done: u64,
 }
 
-impl Job {
+impl CopyJob {
     fn encode(&self) -> Vec<u8> {
         Field::List(vec![
             Field::Number(self.as_of),
@@ -121,9 +121,9 @@ impl Job {
         .encode()
     }
 
-    fn decode(bytes: &[u8]) -> Option<Job> {
+    fn decode(bytes: &[u8]) -> Option<CopyJob> {
         let mut fields = Field::decode(bytes)?;
-        Some(Job {
+        Some(CopyJob {
             as_of: fields.number()?,
             position: fields.bytes()?.to_vec(),
             rows_done: fields.number()?,
@@ -133,7 +133,7 @@ impl Job {
     }
 
     pub fn progress(&self) -> Progress {
-        let Job { rows_done, rows_total, bytes_done, .. } = *self;
+        let CopyJob { rows_done, rows_total, bytes_done, .. } = *self;
         Progress { rows_done, rows_total: Some(rows_total), bytes_done }
     }
 }
@@ -149,17 +149,17 @@ struct Pending {
 }
 
 /// What is written down of copying over this link.
-pub async fn copy_job(core: &Core, link: &Link) -> Result<Option<Job>> {
+pub async fn copy_job(core: &Core, link: &Link) -> Result<Option<CopyJob>> {
     let (space, name) = link.place();
     let found = core.lsm.storage().read(space, &[name]).await?.pop().flatten();
-    Ok(found.and_then(|bytes| Job::decode(&bytes)).filter(|job| Lsn(job.as_of) == link.as_of))
+    Ok(found.and_then(|bytes| CopyJob::decode(&bytes)).filter(|job| Lsn(job.as_of) == link.as_of))
 }
 
 /// All that is written down of copying, by layer, with the link's LSN.
 pub async fn copy_jobs(core: &Core) -> Result<Vec<(LayerId, Lsn, Progress)>> {
     let read = |(name, bytes): &(String, Vec<u8>)| {
         let layer = u64::from_str_radix(name.strip_prefix(COPY)?, 16).ok()?;
-        let job = Job::decode(bytes)?;
+        let job = CopyJob::decode(bytes)?;
         Some((LayerId(layer), Lsn(job.as_of), job.progress()))
     };
     let (mut jobs, mut from) = (Vec::new(), COPY.to_string());
@@ -226,8 +226,8 @@ pub async fn copy_all(core: &Rc<Core>, link: &Link, pace: Pace, watch: &Watch<'_
 }
 
 /// Counts what there is to copy, and writes down that the copying has begun.
-async fn begin_copy(core: &Rc<Core>, link: &Link, walk: &Walk<'_>, pace: Pace, watch: &Watch<'_>) -> Result<Job> {
-    let mut job = Job { as_of: link.as_of.0, position: Vec::new(), rows_done: 0, rows_total: 0, bytes_done: 0 };
+async fn begin_copy(core: &Rc<Core>, link: &Link, walk: &Walk<'_>, pace: Pace, watch: &Watch<'_>) -> Result<CopyJob> {
+    let mut job = CopyJob { as_of: link.as_of.0, position: Vec::new(), rows_done: 0, rows_total: 0, bytes_done: 0 };
     let mut after = Vec::new();
     loop {
         let slice = core.read(|_, view| walk.count(view, &after)).await?;
@@ -265,7 +265,7 @@ async fn push(core: &Core, link: &Link, pending: &mut Pending, copies: &[(Vec<u8
 ///
 /// A cut link lets vacuum drop tombstones that a late copy would undo. So the link is looked at under the very
 /// manifest that is replaced: what was vacuumed since came with another one, and then the swap is refused.
-async fn take_in(core: &Rc<Core>, link: &Link, job: &Job, pending: Option<Pending>) -> Result<bool> {
+async fn take_in(core: &Rc<Core>, link: &Link, job: &CopyJob, pending: Option<Pending>) -> Result<bool> {
     let run = match pending {
         Some(pending) => pending.written.finish().await?,
         None => None,

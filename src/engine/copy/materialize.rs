@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::copying::{Job, Link, Pace, Progress, Watch, aborted, copy_all, copy_job, forget_copy};
+use super::copying::{CopyJob, Link, Pace, Progress, Watch, aborted, copy_all, copy_job, forget_copy};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::core::Core;
 use crate::engine::core::job::Present;
@@ -83,7 +83,7 @@ pub async fn copy_again(core: &Rc<Core>, link: &Link, pace: Pace, watch: &Watch<
 
 /// The lease, or leave to go on without it; `None`: the link stands no more.
 async fn turn_to_copy(core: &Rc<Core>, link: &Link, watch: &Watch<'_>) -> Result<Option<Option<Lease>>> {
-    let mut last: Option<Job> = None;
+    let mut last: Option<CopyJob> = None;
     let mut waited = 0;
     loop {
         let lease = core.try_lease(&lease_name(link)).await;
@@ -91,7 +91,7 @@ async fn turn_to_copy(core: &Rc<Core>, link: &Link, watch: &Watch<'_>) -> Result
             return Ok(Some(lease));
         }
         let job = copy_job(core, link).await?;
-        if !watch(job.as_ref().map_or_else(Progress::default, Job::progress)) {
+        if !watch(job.as_ref().map_or_else(Progress::default, CopyJob::progress)) {
             return Err(aborted());
         }
         waited = if job == last { waited + 1 } else { 0 };
