@@ -20,7 +20,7 @@ use crate::types::limits;
 /// The contract that this build speaks.
 const CONTRACT: f64 = 2.0;
 /// Records to delete at a time when all of them go.
-const PAGE: usize = 4096;
+const DELETED_AT_ONCE: usize = 4096;
 /// The greatest whole number that JavaScript can tell from the next.
 const GREATEST: f64 = 9_007_199_254_740_991.0;
 /// Milliseconds to wait for the answer of `lock`.
@@ -107,8 +107,8 @@ impl Backend {
     pub async fn erase(&self) -> Result<()> {
         for space in Space::ALL.into_iter().filter(|space| *space != Space::Log) {
             loop {
-                let names = self.names(space, ListRange { limit: PAGE, ..ListRange::default() }).await?;
-                let is_last = names.len() < PAGE;
+                let names = self.names(space, ListRange { limit: DELETED_AT_ONCE, ..ListRange::default() }).await?;
+                let is_last = names.len() < DELETED_AT_ONCE;
                 let delete = names.into_iter().map(|name| (space, name)).collect();
                 self.write(Batch { delete, ..Batch::default() }).await?;
                 if is_last {

@@ -17,8 +17,8 @@ use crate::types::Lsn;
 
 /// How often what another tab does meanwhile is a reason to look again.
 const TRIES: usize = 8;
-/// Records to list at a time when all names of a space are wanted.
-const PAGE: usize = 256;
+/// Names to list at a time when all names of a space are wanted.
+const NAMES_AT_ONCE: usize = 256;
 /// Topmost blocks that are read while a store opens.
 const ROOTS: usize = 16;
 
@@ -200,10 +200,10 @@ async fn clear_away(
     batch.trim = log.last;
     let mut from = None;
     loop {
-        let page = storage.names(Space::Meta, ListRange { from, before: None, limit: PAGE }).await?;
+        let page = storage.names(Space::Meta, ListRange { from, before: None, limit: NAMES_AT_ONCE }).await?;
         // The least name behind the last one.
         from = page.last().map(|name| format!("{name}\0"));
-        let is_last = page.len() < PAGE;
+        let is_last = page.len() < NAMES_AT_ONCE;
         batch.delete.extend(page.into_iter().map(|name| (Space::Meta, name)));
         if is_last {
             return Ok(());
@@ -224,8 +224,8 @@ impl Log {
         let mut log = Log { last: 0, greatest: None };
         let mut parts = Vec::new();
         loop {
-            let page = storage.log(log.last, PAGE).await?;
-            let is_last_page = page.len() < PAGE;
+            let page = storage.log(log.last, tail::RECORDS_AT_ONCE).await?;
+            let is_last_page = page.len() < tail::RECORDS_AT_ONCE;
             log.last = page.last().map_or(log.last, |(number, _)| *number);
             parts.extend(page);
             let mut taken = 0;

@@ -9,7 +9,7 @@ use crate::planted::{self, Bug};
 use crate::storage::{ListRange, Space, Storage};
 
 /// Parts of records to list at a time: maintenance keeps a log of 4 MiB, mostly of small ones.
-const PAGE: usize = 256;
+pub const RECORDS_AT_ONCE: usize = 256;
 
 pub struct TailRecord {
     pub record: Record,
@@ -48,7 +48,7 @@ pub struct LogPage {
 pub async fn look(storage: &dyn Storage, after: u64) -> Result<Beginning> {
     let (space, name) = HeadMark::place();
     let range = ListRange { from: Some(name.clone()), limit: 8, ..Manifest::listing() };
-    let (mut listed, parts) = storage.look(space, range, after, PAGE).await?;
+    let (mut listed, parts) = storage.look(space, range, after, RECORDS_AT_ONCE).await?;
     let mark = listed.first().filter(|(found, _)| *found == name).and_then(|(_, bytes)| HeadMark::decode(bytes));
     // A swap puts the next version and deletes this one in one batch, so the greatest is the present one.
     let is_manifest = |found: &(String, Vec<u8>)| found.0.starts_with(Manifest::PREFIX);
@@ -173,7 +173,7 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
     let LogPage { mut after, parts: mut page } = page;
     let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
     let gap = loop {
-        let is_last_page = page.len() < PAGE;
+        let is_last_page = page.len() < RECORDS_AT_ONCE;
         after = page.last().map_or(after, |(number, _)| *number);
         parts.extend(page.into_iter().filter(|(number, _)| *number > head.number));
         match chain.take(&parts, is_last_page) {
@@ -183,7 +183,7 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
         if is_last_page {
             break chain.damaged.as_ref().map(|damaged| damaged.error.clone());
         }
-        page = storage.log(after, PAGE).await?;
+        page = storage.log(after, RECORDS_AT_ONCE).await?;
     };
     let gap = gap.map(|error| chain.stop(error));
     // What was trimmed meanwhile is damage only under the present manifest, and a stale record could take its place.

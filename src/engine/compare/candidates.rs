@@ -13,10 +13,10 @@ use crate::types::row::{prefix, prefix_end};
 use crate::types::{CollectionName, Kind, Suffix};
 
 /// Candidates looked at for one page.
-pub const PAGE: usize = 512;
+pub const COMPARED_AT_ONCE: usize = 512;
 
 /// Gathered first: a small difference, and the first page of a large one, are not to wait.
-const FIRST: usize = if planted::HAS_FEW_ROWS { 2 } else { PAGE };
+const FIRST: usize = if planted::HAS_FEW_ROWS { 2 } else { COMPARED_AT_ONCE };
 /// Gathered at most: where large commits were written ahead, their blocks are all held meanwhile.
 const MOST: usize = 16 * FIRST;
 

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::candidates::{Candidates, PAGE, portion};
+use super::candidates::{COMPARED_AT_ONCE, Candidates, portion};
 use crate::engine::handle::Handle;
 use crate::engine::handle::snapshot::Pinned;
 use crate::engine::rows::path::{Level, Path};
@@ -84,7 +84,7 @@ pub async fn page(
         sides(state)?;
         gather_candidates(state, view, (&path, &other), ranges, many, found)
     };
-    let mut candidates = comparing.candidates.take(core, limit.clamp(1, PAGE), &gather).await?;
+    let mut candidates = comparing.candidates.take(core, limit.clamp(1, COMPARED_AT_ONCE), &gather).await?;
     let compare = |state: &State, view: TreeView<'_>| {
         sides(state)?;
         compare_all(view, &path, &other, &candidates)
@@ -105,7 +105,7 @@ pub async fn all(handle: &Rc<Handle>, against: Against<'_>) -> Result<Vec<Differ
     let pinned = handle.snapshot().await?;
     let (mut all, mut after, kept) = (Vec::new(), None, RefCell::default());
     loop {
-        let page = page(&pinned, &kept, against, (None, after.as_ref()), PAGE).await?;
+        let page = page(&pinned, &kept, against, (None, after.as_ref()), COMPARED_AT_ONCE).await?;
         all.extend(page.changes);
         after = page.next;
         if after.is_none() {

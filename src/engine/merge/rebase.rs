@@ -71,7 +71,7 @@ async fn has_moved(handle: &Rc<Handle>, stand: &Stand) -> Result<bool> {
     };
     let mut candidates = Candidates::new(None, None);
     loop {
-        let mut page = candidates.take(&handle.core, candidates::PAGE, &gather).await?;
+        let mut page = candidates.take(&handle.core, candidates::COMPARED_AT_ONCE, &gather).await?;
         let compare = |state: &State, view: TreeView<'_>| {
             commit::check_floor(state, stand.head)?;
             diff::compare_all(view, origin, below, &page)

@@ -136,7 +136,7 @@ async fn write_difference(
     };
     let mut is_changed = false;
     loop {
-        let mut page = candidates.take(&handle.core, candidates::PAGE, &gather).await?;
+        let mut page = candidates.take(&handle.core, candidates::COMPARED_AT_ONCE, &gather).await?;
         if page.is_empty() {
             break;
         }
@@ -196,7 +196,7 @@ async fn copy_layer(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'
             let mut cursor = own_rows(view, then.then.row.layer(), then.lsn, after.as_ref());
             let mut rows = Vec::new();
             view.loaded.in_portions();
-            while rows.len() < candidates::PAGE
+            while rows.len() < candidates::COMPARED_AT_ONCE
                 && let Some(next) = cursor.next_row()?
             {
                 if view.loaded.is_full() && !rows.is_empty() {
@@ -219,7 +219,7 @@ async fn copy_layer(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'
                 }
                 rows.push((suffix, Some(version)));
             }
-            let is_last = rows.len() < candidates::PAGE;
+            let is_last = rows.len() < candidates::COMPARED_AT_ONCE;
             Ok((rows, is_last))
         };
         let (rows, is_last) = handle.core.read(look).await?;

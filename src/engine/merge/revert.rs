@@ -159,7 +159,7 @@ async fn undo_page(
             diff::gather_candidates(state, view, (after, before), ranges, many, found)
         })
     };
-    let mut page = candidates.take(&handle.core, candidates::PAGE, &gather).await?;
+    let mut page = candidates.take(&handle.core, candidates::COMPARED_AT_ONCE, &gather).await?;
     let read = |state: &State, view: TreeView<'_>| {
         check(state)?;
         let rows = page.iter().map(|suffix| undo_row((state, view), now, undone, suffix));

@@ -13,9 +13,9 @@ use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix, Version};
 
 /// Rows compared at once.
-pub const PAGE: usize = 256;
+pub const MERGED_AT_ONCE: usize = 256;
 /// Bytes of values after which a page is full.
-const PAGE_BYTES: usize = 1024 * 1024;
+const MERGED_BYTES: usize = 1024 * 1024;
 
 /// The row that holds what a parked row is compared with.
 pub fn ancestor_suffix(suffix: &[u8]) -> Suffix {
@@ -85,7 +85,7 @@ impl Paths {
         let mut cursor = own_rows(view, self.layer(), self.now_lsn(), after);
         view.loaded.in_portions();
         let is_last = loop {
-            let is_full = count >= PAGE || bytes >= PAGE_BYTES || view.loaded.is_full() && count > 0;
+            let is_full = count >= MERGED_AT_ONCE || bytes >= MERGED_BYTES || view.loaded.is_full() && count > 0;
             if is_full {
                 break false;
             }
