@@ -22,7 +22,7 @@ use crate::query::{self, Counter, Counters, Lookup};
 use crate::types::{DatabaseName, LayerId, Lsn};
 
 use super::settle::Added;
-use super::side::Side;
+use super::shown::Shown;
 
 /// From one LSN to another of a database's history: nothing but increments changed a field in between.
 struct Span {
@@ -313,7 +313,7 @@ fn is_start(is_counted: bool, start: Option<&[u8]>, base: Option<&[u8]>) -> Resu
 }
 
 /// What was added to the counters of `now` since the row was `base`, which the clone's layer began with.
-pub fn added_over(now: &Side, base: Option<&[u8]>) -> Result<Added> {
+pub fn added_over(now: &Shown, base: Option<&[u8]>) -> Result<Added> {
     let (Some(value), Some(base)) = (now.bytes(), base) else { return Ok(Added::new()) };
     let (value, base) = (Lookup::new(Some(value)), Lookup::new(Some(base)));
     let mut added = Added::new();
@@ -327,7 +327,7 @@ pub fn added_over(now: &Side, base: Option<&[u8]>) -> Result<Added> {
 }
 
 /// What was added to the counters of `now` since `then`, an earlier version of the same layer or what lies below it.
-pub fn added_since(now: &Side, then: &Side) -> Result<Added> {
+pub fn added_since(now: &Shown, then: &Shown) -> Result<Added> {
     let (Some(value), Some(base)) = (now.bytes(), then.bytes()) else { return Ok(Added::new()) };
     let (value, base) = (Lookup::new(Some(value)), Lookup::new(Some(base)));
     let own = then.lsn.filter(|_| then.is_own).unwrap_or_default();

@@ -4,7 +4,7 @@ use super::Selected;
 use super::counting::{added_over, added_since};
 use super::rows::ComparedRow;
 use super::settle::{Added, Merging, adding_up, carried, check_length, names_of};
-use super::side::Side;
+use super::shown::Shown;
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::{self, Counter, Counters, Editor, Fields, Lookup, Names};
 use crate::types::pack::{Reader, Shape};
@@ -132,9 +132,9 @@ pub fn keep(
 
 /// A version in a new layer over `below`. Increments of what is below are counted from the beginning of that layer;
 /// what else was counted in the layer that began at `began` goes on.
-pub fn anew(below: Option<&Bytes>, value: Option<Bytes>, added: &Added, now: (&Side, Lsn)) -> Result<Version> {
+pub fn anew(below: Option<&Bytes>, value: Option<Bytes>, added: &Added, now: (&Shown, Lsn)) -> Result<Version> {
     let (now, began) = now;
-    let below = Side { value: below.cloned(), ..Side::default() };
+    let below = Shown { value: below.cloned(), ..Shown::default() };
     let over_below = carried(&below, value.as_ref(), added, Some(Lsn::ZERO))?;
     let mut counters: Vec<Counter> = over_below.iter().cloned().collect();
     let (was, is, sums) = (Lookup::new(below.bytes()), Lookup::new(value.as_deref()), names_of(added));

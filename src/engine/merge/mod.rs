@@ -20,7 +20,7 @@ mod restore;
 mod revert;
 mod rows;
 mod settle;
-mod side;
+mod shown;
 mod stand;
 
 pub use forward::merge;

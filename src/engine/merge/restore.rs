@@ -9,7 +9,7 @@ use super::counting::added_over;
 use super::leave::version;
 use super::rows::{collections, own_collections, own_rows};
 use super::settle::{Added, carried};
-use super::side::side;
+use super::shown::shown;
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::clones::clone::{check_point, draw_layer, exists};
 use crate::engine::compare::candidates::{self, Candidates, portion};
@@ -143,8 +143,8 @@ async fn write_difference(
         let read = |state: &State, view: TreeView<'_>| {
             commit::check_floor(state, then.lsn)?;
             let sides = page.iter().map(|suffix| {
-                let now = side(view, &then.now_path, suffix.as_bytes())?;
-                Ok((now, side(view, &then.then_path, suffix.as_bytes())?))
+                let now = shown(view, &then.now_path, suffix.as_bytes())?;
+                Ok((now, shown(view, &then.then_path, suffix.as_bytes())?))
             });
             portion(view, sides, |(now, past)| now.bytes_held() + past.bytes_held())
         };
@@ -180,7 +180,7 @@ async fn restore_collections(handle: &Rc<Handle>, then: &Then, writer: &mut Laye
     let mut gone = Vec::new();
     for name in now.iter().map(|(name, _)| name).filter(|name| past.kind(name).is_none()) {
         let suffix = collection_row(&CollectionName::new(name)?);
-        let base = handle.core.read(|_, view| side(view, &then.now_path, suffix.as_bytes())).await?;
+        let base = handle.core.read(|_, view| shown(view, &then.now_path, suffix.as_bytes())).await?;
         let tombstone = Version::tombstone().based_on(base.base_above(!then.now_path.below().is_empty()));
         gone.push(Change(row(then.own.row.layer(), suffix.as_bytes()), tombstone.encode()));
     }
@@ -241,8 +241,8 @@ async fn copy_layer(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'
 
 /// Of the counters of a clone's row, those that still are what is below and increments.
 fn counted_from_below(view: TreeView<'_>, path: &Path, suffix: &Suffix) -> Attempt<Counters> {
-    let own = side(view, path, suffix.as_bytes())?;
-    let below = side(view, &Path::of(path.below()), suffix.as_bytes())?;
+    let own = shown(view, path, suffix.as_bytes())?;
+    let below = shown(view, &Path::of(path.below()), suffix.as_bytes())?;
     let added = added_over(&own, below.bytes())?;
     let counter = |(path, sum)| Counter { path, since: Lsn::ZERO, sum };
     Ok(Counters::of(added.into_iter().map(counter).collect()))

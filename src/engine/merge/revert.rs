@@ -8,7 +8,7 @@ use super::counting::only_counted;
 use super::leave::version;
 use super::rows::{Collections, collections};
 use super::settle::{self, Added, Merging, carried, settle};
-use super::side::{Side, side};
+use super::shown::{Shown, shown};
 use super::stand::wrong_kind;
 use super::{MergeReport, Policy, Tally};
 use crate::engine::catalog;
@@ -29,7 +29,7 @@ use crate::types::{Bytes, Kind, Lsn, Suffix};
 /// A row as some commits found it and left it, newest commit first.
 struct Undo {
     suffix: Suffix,
-    present: Side,
+    present: Shown,
     steps: Vec<Undoing>,
 }
 
@@ -37,8 +37,8 @@ struct Undo {
 struct Undoing {
     /// The commit's place among all.
     commit: usize,
-    before: Side,
-    after: Side,
+    before: Shown,
+    after: Shown,
     /// Fields that it only incremented, and that were only incremented since.
     counting: Vec<String>,
 }
@@ -181,7 +181,7 @@ fn is_pruned(state: &State, undone: &[Undone]) -> bool {
 /// Whether one of the commits changed the row.
 fn is_undone(view: TreeView<'_>, undone: &[Undone], suffix: &[u8]) -> Attempt<bool> {
     for step in undone {
-        let (before, after) = (side(view, &step.before, suffix)?, side(view, &step.after, suffix)?);
+        let (before, after) = (shown(view, &step.before, suffix)?, shown(view, &step.after, suffix)?);
         if !query::is_same(before.bytes(), after.bytes())? {
             return Ok(true);
         }
@@ -192,10 +192,10 @@ fn is_undone(view: TreeView<'_>, undone: &[Undone], suffix: &[u8]) -> Attempt<bo
 fn undo_row(reading: (&State, TreeView<'_>), now: &Path, undone: &[Undone], suffix: &Suffix) -> Attempt<Undo> {
     let (_, view) = reading;
     let bytes = suffix.as_bytes();
-    let present = side(view, now, bytes)?;
+    let present = shown(view, now, bytes)?;
     let mut steps = Vec::new();
     for (commit, step) in undone.iter().enumerate() {
-        let (before, after) = (side(view, &step.before, bytes)?, side(view, &step.after, bytes)?);
+        let (before, after) = (shown(view, &step.before, bytes)?, shown(view, &step.after, bytes)?);
         if query::is_same(before.bytes(), after.bytes())? {
             continue;
         }

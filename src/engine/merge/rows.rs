@@ -1,7 +1,7 @@
 //! The rows that a clone wrote, each with what stands on every side of it.
 
 use super::counting::{Counting, counted};
-use super::side::{Side, side};
+use super::shown::{Shown, shown};
 use crate::engine::rows::collections;
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::is_content;
@@ -34,11 +34,11 @@ pub struct ComparedRow {
     /// What both sides are compared with.
     pub base: Option<Bytes>,
     /// The clone as it is to be merged, and as it is now.
-    pub then: Side,
-    pub now: Side,
+    pub then: Shown,
+    pub now: Shown,
     /// The origin where the clone began, and where it is to stand.
     pub below: Option<Bytes>,
-    pub origin: Side,
+    pub origin: Shown,
     /// Counters of the clone that in the origin are the base and increments.
     pub counting: Vec<String>,
     /// Counters of the clone that the origin may have incremented, though no sum can be told.
@@ -125,13 +125,13 @@ impl Paths {
             true => view.get(&row(self.layer(), ancestor_suffix(bytes).as_bytes()), self.now_lsn())?,
             false => None,
         };
-        let (then, now) = (side(view, &self.then, bytes)?, side(view, &self.now, bytes)?);
-        let below = side(view, &self.below, bytes)?.value;
+        let (then, now) = (shown(view, &self.then, bytes)?, shown(view, &self.now, bytes)?);
+        let below = shown(view, &self.below, bytes)?.value;
         let base = match &ancestor {
             Some(found) => found.version.here().cloned().filter(|value| !value.is_empty()),
             None => below.clone(),
         };
-        let origin = side(view, &self.origin, bytes)?;
+        let origin = shown(view, &self.origin, bytes)?;
         let mut fields: Vec<&str> = then.counters.iter().map(|counter| &counter.path[..]).collect();
         let of_now = now.counters.iter().filter(|counter| then.counters.get(&counter.path).is_none());
         fields.extend(of_now.map(|counter| &counter.path[..]));

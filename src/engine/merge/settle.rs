@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::side::Side;
+use super::shown::Shown;
 use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
 use crate::engine::compare::diff::Difference;
 use crate::error::{Error, ErrorCode, Result};
@@ -198,7 +198,7 @@ fn unequal() -> Error {
 
 /// The counters of a version written over `replaced`: those that only what was added has changed go on, others are
 /// counted from `since` on.
-pub fn carried(replaced: &Side, value: Option<&Bytes>, added: &Added, since: Option<Lsn>) -> Result<Counters> {
+pub fn carried(replaced: &Shown, value: Option<&Bytes>, added: &Added, since: Option<Lsn>) -> Result<Counters> {
     let (Some(value), Some(before)) = (value, replaced.bytes()) else { return Ok(Counters::default()) };
     let (was, is) = (Lookup::new(Some(before)), Lookup::new(Some(value)));
     let names = names_of(added);

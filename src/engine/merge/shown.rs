@@ -8,7 +8,7 @@ use crate::types::{Bytes, Lsn};
 
 /// A row as a path shows it.
 #[derive(Clone, Default, Debug)]
-pub struct Side {
+pub struct Shown {
     /// `None`: absent.
     pub value: Option<Bytes>,
     /// The LSN of the version, tombstone or not; `None`: no level has one.
@@ -21,7 +21,7 @@ pub struct Side {
     pub expiry: Option<u64>,
 }
 
-impl Side {
+impl Shown {
     pub fn bytes(&self) -> Option<&[u8]> {
         self.value.as_deref()
     }
@@ -46,9 +46,9 @@ impl Side {
     }
 }
 
-pub fn side(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Side> {
+pub fn shown(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Shown> {
     let Some(Placed { mut level, mut found }) = read::placed(view, path.levels(), suffix)? else {
-        return Ok(Side::default());
+        return Ok(Shown::default());
     };
     if level == 0
         && read::is_copy(view, path, suffix, &found)?
@@ -60,7 +60,7 @@ pub fn side(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Side> {
     // What was counted in a level below is no difference from it.
     let counters =
         if is_own { Counters::decode(found.version.delta.as_ref(), found.lsn)? } else { Counters::default() };
-    Ok(Side {
+    Ok(Shown {
         value: found.version.here().cloned(),
         lsn: Some(found.lsn),
         is_own,
