@@ -45,7 +45,7 @@ impl Lsm {
         // Between not finding a store and making it another tab can make it: then it is there the next time.
         let mut is_lost = false;
         for _ in 0..TRIES {
-            let Beginning { manifest, mark, hot, log } = tail::look(&*storage, 0).await?;
+            let Beginning { manifest, mark, hot, log } = tail::beginning(&*storage, 0).await?;
             let Some(manifest) = or_restored(&*storage, opening, manifest).await? else {
                 if !opening.may_create && opening.repair.is_none() {
                     return Err(Error::corrupt("the store was here before, and is gone"));
@@ -194,7 +194,7 @@ async fn clear_away(
     batch: &mut Batch,
 ) -> Result<()> {
     let log = Log::read(storage).await?;
-    manifest.checkpoint = log.used(tail::look(storage, 0).await?.mark, opening).0;
+    manifest.checkpoint = log.used(tail::beginning(storage, 0).await?.mark, opening).0;
     manifest.hash = opening.store;
     manifest.log = log.last;
     batch.trim = log.last;

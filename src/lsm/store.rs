@@ -127,7 +127,7 @@ impl Lsm {
             state.has_collided = parts > 1;
         }
         if planted::is(Bug::TrimmedLsnReused) {
-            let beginning = self.look().await?;
+            let beginning = self.read_beginning().await?;
             self.take_in_tail(beginning.log).await?;
         } else {
             self.refresh().await?;
@@ -146,7 +146,7 @@ impl Lsm {
     pub async fn refresh(&self) -> Result<bool> {
         let before = self.head();
         for _ in 0..8 {
-            let beginning = self.look().await?;
+            let beginning = self.read_beginning().await?;
             let Some(manifest) = beginning.manifest? else {
                 return Err(Error::new(ErrorCode::Closed, "the store was deleted"));
             };
@@ -190,9 +190,9 @@ impl Lsm {
         Ok(())
     }
 
-    async fn look(&self) -> Result<tail::Beginning> {
+    async fn read_beginning(&self) -> Result<tail::Beginning> {
         let read_up_to = self.with(|state| state.read_up_to);
-        tail::look(&*self.storage, read_up_to).await
+        tail::beginning(&*self.storage, read_up_to).await
     }
 
     /// Takes in what the log has behind what this engine has read of it. False: it was trimmed past that, and there is

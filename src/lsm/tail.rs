@@ -45,10 +45,10 @@ pub struct LogPage {
 }
 
 /// The manifest, the head mark and the log behind `after`.
-pub async fn look(storage: &dyn Storage, after: u64) -> Result<Beginning> {
+pub async fn beginning(storage: &dyn Storage, after: u64) -> Result<Beginning> {
     let (space, name) = HeadMark::place();
     let range = ListRange { from: Some(name.clone()), limit: 8, ..Manifest::listing() };
-    let (mut listed, parts) = storage.look(space, range, after, RECORDS_AT_ONCE).await?;
+    let (mut listed, parts) = storage.list_and_log(space, range, after, RECORDS_AT_ONCE).await?;
     let mark = listed.first().filter(|(found, _)| *found == name).and_then(|(_, bytes)| HeadMark::decode(bytes));
     // A swap puts the next version and deletes this one in one batch, so the greatest is the present one.
     let is_manifest = |found: &(String, Vec<u8>)| found.0.starts_with(Manifest::PREFIX);

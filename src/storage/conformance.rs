@@ -217,7 +217,7 @@ async fn the_log_is_numbered(storage: Rc<dyn Storage>) {
     let logged = storage.log(1, 9).await.expect("contract 10");
     assert_eq!(logged, [(2, b"b".to_vec()), (3, b"c".to_vec())], "contract 10: behind a number");
     assert_eq!(numbers(&storage, 0, 2).await, [1, 2], "contract 10: at most the limit");
-    let both = storage.look(Space::Meta, ListRange { limit: 9, ..ListRange::default() }, 2, 9).await;
+    let both = storage.list_and_log(Space::Meta, ListRange { limit: 9, ..ListRange::default() }, 2, 9).await;
     let expected = (vec![("m".to_string(), Vec::new())], vec![(3, b"c".to_vec())]);
     assert_eq!(both.expect("contract 10"), expected, "contract 10: both lists");
     assert!(write(&storage, Batch { trim: 2, ..Batch::default() }).await);

@@ -20,7 +20,7 @@
 //!    also over batches. It never gives a number twice, whatever was trimmed. The answer is the last number given. A
 //!    write that failed or was refused leaves no hole in the numbers, as far as the host can help it.
 //! 10. `trim` deletes the records of the log up to a number, and reads no bytes of them. `log` gives the records behind
-//!     a number, in order, at most `limit`. `look` is both lists, that of the log no older than the other.
+//!     a number, in order, at most `limit`. `list_and_log` is both lists, that of the log no older than the other.
 //! 11. A write that leaves the log alone goes on by itself to its end once it was polled, polled on or not.
 //! 12. `record_bytes` is the most that one record may hold, in bytes, in a space and in the log. It never changes, and
 //!     is at least `limits::RECORD_BYTES`.
@@ -152,7 +152,7 @@ pub trait Storage {
     fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>>;
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>>;
     /// `list` and, no earlier, `log`: in one go where the host can.
-    fn look<'a>(
+    fn list_and_log<'a>(
         &'a self,
         space: Space,
         range: ListRange,

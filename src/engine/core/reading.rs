@@ -10,10 +10,10 @@ use crate::lsm::{Attempt, BlockReference, Fault, GivenUp, Loaded, Need, ReadStep
 use crate::storage::LocalFuture;
 
 /// What is done with a view, again after what it needed was fetched.
-pub type Look<'a> = dyn FnMut(&State, TreeView<'_>) -> Attempt<()> + 'a;
+pub type Read<'a> = dyn FnMut(&State, TreeView<'_>) -> Attempt<()> + 'a;
 
 /// One step of a long read, which keeps its own position.
-pub type LongLook<'a> = dyn FnMut(&State, TreeView<'_>) -> Attempt<ReadStep> + 'a;
+pub type LongRead<'a> = dyn FnMut(&State, TreeView<'_>) -> Attempt<ReadStep> + 'a;
 
 /// Fetches blocks for one read.
 struct Reading<'a> {
@@ -61,9 +61,9 @@ impl Reading<'_> {
         }
     }
 
-    fn step(&self, look: &mut LongLook<'_>) -> Result<ReadStep> {
+    fn step(&self, read: &mut LongRead<'_>) -> Result<ReadStep> {
         self.core.check_open()?;
-        let tried = self.core.lsm.with(|state| look(state, TreeView { tree: &state.tree, loaded: &self.loaded }));
+        let tried = self.core.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &self.loaded }));
         if self.around.is_some_and(|given_up| !given_up.is_empty()) {
             // Whoever gave a block up has not told of it: it is damage all the same.
             self.core.is_damaged.set(true);
@@ -89,30 +89,30 @@ impl Core {
     /// Reads, fetching what is needed. `read` is asked again after each fetch.
     pub async fn read<T>(self: &Rc<Core>, mut read: impl FnMut(&State, TreeView<'_>) -> Attempt<T>) -> Result<T> {
         let mut found = None;
-        let mut look = |state: &State, view: TreeView<'_>| {
+        let mut read = |state: &State, view: TreeView<'_>| {
             found = Some(read(state, view)?);
             Ok(())
         };
-        self.look(None, &mut look).await?;
+        self.read_around(None, &mut read).await?;
         Ok(found.expect("BUG: a read that succeeded has found something"))
     }
 
     /// As `read`, and around blocks that are damaged or gone where that is asked for.
-    pub async fn look(self: &Rc<Core>, around: Option<&Rc<GivenUp>>, look: &mut Look<'_>) -> Result<()> {
-        self.look_long(around, &mut |state, view| look(state, view).map(|()| Step::Done)).await
+    pub async fn read_around(self: &Rc<Core>, around: Option<&Rc<GivenUp>>, read: &mut Read<'_>) -> Result<()> {
+        self.read_long(around, &mut |state, view| read(state, view).map(|()| Step::Done)).await
     }
 
     /// Takes the steps of a long read, and lets others go first where a step says so. Boxed: `read` is in the module
     /// once for each type that it gives, and this is not.
-    pub fn look_long<'a>(
+    pub fn read_long<'a>(
         self: &'a Rc<Core>,
         around: Option<&'a Rc<GivenUp>>,
-        look: &'a mut LongLook<'_>,
+        read: &'a mut LongRead<'_>,
     ) -> LocalFuture<'a, Result<()>> {
         Box::pin(async move {
             let loaded = around.map_or_else(Loaded::default, |given_up| Loaded::around(given_up.clone()));
             let reading = Reading { core: self, loaded, around };
-            drive::drive(&reading, &mut || reading.step(look)).await
+            drive::drive(&reading, &mut || reading.step(read)).await
         })
     }
 }

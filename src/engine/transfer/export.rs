@@ -87,7 +87,7 @@ impl Export {
         let range = SuffixRange { from, before: vec![0xff] };
         let salvages = self.salvage.is_some();
         let mut found = None;
-        self.look(&mut |view, path| {
+        self.read(&mut |view, path| {
             found = Some(page(view, path, &range, salvages)?);
             Ok(())
         })
@@ -102,18 +102,18 @@ impl Export {
     }
 
     /// Looks at the snapshot, around damage if that is asked for.
-    pub(super) async fn look(&self, look: &mut dyn FnMut(TreeView<'_>, Path) -> Attempt<()>) -> Result<()> {
+    pub(super) async fn read(&self, read: &mut dyn FnMut(TreeView<'_>, Path) -> Attempt<()>) -> Result<()> {
         let snapshot = &self.snapshot;
-        let mut look = |state: &State, view: TreeView<'_>| look(view, snapshot.path(state)?);
+        let mut read = |state: &State, view: TreeView<'_>| read(view, snapshot.path(state)?);
         let around = self.salvage.as_ref().map(|salvage| &salvage.given_up);
-        snapshot.core().look(around, &mut look).await
+        snapshot.core().read_around(around, &mut read).await
     }
 
     async fn begin(&mut self) -> Result<()> {
         let (version, time) = (self.snapshot.version().to_text(), self.snapshot.core().platform.now());
         self.writer.push(&Frame::Header(Header { database: self.database.clone(), version, time }));
         let mut infos = Vec::new();
-        self.look(&mut |view, path| {
+        self.read(&mut |view, path| {
             infos = collections(view, &path)?;
             Ok(())
         })
@@ -177,7 +177,7 @@ impl Export {
         let mut places = salvage.lost.clone();
         for address in salvage.given_up.addresses() {
             let mut found = None;
-            self.look(&mut |view, path| {
+            self.read(&mut |view, path| {
                 let run = view.tree.runs.iter().find(|run| run.id == address.run);
                 let covered = run.map(|run| covered(view, run, address)).transpose()?.flatten();
                 found = covered.map(|covered| (covered, path));

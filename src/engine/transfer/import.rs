@@ -121,7 +121,7 @@ impl Import {
             self.check_history(state)?;
             Context::reading(view, path.clone()).check_kind(&name, kind)
         };
-        self.handle.core.look(None, &mut check).await?;
+        self.handle.core.read_around(None, &mut check).await?;
         self.collections.push((name, kind));
         Ok(())
     }
@@ -158,7 +158,7 @@ impl Import {
             }
             if needed.is_empty() { Ok(()) } else { Err(Fault::Need(needed)) }
         };
-        self.handle.core.look(None, &mut look_up).await?;
+        self.handle.core.read_around(None, &mut look_up).await?;
         Ok(bases)
     }
 

@@ -275,7 +275,7 @@ impl Storage for IndexedDb {
         Box::pin(async move { self.0.pages(Asked::log(after, limit)).await.map(logged) })
     }
 
-    fn look<'a>(
+    fn list_and_log<'a>(
         &'a self,
         space: Space,
         range: ListRange,
@@ -283,9 +283,12 @@ impl Storage for IndexedDb {
         limit: usize,
     ) -> LocalFuture<'a, Result<(Listed, Logged)>> {
         Box::pin(async move {
-            let list = Asked::list(space, range).expect("BUG: a look is at some range");
+            let list = Asked::list(space, range).expect("BUG: a list has a range");
             let asked = [list, Asked::log(after, limit)];
-            assert!(asked.iter().all(|asked| (1..=LIST_LIMIT).contains(&asked.limit)), "BUG: a look is at one page");
+            assert!(
+                asked.iter().all(|asked| (1..=LIST_LIMIT).contains(&asked.limit)),
+                "BUG: both lists are one page each"
+            );
             let pages = self.0.reading(async |connection: &Connection| read_pages(connection, &asked).await).await?;
             let mut pages = pages.into_iter();
             let (list, log) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
