@@ -89,7 +89,7 @@ impl Lsm {
 
     /// Appends what is staged as one record under the next LSN. It counts if nobody else appended since this engine
     /// read the log; if somebody did, the log is read to see who was first. On an error the outcome is unknown: see
-    /// `settle_commit`.
+    /// `decide_commit`.
     pub async fn write_staged(&self, durability: Durability, mut batch: Batch) -> Result<Written> {
         let (record, before) = {
             let state = self.state.borrow();

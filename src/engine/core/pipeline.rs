@@ -200,7 +200,7 @@ impl Core {
                 }
                 Err(error) => {
                     self.lsm.with_mut(State::unstage);
-                    return self.settle(jobs, stage.results, first, error).await;
+                    return self.answer_failed_write(jobs, stage.results, first, error).await;
                 }
             }
         }
@@ -235,7 +235,13 @@ impl Core {
     }
 
     /// After a failed write: finds out whether the commits are there, so that nothing is lost and nothing done twice.
-    async fn settle(self: &Rc<Core>, jobs: Vec<Job>, results: Vec<Answer>, first: (Lsn, u64), error: Error) {
+    async fn answer_failed_write(
+        self: &Rc<Core>,
+        jobs: Vec<Job>,
+        results: Vec<Answer>,
+        first: (Lsn, u64),
+        error: Error,
+    ) {
         let (head, id) = first;
         // The LSNs that were foretold hold: a record is written under them or not at all.
         let error = match self.seek(id, head.next(), &error).await {
@@ -267,7 +273,7 @@ impl Core {
         let (random, time) = (self.platform.random(), self.platform.now());
         let filler = Commit { id: random, time, ..Commit::default() };
         for wait in 0..LOOKUPS {
-            let sought = self.lsm.settle_commit(id, lsn, filler.clone()).await;
+            let sought = self.lsm.decide_commit(id, lsn, filler.clone()).await;
             match self.note_damage(sought) {
                 Ok(sought) => return sought,
                 Err(_) => self.platform.sleep(50 << (2 * wait)).await,

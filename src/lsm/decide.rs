@@ -8,7 +8,7 @@ use crate::storage::{Batch, Durability};
 use crate::types::Lsn;
 
 /// How often the LSN of a commit whose outcome is unknown may be taken by nobody.
-const SETTLES: u32 = 4;
+const TRIES: u32 = 4;
 
 impl Lsm {
     /// What became of the commit `id`, which counts under `lsn` or not at all. Refresh first.
@@ -28,8 +28,8 @@ impl Lsm {
     }
 
     /// As `seek_commit`, for certain where it can be: if nobody has the LSN, a commit that changes nothing takes it.
-    pub async fn settle_commit(&self, id: u64, lsn: Lsn, filler: Commit) -> Result<Sought> {
-        for _ in 0..SETTLES {
+    pub async fn decide_commit(&self, id: u64, lsn: Lsn, filler: Commit) -> Result<Sought> {
+        for _ in 0..TRIES {
             self.refresh().await?;
             let sought = self.seek_commit(id, lsn);
             if sought != Sought::NotYet {
