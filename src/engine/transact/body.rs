@@ -132,13 +132,12 @@ pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
 ) -> Result<Ended<R, E>> {
     let durability = options.durability.unwrap_or(handle.core.durability);
     let mut claim: Option<Claimed> = None;
-    let mut lost = Lsn::ZERO;
     for tries in 0.. {
         if tries > 0 {
             handle.core.refresh().await?;
         }
         if let Some(claimed) = &mut claim {
-            claimed.plead(lost).await?;
+            claimed.plead().await?;
         }
         let began = if tries > 0 { handle.core.platform.steady() } else { 0 };
         let transaction = handle.begin(options.isolation).await?;
@@ -171,7 +170,6 @@ pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
         if tries >= options.retries {
             break;
         }
-        lost = transaction.snapshot_lsn();
         claim = if tries > 0 { claims.claim(transaction, began, claim) } else { None };
     }
     let message = "the transaction lost to other writes every time. A body that waits for a write outside of its \

@@ -45,6 +45,8 @@ struct Claim {
 pub struct Claimed {
     claims: Rc<Claims>,
     number: u64,
+    /// The snapshot of the run that lost.
+    snapshot: Lsn,
     /// The plea under which the transaction commits, once another tab was first.
     plea: Option<Rc<Pleading>>,
 }
@@ -54,11 +56,11 @@ impl Claimed {
         self.plea.clone()
     }
 
-    /// Pleads that other tabs hold back, if it was another tab that went first since `snapshot`. The plea stands for
-    /// one run, so each run has one.
-    pub(super) async fn plead(&mut self, snapshot: Lsn) -> Result<()> {
+    /// Pleads that other tabs hold back, if it was another tab that went first. The plea stands for one run, so each
+    /// run has one.
+    pub(super) async fn plead(&mut self) -> Result<()> {
         let others = self.claims.core.lsm.with(|state| state.others);
-        if others > snapshot && self.plea.is_none() {
+        if others > self.snapshot && self.plea.is_none() {
             self.plea = Some(self.claims.core.pleading());
         }
         match &self.plea {
@@ -106,8 +108,9 @@ impl Claims {
         self.given.set(self.given.get().max(number + 1));
         let plea = before.as_ref().and_then(|claimed| claimed.plea.clone());
         drop(before);
+        let snapshot = lost.snapshot_lsn();
         self.standing.borrow_mut().push(Claim { number, lost, until: now + QUICK });
-        Some(Claimed { claims: self.clone(), number, plea })
+        Some(Claimed { claims: self.clone(), number, snapshot, plea })
     }
 
     /// Lets those go first who claim some of the rows that are about to be written, for a moment.
