@@ -10,7 +10,7 @@ use futures_channel::oneshot;
 
 use super::Core;
 use super::job::{Effects, Exclusive, Job, Pleading, Present, Work};
-use super::pump::{Answer, Pumped};
+use super::pump::{Answer, Done, Pumped};
 use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::lsm::{Attempt, BlockReference, Commit, Installation, Sought, State, Written};
 use crate::planted::{self, Bug};
@@ -84,7 +84,10 @@ impl Core {
             *filled.borrow_mut() = Some(value);
             Ok(effects.into())
         }));
-        let lsn = self.submit(work, durability, plea).await?;
+        let lsn = match self.submit(work, durability, plea).await? {
+            Done::Committed(lsn) => Some(lsn),
+            Done::Nothing | Done::Exclusively(_) => None,
+        };
         let value = slot.borrow_mut().take().expect("BUG: a job that succeeded was evaluated");
         Ok((value, lsn))
     }
@@ -95,9 +98,8 @@ impl Core {
     }
 
     pub async fn exclusively(self: &Rc<Core>, work: Exclusive) -> Result<bool> {
-        // The answer of such a job is an LSN only in form: one for true, none for false.
-        let answer = self.submit(Work::Exclusive(Some(work)), Durability::Relaxed, None).await?;
-        Ok(answer.is_some())
+        let done = self.submit(Work::Exclusive(Some(work)), Durability::Relaxed, None).await?;
+        Ok(matches!(done, Done::Exclusively(true)))
     }
 
     /// Boxed, so that callers of every type share its code.
@@ -253,7 +255,7 @@ impl Core {
         let mut again = Vec::new();
         for (job, result) in jobs.into_iter().zip(results) {
             match result {
-                Ok(Some(_)) => drop(job.reply.send(Err(error.clone()))),
+                Ok(Done::Committed(_)) => drop(job.reply.send(Err(error.clone()))),
                 _ => again.push(job),
             }
         }

@@ -19,8 +19,19 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::storage::LocalFuture;
 use crate::types::Lsn;
 
+/// How a job ended.
+#[derive(Clone, Copy)]
+pub enum Done {
+    /// Its commit is complete, under this LSN.
+    Committed(Lsn),
+    /// It had nothing to write.
+    Nothing,
+    /// It had the log and the manifest to itself; true if it did anything.
+    Exclusively(bool),
+}
+
 /// What a job is answered with.
-pub type Answer = Result<Option<Lsn>>;
+pub type Answer = Result<Done>;
 
 /// The pipeline, as those see it who make it go on.
 pub trait Pumped {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Core;
 use super::job::{Effects, Evaluate, Exclusive, Job, Pleading, Present, Work, size};
-use super::pump::Answer;
+use super::pump::{Answer, Done};
 use crate::engine::catalog;
 use crate::error::{Error, Result};
 use crate::lsm::{BlockReference, Commit, Fault, Loaded, TreeView, UnnamedRun};
@@ -32,7 +32,7 @@ pub(super) struct Stage {
 impl Stage {
     /// The plea of the first job that wrote something.
     pub fn first<'a>(&self, jobs: &'a mut [Job]) -> &'a mut Option<Rc<Pleading>> {
-        let first = self.results.iter().position(|result| matches!(result, Ok(Some(_))));
+        let first = self.results.iter().position(|result| matches!(result, Ok(Done::Committed(_))));
         &mut jobs[first.expect("BUG: what is staged has a job")].plea
     }
 
@@ -57,7 +57,7 @@ impl Core {
                 Work::Exclusive(work) => {
                     let work = work.take().expect("BUG: such a job is done once");
                     let answer = self.exclude(work).await;
-                    stage.results.push(answer.map(|answer| answer.then_some(Lsn::ZERO)));
+                    stage.results.push(answer.map(Done::Exclusively));
                     return stage;
                 }
             };
@@ -79,7 +79,7 @@ impl Core {
                 }
             };
             if changes.is_empty() && runs.is_empty() {
-                stage.results.push(Ok(None));
+                stage.results.push(Ok(Done::Nothing));
                 continue;
             }
             let size = size(&changes);
@@ -108,7 +108,7 @@ impl Core {
             stage.name(runs);
             stage.durability = stage.durability.max(job.durability);
             let lsn = self.lsm.with_mut(|state| state.stage(commit));
-            stage.results.push(Ok(Some(lsn)));
+            stage.results.push(Ok(Done::Committed(lsn)));
             stage.staged += 1;
         }
         stage
