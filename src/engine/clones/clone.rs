@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
-use crate::engine::copy::copying::{Progress, copy_jobs};
+use crate::engine::copy::copying::{Copies, Progress, copy_jobs};
 use crate::engine::core::Core;
 use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
@@ -78,16 +78,12 @@ pub fn temporary_lease(id: u64) -> String {
     format!("temporary-{id:016x}")
 }
 
-/// How far copies have come, by layer and link.
-type Copies = [(LayerId, Lsn, Progress)];
-
 fn status_of(row: &DatabaseRow, copies: &Copies) -> Status {
     let Some(origin) = &row.origin else {
         return if row.materialized { Status::Materialized } else { Status::Root };
     };
-    let is_own = |copy: &&(LayerId, Lsn, Progress)| copy.0 == row.layer() && copy.1 == Lsn(origin.as_of);
-    match copies.iter().find(is_own) {
-        Some((_, _, Progress { rows_done, rows_total, bytes_done })) => Status::Materializing {
+    match copies.get(&(row.layer(), Lsn(origin.as_of))) {
+        Some(Progress { rows_done, rows_total, bytes_done }) => Status::Materializing {
             rows_done: *rows_done,
             rows_total: rows_total.unwrap_or_default(),
             bytes_done: *bytes_done,

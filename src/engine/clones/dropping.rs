@@ -1,9 +1,10 @@
 //! Databases that are dropped. One that others read through stays, or these are materialized first (SEMANTICS C8, C9).
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::engine::catalog::{self, Entry};
-use crate::engine::copy::copying::{Link, Watch, forget_copy};
+use crate::engine::copy::copying::{Link, Watch, forget_copies, readable_since};
 use crate::engine::copy::materialize::{copy_in_turn, cut_changes};
 use crate::engine::core::Core;
 use crate::engine::core::job::Present;
@@ -13,55 +14,54 @@ use crate::lsm::{Attempt, Change};
 use crate::types::{DatabaseName, Version};
 
 /// Removes this database; with `force` its clones are materialized first, and all of it happens or nothing does
-/// (SEMANTICS C8). `watch` is told of one clone after the other.
+/// (SEMANTICS C8). `watch` is told of one clone after the other. The catalog is listed once a round, and a second round
+/// is needed only for clones that were made meanwhile: the work is linear in the clones.
 pub async fn drop_by_force(handle: &Rc<Handle>, watch: &Watch<'_>) -> Result<()> {
     check_droppable(handle)?;
-    let mut copied: Vec<Link> = Vec::new();
+    // A copy is never lost while its link stands, so the copy of a link that still does is complete.
+    let mut copied: BTreeSet<Link> = BTreeSet::new();
     loop {
-        handle.check_open()?;
         let links = handle.core.read(|state, view| {
             let own = handle.entry(view, state.head)?;
-            Ok(links_to(&catalog::list(view, state.head)?, &own.name))
+            let links = links_to(&catalog::list(view, state.head)?, &own.name);
+            readable_since(view, state.manifest.floor(), links)
         });
-        let links = links.await?;
-        copied.retain(|link| links.contains(link));
-        // A copy is never lost while its link stands, so what was copied for one that still does is all there.
-        if let Some(link) = links.iter().find(|link| !copied.contains(link)) {
-            if copy_in_turn(&handle.core, link, watch).await? {
-                copied.push(link.clone());
+        for link in links.await? {
+            handle.check_open()?;
+            if !copied.contains(&link.0) && copy_in_turn(&handle.core, &link, watch).await? {
+                copied.insert(link.0);
             }
-            continue;
         }
-        if drop_with(handle, copied.clone()).await? {
-            for link in &copied {
-                // A record that stays behind is swept in time.
-                let _ = forget_copy(&handle.core, link.layer).await;
-            }
+        handle.check_open()?;
+        let (given, is_dropped) = drop_with(handle, copied).await?;
+        copied = given;
+        if is_dropped {
+            // A record that stays behind is swept in time.
+            let _ = forget_copies(&handle.core, copied.iter().map(|link| link.layer)).await;
             return Ok(());
         }
     }
 }
 
-/// Cuts the links and removes the database in one commit. False: another clone of it was made meanwhile.
-async fn drop_with(handle: &Rc<Handle>, copied: Vec<Link>) -> Result<bool> {
-    let this = handle.clone();
+/// Cuts the links and removes the database in one commit, and gives the links back. False: a link stands that was not
+/// copied.
+async fn drop_with(handle: &Rc<Handle>, copied: BTreeSet<Link>) -> Result<(BTreeSet<Link>, bool)> {
+    let copied = Rc::new(copied);
+    let (this, known) = (handle.clone(), copied.clone());
     let evaluate = move |present: &Present<'_>| {
         let own = this.entry(present.view, present.at)?;
-        let all = catalog::list(present.view, present.at)?;
-        let links = links_to(&all, &own.name);
-        if links.iter().any(|link| !copied.contains(link)) {
-            return Ok((false, Vec::new()));
-        }
-        let is_cut = |entry: &&Entry| Link::of(entry).is_some_and(|link| links.contains(&link));
         let mut changes = Vec::new();
-        for entry in all.iter().filter(is_cut) {
+        for entry in clones_of(&catalog::list(present.view, present.at)?, &own.name) {
+            if Link::of(entry).is_none_or(|link| !known.contains(&link)) {
+                return Ok((false, Vec::new()));
+            }
             changes.extend(cut_changes(present.view, entry)?);
         }
         changes.push(Change(catalog::database_row(&own.name), Version::tombstone().encode()));
         Ok((true, changes))
     };
     let (is_dropped, _) = handle.core.commit(handle.core.durability, evaluate).await?;
-    Ok(is_dropped)
+    Ok((Rc::unwrap_or_clone(copied), is_dropped))
 }
 
 pub fn check_droppable(handle: &Handle) -> Result<()> {
@@ -94,10 +94,13 @@ pub async fn drop_unused(core: &Rc<Core>, name: &DatabaseName, id: u64) {
     let _ = core.commit(core.durability, evaluate).await;
 }
 
-/// The links of the databases that read through `name`.
+/// The databases that read through `name`.
+fn clones_of<'a>(all: &'a [Entry], name: &'a DatabaseName) -> impl Iterator<Item = &'a Entry> {
+    all.iter().filter(|entry| entry.row.origin.as_ref().is_some_and(|origin| origin.name == name.as_str()))
+}
+
 fn links_to(all: &[Entry], name: &DatabaseName) -> Vec<Link> {
-    let reads_it = |entry: &&Entry| entry.row.origin.as_ref().is_some_and(|origin| origin.name == name.as_str());
-    all.iter().filter(reads_it).filter_map(Link::of).collect()
+    clones_of(all, name).filter_map(Link::of).collect()
 }
 
 /// What drops a database, unless others read through it.

@@ -4,6 +4,7 @@
 //! A copy lies beneath everything that the clone wrote itself, and says what a read found below; so it changes no
 //! answer, whoever writes meanwhile, and two tabs that copy one row do no harm.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::walk::Walk;
@@ -61,8 +62,11 @@ impl Pace {
     }
 }
 
+/// How far copies have come, by layer and link.
+pub type Copies = BTreeMap<(LayerId, Lsn), Progress>;
+
 /// A clone's link as it was when the copying began. Copies are taken in only while it stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Link {
     pub name: DatabaseName,
     id: u64,
@@ -156,13 +160,13 @@ pub async fn copy_job(core: &Core, link: &Link) -> Result<Option<CopyJob>> {
 }
 
 /// All that is written down of copying, by layer, with the link's LSN.
-pub async fn copy_jobs(core: &Core) -> Result<Vec<(LayerId, Lsn, Progress)>> {
+pub async fn copy_jobs(core: &Core) -> Result<Copies> {
     let read = |(name, bytes): &(String, Vec<u8>)| {
         let layer = u64::from_str_radix(name.strip_prefix(COPY)?, 16).ok()?;
         let job = CopyJob::decode(bytes)?;
-        Some((LayerId(layer), Lsn(job.as_of), job.progress()))
+        Some(((LayerId(layer), Lsn(job.as_of)), job.progress()))
     };
-    let (mut jobs, mut from) = (Vec::new(), COPY.to_string());
+    let (mut jobs, mut from) = (Copies::new(), COPY.to_string());
     loop {
         let range = ListRange { from: Some(from), before: Some("copy.".into()), limit: LISTED };
         let listed = core.lsm.storage().list(Space::Jobs, range).await?;
@@ -174,25 +178,35 @@ pub async fn copy_jobs(core: &Core) -> Result<Vec<(LayerId, Lsn, Progress)>> {
     }
 }
 
-/// What is written down of copying into this layer is of no use any more.
-pub async fn forget_copy(core: &Core, layer: LayerId) -> Result<()> {
-    let batch = Batch { delete: vec![copy_place(layer)], ..Batch::default() };
-    core.lsm.storage().write(batch).await.map(drop)
+/// What is written down of copying into these layers is of no use any more.
+pub async fn forget_copies(core: &Core, layers: impl Iterator<Item = LayerId>) -> Result<()> {
+    let places: Vec<_> = layers.map(copy_place).collect();
+    for places in places.chunks(LISTED) {
+        let batch = Batch { delete: places.to_vec(), ..Batch::default() };
+        core.lsm.storage().write(batch).await?;
+    }
+    Ok(())
+}
+
+/// Links that stand, each with the oldest LSN at which somebody can read its clone's layer. To know this the whole
+/// catalog is read, once for all of them. It stays true: only a newer LSN can be pinned later.
+pub fn readable_since(view: TreeView<'_>, floor: Lsn, links: Vec<Link>) -> Attempt<Vec<(Link, Lsn)>> {
+    let retention = retention(view, floor)?;
+    // The layer was made no earlier than where its link leads.
+    let oldest = |link: &Link| retention.oldest(link.layer).max(link.as_of);
+    Ok(links.into_iter().map(|link| (oldest(&link), link)).map(|(oldest, link)| (link, oldest)).collect())
 }
 
 /// Copies everything that the link's clone sees below and its layer lacks, from where an earlier copying stopped.
-/// False: the link stands no more. ABORTED: `watch` has said so.
-pub async fn copy_all(core: &Rc<Core>, link: &Link, pace: Pace, watch: &Watch<'_>) -> Result<bool> {
+/// Nobody reads the layer at an LSN before `oldest`. False: the link stands no more. ABORTED: `watch` has said so.
+pub async fn copy_all(core: &Rc<Core>, (link, oldest): &(Link, Lsn), pace: Pace, watch: &Watch<'_>) -> Result<bool> {
     let looked = core.read(|state, view| {
-        let Some(entry) = link.find(view, state.head)? else { return Ok(None) };
-        let path = Path::from_entry(view, entry, state.head)?;
-        // The layer was made no earlier than where its link leads.
-        let oldest = retention(view, state.manifest.floor())?.oldest(link.layer).max(link.as_of);
-        Ok(Some((path, oldest)))
+        let entry = link.find(view, state.head)?;
+        entry.map(|entry| Path::from_entry(view, entry, state.head)).transpose()
     });
-    let Some((path, oldest)) = looked.await? else { return Ok(false) };
+    let Some(path) = looked.await? else { return Ok(false) };
     let (max_rows, max_bytes) = (pace.rows(), pace.bytes());
-    let walk = Walk { below: path.below(), layer: link.layer, oldest, max_rows, max_bytes };
+    let walk = Walk { below: path.below(), layer: link.layer, oldest: *oldest, max_rows, max_bytes };
     let mut job = match copy_job(core, link).await? {
         Some(job) => job,
         None => begin_copy(core, link, &walk, pace, watch).await?,
@@ -317,10 +331,6 @@ pub async fn sweep_copies(core: &Rc<Core>) -> Result<()> {
     let links =
         core.read(|state, view| Ok(catalog::list(view, state.head)?.iter().filter_map(Link::of).collect::<Vec<_>>()));
     let links = links.await?;
-    for (layer, as_of, _) in jobs {
-        if !links.iter().any(|link| link.layer == layer && link.as_of == as_of) {
-            forget_copy(core, layer).await?;
-        }
-    }
-    Ok(())
+    let stand: BTreeSet<_> = links.iter().map(|link| (link.layer, link.as_of)).collect();
+    forget_copies(core, jobs.keys().filter(|job| !stand.contains(job)).map(|(layer, _)| *layer)).await
 }

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::copying::{CopyJob, Link, Pace, Progress, Watch, aborted, copy_all, copy_job, forget_copy};
+use super::copying::{
+    CopyJob, Link, Pace, Progress, Watch, aborted, copy_all, copy_job, forget_copies, readable_since,
+};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::core::Core;
 use crate::engine::core::job::Present;
@@ -51,9 +53,12 @@ pub async fn materialize(handle: &Rc<Handle>, watch: &Watch<'_>) -> Result<bool>
     handle.core.refresh().await?;
     loop {
         handle.check_open()?;
-        let entry = handle.core.read(|state, view| handle.entry(view, state.head)).await?;
-        let Some(link) = Link::of(&entry) else { return Ok(false) };
-        if copy_in_turn(&handle.core, &link, watch).await? && cut_link(&handle.core, &link).await? {
+        let links = handle.core.read(|state, view| {
+            let link = Link::of(&handle.entry(view, state.head)?);
+            readable_since(view, state.manifest.floor(), link.into_iter().collect())
+        });
+        let Some(link) = links.await?.pop() else { return Ok(false) };
+        if copy_in_turn(&handle.core, &link, watch).await? && cut_link(&handle.core, &link.0).await? {
             return Ok(true);
         }
     }
@@ -61,15 +66,15 @@ pub async fn materialize(handle: &Rc<Handle>, watch: &Watch<'_>) -> Result<bool>
 
 /// Copies what the link's clone lacks, unless another tab does: then it waits for that one, and goes on by itself
 /// when that one seems to be frozen. False: the link stands no more.
-pub async fn copy_in_turn(core: &Rc<Core>, link: &Link, watch: &Watch<'_>) -> Result<bool> {
-    let Some(lease) = turn_to_copy(core, link, watch).await? else { return Ok(false) };
+pub async fn copy_in_turn(core: &Rc<Core>, link: &(Link, Lsn), watch: &Watch<'_>) -> Result<bool> {
+    let Some(lease) = turn_to_copy(core, &link.0, watch).await? else { return Ok(false) };
     let copied = copy_again(core, link, Pace::Foreground, watch).await;
     drop(lease);
     copied
 }
 
 /// As `copy_all`, again from the last place written down when a run was taken for abandoned meanwhile.
-pub async fn copy_again(core: &Rc<Core>, link: &Link, pace: Pace, watch: &Watch<'_>) -> Result<bool> {
+pub async fn copy_again(core: &Rc<Core>, link: &(Link, Lsn), pace: Pace, watch: &Watch<'_>) -> Result<bool> {
     let mut tries = 0;
     loop {
         let copied = copy_all(core, link, pace, watch).await;
@@ -114,6 +119,6 @@ pub async fn cut_link(core: &Rc<Core>, link: &Link) -> Result<bool> {
     };
     let ((), lsn) = core.commit(core.durability, evaluate).await?;
     // A record that stays behind is swept in time.
-    let _ = forget_copy(core, link.layer).await;
+    let _ = forget_copies(core, std::iter::once(link.layer)).await;
     Ok(lsn.is_some())
 }

@@ -12,7 +12,7 @@ use super::{Look, Upkeep};
 use crate::engine::catalog::{self, Entry};
 use crate::engine::clones::clone::temporary_lease;
 use crate::engine::clones::dropping::drop_unused;
-use crate::engine::copy::copying::{Link, Pace};
+use crate::engine::copy::copying::{Link, Pace, readable_since};
 use crate::engine::copy::materialize::{copy_again, cut_link, lease_name};
 use crate::error::Result;
 use crate::lsm::Installation;
@@ -169,11 +169,15 @@ impl Upkeep {
 
     /// False: another tab is at it.
     async fn copy_behind(self: &Rc<Upkeep>, name: &DatabaseName) -> Result<bool> {
-        let entry = self.core.read(|state, view| catalog::find(view, name, state.head)).await?;
-        let Some(link) = entry.filter(is_to_copy).and_then(|entry| Link::of(&entry)) else { return Ok(true) };
-        let Some(lease) = self.core.try_lease(&lease_name(&link)).await else { return Ok(false) };
+        let links = self.core.read(|state, view| {
+            let entry = catalog::find(view, name, state.head)?.filter(is_to_copy);
+            let link = entry.and_then(|entry| Link::of(&entry));
+            readable_since(view, state.manifest.floor(), link.into_iter().collect())
+        });
+        let Some(link) = links.await?.pop() else { return Ok(true) };
+        let Some(lease) = self.core.try_lease(&lease_name(&link.0)).await else { return Ok(false) };
         if copy_again(&self.core, &link, Pace::Background, &|_| true).await? {
-            cut_link(&self.core, &link).await?;
+            cut_link(&self.core, &link.0).await?;
         }
         drop(lease);
         // Where the link was moved meanwhile, there is another one to copy over.

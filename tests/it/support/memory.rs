@@ -1,10 +1,11 @@
-//! How much this thread has allocated and not given back.
+//! How much this thread has allocated and not given back, and how often it allocated.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -18,6 +19,7 @@ fn count(bytes: isize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
+        let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
         // SAFETY: passed on as it came.
         unsafe { System.alloc(layout) }
     }
@@ -35,4 +37,9 @@ static ALLOCATOR: Counting = Counting;
 /// In bytes.
 pub fn live() -> isize {
     LIVE.with(Cell::get)
+}
+
+/// How often this thread has allocated: a measure of work that is the same on every machine.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
 }
