@@ -41,7 +41,7 @@ export class Store {
   }
 
   databases() {
-    return this.#main.databases();
+    return this.#main.databases({ sizes: true });
   }
 
   async database(name) {

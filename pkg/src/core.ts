@@ -34,7 +34,7 @@ export interface CoreOpenOptions {
 export interface CoreStore {
   storage_mode(): "indexeddb" | "memory" | "custom";
   database(name: string): Promise<CoreScope>;
-  databases(): Promise<object[]>;
+  databases(sizes: boolean): Promise<object[]>;
   stats(): Promise<Stats>;
   compact(): Promise<void>;
   close(): Promise<void>;

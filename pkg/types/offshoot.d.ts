@@ -101,7 +101,7 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
 
   // clones
   database(name: string): Promise<Database<S>>;        // another database of this store; DATABASE_NOT_FOUND
-  databases(): Promise<DatabaseInfo[]>;
+  databases(options?: { sizes?: boolean }): Promise<DatabaseInfo[]>;   // ownBytes only where asked for: it costs a walk
   /**
    * Without a name: a temporary clone, dropped when its last handle closes (once nothing depends on it), or at the next
    * open; where the host has no locks to tell a crash from another tab's, a day later. "background": it is materialized by
@@ -192,7 +192,7 @@ export type CloneStatus =
   | { state: "root" | "shadowed" | "materialized" }
   | { state: "materializing"; rowsDone: number; rowsTotal: number; bytesDone: number };
 export interface LineageEntry { name: string; asOf?: Version; createdAt: Date; createdVersion: Version; status: CloneStatus; remote?: string }
-export interface DatabaseInfo { name: string; origin?: string; asOf?: Version; createdAt: Date; expiresAt?: Date; status: CloneStatus; dependents: string[]; ownBytes: number }
+export interface DatabaseInfo { name: string; origin?: string; asOf?: Version; createdAt: Date; expiresAt?: Date; status: CloneStatus; dependents: string[]; ownBytes?: number }
 export interface CollectionInfo { name: string; kind: "documents" | "kv"; indexes: IndexInfo[] }
 export interface IndexInfo { name: string; fields: string[]; unique: boolean; state: "building" | "ready" }
 

@@ -19,7 +19,8 @@ mod transfer;
 mod upkeep;
 mod witness;
 
-pub use clones::clone::{CloneOptions, DatabaseInfo, Existing, LineageEntry, Status};
+pub use clones::clone::{CloneOptions, Existing, LineageEntry, Status};
+pub use clones::listing::DatabaseInfo;
 pub use compare::diff::{Difference, DifferencePage};
 pub use copy::copying::{Progress, Watch};
 pub use handle::history::When;

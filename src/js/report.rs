@@ -53,7 +53,8 @@ struct Info {
     expires_at: Option<f64>,
     status: StatusReport,
     dependents: Vec<String>,
-    own_bytes: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own_bytes: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -142,7 +143,7 @@ pub fn databases(infos: &[DatabaseInfo]) -> JsValue {
             expires_at: info.expires_at.map(|time| time as f64),
             status: state(info.status),
             dependents: info.dependents.clone(),
-            own_bytes: info.own_bytes as f64,
+            own_bytes: info.own_bytes.map(|bytes| bytes as f64),
         })
         .collect();
     to_js(&rows)

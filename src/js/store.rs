@@ -109,10 +109,10 @@ impl Store {
         }))
     }
 
-    pub fn databases(&self) -> Promise {
+    pub fn databases(&self, sizes: bool) -> Promise {
         let engine = self.engine.clone();
         boxed(async move {
-            let infos = engine.databases().await.map_err(|error| to_js(&error))?;
+            let infos = engine.databases(sizes).await.map_err(|error| to_js(&error))?;
             Ok(report::databases(&infos))
         })
     }

@@ -37,7 +37,7 @@ fn a_forced_drop_leaves_its_clones_whole() {
             }
             store.compact_all().await.unwrap();
         }
-        let infos = store.databases().await.unwrap();
+        let infos = store.databases(false).await.unwrap();
         let names: Vec<&str> = infos.iter().map(|info| info.name.as_str()).collect();
         assert_eq!(names, ["a", "b", "below", "main"]);
         assert_eq!(a.0.status().await.unwrap(), Status::Materialized);

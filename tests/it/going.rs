@@ -11,7 +11,7 @@ use crate::support::{Db, World, open_in, rest, run, say};
 const HOUR: u64 = 60 * 60 * 1000;
 
 async fn names(store: &Rc<Store>) -> Vec<String> {
-    store.databases().await.unwrap().into_iter().map(|info| info.name.to_string()).collect()
+    store.databases(false).await.unwrap().into_iter().map(|info| info.name.to_string()).collect()
 }
 
 async fn temporary(db: &Db) -> Db {
@@ -133,7 +133,7 @@ fn a_clone_goes_when_its_time_is_up() {
         let short = main.try_clone("short", options(HOUR)).await.unwrap();
         main.try_clone("long", options(9 * HOUR)).await.unwrap();
         main.try_clone("endless", options(u64::MAX)).await.unwrap();
-        let infos = main.0.store().databases().await.unwrap();
+        let infos = main.0.store().databases(false).await.unwrap();
         let times: Vec<_> = infos.iter().map(|info| info.expires_at).collect();
         assert_eq!(times, [None, Some(begin + 9 * HOUR), None, Some(begin + HOUR)]);
         let needs = short.clone_as("needs").await;

@@ -21,6 +21,7 @@ mod input;
 mod large;
 mod large_merges;
 mod large_values;
+mod listing;
 mod log;
 mod maintenance;
 mod many;

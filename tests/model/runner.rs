@@ -221,7 +221,7 @@ impl Runner {
 
     async fn compare(&mut self, tab: usize) {
         assert_eq!(self.tabs[tab].store.head().0, self.model.head(), "one commit is one LSN, and nothing is none");
-        let infos = self.tabs[tab].store.databases().await.expect("a list");
+        let infos = self.tabs[tab].store.databases(false).await.expect("a list");
         let found: Vec<_> = infos
             .into_iter()
             .map(|info| (info.name.to_string(), info.origin, info.as_of.map(|lsn| lsn.0), info.dependents))

@@ -83,6 +83,10 @@ export const cases = [
           const info = infos.find(({ name }) => name === "copy");
           equal([info.origin, info.asOf, info.dependents, info.createdAt], ["main", first.asOf, [], new Date(now)]);
           equal(infos.find(({ name }) => name === "main").dependents, ["copy"]);
+          equal(infos.filter((each) => Object.hasOwn(each, "ownBytes")), [], "sizes were not asked for");
+          const sized = await db.databases({ sizes: true });
+          equal(sized.map(({ ownBytes }) => typeof ownBytes), ["number", "number"]);
+          await promises(api, () => db.databases({ sizes: 1 }), "INVALID_OPTION");
           await clone.close();
         },
         { now: () => now },

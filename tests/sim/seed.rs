@@ -101,7 +101,7 @@ async fn read_everything(world: &Rc<World>, tab: &Rc<Tab>) {
         return;
     };
     let listed = match store.refresh().await {
-        Ok(()) => store.databases().await,
+        Ok(()) => store.databases(false).await,
         Err(error) => Err(error),
     };
     let names: Vec<DatabaseName> = match listed {

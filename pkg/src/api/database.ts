@@ -24,6 +24,7 @@ const CLONE = {
   ttl: duration,
   materialize: oneOf("never", "background"),
 };
+const DATABASES = { sizes: flag };
 const RESTORE = { keepAs: text, evenIfSynced: flag };
 const DIFF = { collection: text, at: when, against: { is: () => true, words: "" }, signal };
 
@@ -104,8 +105,10 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
     return openDatabase<S>(this.#store, name);
   }
 
-  async databases(): Promise<contract.DatabaseInfo[]> {
-    return (await this.#session.callAsync(() => this.#store.core.databases())).map(asDatabaseInfo);
+  async databases(options: { sizes?: boolean } = {}): Promise<contract.DatabaseInfo[]> {
+    checkOptions(options, DATABASES, "databases");
+    const sizes = options.sizes ?? false;
+    return (await this.#session.callAsync(() => this.#store.core.databases(sizes))).map(asDatabaseInfo);
   }
 
   async clone(

@@ -1,17 +1,15 @@
 //! Clones: one catalog row each, whatever the origin's size.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::copy::copying::{Copies, Progress, copy_jobs};
-use crate::engine::core::Core;
 use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::engine::handle::history::When;
 use crate::engine::rows::path::Path;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change, RowRange};
+use crate::lsm::{Attempt, Change};
 use crate::platform::Platform;
 use crate::types::{DatabaseName, LayerId, Lsn, limits};
 
@@ -55,19 +53,6 @@ pub struct LineageEntry {
     pub status: Status,
 }
 
-#[derive(Clone, Debug)]
-pub struct DatabaseInfo {
-    pub name: DatabaseName,
-    pub origin: Option<String>,
-    pub as_of: Option<Lsn>,
-    pub created_at: u64,
-    pub expires_at: Option<u64>,
-    pub status: Status,
-    pub dependents: Vec<String>,
-    /// About how many bytes of versions the database wrote itself.
-    pub own_bytes: u64,
-}
-
 /// A layer's number: random, so that no two tabs draw the same; never the catalog's.
 pub fn draw_layer(platform: &dyn Platform) -> LayerId {
     LayerId((platform.random() >> 1) | 1)
@@ -78,7 +63,7 @@ pub fn temporary_lease(id: u64) -> String {
     format!("temporary-{id:016x}")
 }
 
-fn status_of(row: &DatabaseRow, copies: &Copies) -> Status {
+pub fn status_of(row: &DatabaseRow, copies: &Copies) -> Status {
     let Some(origin) = &row.origin else {
         return if row.materialized { Status::Materialized } else { Status::Root };
     };
@@ -223,36 +208,4 @@ pub fn exists(name: &DatabaseName) -> Error {
 
 fn taken(name: &DatabaseName, message: String) -> Error {
     Error::new(ErrorCode::DatabaseExists, message).with_text("name", name.as_str())
-}
-
-/// All databases, by name.
-pub async fn databases(core: &Rc<Core>) -> Result<Vec<DatabaseInfo>> {
-    let copies = copy_jobs(core).await?;
-    core.read(|state, view| {
-        let all = catalog::list(view, state.head)?;
-        let mut dependents: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for entry in &all {
-            if let Some(origin) = &entry.row.origin {
-                dependents.entry(&origin.name).or_default().push(entry.name.to_string());
-            }
-        }
-        let mut infos = Vec::with_capacity(all.len());
-        for entry in &all {
-            let layer = entry.row.layer();
-            let range = RowRange { from: layer.0.to_be_bytes().to_vec(), before: (layer.0 + 1).to_be_bytes().to_vec() };
-            let origin = entry.row.origin.as_ref();
-            infos.push(DatabaseInfo {
-                name: entry.name.clone(),
-                origin: origin.map(|origin| origin.name.clone()),
-                as_of: origin.map(|origin| Lsn(origin.as_of)),
-                created_at: entry.row.created_at,
-                expires_at: entry.row.expires_at,
-                status: status_of(&entry.row, &copies),
-                dependents: dependents.remove(entry.name.as_str()).unwrap_or_default(),
-                own_bytes: view.bytes_in(&range)?,
-            });
-        }
-        Ok(infos)
-    })
-    .await
 }

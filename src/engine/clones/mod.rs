@@ -4,3 +4,4 @@
 
 pub mod clone;
 pub mod dropping;
+pub mod listing;

@@ -10,7 +10,7 @@ pub mod snapshot;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use crate::engine::clones::clone::{self, DatabaseInfo};
+use crate::engine::clones::listing::{self, DatabaseInfo};
 use crate::engine::core::{Core, Listener};
 use crate::engine::handle::Handle;
 use crate::engine::transact::claim::Claims;
@@ -57,10 +57,10 @@ impl Store {
         retain::retain(&self.core).await
     }
 
-    /// All databases, by name.
-    pub async fn databases(&self) -> Result<Vec<DatabaseInfo>> {
+    /// All databases, by name; with how many bytes each wrote itself where `sizes` are asked for.
+    pub async fn databases(&self, sizes: bool) -> Result<Vec<DatabaseInfo>> {
         self.upkeep.settled().await;
-        clone::databases(&self.core).await
+        listing::databases(&self.core, sizes).await
     }
 
     pub async fn stats(&self) -> Result<Stats> {

@@ -355,7 +355,7 @@ class OpenStore {
   async database(name) {
     return new Scope(this.store, this.store.find(name), "live");
   }
-  async databases() {
+  async databases(sizes) {
     return [...this.store.databases.values()].map((database) => ({
       name: database.name,
       origin: database.origin?.name,
@@ -364,7 +364,7 @@ class OpenStore {
       expiresAt: database.expiresAt,
       status: statusOf(database),
       dependents: this.store.dependents(database),
-      ownBytes: 0,
+      ...(sizes ? { ownBytes: 0 } : {}),
     }));
   }
   async stats() {
