@@ -8,6 +8,7 @@ use super::install::Installation;
 use super::manifest::Manifest;
 use super::run::RunDescription;
 use super::store::Lsm;
+use super::times::Earliest;
 use super::unnamed::NewRun;
 use crate::error::Result;
 use crate::types::row::split_internal;
@@ -19,6 +20,7 @@ struct Moved {
     up_to: Lsn,
     hash: u64,
     time: u64,
+    earliest: Earliest,
     versions: SortedBytes,
     ahead: Vec<Rc<RunDescription>>,
     ids: Vec<(u64, u64)>,
@@ -39,6 +41,7 @@ impl Lsm {
         manifest.checkpoint = moved.up_to.0;
         manifest.hash = moved.hash;
         manifest.time = moved.time;
+        manifest.earliest = moved.earliest;
         manifest.remember(moved.ids.into_iter());
         let mut installation = Installation::new(manifest);
         installation.trim(moved.number);
@@ -54,7 +57,8 @@ impl Lsm {
             for (internal, version) in logged {
                 versions.insert(internal.clone(), version.clone());
             }
-            for row in feed::rows_of(&state.notes) {
+            let mut earliest = state.manifest.earliest.clone();
+            for row in feed::rows_of(&state.notes, &mut earliest) {
                 versions.insert(row.internal, row.version);
             }
             Some(Moved {
@@ -62,6 +66,7 @@ impl Lsm {
                 up_to: state.head,
                 hash: last.hash,
                 time: state.notes.last().map_or(0, |note| note.time),
+                earliest,
                 versions,
                 ahead: state.notes.iter().flat_map(|note| note.runs.iter().cloned()).collect(),
                 ids: state.notes.iter().map(|note| (note.id, note.lsn.0)).collect(),

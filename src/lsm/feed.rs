@@ -1,7 +1,7 @@
 //! The change feed: per layer and LSN the keys that a commit wrote, and its wall time. The log holds it while it holds
 //! the commit; a checkpoint writes it as rows, kept to the history floor.
 //!
-//! The catalog's layer has a row for every commit, whatever it wrote: that is how a time finds its LSN.
+//! The catalog's layer has a row for every commit, whatever it wrote: that is how a time finds its LSN (`times.rs`).
 //!
 //! ```text
 //! commit 7, at time 900, wrote todos/a and todos/b in layer 5, and no row of the catalog:
@@ -10,8 +10,12 @@
 //! ```
 //! Keys sort by LSN, so what a layer had written between two LSNs is one range of rows.
 
+use super::cursor::RowCursor;
+use super::fault::Attempt;
 use super::range::RowRange;
 use super::state::Note;
+use super::times::Earliest;
+use super::tree::TreeView;
 use crate::error::{Error, Result};
 use crate::types::fields::Field;
 use crate::types::row::{prefix, push_lsn, row, split_row};
@@ -25,6 +29,8 @@ const CHUNK_BYTES: usize = 8 * 1024;
 pub struct FeedEntry {
     pub time: u64,
     pub suffixes: Vec<Vec<u8>>,
+    /// In a commit's first row in the catalog's layer: the earliest time of the last 2 commits, 4, 8 and so on.
+    pub earliest: Vec<u64>,
 }
 
 /// A row of the feed, as a version to be stored.
@@ -43,7 +49,8 @@ fn suffix(lsn: Lsn, chunk: u32, run: Option<u64>) -> Suffix {
 
 fn feed_row(layer: LayerId, lsn: Lsn, (chunk, run): (u32, Option<u64>), written: &FeedEntry) -> FeedRow {
     let suffixes = Field::list(&written.suffixes, |suffix| Field::Bytes(suffix));
-    let value = Field::List(vec![Field::Number(written.time), suffixes]).encode();
+    let earliest = written.earliest.iter().map(|time| Field::Number(*time)).collect();
+    let value = Field::List(vec![Field::Number(written.time), suffixes, Field::List(earliest)]).encode();
     let mut internal = row(layer, suffix(lsn, chunk, run).as_bytes());
     push_lsn(&mut internal, lsn);
     FeedRow { internal, version: Version::value(value).encode().into() }
@@ -56,6 +63,7 @@ pub struct Chunks {
     time: u64,
     run: Option<u64>,
     suffixes: Vec<Vec<u8>>,
+    earliest: Vec<u64>,
     bytes: usize,
     /// How many rows were cut so far, and those that were not taken yet.
     count: u32,
@@ -65,7 +73,8 @@ pub struct Chunks {
 impl Chunks {
     /// Of what the log holds.
     pub fn new(layer: LayerId, lsn: Lsn, time: u64) -> Chunks {
-        Chunks { layer, lsn, time, run: None, suffixes: Vec::new(), bytes: 0, count: 0, rows: Vec::new() }
+        let (suffixes, earliest, rows) = (Vec::new(), Vec::new(), Vec::new());
+        Chunks { layer, lsn, time, run: None, suffixes, earliest, bytes: 0, count: 0, rows }
     }
 
     /// Of a run that the commit wrote ahead.
@@ -86,7 +95,8 @@ impl Chunks {
     }
 
     fn cut(&mut self) {
-        let written = FeedEntry { time: self.time, suffixes: std::mem::take(&mut self.suffixes) };
+        let (suffixes, earliest) = (std::mem::take(&mut self.suffixes), std::mem::take(&mut self.earliest));
+        let written = FeedEntry { time: self.time, suffixes, earliest };
         self.rows.push(feed_row(self.layer, self.lsn, (self.count, self.run), &written));
         self.count += 1;
         self.bytes = 0;
@@ -106,11 +116,14 @@ impl Chunks {
 }
 
 /// The feed's rows of commits that the log holds. Those of a run written ahead are its own rows, until it is compacted.
-pub fn rows_of(notes: &[Note]) -> Vec<FeedRow> {
+/// `earliest` is of the commits before them, and takes them in.
+pub fn rows_of(notes: &[Note], earliest: &mut Earliest) -> Vec<FeedRow> {
     let mut rows = Vec::new();
     for note in notes {
         // A commit writes few layers: its database's, and sometimes the catalog's.
-        let mut layers = vec![Chunks::new(LayerId::CATALOG, note.lsn, note.time)];
+        let mut of_catalog = Chunks::new(LayerId::CATALOG, note.lsn, note.time);
+        of_catalog.earliest = earliest.push(note.lsn, note.time);
+        let mut layers = vec![of_catalog];
         for written in note.rows.iter() {
             let (layer, suffix) = split_row(written);
             let known = layers.iter().position(|chunks| chunks.layer == layer);
@@ -151,5 +164,31 @@ fn read(value: &[u8]) -> Option<FeedEntry> {
     while !list.is_empty() {
         suffixes.push(list.bytes()?.to_vec());
     }
-    Some(FeedEntry { time, suffixes })
+    let (mut list, mut earliest) = (fields.list()?, Vec::new());
+    while !list.is_empty() {
+        earliest.push(list.number()?);
+    }
+    Some(FeedEntry { time, suffixes, earliest })
+}
+
+/// The newest commit from `floor` to `last` that is not after `time`. `times.rs` shows how it is found.
+pub fn newest_until(view: TreeView<'_>, time: u64, floor: Lsn, last: Lsn) -> Attempt<Option<Lsn>> {
+    let mut lsn = last;
+    loop {
+        // A repair leaves LSNs out, and the floor's own row may be gone: then the one before is next.
+        let Some(row) = RowCursor::new(view, &range(LayerId::CATALOG, floor, lsn.next()), Lsn::MAX, true).next_row()?
+        else {
+            return Ok(None);
+        };
+        let (found, entry) = decode(&row.row, &row.found(view)?.version)?;
+        if entry.time <= time {
+            return Ok(Some(found));
+        }
+        // The shortest span that has one: all but its last half is left to look at.
+        let span = entry.earliest.iter().position(|earliest| *earliest <= time).unwrap_or(entry.earliest.len());
+        lsn = Lsn(found.0.saturating_sub(1 << span.min(63)));
+        if lsn == Lsn::ZERO || lsn < floor {
+            return Ok(None);
+        }
+    }
 }

@@ -64,7 +64,7 @@ impl Installation {
     /// records, are not given again, and as another store it is left by every tab that knows more of it than is left.
     pub fn begin_anew(&mut self, store: u64, used: Lsn, number: u64) {
         self.manifest.store = store;
-        self.manifest.checkpoint = self.manifest.checkpoint.max(used.0);
+        self.manifest.leave_out(used);
         self.manifest.hash = store;
         self.trim(number);
         self.closes = true;

@@ -8,13 +8,14 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::record::Head;
 use super::run::RunDescription;
+use super::times::Earliest;
 use crate::error::{Error, Result};
 use crate::storage::{ListRange, Place, Space};
 use crate::types::Lsn;
 use crate::types::fields::{Field, Fields};
 
 /// The format of the whole store. Another one is left untouched.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 const MAGIC: [u8; 2] = *b"OM";
 const HEADER_BYTES: usize = 2 + 1 + 8;
 const COPIES: &str = "copy/";
@@ -33,6 +34,8 @@ pub struct Manifest {
     pub log: u64,
     /// The wall time of the newest commit up to the checkpoint.
     pub time: u64,
+    /// How early these commits were.
+    pub earliest: Earliest,
     /// The wall time at the opening whose engine wrote this. Retention trusts it once a later opening has agreed.
     pub clock: u64,
     /// Below it history is gone, but for what links pin.
@@ -80,6 +83,7 @@ impl Manifest {
             hash: 0,
             log: 0,
             time: 0,
+            earliest: Earliest::default(),
             clock: 0,
             floor: 0,
             runs: Vec::new(),
@@ -90,6 +94,12 @@ impl Manifest {
 
     pub fn checkpoint(&self) -> Lsn {
         Lsn(self.checkpoint)
+    }
+
+    /// No commit gets an LSN up to `used` any more.
+    pub fn leave_out(&mut self, used: Lsn) {
+        self.earliest.skip(self.checkpoint(), used);
+        self.checkpoint = self.checkpoint.max(used.0);
     }
 
     /// Where the log goes on.
@@ -143,6 +153,7 @@ impl Manifest {
             Field::Number(self.hash),
             Field::Number(self.log),
             Field::Number(self.time),
+            self.earliest.to_field(),
             Field::Number(self.clock),
             Field::Number(self.floor),
             Field::list(&self.runs, |run| run.to_field()),
@@ -181,12 +192,16 @@ impl Manifest {
             hash: fields.number()?,
             log: fields.number()?,
             time: fields.number()?,
+            earliest: Earliest::from_fields(fields.list()?)?,
             clock: fields.number()?,
             floor: fields.number()?,
             runs: fields.list()?.lists(|run| RunDescription::from_fields(run).map(Rc::new))?,
             trimmed: fields.list()?.lists(|mut commit| Some((commit.number()?, commit.number()?)))?,
             merging: None,
         };
+        if !manifest.earliest.is_of(manifest.checkpoint) {
+            return None;
+        }
         if let Some(merging) = fields.optional_list()? {
             let merging = Merging::from_fields(merging)?;
             // A description keeps only the beginning of its first row.
@@ -243,6 +258,8 @@ mod tests {
         }
         let inputs = manifest.runs.iter().map(|run| run.id).take(MANY_RUNS).collect();
         manifest.merging = Some(Merging { group: u64::MAX, slice_bytes: 1 << 30, from: key(1), inputs });
+        manifest.checkpoint = u64::from(u32::MAX);
+        manifest.earliest = Earliest(vec![u64::MAX; 32]);
         let bytes = manifest.encode();
         assert!(bytes.len() <= limits::RECORD_BYTES, "{}", bytes.len());
         assert_eq!(Manifest::decode(&bytes).unwrap().runs[7].first, key(1), "a merge's inputs begin where it is");

@@ -194,7 +194,7 @@ async fn clear_away(
     batch: &mut Batch,
 ) -> Result<()> {
     let log = Log::read(storage).await?;
-    manifest.checkpoint = log.used(tail::beginning(storage, 0).await?.mark, opening).0;
+    manifest.leave_out(log.used(tail::beginning(storage, 0).await?.mark, opening));
     manifest.hash = opening.store;
     manifest.log = log.last;
     batch.trim = log.last;

@@ -7,6 +7,7 @@ use offshoot::storage::{Batch, ListRange, Space};
 use offshoot::types::Lsn;
 use serde_json::{Value, json};
 
+use crate::support::memory::allocations;
 use crate::support::{Db, World, read, run, say};
 
 async fn count_at(db: &Db, when: When) -> Value {
@@ -55,6 +56,57 @@ fn a_time_names_the_last_commit_that_is_not_after_it() {
             assert_eq!(count_at(&main, When::Time(begin + time)).await, json!(count), "at {time}");
         }
     });
+}
+
+/// SEMANTICS R6: wherever the commits stand, and however the clock jumped.
+#[test]
+fn a_time_names_that_commit_in_a_long_history() {
+    run(async |world| {
+        let main = world.main().await;
+        let begin = world.now.get();
+        let mut times = Vec::new();
+        for n in 0..150u64 {
+            let time = if n % 50 == 33 { world.draw() % 200 } else { n + world.draw() % 20 };
+            world.now.set(begin + time);
+            main.ok(say::insert(&[(&n.to_string(), json!({}))])).await;
+            times.push(time);
+            if n % 60 == 40 {
+                main.0.store().maintain().await.expect("a checkpoint");
+            }
+            if n == 110 {
+                main.0.store().compact_all().await.expect("a compaction");
+            }
+        }
+        let there = main.reopened(&world).await;
+        for time in 0..220 {
+            let count = times.iter().rposition(|other| *other <= time).map_or(0, |last| last + 1);
+            assert_eq!(count_at(&there, When::Time(begin + time)).await, json!(count), "at {time} of {times:?}");
+        }
+    });
+}
+
+/// What a time costs to find grows with the logarithm of the history, here measured by what is allocated.
+#[test]
+fn an_old_time_is_found_as_soon_in_a_history_four_times_as_long() {
+    let mut work = Vec::new();
+    for commits in [500, 2000] {
+        run(async |world| {
+            let main = world.main().await;
+            let begin = world.now.get();
+            for n in 1..=commits {
+                world.now.set(begin + 10 * n);
+                main.ok(say::kv_set("n", json!(n))).await;
+            }
+            main.0.store().compact_all().await.expect("a compaction");
+            let db = main.reopened(&world).await;
+            let _warm = db.0.at(When::Time(begin + 25)).await.expect("the past");
+            let before = allocations();
+            let snapshot = db.0.at(When::Time(begin + 25)).await.expect("the past");
+            work.push(allocations() - before);
+            assert_eq!(read(&snapshot, say::kv_get("n")).await, json!([2]));
+        });
+    }
+    assert!(work[1] <= work[0] * 3 / 2, "{work:?} allocations");
 }
 
 /// SEMANTICS R6: a time before the clone was made reads as empty, and says so.

@@ -7,8 +7,8 @@ use super::snapshot::{Pinned, pruned};
 use crate::engine::catalog;
 use crate::engine::rows::path::Path;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, RowCursor, State, TreeView, decode_feed, feed_range};
-use crate::types::{LayerId, Lsn};
+use crate::lsm::{Attempt, State, TreeView, newest_until};
+use crate::types::Lsn;
 
 /// A point of a store's history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,13 +64,9 @@ pub fn find_time(state: &State, view: TreeView<'_>, time: u64) -> Attempt<Lsn> {
         return Ok(note.lsn);
     }
     let (floor, checkpoint) = (state.manifest.floor(), state.manifest.checkpoint());
-    let range = feed_range(LayerId::CATALOG, floor, checkpoint.next());
-    let mut cursor = RowCursor::new(view, &range, Lsn::MAX, true);
-    while let Some(row) = cursor.next_row()? {
-        let (lsn, written) = decode_feed(&row.row, &row.found(view)?.version)?;
-        if written.time <= time {
-            return Ok(lsn);
-        }
+    match newest_until(view, time, floor, checkpoint)? {
+        Some(lsn) => Ok(lsn),
+        None if floor == Lsn::ZERO => Ok(Lsn::ZERO),
+        None => Err(pruned(state).into()),
     }
-    if floor == Lsn::ZERO { Ok(Lsn::ZERO) } else { Err(pruned(state).into()) }
 }
