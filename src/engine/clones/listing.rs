@@ -10,7 +10,7 @@ use super::clone::{Status, status_of};
 use crate::engine::catalog::{self, Entry};
 use crate::engine::copy::copying::copy_jobs;
 use crate::engine::core::Core;
-use crate::engine::op::known::Lacking;
+use crate::engine::rows::lacking::Lacking;
 use crate::error::Result;
 use crate::lsm::{Attempt, PORTION_BYTES, RowRange, TreeView};
 use crate::types::{DatabaseName, LayerId, Lsn};

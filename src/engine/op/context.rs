@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
-use super::known::{Known, Lacking, ReadPoint};
+use super::known::{Known, ReadPoint};
 use super::transaction::{Reader, Transaction};
 use crate::engine::rows::collections::{collection_row, decode_collection};
+use crate::engine::rows::lacking::Lacking;
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self, Placed, Standing, SuffixRange, Visible, just_after};
 use crate::error::{Error, ErrorCode, Result};

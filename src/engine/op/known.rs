@@ -1,15 +1,9 @@
 //! What a call over many keys has found out so far. A call is made again after each fetch; what it knows by then it
 //! need not look up again, and the blocks that it was read from can be let go.
 
-use std::collections::BTreeSet;
-
 use crate::engine::rows::read::Standing;
 use crate::error::Result;
-use crate::lsm::{Attempt, Fault, Need};
 use crate::types::{Bytes, Lsn, Suffix};
-
-/// So many stored records are asked for at once: a few MiB, however many keys a call has.
-const SEGMENTS: usize = 64;
 
 /// Where a call reads: two are alike if nothing was written between them.
 pub type ReadPoint = (Lsn, u64);
@@ -52,43 +46,5 @@ impl Known {
 
     pub fn note_looked_at(&mut self) {
         self.looked_at += 1;
-    }
-}
-
-/// What the rows of a call lack.
-#[derive(Default)]
-pub struct Lacking {
-    needed: Vec<Need>,
-    segments: BTreeSet<(u64, u32)>,
-}
-
-impl Lacking {
-    pub fn is_empty(&self) -> bool {
-        self.needed.is_empty()
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.segments.len() >= SEGMENTS
-    }
-
-    /// Notes what an attempt lacks; any other fault is passed on. True: it lacks nothing, and none before it did.
-    pub fn take(&mut self, attempt: Attempt<()>) -> Attempt<bool> {
-        match attempt {
-            Ok(()) => Ok(self.needed.is_empty()),
-            Err(Fault::Need(needed)) => {
-                for need in needed {
-                    let Need::Block(reference) = need;
-                    self.segments.insert((reference.address.run, reference.address.segment()));
-                    self.needed.push(need);
-                }
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Fails with what is lacking, if anything is.
-    pub fn check(self) -> Attempt<()> {
-        if self.needed.is_empty() { Ok(()) } else { Err(Fault::Need(self.needed)) }
     }
 }

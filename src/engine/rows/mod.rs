@@ -3,6 +3,7 @@
 //! It does not know: op, core, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
 
 pub mod collections;
+pub mod lacking;
 pub mod path;
 pub mod read;
 pub mod written;

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::engine::catalog;
-use crate::engine::op::known::Lacking;
 use crate::engine::op::transaction::{ReadSet, Transaction};
+use crate::engine::rows::lacking::Lacking;
 use crate::engine::rows::read::just_after;
 use crate::error::{Error, ErrorCode};
 use crate::lsm::{
