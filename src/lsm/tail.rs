@@ -172,6 +172,7 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
     let mut chain = Chain::new(head);
     let LogPage { mut after, parts: mut page } = page;
     let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut is_read_later = false;
     let gap = loop {
         let is_last_page = page.len() < RECORDS_AT_ONCE;
         after = page.last().map_or(after, |(number, _)| *number);
@@ -184,10 +185,13 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
             break chain.damaged.as_ref().map(|damaged| damaged.error.clone());
         }
         page = storage.log(after, RECORDS_AT_ONCE).await?;
+        is_read_later |= !page.is_empty();
     };
     let gap = gap.map(|error| chain.stop(error));
-    // What was trimmed meanwhile is damage only under the present manifest, and a stale record could take its place.
-    let is_doubtful = gap.is_some() || chain.has_hole && !planted::is(Bug::TrimmedLsnReused);
+    // What was trimmed meanwhile is damage only under the present manifest, and a stale record could take its place. A
+    // commit that was read later than the manifest may rest on a newer one, which names the copies for a link that the
+    // commit cuts.
+    let is_doubtful = gap.is_some() || is_read_later || chain.has_hole && !planted::is(Bug::TrimmedLsnReused);
     if is_doubtful && !is_present(storage, version).await? {
         return Ok(Tail::Trimmed);
     }

@@ -20,7 +20,8 @@
 //!    also over batches. It never gives a number twice, whatever was trimmed. The answer is the last number given. A
 //!    write that failed or was refused leaves no hole in the numbers, as far as the host can help it.
 //! 10. `trim` deletes the records of the log up to a number, and reads no bytes of them. `log` gives the records behind
-//!     a number, in order, at most `limit`. `list_and_log` is both lists, that of the log no older than the other.
+//!     a number, in order, at most `limit`. `list_and_log` is both lists: while the log was read, the
+//!     names of the other one did not change.
 //! 11. A write that leaves the log alone goes on by itself to its end once it was polled, polled on or not.
 //! 12. `record_bytes` is the most that one record may hold, in bytes, in a space and in the log. It never changes, and
 //!     is at least `limits::RECORD_BYTES`.
@@ -44,7 +45,7 @@ use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::types::limits;
 
 /// A future that stays on its thread: a browser's tab and an isolate have just one.
@@ -88,6 +89,9 @@ pub enum Durability {
     /// Power loss, as far as the browser and the disk keep their word.
     Strict,
 }
+
+/// How often names may change while the log is read.
+const LOOKS: u32 = 8;
 
 /// The most characters of a record's name.
 pub const NAME_BYTES: usize = 64;
@@ -151,7 +155,8 @@ pub trait Storage {
     fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>>;
     fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>>;
     fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>>;
-    /// `list` and, no earlier, `log`: in one go where the host can.
+    /// `list` and `log`, as of one moment of the names: in one go where the host can. Otherwise the names are looked at
+    /// again where the log has something: a commit may rest on a manifest that was put after the list was read.
     fn list_and_log<'a>(
         &'a self,
         space: Space,
@@ -160,8 +165,18 @@ pub trait Storage {
         limit: usize,
     ) -> LocalFuture<'a, Result<(Listed, Logged)>> {
         Box::pin(async move {
-            let listed = self.list(space, range).await?;
-            Ok((listed, self.log(after, limit).await?))
+            for _ in 0..LOOKS {
+                let listed = self.list(space, range.clone()).await?;
+                let logged = self.log(after, limit).await?;
+                let is_same = async || {
+                    let names = self.names(space, range.clone()).await?;
+                    Ok(names.iter().eq(listed.iter().map(|(name, _)| name)))
+                };
+                if logged.is_empty() || is_same().await? {
+                    return Ok((listed, logged));
+                }
+            }
+            Err(Error::new(ErrorCode::StorageUnavailable, "records are replaced faster than they can be read"))
         })
     }
     fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>>;

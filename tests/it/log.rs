@@ -1,15 +1,20 @@
 //! Which records of the log count: a tab appends without asking, so some are of tabs that came too late.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
+use futures_channel::oneshot;
 use offshoot::engine::{OpenOptions, Store};
-use offshoot::error::{Error, ErrorCode};
+use offshoot::error::{Error, ErrorCode, Result};
 use offshoot::lsm::{Record, join};
-use offshoot::storage::{Batch, MemoryDisk, Outcome};
+use offshoot::storage::{
+    Batch, ListRange, Listed, LocalFuture, Logged, MemoryDisk, MemoryStorage, Outcome, Space, Storage,
+};
 use offshoot::types::limits::RECORD_BYTES;
 use serde_json::json;
 
-use crate::support::{World, open_in, run, say};
+use crate::materialize::materialize;
+use crate::support::{World, open_in, pause, run, say};
 
 /// The last record of the log, and the hash that the next one is chained to.
 fn last(disk: &MemoryDisk) -> (Record, u64) {
@@ -150,4 +155,79 @@ fn a_tab_that_has_not_seen_a_raised_floor_commits_above_it() {
             holds(store, &[("a", 1), ("b", 2)]).await;
         }
     });
+}
+
+/// Storage that lists records and reads the log in two calls. Once it is armed, the so-many-th reading of the log waits
+/// until it is let go on.
+struct TwoCalls {
+    inner: MemoryStorage,
+    held: Cell<usize>,
+    waits: Rc<Cell<bool>>,
+}
+
+impl Storage for TwoCalls {
+    fn read<'a>(&'a self, space: Space, names: &'a [String]) -> LocalFuture<'a, Result<Vec<Option<Vec<u8>>>>> {
+        self.inner.read(space, names)
+    }
+
+    fn list<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Listed>> {
+        self.inner.list(space, range)
+    }
+
+    fn names<'a>(&'a self, space: Space, range: ListRange) -> LocalFuture<'a, Result<Vec<String>>> {
+        self.inner.names(space, range)
+    }
+
+    fn log(&self, after: u64, limit: usize) -> LocalFuture<'_, Result<Logged>> {
+        Box::pin(async move {
+            let held = self.held.replace(self.held.get().saturating_sub(1));
+            self.waits.set(held == 1);
+            while self.waits.get() {
+                pause().await;
+            }
+            self.inner.log(after, limit).await
+        })
+    }
+
+    fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
+        self.inner.write(batch)
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.inner.close()
+    }
+}
+
+/// SEMANTICS C6: the commit that cuts a copied clone's link is not read without the manifest that names the copies,
+/// where both come between two readings of one look: after the list, or after the first page of a long log.
+#[test]
+fn a_clone_that_another_tab_copies_while_this_one_looks_loses_no_row() {
+    for (commits, held) in [(1, 1), (300, 2)] {
+        run(async move |world: Rc<World>| {
+            let other = world.tab().await;
+            let main = open_in(&other, "main").await;
+            main.ok(say::put(&[("a", json!({"n": 1}))])).await;
+            let draft = main.clone_as("draft").await;
+            let waits = Rc::new(Cell::new(false));
+            let held_back =
+                Rc::new(TwoCalls { inner: MemoryStorage::open(&world.disk), held: Cell::new(0), waits: waits.clone() });
+            let reader = world.open(held_back.clone(), OpenOptions::default()).await.expect("the store opens");
+            let read = open_in(&reader, "draft").await;
+            for n in 0..commits {
+                put(&other, "b", n).await;
+            }
+            held_back.held.set(held);
+            let (looking, (sender, mut looked)) = (reader.clone(), oneshot::channel());
+            world.spawn(async move { drop(sender.send(looking.refresh().await)) });
+            while !waits.get() {
+                pause().await;
+            }
+            materialize(&draft).await;
+            waits.set(false);
+            while looked.try_recv().expect("it does not vanish").is_none() {
+                pause().await;
+            }
+            assert_eq!(read.ok(say::get("a")).await, json!([{"n": 1}]), "{commits} commits");
+        });
+    }
 }
