@@ -32,6 +32,8 @@ struct Task {
     owner: Owner,
     future: LocalFuture<'static, ()>,
     waker: Waker,
+    /// An engine began it, and no call waits for it.
+    is_behind: bool,
 }
 
 struct WakeTask {
@@ -54,6 +56,8 @@ pub struct Executor {
     frozen: RefCell<BTreeSet<Owner>>,
     now: Cell<u64>,
     counter: Cell<u64>,
+    /// Whether the task that runs is one of those that an engine began.
+    is_behind: Cell<bool>,
     /// The most bytes that a tab's task held in one step beyond those before it.
     pub heaviest: Cell<u64>,
 }
@@ -69,6 +73,7 @@ impl Executor {
             frozen: RefCell::default(),
             now: Cell::new(0),
             counter: Cell::new(0),
+            is_behind: Cell::new(false),
             heaviest: Cell::new(0),
         }
     }
@@ -84,10 +89,24 @@ impl Executor {
     }
 
     pub fn spawn(&self, owner: Owner, future: LocalFuture<'static, ()>) -> u64 {
+        self.begin(owner, future, false)
+    }
+
+    /// Begins a task of an engine: what it asks of its storage is no call's.
+    pub fn spawn_behind(&self, owner: Owner, future: LocalFuture<'static, ()>) {
+        self.begin(owner, future, true);
+    }
+
+    /// Whether no call waits for the task that runs now.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind.get()
+    }
+
+    fn begin(&self, owner: Owner, future: LocalFuture<'static, ()>, is_behind: bool) -> u64 {
         let number = self.count();
         let waker = Waker::from(Arc::new(WakeTask { number, ready: self.ready.clone() }));
         waker.wake_by_ref();
-        self.tasks.borrow_mut().insert(number, Task { owner, future, waker });
+        self.tasks.borrow_mut().insert(number, Task { owner, future, waker, is_behind });
         number
     }
 
@@ -169,6 +188,7 @@ impl Executor {
     fn poll(&self, number: u64) {
         let Some(mut task) = self.tasks.borrow_mut().remove(&number) else { return };
         self.trace.step(self.now(), number);
+        self.is_behind.set(task.is_behind);
         let step = || task.future.as_mut().poll(&mut Context::from_waker(&task.waker));
         let (polled, bytes) = memory::measure(step);
         if task.owner != WORLD {

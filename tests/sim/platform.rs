@@ -52,7 +52,7 @@ impl Platform for SimulatedPlatform {
     }
 
     fn spawn(&self, task: LocalFuture<'static, ()>) {
-        self.world().executor.spawn(self.tab, task);
+        self.world().executor.spawn_behind(self.tab, task);
     }
 
     fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()> {

@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use crate::executor::Owner;
 
-/// Requests that a tab sends at most while one call is under way, those of its other calls among them. A thousand seeds
-/// come to less than half of it.
+/// Requests that a tab sends at most while one call is under way, those of its other calls among them. Those of tasks
+/// that the engine began itself are no call's. A thousand seeds come to less than half of it.
 pub const REQUESTS: u64 = 8_000;
-/// The same once all faults have ended and no call is under way. The maintenance of the tab counts too.
+/// The same once all faults have ended and no call is under way.
 pub const QUIET_REQUESTS: u64 = 600;
 /// Simulated microseconds that a call takes at most: its requests, the pauses between tries, and a tab that is frozen.
 pub const TIME: u64 = 40_000_000;
@@ -64,7 +64,8 @@ impl Watches {
         self.requests.borrow().get(&tab).copied().unwrap_or(0)
     }
 
-    /// A tab sends a request: the most that one of its calls has come to, and the calls for which it is too many.
+    /// A tab sends a request for one of its calls: the most that one of them has come to, and the calls for which it is
+    /// too many.
     pub fn request(&self, tab: Owner) -> (u64, Vec<String>) {
         let sent = self.requests_of(tab) + 1;
         self.requests.borrow_mut().insert(tab, sent);
