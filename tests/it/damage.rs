@@ -8,6 +8,7 @@ use offshoot::storage::{Batch, Durability, ListRange, MemoryDisk, Space};
 use serde_json::json;
 use xxhash_rust::xxh64::xxh64;
 
+use crate::support::disk::Dying;
 use crate::support::{Db, World, open_in, pause, run, say};
 
 const EVERYTHING: ListRange = ListRange { from: None, before: None, limit: usize::MAX };
@@ -132,6 +133,27 @@ fn relaxed_commits_that_a_power_cut_took_are_no_damage_and_are_counted() {
             let again = world.tab().await;
             assert_eq!(again.stats().await.unwrap().lost_commits, 0);
         }
+    });
+}
+
+#[test]
+fn a_loss_that_an_opening_found_which_failed_is_told_by_the_next_one() {
+    run(async |world| {
+        watch(&world);
+        let db = world.main().await;
+        put_strictly(&db, "a").await;
+        settle().await;
+        let before = world.disk.copied();
+        put(&db, "b").await;
+        put(&db, "c").await;
+        settle().await;
+        world.disk.turn_into(&before);
+        let dying = Rc::new(Dying::new(&world.disk));
+        dying.arm();
+        let options = OpenOptions { retain: Some(7), ..OpenOptions::default() };
+        assert!(world.open(dying, options).await.is_err(), "it dies at its first commit");
+        assert_eq!(world.tab().await.stats().await.unwrap().lost_commits, 2);
+        assert_eq!(world.tab().await.stats().await.unwrap().lost_commits, 0, "it is told once");
     });
 }
 

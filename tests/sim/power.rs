@@ -91,9 +91,10 @@ impl World {
     /// What a store that opens after a loss must tell of it: commits that the witness knew and nobody was promised.
     pub fn expected_loss(&self) -> u64 {
         let texts = self.witness.borrow().iter().cloned().collect();
-        let known = Testimony::new(texts).known();
-        let head = known.iter().map(|known| known.head.0).max().unwrap_or(0);
-        head.saturating_sub(self.disk.journal.borrow().commits.keys().last().copied().unwrap_or(0))
+        let testimony = Testimony::new(texts);
+        let Some(known) = testimony.known().into_iter().max_by_key(|known| known.head) else { return 0 };
+        let last = self.disk.journal.borrow().commits.keys().last().copied().unwrap_or(0);
+        known.head.0.saturating_sub(last) + testimony.untold(&known)
     }
 
     /// Loses power now and then; each time a tab opens first, alone, and is told what is lost.
@@ -111,7 +112,8 @@ impl World {
     }
 
     async fn expect_loss(self: &Rc<World>, tab: Rc<Tab>, expected: u64) {
-        while tab.store.borrow().is_none() && tab.is_alive() {
+        // An opening that met damage is over, and has told of that.
+        while tab.store.borrow().is_none() && tab.is_alive() && tab.is_at_work() {
             self.executor.sleep(100).await;
         }
         let Some(store) = tab.store.borrow().clone() else { return };

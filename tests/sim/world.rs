@@ -344,6 +344,11 @@ impl Tab {
         self.alive.get()
     }
 
+    /// Whether anything of it is not finished.
+    pub fn is_at_work(&self) -> bool {
+        self.unfinished.get() > 0
+    }
+
     pub fn finish(&self) {
         self.unfinished.set(self.unfinished.get() - 1);
     }

@@ -38,6 +38,7 @@ impl Store {
         if let Some(retain) = options.retain {
             retain::set_retain(&store.core, retain).await?;
         }
+        store.witness.loss_is_told().await;
         store.upkeep.settle_soon();
         Ok(store)
     }

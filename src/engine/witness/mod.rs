@@ -9,7 +9,7 @@
 
 mod turn;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use crate::engine::core::Core;
@@ -42,6 +42,12 @@ enum Text {
         store: u64,
         time: u64,
     },
+    /// An opening has found that so many commits are lost, the last of them with this hash, and has not yet told it.
+    Lost {
+        store: u64,
+        commits: u64,
+        hash: u64,
+    },
 }
 
 impl Text {
@@ -51,12 +57,16 @@ impl Text {
                 format!("head-{store:016x}-{}-{}-{hash:016x}", durable.to_text(), head.to_text())
             }
             Text::Gone { store, time } => format!("gone-{store:016x}-{time:x}"),
+            Text::Lost { store, commits, hash } => format!("lost-{store:016x}-{commits:x}-{hash:016x}"),
         }
     }
 
     fn read(text: &str) -> Option<Text> {
         let number = |text: &str| u64::from_str_radix(text, 16).ok();
         match text.split('-').collect::<Vec<_>>()[..] {
+            ["lost", store, commits, hash] => {
+                Some(Text::Lost { store: number(store)?, commits: number(commits)?, hash: number(hash)? })
+            }
             ["gone", store, time] => Some(Text::Gone { store: number(store)?, time: number(time)? }),
             ["head", store, durable, head, hash] => Some(Text::Head {
                 store: number(store)?,
@@ -145,7 +155,17 @@ impl Testimony {
             let message = format!("the store is older than it was. last={}, found={}", known.head, state.head);
             return Err(Error::corrupt(message));
         }
-        Ok(known.head.0.saturating_sub(state.head.0))
+        Ok(known.head.0.saturating_sub(state.head.0) + self.untold(known))
+    }
+
+    /// Commits that an opening has found to be lost which failed later, so that nobody was told. Where the last of them
+    /// is still the last that is known, they are found to be lost once more, and not counted twice.
+    pub fn untold(&self, known: &Known) -> u64 {
+        let of_store = self.read().filter_map(|text| match text {
+            Text::Lost { store, commits, hash } if store == known.store && hash != known.hash => Some(commits),
+            _ => None,
+        });
+        of_store.max().unwrap_or(0)
     }
 }
 
@@ -156,6 +176,8 @@ pub struct Witness {
     is_there: Cell<bool>,
     /// Commits that were written down and were not found when the store opened.
     lost: Cell<u64>,
+    /// What is written down of them until the opening is complete.
+    untold: RefCell<Option<String>>,
     durable: Cell<Lsn>,
     raised: Cell<(Lsn, Lsn)>,
     /// What the head mark says, as far as this engine wrote it.
@@ -176,6 +198,7 @@ impl Witness {
             core,
             is_there: Cell::default(),
             lost: Cell::default(),
+            untold: RefCell::default(),
             durable: Cell::default(),
             raised: Cell::default(),
             turns: Turns::default(),
@@ -286,7 +309,7 @@ impl Witness {
             }
             let is_older = |old: &Text| match *old {
                 Text::Head { store: other, durable: d, head: h, .. } => other == store && d <= durable && h <= head,
-                Text::Gone { .. } => false,
+                Text::Gone { .. } | Text::Lost { .. } => false,
             };
             let texts = testimony.texts.iter().filter(|old| **old != text);
             let old = texts.filter(|old| Text::read(old).is_some_and(|old| is_older(&old))).cloned().collect();
@@ -303,11 +326,26 @@ impl Witness {
         self.core.platform.testimony().await.is_some_and(|texts| Testimony::new(texts).is_gone(store))
     }
 
-    /// After a repair or a loss: only this store, as it is now, is to be expected here.
+    /// After a repair or a loss: only this store, as it is now, is to be expected here. The loss itself stays written
+    /// down until the opening is complete: one that fails tells nobody, and the next one must know of the loss.
     async fn witness_afresh(self: &Rc<Witness>, testimony: &Testimony) {
-        let heads = testimony.texts.iter().filter(|text| text.starts_with("head-")).cloned().collect();
-        self.core.platform.testify(Vec::new(), heads).await;
+        let commits = self.lost.get();
+        let store = self.core.lsm.with(|state| state.manifest.store);
+        let known = testimony.known().into_iter().find(|known| known.store == store && commits > 0);
+        let lost = known.map(|known| Text::Lost { store, commits, hash: known.hash }.write());
+        let is_old = |text: &&String| !text.starts_with("gone-") && Some(*text) != lost.as_ref();
+        let old = testimony.texts.iter().filter(is_old).cloned().collect();
+        self.untold.replace(lost.clone());
+        self.core.platform.testify(lost.into_iter().collect(), old).await;
         self.witness_now().await;
+    }
+
+    /// The opening is complete, and its figures tell what is lost.
+    pub async fn loss_is_told(&self) {
+        let told = self.untold.take();
+        if told.is_some() {
+            self.core.platform.testify(Vec::new(), told.into_iter().collect()).await;
+        }
     }
 }
 
@@ -337,6 +375,7 @@ mod tests {
         let texts = [
             Text::Head { store: u64::MAX, durable: Lsn(3), head: Lsn(5), hash: 1 },
             Text::Gone { store: 7, time: 1_700_000_000_000 },
+            Text::Lost { store: 7, commits: 300, hash: 2 },
         ];
         for text in texts {
             assert_eq!(Text::read(&text.write()), Some(text));
