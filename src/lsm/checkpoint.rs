@@ -36,14 +36,14 @@ impl Lsm {
             written.push(&internal, &version).await?;
         }
         let written = written.finish().await?;
-        let mut manifest = moved.manifest;
+        let mut manifest = moved.manifest.clone();
         manifest.runs.extend(moved.ahead);
         manifest.checkpoint = moved.up_to.0;
         manifest.hash = moved.hash;
         manifest.time = moved.time;
         manifest.earliest = moved.earliest;
         manifest.remember(moved.ids.into_iter());
-        let mut installation = Installation::new(manifest);
+        let mut installation = Installation::between(moved.manifest, manifest);
         installation.trim(moved.number);
         written.into_iter().for_each(|run| installation.name(run));
         Ok(Some(installation))

@@ -110,7 +110,7 @@ impl Lsm {
             Some(end) => self.trimmed(&inputs, end).await?,
             None => Vec::new(),
         };
-        let mut installation = Installation::new(Manifest { runs: others, ..manifest });
+        let mut installation = Installation::between(manifest.clone(), Manifest { runs: others, ..manifest });
         written.into_iter().for_each(|run| installation.name(run));
         go_on(&mut installation, merging, &inputs, (&taken, &trimmed), end.as_deref());
         let before = |run: &u64| inputs.iter().find(|input| input.id == *run).map_or(0, |input| input.dropped);
@@ -360,7 +360,7 @@ impl Lsm {
             Merging { inputs, ..merging }
         });
         let merging = merging.filter(|merging| !merging.inputs.is_empty());
-        let mut installation = Installation::new(Manifest { runs, merging, ..manifest });
+        let mut installation = Installation::between(manifest.clone(), Manifest { runs, merging, ..manifest });
         dead.iter().for_each(|run| installation.drop_run(run.id));
         (!dead.is_empty()).then_some(installation)
     }

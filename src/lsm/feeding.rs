@@ -7,7 +7,6 @@ use super::cursor::VersionCursor;
 use super::fault::Attempt;
 use super::feed::Chunks;
 use super::install::Installation;
-use super::manifest::Manifest;
 use super::range::RowRange;
 use super::run::RunDescription;
 use super::store::Lsm;
@@ -23,7 +22,8 @@ const STEP_ROWS: usize = 2000;
 impl Lsm {
     /// Writes the feed's rows of a run, and gives the manifest that names them.
     pub async fn write_feed(&self, run: &Rc<RunDescription>, id: u64, now: u64) -> Result<Installation> {
-        let mut manifest = self.with(|state| state.manifest.clone());
+        let base = self.with(|state| state.manifest.clone());
+        let mut manifest = base.clone();
         let mut written = NewRun::begin(self, id, now);
         let lsn = run.own_feed().expect("BUG: only such runs are listed");
         let mut listing = Listing { run, lsn, resume: Vec::new(), chunks: None };
@@ -41,7 +41,7 @@ impl Lsm {
                 *other = Rc::new(RunDescription { is_fed: true, ..(**other).clone() });
             }
         }
-        let mut installation = Installation::new(Manifest { ..manifest });
+        let mut installation = Installation::between(base, manifest);
         written.finish().await?.into_iter().for_each(|run| installation.name(run));
         Ok(installation)
     }

@@ -1,4 +1,6 @@
-//! Swapping the manifest: one small transaction, guarded by the version of the one that it replaces.
+//! Swapping the manifest: one small transaction, guarded by the version of the one that it replaces. Where another tab
+//! has swapped it meanwhile, the same change is made to the manifest that is there now, unless both changed the same
+//! thing: a slice of a merge, which took seconds to write, is not lost to a checkpoint.
 //!
 //! A swap that raises the history floor appends a commit that changes nothing. A tab which has not read it appends what
 //! does not count, so no commit can rest on what lies below the floor without having seen the floor.
@@ -24,40 +26,102 @@ pub fn drop_place(run: u64) -> Place {
 
 /// Runs swept at once.
 const SWEEP: usize = 256;
-/// How often other tabs' commits may come between.
+/// How often other tabs may swap the manifest before this one is given up.
 const TRIES: usize = 8;
 
 /// The next manifest, and what goes with it in the same transaction.
 pub struct Installation {
+    /// The manifest that is replaced.
+    base: Manifest,
     manifest: Manifest,
-    base: u64,
-    batch: Batch,
+    put: Vec<(Space, String, Vec<u8>)>,
     /// Runs that the manifest names from then on.
     named: Vec<Rc<UnnamedRun>>,
-    floor_before: u64,
-    /// Whether no commit may follow that has not seen it.
-    closes: bool,
+    /// The id of a commit that goes with it: none may follow that has not seen that one.
+    closes: Option<u64>,
+}
+
+/// How a swap of the manifest ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Swapped {
+    Done,
+    /// Another tab changed the same thing, or has taken a run that is to be named for abandoned.
+    Refused,
+    /// Another tab has committed: what ends history must be written anew, behind that commit.
+    Late,
+}
+
+fn without(runs: &[Rc<RunDescription>], others: &[Rc<RunDescription>]) -> Vec<Rc<RunDescription>> {
+    runs.iter().filter(|run| !others.contains(run)).cloned().collect()
 }
 
 impl Installation {
-    /// `manifest` is made from the present one, and gets the next version.
-    pub fn new(mut manifest: Manifest) -> Installation {
-        let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
-        batch.delete.push(manifest.place());
-        batch.delete.push(manifest.copy_place());
-        batch.delete.push(manifest.hot_place());
-        batch.present.push(manifest.place());
-        let base = manifest.version;
-        manifest.version += 1;
-        batch.absent.push(manifest.place());
-        let floor_before = manifest.floor;
-        Installation { manifest, base, batch, named: Vec::new(), floor_before, closes: false }
+    /// The present manifest as it is, but for what is added from here on.
+    pub fn new(base: Manifest) -> Installation {
+        Installation::between(base.clone(), base)
+    }
+
+    /// `manifest` is made from the present one, `base`, and gets the next version.
+    pub(super) fn between(base: Manifest, manifest: Manifest) -> Installation {
+        let manifest = Manifest { version: base.version + 1, ..manifest };
+        Installation { base, manifest, put: Vec::new(), named: Vec::new(), closes: None }
+    }
+
+    /// Makes the same change to the manifest that is there now. False: both changed the same thing.
+    ///
+    /// A merge drops a tombstone where no other run holds an older version of its row. So of two changes one may drop
+    /// runs and the other one add runs, but only such whose versions are all newer than what the first one had read.
+    fn rest_on(&mut self, present: &Manifest) -> bool {
+        let (base, next) = (&self.base, &self.manifest);
+        if present.version == base.version {
+            return true;
+        }
+        let has_moved_log = |other: &Manifest| (other.checkpoint, other.log) != (base.checkpoint, base.log);
+        let has_merged = |other: &Manifest| other.merging != base.merging;
+        let (gone, come) = (without(&base.runs, &next.runs), without(&next.runs, &base.runs));
+        let (gone_there, come_there) = (without(&base.runs, &present.runs), without(&present.runs, &base.runs));
+        let disagree = |gone: &[Rc<RunDescription>], come: &[Rc<RunDescription>]| {
+            !gone.is_empty() && come.iter().any(|run| run.oldest <= base.checkpoint)
+        };
+        if present.store != next.store
+            || has_moved_log(next) && has_moved_log(present)
+            || has_merged(next) && has_merged(present)
+            || !without(&gone, &present.runs).is_empty()
+            || disagree(&gone, &come_there)
+            || disagree(&gone_there, &come)
+        {
+            return false;
+        }
+        let mut runs = without(&present.runs, &gone);
+        runs.extend(come);
+        let merging = if has_merged(next) { &next.merging } else { &present.merging };
+        let is_there = |id: &u64| runs.iter().any(|run| run.id == *id);
+        if !merging.iter().flat_map(|merging| &merging.inputs).all(is_there) {
+            return false;
+        }
+        self.manifest = Manifest {
+            version: present.version + 1,
+            clock: if next.clock == base.clock { present.clock } else { next.clock },
+            floor: next.floor.max(present.floor),
+            runs,
+            merging: merging.clone(),
+            ..if has_moved_log(next) { next } else { present }.clone()
+        };
+        self.base = present.clone();
+        true
     }
 
     /// History below `floor` is gone from here on; whoever would pin it must look again first.
     pub fn raise_floor(&mut self, floor: Lsn) {
-        self.closes |= floor > self.manifest.floor();
-        self.manifest.floor = self.manifest.floor.max(floor.0);
+        if floor > self.manifest.floor() {
+            self.closes = self.closes.or(Some(0));
+            self.manifest.floor = floor.0;
+        }
+    }
+
+    /// The commit that ends history has this id, for which a plea asks the other tabs to let it go first.
+    pub fn close_as(&mut self, id: u64) {
+        self.closes = self.closes.map(|_| id);
     }
 
     /// What could not be read of the log is given up: its numbers, up to `used` for commits and up to `number` for
@@ -67,7 +131,12 @@ impl Installation {
         self.manifest.leave_out(used);
         self.manifest.hash = store;
         self.trim(number);
-        self.closes = true;
+        self.closes = Some(0);
+    }
+
+    /// Whether the swap would change nothing.
+    pub fn is_idle(&self) -> bool {
+        self.manifest == Manifest { version: self.manifest.version, ..self.base.clone() } && self.put.is_empty()
     }
 
     /// The checkpoint that this installation makes.
@@ -87,9 +156,6 @@ impl Installation {
     /// The manifest names the run from here on. If it was taken for abandoned, nothing is installed.
     pub fn name(&mut self, run: Rc<UnnamedRun>) {
         self.manifest.runs.push(run.description.clone());
-        if !planted::is(Bug::AbandonedJobServed) {
-            run.name_in(&mut self.batch);
-        }
         self.named.push(run);
     }
 
@@ -101,7 +167,7 @@ impl Installation {
 
     /// A record that goes with the swap.
     pub fn put(&mut self, (space, name): Place, bytes: Vec<u8>) {
-        self.batch.put.push((space, name, bytes));
+        self.put.push((space, name, bytes));
     }
 
     /// The run is named no more: its blocks are to be deleted, by whoever gets to it.
@@ -110,79 +176,88 @@ impl Installation {
             return;
         }
         let (space, name) = drop_place(run);
-        self.batch.put.push((space, name, Vec::new()));
+        self.put.push((space, name, Vec::new()));
     }
 
     /// The floor stays where it was.
-    fn leave_floor(&mut self) {
-        self.manifest.floor = self.floor_before;
-        self.closes = false;
+    pub fn leave_floor(&mut self) {
+        self.manifest.floor = self.base.floor;
+        self.closes = None;
     }
 
     /// All that is written at once, for a log that stands at `head`.
     pub(super) fn batch(&self, head: Head, time: u64) -> Batch {
-        let mut batch = self.batch.clone();
-        let (space, name) = self.manifest.place();
-        let bytes = self.manifest.encode();
-        let (_, copy) = self.manifest.copy_place();
-        batch.put.push((space, copy, bytes.clone()));
-        batch.put.push((space, name, bytes));
-        batch.trim = self.manifest.log;
-        let of_manifest = self.manifest.head();
+        let Installation { base, manifest, .. } = self;
+        let mut batch = Batch {
+            put: self.put.clone(),
+            delete: vec![base.place(), base.copy_place(), base.hot_place()],
+            absent: vec![manifest.place()],
+            present: vec![base.place()],
+            trim: manifest.log,
+            durability: Durability::Strict,
+            ..Batch::default()
+        };
+        if !planted::is(Bug::AbandonedJobServed) {
+            self.named.iter().for_each(|run| run.name_in(&mut batch));
+        }
+        let bytes = manifest.encode();
+        for (space, name) in [manifest.copy_place(), manifest.place()] {
+            batch.put.push((space, name, bytes.clone()));
+        }
+        let of_manifest = manifest.head();
         let is_ahead = head.store == of_manifest.store && head.lsn > of_manifest.lsn;
         let head = Head { number: head.number.max(of_manifest.number), ..if is_ahead { head } else { of_manifest } };
         batch.put.push(HeadMark::of(head).record());
-        if self.closes {
+        if let Some(id) = self.closes {
             batch.last = Some(head.number);
-            batch.append = closing_record(head, time);
+            batch.append = closing_record(head, id, time);
         }
         batch
     }
 }
 
 /// A commit that changes nothing: whoever has not read it appends what does not count.
-fn closing_record(head: Head, time: u64) -> Vec<Vec<u8>> {
-    let commits = vec![Commit { time, ..Commit::default() }];
+fn closing_record(head: Head, id: u64, time: u64) -> Vec<Vec<u8>> {
+    let commits = vec![Commit { id, time, ..Commit::default() }];
     let record = Record { store: head.store, first: head.lsn.next().0, previous: head.hash, commits };
     let (body, hash) = record.encode();
     record::split(&body, hash, limits::RECORD_BYTES)
 }
 
 impl Lsm {
-    /// Swaps the manifest. False: another tab was first, and nothing is changed. Only with nothing staged.
-    pub async fn install(&self, mut installation: Installation) -> Result<bool> {
-        if let Some(hot) = self.pack_hot(&installation.manifest.runs).await {
-            let (space, name) = installation.manifest.hot_place();
-            installation.batch.put.push((space, name, hot));
-        }
-        for attempt in 0..2 * TRIES {
-            if self.with(|state| state.manifest.version) != installation.base {
-                return Ok(false);
+    /// Swaps the manifest. Only with nothing staged.
+    pub async fn install(&self, installation: &mut Installation) -> Result<Swapped> {
+        for _ in 0..TRIES {
+            if !self.with(|state| installation.rest_on(&state.manifest)) {
+                break;
             }
-            if attempt == TRIES {
-                // Others commit without a pause. The log must be trimmed all the same; history can wait.
-                installation.leave_floor();
-            }
+            let hot = self.pack_hot(&installation.manifest.runs).await;
             let (head, time) = self.with(|state| {
                 let time = state.notes.last().map_or(state.manifest.time, |note| note.time);
                 (state.log_head(), time)
             });
-            if self.storage().write(installation.batch(head, time)).await?.is_written() {
-                let Installation { manifest, closes, named, .. } = installation;
-                named.iter().for_each(|run| run.is_named());
-                self.adopt(manifest)?;
-                if closes {
+            let mut batch = installation.batch(head, time);
+            let last = batch.last;
+            if let Some(hot) = hot {
+                let (space, name) = installation.manifest.hot_place();
+                batch.put.push((space, name, hot));
+            }
+            if self.storage().write(batch).await?.is_written() {
+                installation.named.iter().for_each(|run| run.is_named());
+                self.adopt(installation.manifest.clone())?;
+                if installation.closes.is_some() {
                     self.refresh().await?;
                 }
-                return Ok(true);
+                return Ok(Swapped::Done);
             }
-            // Another tab has swapped it or swept its run, or has only committed meanwhile.
             self.refresh().await?;
-            if !installation.closes {
-                return Ok(false);
+            let (version, number) = self.with(|state| (state.manifest.version, state.log_head().number));
+            if version == installation.base.version {
+                let is_late = last.is_some_and(|last| number > last);
+                return Ok(if is_late { Swapped::Late } else { Swapped::Refused });
             }
         }
-        Ok(false)
+        Ok(Swapped::Refused)
     }
 
     /// Writes down which record is the last, apart from the log.
@@ -216,5 +291,99 @@ impl Lsm {
         let delete_range = vec![(Space::Blocks, format!("{run:016x}-"), format!("{run:016x}."))];
         let batch = Batch { present: vec![job.clone()], delete: vec![job], delete_range, ..Batch::default() };
         self.storage().write(batch).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lsm::run_writer::RunWriter;
+    use crate::types::Version;
+    use crate::types::row::internal;
+
+    fn run(id: u64, lsn: u64) -> Rc<RunDescription> {
+        let mut writer = RunWriter::new(id);
+        writer.push(&internal(&[7; 12], Lsn(lsn)), &Version::tombstone().encode()).unwrap();
+        Rc::new(writer.finish().0)
+    }
+
+    /// Two runs, of LSN 1 and of LSN 5, and the log moved up to there.
+    fn base() -> Manifest {
+        Manifest { version: 9, checkpoint: 5, log: 5, runs: vec![run(1, 1), run(2, 5)], ..Manifest::first(77) }
+    }
+
+    /// The log is moved on into another run.
+    fn moved(lsn: u64) -> Manifest {
+        let mut manifest = Manifest { version: 10, checkpoint: lsn, log: lsn, hash: lsn, ..base() };
+        manifest.runs.push(run(100 + lsn, lsn));
+        manifest
+    }
+
+    fn merging(inputs: &[u64]) -> Option<Merging> {
+        let (group, inputs) = (3, inputs.to_vec());
+        (!inputs.is_empty()).then_some(Merging { group, slice_bytes: 10, from: vec![8], inputs })
+    }
+
+    /// A slice of a merge of these runs, with so many of them left.
+    fn merged(left: usize) -> Manifest {
+        let mut runs = base().runs.split_off(2 - left);
+        let inputs: Vec<u64> = runs.iter().map(|run| run.id).collect();
+        runs.iter_mut().for_each(|run| *run = Rc::new(run.without(1, &[8], 0)));
+        runs.push(run(3, 1));
+        Manifest { version: 10, runs, merging: merging(&inputs), ..base() }
+    }
+
+    /// The manifest after both changes, whichever is the first.
+    fn both(one: Manifest, other: Manifest) -> Option<Manifest> {
+        let over = |next: &Manifest, present: &Manifest| {
+            let mut installation = Installation::between(base(), next.clone());
+            installation.rest_on(present).then_some(installation.manifest)
+        };
+        let ids = |manifest: &Option<Manifest>| {
+            let mut ids: Vec<u64> = manifest.iter().flat_map(|manifest| &manifest.runs).map(|run| run.id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let (here, there) = (over(&one, &other), over(&other, &one));
+        assert_eq!(ids(&here), ids(&there));
+        here
+    }
+
+    #[test]
+    fn a_slice_of_a_merge_is_named_although_another_tab_has_moved_the_log() {
+        for left in 0..=2 {
+            let next = both(merged(left), moved(8)).expect("they agree");
+            assert_eq!((next.version, next.checkpoint, next.hash), (11, 8, 8));
+            assert_eq!(next.merging, merged(left).merging);
+            assert_eq!(next.runs.len(), left + 2);
+            assert!(merged(left).runs.iter().all(|run| next.runs.contains(run)));
+        }
+    }
+
+    #[test]
+    fn what_both_have_changed_is_refused() {
+        assert_eq!(both(moved(8), moved(9)), None, "the log was moved");
+        assert_eq!(both(merged(1), merged(2)), None, "a slice was merged");
+        let of_another_store = Manifest { store: 78, ..moved(8) };
+        assert_eq!(both(merged(1), of_another_store), None, "it is another store");
+        let without_first = Manifest { version: 10, runs: vec![run(2, 5)], ..base() };
+        let begun = Manifest { version: 10, merging: merging(&[1, 2]), ..base() };
+        assert_eq!(both(without_first, begun), None, "a merge needs all of its inputs");
+    }
+
+    /// A merge that drops a tombstone has looked for older versions in the runs that it knew.
+    #[test]
+    fn no_run_with_old_versions_is_added_where_versions_were_dropped() {
+        let mut copied = Manifest { version: 10, ..base() };
+        copied.runs.push(run(4, 5));
+        assert_eq!(both(merged(1), copied.clone()), None);
+        assert!(both(moved(8), copied).is_some(), "nothing is dropped where the log is moved");
+    }
+
+    #[test]
+    fn the_floor_and_the_clock_are_those_of_whoever_raised_them() {
+        let raised = Manifest { floor: 4, ..moved(8) };
+        let next = both(raised, Manifest { floor: 2, clock: 6, ..merged(1) }).expect("they agree");
+        assert_eq!((next.floor, next.clock), (4, 6));
     }
 }

@@ -54,7 +54,7 @@ pub use covered::{Covered, covered};
 pub use cursor::{RowCursor, TreeRow, VersionCursor};
 pub use fault::{Attempt, BlockAddress, BlockReference, Fault, Need};
 pub use feed::{FeedEntry, decode as decode_feed, newest_until, range as feed_range};
-pub use install::Installation;
+pub use install::{Installation, Swapped};
 pub use manifest::{Manifest, Merging};
 pub use opening::Opening;
 pub use range::RowRange;

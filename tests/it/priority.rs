@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use offshoot::engine::{Ended, OpenOptions, OpenTransaction, TransactionOptions};
 use offshoot::error::Result;
-use offshoot::lsm::{Commit, Record, join, split};
-use offshoot::storage::Batch;
+use offshoot::lsm::{Commit, Manifest, Record, join, split};
+use offshoot::storage::{Batch, Space};
 use serde_json::{Value, json};
 
 use crate::support::disk::{Figures, Watched};
@@ -64,6 +64,32 @@ fn a_commit_beside_a_tab_that_commits_at_every_turn_is_there_after_a_few_appends
                 assert_eq!(slow.ok(say::get("slow")).await[0]["n"], json!(2));
             });
         }
+    }
+}
+
+/// A swap of the manifest that ends history appends a commit, which loses as any other does, and pleads.
+#[test]
+fn history_is_ended_beside_a_tab_that_commits_at_every_turn() {
+    for turns in [1, 2, 5] {
+        run(async |world| {
+            world.has_turns.set(true);
+            let quick = world.main().await;
+            let storage = Watched::new(&world.disk, None).late(turns);
+            let options = OpenOptions { retain: Some(0), ..OpenOptions::default() };
+            let slow = world.open(Rc::new(storage), options).await.expect("the store opens");
+            let is_enough = Rc::new(Cell::new(false));
+            write_at_every_turn(&world, quick, "quick", is_enough.clone());
+            for _ in 0..3 {
+                let floor = |world: &World| {
+                    let listed = world.disk.list(Space::Meta, &Manifest::listing());
+                    Manifest::decode(&listed[0].1).expect("a manifest").floor()
+                };
+                let before = floor(&world);
+                slow.maintain().await.expect("maintenance");
+                assert!(floor(&world) > before, "history goes on, {turns} turns late");
+            }
+            is_enough.set(true);
+        });
     }
 }
 

@@ -57,7 +57,7 @@ pub enum Work {
 pub enum Exclusive {
     /// Take in what other tabs wrote. True: there was something.
     Refresh,
-    /// Swap the manifest. False: another tab was first.
+    /// Swap the manifest. False: another tab changed the same thing.
     Install(Box<Installation>),
     /// Append a plea for the commit of this id.
     Plead(u64),

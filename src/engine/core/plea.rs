@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::Core;
 use super::job::Pleading;
 use crate::error::{Error, ErrorCode, Result};
+use crate::lsm::{Installation, Swapped};
 
 /// A commit pleads after so many losses, and again after as many more: others may have given up its plea, or have
 /// trimmed it before they read it.
@@ -19,8 +20,9 @@ const LATE: u32 = 24;
 /// A tab that holds back looks so often for the other tab's commit, and sleeps 1, 2, 4, ... milliseconds before each
 /// look.
 const LOOKS: u32 = 8;
-/// So many pleas are heeded before the manifest is swapped: what swaps it must come to an end too.
-const HEEDED: u32 = 4;
+/// So often may other tabs commit before a swap of the manifest that would end history, before it leaves history as it
+/// is: the log must be trimmed all the same.
+const LATE_SWAP: u32 = 8;
 
 impl Core {
     pub fn pleading(self: &Rc<Core>) -> Rc<Pleading> {
@@ -68,13 +70,22 @@ impl Core {
         Ok(true)
     }
 
-    /// Holds back a swap of the manifest, which would refuse others' large commits.
-    pub async fn heed_some(&self) -> Result<()> {
-        for _ in 0..HEEDED {
-            if !self.heed().await? {
-                break;
+    /// Swaps the manifest. It would refuse others' large commits, so it lets one plea go first, and no more: what swaps
+    /// it must come to an end too. One that ends history appends a commit, and pleads for it as any other that lost.
+    /// False: another tab changed the same thing.
+    pub async fn swap(self: &Rc<Core>, mut installation: Installation) -> Result<bool> {
+        let mut plea = None;
+        for late in 1..=LATE_SWAP + 1 {
+            self.heed().await?;
+            match self.lsm.install(&mut installation).await? {
+                Swapped::Late => self.after_loss(late, &mut plea).await?,
+                swapped => return Ok(swapped == Swapped::Done),
+            }
+            plea.iter().for_each(|plea| installation.close_as(plea.id));
+            if late == LATE_SWAP {
+                installation.leave_floor();
             }
         }
-        Ok(())
+        Ok(false)
     }
 }

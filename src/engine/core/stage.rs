@@ -140,13 +140,10 @@ impl Core {
         }
     }
 
-    async fn exclude(&self, work: Exclusive) -> Result<bool> {
+    async fn exclude(self: &Rc<Core>, work: Exclusive) -> Result<bool> {
         match work {
             Exclusive::Refresh => self.look_at_log().await,
-            Exclusive::Install(installation) => {
-                self.heed_some().await?;
-                self.lsm.install(*installation).await
-            }
+            Exclusive::Install(installation) => self.swap(*installation).await,
             Exclusive::Plead(id) => self.plead(id).await.map(|()| true),
         }
     }
