@@ -58,11 +58,6 @@ fn choose_smallest(runs: &[Rc<RunDescription>], count: usize) -> Runs {
     groups(runs).into_iter().take(count).flat_map(|(_, group)| group).collect()
 }
 
-/// Whether there are no more groups than one merge takes.
-pub fn is_all(runs: &[Rc<RunDescription>]) -> bool {
-    groups(runs).len() <= MOST_GROUPS
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use xxhash_rust::xxh64::Xxh64;
 
 use super::block::BlockCursor;
+use super::choose::MANY_RUNS;
 use super::cursor::VersionCursor;
 use super::data_blocks::data_blocks;
 use super::fault::{Attempt, Fault};
@@ -55,20 +56,12 @@ impl Merging {
         Merging { group, slice_bytes, from: Vec::new(), inputs: inputs.iter().map(|run| run.id).collect() }
     }
 
-    /// The same merge in smaller slices, where there is little room left; `None`: they are as small as they may be.
-    pub fn in_smaller_slices(&self) -> Option<Merging> {
-        let slice_bytes = self.slice_bytes / SMALLER;
-        (slice_bytes >= LEAST_BYTES).then(|| Merging { slice_bytes, ..self.clone() })
-    }
-
     /// The merge as far as the manifest has it by now: another tab may have gone on with it. CONFLICT: the manifest has
     /// another merge. One that replaced it would leave inputs behind of which nobody knows which rows were moved.
     fn as_it_is(&self, manifest: &Manifest) -> Result<Merging> {
         match &manifest.merging {
             None => Ok(self.clone()),
-            Some(present) if present.group == self.group => {
-                Ok(Merging { slice_bytes: self.slice_bytes.min(present.slice_bytes), ..present.clone() })
-            }
+            Some(present) if present.group == self.group => Ok(present.clone()),
             Some(_) => Err(merged_meanwhile()),
         }
     }
@@ -87,9 +80,29 @@ pub struct Slice {
 }
 
 impl Lsm {
-    /// Merges some rows, and gives the manifest that names them in their new run. CONFLICT: the inputs are not there,
-    /// or another tab has begun another merge.
-    pub async fn merge_slice(&self, merging: &Merging, retention: &Retention, id: u64, now: u64) -> Result<Slice> {
+    /// What to write at once where there was no room for so much; `None`: slices are as small as they may be, or there
+    /// are as many runs as a manifest holds, and each slice adds one.
+    pub fn smaller_slice(&self, slice_bytes: u64) -> Option<u64> {
+        let has_many_runs = self.with(|state| state.manifest.runs.len() >= MANY_RUNS);
+        Some(slice_bytes / SMALLER).filter(|bytes| *bytes >= LEAST_BYTES && !has_many_runs)
+    }
+
+    /// What to write at once where slices of so many bytes have found room.
+    pub fn larger_slice(&self, merging: &Merging, slice_bytes: u64) -> u64 {
+        let has_many_runs = self.with(|state| state.manifest.runs.len() >= MANY_RUNS);
+        if has_many_runs { merging.slice_bytes } else { (slice_bytes * SMALLER).min(merging.slice_bytes) }
+    }
+
+    /// Merges some rows, about `slice_bytes` of them, and gives the manifest that names them in their new run.
+    /// CONFLICT: the inputs are not there, or another tab has begun another merge.
+    pub async fn merge_slice(
+        &self,
+        merging: &Merging,
+        slice_bytes: u64,
+        retention: &Retention,
+        id: u64,
+        now: u64,
+    ) -> Result<Slice> {
         let manifest = self.with(|state| state.manifest.clone());
         let merging = &merging.as_it_is(&manifest)?;
         let mut inputs = Vec::new();
@@ -99,8 +112,9 @@ impl Lsm {
         }
         let is_input = |run: &RunDescription| merging.inputs.contains(&run.id);
         let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run)).cloned().collect();
-        let mut merge =
-            MergeSlice::new(&inputs, merging, Vacuum::new(retention, &others), NewRun::begin(self, id, now));
+        let written = NewRun::begin(self, id, now);
+        let vacuum = Vacuum::new(retention, &others);
+        let mut merge = MergeSlice::new(&inputs, (&merging.from, slice_bytes), vacuum, written);
         while self.merge_step(&mut merge).await? {
             merge.written.flush().await?;
         }
@@ -229,8 +243,12 @@ struct MergeSlice<'a> {
 }
 
 impl<'a> MergeSlice<'a> {
-    fn new(inputs: &'a [Rc<RunDescription>], merging: &Merging, vacuum: Vacuum<'a>, written: NewRun) -> MergeSlice<'a> {
-        let (slice_bytes, resume) = (merging.slice_bytes, merging.from.clone());
+    fn new(
+        inputs: &'a [Rc<RunDescription>],
+        (from, slice_bytes): (&[u8], u64),
+        vacuum: Vacuum<'a>,
+        written: NewRun,
+    ) -> MergeSlice<'a> {
         let taken = vec![0; inputs.len()];
         MergeSlice {
             inputs,
@@ -238,7 +256,7 @@ impl<'a> MergeSlice<'a> {
             written,
             slice_bytes,
             row: Vec::new(),
-            resume,
+            resume: from.to_vec(),
             read_bytes: 0,
             taken,
             moving: None,
@@ -381,9 +399,7 @@ mod tests {
         let merging = Merging { group: 7, slice_bytes: 100, from: Vec::new(), inputs: vec![1, 2] };
         assert_eq!(merging.as_it_is(&manifest).unwrap(), merging);
         manifest.merging = Some(Merging { from: b"m".to_vec(), inputs: vec![2], ..merging.clone() });
-        let smaller = Merging { slice_bytes: 25, ..merging.clone() };
-        let gone_on = Merging { slice_bytes: 25, from: b"m".to_vec(), inputs: vec![2], ..merging.clone() };
-        assert_eq!(smaller.as_it_is(&manifest).unwrap(), gone_on);
+        assert_eq!(Some(merging.as_it_is(&manifest).unwrap()), manifest.merging);
         let other = Merging { group: 8, ..merging };
         assert_eq!(other.as_it_is(&manifest).unwrap_err().code(), ErrorCode::Conflict);
     }

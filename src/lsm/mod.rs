@@ -49,7 +49,7 @@ mod tree;
 mod unnamed;
 mod vacuum;
 
-pub use choose::{MANY_RUNS, choose, choose_all, is_all};
+pub use choose::{MANY_RUNS, choose, choose_all};
 pub use covered::{Covered, covered};
 pub use cursor::{RowCursor, TreeRow, VersionCursor};
 pub use fault::{Attempt, BlockAddress, BlockReference, Fault, Need};

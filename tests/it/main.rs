@@ -34,6 +34,7 @@ mod reads;
 mod salvage;
 mod selection;
 mod shapes;
+mod slices;
 mod space;
 mod storage;
 mod support;

@@ -1,7 +1,8 @@
 //! The work that nobody waits for: moving the log into runs, merging runs, dropping what nobody can read.
 //!
 //! It runs beside commits and reads, in slices, and touches what they see only by swapping the manifest, in the
-//! pipeline's turn. Two tabs that do it at once lose only work: the manifest's version guards every swap.
+//! pipeline's turn. The manifest's version guards every swap: of two tabs that write one slice at once the later one
+//! loses that slice, and stops.
 
 use std::rc::Rc;
 
@@ -32,10 +33,28 @@ const REST: u64 = 1000;
 const MOST_DOUBLED: u32 = 10;
 /// So many merges are made at once. A later maintenance makes those that are due then.
 const MERGES: u32 = 4;
-/// How often another tab may be first while runs are merged.
+/// Milliseconds between two looks at whether maintenance is still under way.
+const LOOK: u64 = 10;
+/// Milliseconds, doubled each time, that a tab rests at most after another one was first.
+const WAIT: u64 = 20;
+/// How often a slice of a merge may be lost in a row.
 const TRIES: u32 = 8;
+/// After so many slices that found room a larger one is tried again.
+const WITH_ROOM: u32 = 4;
 /// Milliseconds ahead of what openings agree on, from which on a commit's time is not believed.
 const FAR_AHEAD: u64 = 24 * 60 * 60 * 1000;
+
+/// While this is held no other maintenance of its engine begins. It is given back also where a caller is gone.
+pub(super) struct Alone {
+    upkeep: Rc<Upkeep>,
+    lease: Option<Lease>,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.upkeep.maintaining.set(false);
+    }
+}
 
 impl Upkeep {
     /// Starts maintenance if it is due and not under way.
@@ -81,14 +100,32 @@ impl Upkeep {
         }
         self.core.refresh().await?;
         if is_worth || self.core.lsm.with(|state| is_due(state, 1)) {
-            self.maintain().await?;
+            self.maintain_now().await?;
         }
         drop(lease);
         Ok(())
     }
 
-    /// Moves the log into a run, raises the history floor, merges what is worth merging.
+    /// Maintains the store whether or not that is due.
     pub async fn maintain(self: &Rc<Upkeep>) -> Result<()> {
+        let _alone = self.alone().await?;
+        self.maintain_now().await
+    }
+
+    /// Waits until no maintenance of this engine is under way, and keeps others from beginning: two would write the
+    /// same runs. With the lease, if it is free, it keeps the maintenance of other tabs away too.
+    pub(super) async fn alone(self: &Rc<Upkeep>) -> Result<Alone> {
+        while self.maintaining.replace(true) {
+            self.core.platform.sleep(LOOK).await;
+            self.core.check_open()?;
+        }
+        let mut alone = Alone { upkeep: self.clone(), lease: None };
+        alone.lease = self.core.try_lease(LEASE).await;
+        Ok(alone)
+    }
+
+    /// Moves the log into a run, raises the history floor, merges what is worth merging.
+    async fn maintain_now(self: &Rc<Upkeep>) -> Result<()> {
         let maintained = self.maintain_runs().await;
         self.core.sweep_strays().await;
         maintained?;
@@ -148,7 +185,7 @@ impl Upkeep {
             installation.raise_floor(floor);
         }
         installation.set_clock(self.core.clock.opened_at());
-        self.core.install(installation).await
+        if installation.is_idle() { Ok(true) } else { self.core.install(installation).await }
     }
 
     /// Merges these runs, after what an earlier merge has left to do. False: other tabs were first.
@@ -198,14 +235,16 @@ impl Upkeep {
         self.go_on_merging(Merging::of(&runs, self.core.platform.random())).await
     }
 
-    /// Merges slice by slice to the end.
+    /// Merges slice by slice to the end. False: another tab is at it, and this one leaves the merge to that one. Two
+    /// that go on side by side would write each slice twice.
     async fn go_on_merging(self: &Rc<Upkeep>, mut merging: Merging) -> Result<bool> {
-        let mut lost = 0;
+        let (mut lost, mut found_room, mut slice_bytes) = (0, 0, merging.slice_bytes);
         loop {
             self.core.refresh().await?;
+            let before = self.core.lsm.merging();
             let retention = self.retention_to_drop_by().await?;
             let (id, now) = (self.core.platform.random(), self.core.platform.now());
-            let merged = match self.core.lsm.merge_slice(&merging, &retention, id, now).await {
+            let merged = match self.core.lsm.merge_slice(&merging, slice_bytes, &retention, id, now).await {
                 Ok(slice) => {
                     let is_last = slice.is_last;
                     let (mut installation, moved) = slice.take();
@@ -217,7 +256,8 @@ impl Upkeep {
             let (installed, is_last, moved) = match merged {
                 Err(error) if error.code() == ErrorCode::QuotaExceeded => {
                     self.core.sweep_strays().await;
-                    merging = merging.in_smaller_slices().ok_or(error)?;
+                    slice_bytes = self.core.lsm.smaller_slice(slice_bytes).ok_or(error)?;
+                    found_room = 0;
                     continue;
                 }
                 merged => merged?,
@@ -225,10 +265,16 @@ impl Upkeep {
             if !installed {
                 lost += 1;
                 self.core.sweep_strays().await;
-                if lost == TRIES {
+                if lost == TRIES || self.core.lsm.merging() != before {
                     return Ok(false);
                 }
+                self.rest_between(lost).await;
                 continue;
+            }
+            lost = 0;
+            found_room += 1;
+            if found_room % WITH_ROOM == 0 {
+                slice_bytes = self.core.lsm.larger_slice(&merging, slice_bytes);
             }
             self.core.lsm.delete_moved(&moved).await?;
             self.sweep_dropped().await?;
@@ -245,6 +291,13 @@ impl Upkeep {
             self.core.platform.sleep(0).await;
             self.core.check_open()?;
         }
+    }
+
+    /// Rests after the so-many-th time that another tab was first: for a random time, so that two tabs do not meet
+    /// again, and longer each time.
+    pub(super) async fn rest_between(&self, lost: u32) {
+        let platform = &self.core.platform;
+        platform.sleep(1 + platform.random() % (WAIT << lost)).await;
     }
 
     async fn retention_to_drop_by(self: &Rc<Upkeep>) -> Result<Retention> {

@@ -5,15 +5,13 @@ use std::rc::Rc;
 use super::Upkeep;
 use crate::engine::catalog::retention::retention;
 use crate::error::Result;
-use crate::lsm::{Footprint, Manifest, choose_all, is_all};
+use crate::lsm::{Footprint, Manifest, choose_all};
 use crate::types::Lsn;
 
 /// Less than this is worth no merge of everything.
 const WORTH_BYTES: u64 = 1024 * 1024;
 /// How often another tab may be first, before `compact` leaves it to that one.
-const TRIES: usize = 8;
-/// Milliseconds between two looks at whether maintenance is still under way.
-const WAIT: u64 = 10;
+const TRIES: u32 = 8;
 
 /// What `stats()` tells.
 #[derive(Clone, Copy, Default, Debug)]
@@ -35,6 +33,30 @@ pub struct Stats {
     pub witness: bool,
     /// Commits that the host lost, unpromised, before the store was opened: `relaxed` ones, at a power cut.
     pub lost_commits: u64,
+}
+
+/// What a compaction found once the log was moved.
+struct Begun {
+    checkpoint: u64,
+    groups: Vec<u64>,
+}
+
+impl Begun {
+    fn of(manifest: &Manifest) -> Begun {
+        let groups = manifest.runs.iter().map(|run| run.group());
+        let merging = manifest.merging.iter().map(|merging| merging.group);
+        Begun { checkpoint: manifest.checkpoint, groups: groups.chain(merging).collect() }
+    }
+
+    /// Whether all of it is in the runs of one merge that has begun since, whichever tab has made that merge: a second
+    /// one would write all of it again.
+    fn is_merged_in(&self, manifest: &Manifest) -> bool {
+        let mut groups = manifest.runs.iter().filter(|run| run.oldest <= self.checkpoint).map(|run| run.group());
+        let first = groups.next();
+        manifest.merging.is_none()
+            && groups.all(|group| Some(group) == first)
+            && first.is_none_or(|group| !self.groups.contains(&group))
+    }
 }
 
 impl Upkeep {
@@ -68,28 +90,29 @@ impl Upkeep {
     pub async fn compact_all(self: &Rc<Upkeep>) -> Result<()> {
         self.settled().await;
         // What is under way would move the rest of the log into a run behind this one's back.
-        while self.maintaining.replace(true) {
-            self.core.platform.sleep(WAIT).await;
-            self.core.check_open()?;
-        }
+        let _alone = self.alone().await?;
         let compacted = self.compact_runs().await;
         self.core.sweep_strays().await;
-        self.maintaining.set(false);
         compacted
     }
 
     async fn compact_runs(self: &Rc<Upkeep>) -> Result<()> {
-        for _ in 0..TRIES {
+        let mut begun = None;
+        for round in 1..=TRIES {
             // Nothing else is merged: all of it would be written again by the merge of everything.
-            if !self.move_log().await? {
-                continue;
+            let mut is_first = self.move_log().await?;
+            if is_first {
+                begun.get_or_insert_with(|| self.core.lsm.with(|state| Begun::of(&state.manifest)));
+                let runs = self.core.lsm.with(|state| choose_all(&state.manifest.runs));
+                is_first = self.merge(&runs).await?;
             }
-            let (runs, is_whole) = self.core.lsm.with(|state| {
-                let Manifest { runs, merging, .. } = &state.manifest;
-                (choose_all(runs), is_all(runs) && merging.is_none())
-            });
-            if self.merge(&runs).await? && is_whole || self.core.is_damaged() {
+            let is_done = |begun: &Begun| self.core.lsm.with(|state| begun.is_merged_in(&state.manifest));
+            if self.core.is_damaged() || begun.as_ref().is_some_and(is_done) {
                 break;
+            }
+            if !is_first {
+                self.rest_between(round).await;
+                self.core.check_open()?;
             }
         }
         self.sweep().await?;
