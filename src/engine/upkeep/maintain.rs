@@ -35,8 +35,10 @@ const MOST_DOUBLED: u32 = 10;
 const MERGES: u32 = 4;
 /// Milliseconds between two looks at whether maintenance is still under way.
 const LOOK: u64 = 10;
-/// Milliseconds, doubled each time, that a tab rests at most after another one was first.
+/// Milliseconds that a tab rests at most after another one was first, and how often they are doubled at most. A
+/// compaction that loses every time rests for two seconds in all: others of its tab wait for it.
 const WAIT: u64 = 20;
+const WAIT_DOUBLED: u32 = 4;
 /// How often a slice of a merge may be lost in a row.
 const TRIES: u32 = 8;
 /// After so many slices that found room a larger one is tried again.
@@ -100,16 +102,20 @@ impl Upkeep {
         }
         self.core.refresh().await?;
         if is_worth || self.core.lsm.with(|state| is_due(state, 1)) {
-            self.maintain_now().await?;
+            self.maintain_now(true).await?;
         }
         drop(lease);
         Ok(())
     }
 
-    /// Maintains the store whether or not that is due.
+    /// Maintains the store whether or not that is due. Where maintenance of this engine is under way, merging is left
+    /// to that one: its caller does not wait for a merge that is not its own.
     pub async fn maintain(self: &Rc<Upkeep>) -> Result<()> {
+        if self.maintaining.get() {
+            return self.maintain_now(false).await;
+        }
         let _alone = self.alone().await?;
-        self.maintain_now().await
+        self.maintain_now(true).await
     }
 
     /// Waits until no maintenance of this engine is under way, and keeps others from beginning: two would write the
@@ -125,8 +131,8 @@ impl Upkeep {
     }
 
     /// Moves the log into a run, raises the history floor, merges what is worth merging.
-    async fn maintain_now(self: &Rc<Upkeep>) -> Result<()> {
-        let maintained = self.maintain_runs().await;
+    async fn maintain_now(self: &Rc<Upkeep>, merges: bool) -> Result<()> {
+        let maintained = self.maintain_runs(merges).await;
         self.core.sweep_strays().await;
         maintained?;
         self.sweep().await?;
@@ -148,11 +154,11 @@ impl Upkeep {
     }
 
     /// False: another one was first, and the log is where it was.
-    async fn maintain_runs(self: &Rc<Upkeep>) -> Result<bool> {
+    async fn maintain_runs(self: &Rc<Upkeep>, merges: bool) -> Result<bool> {
         if !self.move_log().await? {
             return Ok(false);
         }
-        if self.core.is_damaged() {
+        if self.core.is_damaged() || !merges {
             return Ok(true);
         }
         self.reclaim().await?;
@@ -297,7 +303,7 @@ impl Upkeep {
     /// again, and longer each time.
     pub(super) async fn rest_between(&self, lost: u32) {
         let platform = &self.core.platform;
-        platform.sleep(1 + platform.random() % (WAIT << lost)).await;
+        platform.sleep(1 + platform.random() % (WAIT << lost.min(WAIT_DOUBLED))).await;
     }
 
     async fn retention_to_drop_by(self: &Rc<Upkeep>) -> Result<Retention> {
