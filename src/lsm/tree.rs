@@ -26,7 +26,20 @@ pub struct Loaded {
     bytes: Cell<usize>,
     /// The call takes what it wants in portions: once this is full, it makes do with what it has.
     has_portions: Cell<bool>,
+    /// For a call that looks up many rows in their order: the block of each run that its last lookup came to.
+    near: RefCell<Option<Vec<Near>>>,
 }
+
+/// A block of a run, in which all keys from `from` to `last` are looked up.
+struct Near {
+    run: u64,
+    from: Vec<u8>,
+    last: Vec<u8>,
+    reference: BlockReference,
+}
+
+/// Of so many runs the last block is kept.
+const NEAR: usize = 16;
 
 /// How much is held at a time by a call that takes portions, beside one row of any size.
 pub const PORTION_BYTES: usize = 4 * 1024 * 1024;
@@ -78,6 +91,26 @@ impl Loaded {
     /// From here on the call takes portions.
     pub fn in_portions(&self) {
         self.has_portions.set(true);
+    }
+
+    /// From here on the call looks up rows in their order, so that the next one is often in the same block.
+    pub fn in_order(&self) {
+        self.near.borrow_mut().get_or_insert_default();
+    }
+
+    /// The block in which a key is looked up, if it is the one that the last lookup in the run came to.
+    fn near(&self, run: u64, target: &[u8]) -> Option<BlockReference> {
+        let near = self.near.borrow();
+        let found = near.as_ref()?.iter().find(|near| near.run == run)?;
+        (found.from[..] <= *target && *target <= found.last[..]).then_some(found.reference)
+    }
+
+    fn note_near(&self, run: u64, from: &[u8], last: &[u8], reference: BlockReference) {
+        if let Some(near) = &mut *self.near.borrow_mut() {
+            near.retain(|near| near.run != run);
+            near.truncate(NEAR - 1);
+            near.push(Near { run, from: from.to_vec(), last: last.to_vec(), reference });
+        }
     }
 
     pub fn bytes(&self) -> usize {
@@ -278,6 +311,9 @@ impl<'a> TreeView<'a> {
         if let Some(Some(reference)) = known {
             return Ok(Some(BlockCursor::seek(self.block(reference)?, target)?));
         }
+        if let Some(reference) = self.loaded.near(run.id, target) {
+            return Ok(Some(BlockCursor::seek(self.block(reference)?, target)?));
+        }
         let mut reference = run.root();
         let mut index = None;
         for _ in 0..run.height {
@@ -287,6 +323,9 @@ impl<'a> TreeView<'a> {
             }
             reference = decode_reference(run.id, &cursor.value())?;
             index = Some(cursor);
+        }
+        if let Some(last) = index.as_ref().and_then(BlockCursor::key) {
+            self.loaded.note_near(run.id, target, last, reference);
         }
         if let (None, Some(index)) = (known, &index) {
             let is_lone = is_lone(run, index, layer)?;

@@ -123,6 +123,7 @@ impl<'a> Context<'a> {
         mut look: impl FnMut(&mut Self, &mut Known, usize) -> Attempt<()>,
     ) -> Attempt<()> {
         let (mut lacking, mut has_got_on) = (Lacking::default(), false);
+        self.view.loaded.in_order();
         for place in known.rest() {
             if lacking.is_full() {
                 break;
