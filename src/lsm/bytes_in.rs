@@ -15,7 +15,7 @@ impl TreeView<'_> {
         let bounds = (Bound::Included(&range.from[..]), Bound::Excluded(&range.before[..]));
         let logged = self.tree.memtable.range(bounds).map(|(internal, version)| internal.len() + version.len());
         let mut bytes = logged.sum::<usize>() as u64;
-        for run in self.tree.runs.iter().filter(|run| run.overlaps(&range.from, &range.before)) {
+        for run in self.tree.runs().iter().filter(|run| run.overlaps(&range.from, &range.before)) {
             if run.first[..] >= range.from[..] && run.last[..] < range.before[..] {
                 bytes += run.bytes;
             } else {

@@ -290,7 +290,7 @@ fn sources<'a>(view: TreeView<'a>, range: &RowRange, at: Lsn, reverse: bool) -> 
         let mut memory = MemorySource { range: view.tree.memtable.range(bounds), current: None, reverse };
         memory.advance();
         sources.push(Source::Memory(memory));
-        for run in &view.tree.runs {
+        for run in view.tree.runs() {
             if Lsn(run.oldest) <= at && run.overlaps(&range.from, &range.before) {
                 let source = RunSource::new(view, run.clone(), range.clone(), reverse);
                 sources.push(Source::Run(Box::new(source)));

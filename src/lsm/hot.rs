@@ -30,7 +30,7 @@ impl Lsm {
     /// Writes it for the runs that are there now, where another commit has brought one.
     pub async fn write_hot(&self) -> Result<()> {
         let (place, manifest, runs) =
-            self.with(|state| (state.manifest.hot_place(), state.manifest.place(), state.tree.runs.clone()));
+            self.with(|state| (state.manifest.hot_place(), state.manifest.place(), state.tree.runs().to_vec()));
         let Some(hot) = self.pack_hot(&runs).await else { return Ok(()) };
         let put = vec![(place.0, place.1, hot)];
         self.storage().write(Batch { put, present: vec![manifest], ..Batch::default() }).await.map(drop)

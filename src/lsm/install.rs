@@ -274,7 +274,7 @@ impl Lsm {
             let began = bytes.try_into().map_or(0, u64::from_be_bytes);
             let run = name.rsplit('-').next().and_then(|id| u64::from_str_radix(id, 16).ok());
             let Some(run) = run else { continue };
-            let is_named = self.with(|state| state.tree.runs.iter().any(|other| other.id == run));
+            let is_named = self.with(|state| state.tree.runs().iter().any(|other| other.id == run));
             let is_named = is_named || planted::is(Bug::AbandonedTakenForWritten) && name.starts_with("run-");
             let is_abandoned = name.starts_with("run-") && began < abandoned;
             if !is_named && (is_abandoned || name.starts_with("drop-")) {

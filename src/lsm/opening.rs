@@ -92,7 +92,7 @@ impl Lsm {
     /// Brings the topmost blocks of the runs into memory, in one go: without them nothing is found in any.
     async fn load_roots(&self) {
         let roots: Vec<_> = self.with(|state| {
-            let roots = state.tree.runs.iter().take(ROOTS).map(|run| run.root());
+            let roots = state.tree.runs().iter().take(ROOTS).map(|run| run.root());
             roots.filter(|root| !state.tree.cache.has(root.address)).map(Need::Block).collect()
         });
         if !roots.is_empty() {

@@ -22,7 +22,7 @@ impl TreeView<'_> {
     /// What `retention` lets go, of all that is no newer than `up_to`.
     pub fn footprint(&self, retention: &Retention, up_to: Lsn) -> Attempt<Footprint> {
         let mut space = Footprint::default();
-        let runs = || self.tree.runs.iter();
+        let runs = || self.tree.runs().iter();
         let entry_bytes = |run: &RunDescription| run.bytes / run.entries.max(1);
         for run in runs() {
             let mut dead = self.dead_bytes(run, retention)?;
@@ -54,8 +54,8 @@ impl TreeView<'_> {
                 space.reclaimable += (internal.len() + version.len()) as u64;
             }
         }
-        let entries = self.tree.runs.iter().map(|run| run.entries).sum::<u64>();
-        let bytes = self.tree.runs.iter().map(|run| run.bytes).sum::<u64>();
+        let entries = self.tree.runs().iter().map(|run| run.entries).sum::<u64>();
+        let bytes = self.tree.runs().iter().map(|run| run.bytes).sum::<u64>();
         space.reclaimable += u64::min(tombstones, entries) * (bytes / entries.max(1));
     }
 

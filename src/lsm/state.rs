@@ -121,7 +121,7 @@ impl State {
             for Change(row, _) in &commit.changes {
                 self.tree.memtable.remove(row, lsn);
             }
-            self.tree.runs.retain(|other| commit.runs.iter().all(|run| run.id != other.id));
+            self.tree.drop_runs(|other| commit.runs.iter().any(|run| run.id == other.id));
         }
         staged
     }

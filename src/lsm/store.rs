@@ -185,7 +185,7 @@ impl Lsm {
         state.notes.retain(|note| note.lsn > checkpoint);
         state.records.retain(|record| record.first > checkpoint);
         let State { tree, .. } = &*state;
-        tree.cache.retain_runs(|id| tree.runs.iter().any(|run| run.id == id));
+        tree.cache.retain_runs(|id| tree.runs().iter().any(|run| run.id == id));
         state.manifest = manifest;
         Ok(())
     }
@@ -267,7 +267,7 @@ impl Lsm {
             let BlockReference { address, .. } = reference;
             // What a merge has moved is deleted while the rest of its run is still read.
             let names = |run: &Rc<RunDescription>| run.id == address.run && run.dropped <= address.segment();
-            let named = state.tree.runs.iter().any(names);
+            let named = state.tree.runs().iter().any(names);
             (named, state.manifest.place())
         });
         let absent = vec![(Space::Blocks, reference.address.name())];

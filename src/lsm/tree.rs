@@ -181,7 +181,7 @@ pub struct Tree {
     /// The last commit that is complete; above it stands what is being written.
     pub head: Lsn,
     /// Newest first, by their newest LSN.
-    pub runs: Vec<Rc<RunDescription>>,
+    runs: Vec<Rc<RunDescription>>,
     pub cache: BlockCache,
     pub(super) lone: LoneBlocks,
     /// How often versions came or went: what was read between two equal counts still stands.
@@ -201,9 +201,17 @@ impl Tree {
         Tree { memtable, head: Lsn::ZERO, runs: Vec::new(), cache: BlockCache::new(cache_bytes), lone, changes: 0 }
     }
 
+    pub fn runs(&self) -> &[Rc<RunDescription>] {
+        &self.runs
+    }
+
     pub fn set_runs(&mut self, runs: impl Iterator<Item = Rc<RunDescription>>) {
-        self.runs = Vec::new();
+        self.runs.clear();
         runs.for_each(|run| self.add_run(run));
+    }
+
+    pub fn drop_runs(&mut self, is_dropped: impl Fn(&RunDescription) -> bool) {
+        self.runs.retain(|run| !is_dropped(run));
     }
 
     pub fn add_run(&mut self, run: Rc<RunDescription>) {

@@ -59,7 +59,7 @@ pub fn visit(
         }
     }
     let is_in = |lsn: Lsn| between.has(lsn);
-    let ahead: Vec<_> = view.tree.runs.iter().filter(|run| run.own_feed().is_some_and(is_in)).cloned().collect();
+    let ahead: Vec<_> = view.tree.runs().iter().filter(|run| run.own_feed().is_some_and(is_in)).cloned().collect();
     let rows = RowRange { from: row(between.layer, &range.from), before: row(between.layer, &range.before) };
     let mut versions = VersionCursor::new(view, &ahead, &rows);
     let (mut last, mut found) = (Vec::new(), 0);

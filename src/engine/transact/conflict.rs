@@ -92,8 +92,8 @@ impl Checking {
     /// place has not come yet.
     fn check_layer(&mut self, view: TreeView<'_>, state: &State, layer: LayerId) -> Attempt<()> {
         let snapshot = self.transaction.snapshot_lsn();
-        self.runs.retain(|id, _| view.tree.runs.iter().any(|run| run.id == *id));
-        for run in &view.tree.runs {
+        self.runs.retain(|id, _| view.tree.runs().iter().any(|run| run.id == *id));
+        for run in view.tree.runs() {
             if let Some(lsn) = run.own_feed().filter(|lsn| *lsn > snapshot)
                 && !planted::is(Bug::LargeCommitsNotValidated)
             {

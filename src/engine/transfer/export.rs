@@ -178,7 +178,7 @@ impl Export {
         for address in salvage.given_up.addresses() {
             let mut found = None;
             self.read(&mut |view, path| {
-                let run = view.tree.runs.iter().find(|run| run.id == address.run);
+                let run = view.tree.runs().iter().find(|run| run.id == address.run);
                 let covered = run.map(|run| covered(view, run, address)).transpose()?.flatten();
                 found = covered.map(|covered| (covered, path));
                 Ok(())

@@ -370,5 +370,5 @@ fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, retain: u64) -> At
 fn is_due(state: &State, times: u64) -> bool {
     state.log_bytes() > LOG_BYTES * times
         || state.log_entries() > LOG_ENTRIES * times
-        || times == 1 && (state.manifest.merging.is_some() || !choose(&state.tree.runs).is_empty())
+        || times == 1 && (state.manifest.merging.is_some() || !choose(state.tree.runs()).is_empty())
 }

@@ -65,7 +65,7 @@ impl Upkeep {
         self.core
             .read(|state, view| {
                 let cache = state.tree.cache.figures();
-                let runs = || state.tree.runs.iter();
+                let runs = || state.tree.runs().iter();
                 let space = view.footprint(&retention(view, state.head)?, Lsn::MAX)?;
                 Ok(Stats {
                     rows: runs().map(|run| run.entries).sum::<u64>() + state.tree.memtable.len() as u64,
@@ -137,7 +137,7 @@ impl Upkeep {
 
     /// Once the store is open: what was deleted long ago comes back without a call.
     pub async fn reclaim_if_worth(self: &Rc<Upkeep>) -> Result<()> {
-        let bytes = self.core.lsm.with(|state| state.tree.runs.iter().map(|run| run.bytes).sum::<u64>());
+        let bytes = self.core.lsm.with(|state| state.tree.runs().iter().map(|run| run.bytes).sum::<u64>());
         if bytes <= WORTH_BYTES || self.core.is_damaged() {
             return Ok(());
         }
