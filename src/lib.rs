@@ -99,6 +99,8 @@
 //!   inputs still count. So a merge of any size needs little memory and little room, and goes on where it was cut off.
 //! - A user's backend has its own deadlines, and its locks are real. Contract 1, whose log was made of named records,
 //!   is gone: beside a quick writer its appends were refused without an end.
+//! - A walk passes blocks that it need not read: an index keeps figures of each block (`lsm/figures.rs`), so a count reads
+//!   indexes. A row that counts the others would make all inserts conflict.
 //!
 //! # What stands, and what does not yet
 //! Stages (a) to (i) stand but for the figures that `make bench` prints as missed: documents and entries in IndexedDB

@@ -79,6 +79,14 @@ pub enum Bug {
     PleaNotHeeded,
     /// The cache keeps more than its budget.
     CacheMakesNoRoom,
+    /// A block is taken as its index tells although other runs, or the log, have versions of its rows.
+    SpanOverOtherRuns,
+    /// A block of deleted rows is gone past in a clone, and forgets that they hide the origin's.
+    SpanOverOtherLevels,
+    /// The figures of a block count its deleted rows too.
+    FiguresCountDeleted,
+    /// A block's figures are believed by who reads at an older LSN.
+    FiguresReadTooEarly,
 }
 
 #[cfg(feature = "planted")]

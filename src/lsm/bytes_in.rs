@@ -28,11 +28,11 @@ impl TreeView<'_> {
     /// The bytes of a run's entries in a range, unpacked: those of its first and last block are counted, the rest is
     /// estimated.
     fn bytes_in_part(&self, run: &RunDescription, range: &RowRange) -> Attempt<u64> {
-        let blocks = data_blocks(*self, run, range, usize::MAX, false)?.references;
+        let blocks = data_blocks(*self, run, range, usize::MAX, false)?.blocks;
         let last = blocks.len().saturating_sub(1);
         let mut bytes = run.unpacked / u64::from(run.blocks) * last.saturating_sub(1) as u64;
-        for reference in blocks.iter().take(1).chain(blocks.iter().skip(last.max(1))) {
-            let mut entries = BlockCursor::seek(self.block(*reference)?, &range.from)?;
+        for listed in blocks.iter().take(1).chain(blocks.iter().skip(last.max(1))) {
+            let mut entries = BlockCursor::seek(self.block(listed.reference)?, &range.from)?;
             while let Some(key) = entries.key().filter(|key| **key < range.before[..]) {
                 bytes += (key.len() + entries.value().len()) as u64;
                 entries.advance()?;

@@ -16,7 +16,6 @@ use xxhash_rust::xxh64::Xxh64;
 
 use super::block::BlockCursor;
 use super::choose::MANY_RUNS;
-use super::cursor::VersionCursor;
 use super::data_blocks::data_blocks;
 use super::fault::{Attempt, Fault};
 use super::install::Installation;
@@ -27,6 +26,7 @@ use super::store::Lsm;
 use super::tree::TreeView;
 use super::unnamed::NewRun;
 use super::vacuum::{Retention, Vacuum};
+use super::versions::VersionCursor;
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Space};
@@ -152,11 +152,11 @@ impl Lsm {
             let range = RowRange { from: run.first.clone(), before: end.to_vec() };
             let mut found = Vec::new();
             let mut look = |view: TreeView<'_>| {
-                found = data_blocks(view, run, &range, 2, true)?.references;
+                found = data_blocks(view, run, &range, 2, true)?.blocks;
                 Ok(())
             };
             self.attempt(&mut look).await?;
-            let to = if found.len() < 2 { run.dropped } else { found[0].address.segment().max(run.dropped) };
+            let to = if found.len() < 2 { run.dropped } else { found[0].reference.address.segment().max(run.dropped) };
             trimmed.push((run.id, to));
         }
         Ok(trimmed)

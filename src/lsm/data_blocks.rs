@@ -4,14 +4,26 @@ use std::collections::VecDeque;
 
 use super::block::BlockCursor;
 use super::fault::{Attempt, BlockReference};
-use super::index::decode_reference;
+use super::figures::Figures;
+use super::index::{decode_figures, decode_reference};
 use super::range::RowRange;
 use super::run::RunDescription;
 use super::tree::TreeView;
 
+/// A data block as its index names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    pub reference: BlockReference,
+    /// All keys of the block are greater; `None`: the listing does not say where the block begins.
+    pub after: Option<Vec<u8>>,
+    /// No key of the block is greater. It is as short as separates the block from the next one.
+    pub last: Vec<u8>,
+    pub figures: Option<Figures>,
+}
+
 /// Some of the data blocks of a run that a range touches, in order, and where the listing goes on.
 pub struct DataBlocks {
-    pub references: Vec<BlockReference>,
+    pub blocks: Vec<Listed>,
     /// The range that is left, if there is more.
     pub rest: Option<RowRange>,
 }
@@ -26,24 +38,30 @@ pub fn data_blocks(
     reverse: bool,
 ) -> Attempt<DataBlocks> {
     let from = (&range.from).max(&run.first);
-    let mut level = vec![(Vec::new(), run.root())];
+    let root = Listed { reference: run.root(), after: None, last: Vec::new(), figures: None };
+    let mut level = vec![root];
     let mut rest = None;
-    for _ in 0..run.height {
-        let mut below: VecDeque<(Vec<u8>, BlockReference)> = VecDeque::new();
-        'level: for (_, reference) in level {
+    for height in (0..run.height).rev() {
+        let mut below: VecDeque<Listed> = VecDeque::new();
+        let mut after: Option<Vec<u8>> = None;
+        'level: for Listed { reference, .. } in level {
             let mut index = BlockCursor::seek(view.block(reference)?, from)?;
             while let Some(last) = index.key() {
                 if below.len() == limit {
                     // What is left out is named by its neighbour: a block is found by its last key.
                     if !reverse {
-                        let from = [&below.back().expect("BUG: it is full").0[..], &[0]].concat();
+                        let from = [&below.back().expect("BUG: it is full").last[..], &[0]].concat();
                         rest = Some(RowRange { from, before: range.before.clone() });
                         break 'level;
                     }
-                    let (before, _) = below.pop_front().expect("BUG: it is full");
+                    let before = below.pop_front().expect("BUG: it is full").last;
                     rest = Some(RowRange { from: range.from.clone(), before });
                 }
-                below.push_back((last.to_vec(), decode_reference(run.id, &index.value())?));
+                let value = index.value();
+                let figures = if height == 0 { decode_figures(&value)? } else { None };
+                let reference = decode_reference(run.id, &value)?;
+                let after = after.replace(last.to_vec());
+                below.push_back(Listed { reference, after, last: last.to_vec(), figures });
                 if last >= &range.before[..] {
                     break;
                 }
@@ -53,8 +71,8 @@ pub fn data_blocks(
         level = below.into();
     }
     // Cut at a level above, the rest begins where the blocks that were found end.
-    if let (Some(rest), false, Some((last, _))) = (&mut rest, reverse, level.last()) {
-        rest.from = [&last[..], &[0]].concat();
+    if let (Some(rest), false, Some(listed)) = (&mut rest, reverse, level.last()) {
+        rest.from = [&listed.last[..], &[0]].concat();
     }
-    Ok(DataBlocks { references: level.into_iter().map(|(_, reference)| reference).collect(), rest })
+    Ok(DataBlocks { blocks: level, rest })
 }

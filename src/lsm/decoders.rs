@@ -4,7 +4,7 @@
 use super::block::{Block, BlockBuilder, BlockCursor, entries};
 use super::fault::{BlockAddress, BlockReference};
 use super::head_mark::HeadMark;
-use super::index::decode_reference;
+use super::index::{decode_figures, decode_reference};
 use super::segment;
 use crate::types::Bytes;
 
@@ -25,7 +25,8 @@ pub fn block(stored: &[u8]) {
     for key in [&b"a\x02\x04"[..], &[], &[0xff; 9]] {
         let Ok(mut cursor) = BlockCursor::seek(block.clone(), key) else { continue };
         while cursor.key().is_some() {
-            let _ = decode_reference(1, &Bytes::from(&cursor.value()[..]));
+            let value = Bytes::from(&cursor.value()[..]);
+            let _ = (decode_reference(1, &value), decode_figures(&value));
             if cursor.advance().is_err() {
                 break;
             }

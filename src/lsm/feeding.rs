@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use super::cursor::VersionCursor;
 use super::fault::Attempt;
 use super::feed::Chunks;
 use super::install::Installation;
@@ -12,6 +11,7 @@ use super::run::RunDescription;
 use super::store::Lsm;
 use super::tree::TreeView;
 use super::unnamed::NewRun;
+use super::versions::VersionCursor;
 use crate::error::Result;
 use crate::types::row::{split_internal, split_row};
 use crate::types::{LayerId, Lsn};

@@ -2,6 +2,7 @@
 //! and its value is a reference to the block.
 
 use super::fault::{BlockAddress, BlockReference};
+use super::figures::Figures;
 use crate::error::{Error, Result};
 use crate::types::row::split_internal;
 use crate::types::{Bytes, read_varint, write_varint};
@@ -17,9 +18,16 @@ pub fn decode_reference(run: u64, value: &Bytes) -> Result<BlockReference> {
     }
 }
 
+/// The figures that stand behind a block's reference, where its writer gave any.
+pub fn decode_figures(value: &Bytes) -> Result<Option<Figures>> {
+    let mut position = 0;
+    let _ = read_varint(value, &mut position);
+    Figures::decode(value.get(position + 8..).unwrap_or_default())
+}
+
 /// The value of an entry; `decode_reference` reads it.
 pub fn encode_reference(number: u32, checksum: u64) -> Vec<u8> {
-    let mut value = Vec::with_capacity(13);
+    let mut value = Vec::with_capacity(24);
     write_varint(&mut value, number.into());
     value.extend_from_slice(&checksum.to_le_bytes());
     value

@@ -4,6 +4,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::block::BlockBuilder;
 use super::fault::BlockAddress;
+use super::figures::Tally;
 use super::index::{encode_reference, separator};
 use super::run::{RunDescription, above, below};
 use super::segment::SegmentBuilder;
@@ -14,7 +15,7 @@ use crate::types::{Lsn, Overflow, Version, limits};
 
 /// A data block is cut when it reaches this size: large enough that one record carries many rows, small enough for a
 /// read.
-const BLOCK_BYTES: usize = 16 * 1024;
+const BLOCK_BYTES: usize = if planted::HAS_FEW_ROWS { 1024 } else { 16 * 1024 };
 /// An index block may be larger: it is read for many rows, and each level less is a fetch less.
 const INDEX_BYTES: usize = 40 * 1024;
 /// A version larger than this lies in blocks of its own, so that every block stays a small record.
@@ -24,6 +25,14 @@ const FRAME_BYTES: usize = 64;
 /// A piece is no larger than this, so that many of them fit into memory at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// A data block that is written. Its index entry waits for the row behind the block, because the entry's key lies
+/// between the two.
+struct CutBlock {
+    last: Vec<u8>,
+    reference: Vec<u8>,
+    tally: Tally,
+}
+
 /// Cuts rising versions into blocks, gathers those in segments and builds the index above them. It holds one block a
 /// level, one segment, and what was not yet taken.
 pub struct RunWriter {
@@ -32,8 +41,10 @@ pub struct RunWriter {
     piece_bytes: usize,
     /// Data blocks first, then index blocks of rising height.
     levels: Vec<BlockBuilder>,
-    /// The last data block that was cut, until it is known what follows it: its last key and its reference.
-    cut: Option<(Vec<u8>, Vec<u8>)>,
+    /// The last data block that was cut, until it is known what follows it.
+    cut: Option<CutBlock>,
+    /// The figures of the data block that is open.
+    tally: Tally,
     segment: SegmentBuilder,
     /// Whole segments, each with the address of its first block.
     ready: Vec<(BlockAddress, Vec<u8>)>,
@@ -60,6 +71,7 @@ impl RunWriter {
             piece_bytes: limits::RECORD_BYTES - FRAME_BYTES,
             levels: vec![BlockBuilder::default()],
             cut: None,
+            tally: Tally::default(),
             segment: SegmentBuilder::default(),
             ready: Vec::new(),
             next_segment: 0,
@@ -105,6 +117,10 @@ impl RunWriter {
 
     /// The pieces of a value stored apart follow, and then its version. The number of the first of them.
     pub fn begin_apart(&mut self) -> u32 {
+        // A merge deletes all segments before a block whose rows it has moved, so no pieces of a later row may lie there.
+        if self.levels[0].size() >= BLOCK_BYTES {
+            self.cut(0);
+        }
         // Pieces are found by their segments' numbers, so each has one to itself.
         self.end_segment();
         self.next_segment
@@ -126,6 +142,12 @@ impl RunWriter {
     /// `bytes`: what the version takes, wherever its value is.
     fn add_version(&mut self, internal: &[u8], version: &[u8], is_pinned: bool, bytes: usize) -> Result<()> {
         let (row, lsn) = split_internal(internal);
+        let (is_new_row, is_apart) = (row != &self.last[..], version.len() > OVERFLOW_BYTES);
+        let size = self.levels[0].size();
+        // A row stays in one block, so that the block has figures, unless the row has very many versions.
+        if size >= BLOCK_BYTES && (is_new_row || is_apart || size >= BLOCK_BYTES * 3 / 2) {
+            self.cut(0);
+        }
         let begins_block = self.entries > 0 && self.levels[0].last_key().is_empty();
         if planted::is(Bug::TombstoneLostAtBlockEdge) && begins_block && Version::is_encoded_tombstone(version) {
             return Ok(());
@@ -133,7 +155,7 @@ impl RunWriter {
         if self.first.is_none() {
             self.first = Some(row.to_vec());
         }
-        if row != &self.last[..] {
+        if is_new_row {
             self.tombstones += u64::from(self.hides_other_run);
         } else if !is_pinned {
             self.superseded += (internal.len() + bytes) as u64;
@@ -144,10 +166,16 @@ impl RunWriter {
         self.oldest = self.oldest.min(lsn);
         self.newest = self.newest.max(lsn);
         self.entries += 1;
-        if let Some((last, reference)) = self.cut.take() {
-            self.add(1, separator(&last, internal), &reference);
+        if let Some(CutBlock { last, mut reference, tally }) = self.cut.take() {
+            let separator = separator(&last, internal);
+            // Only a short key lies between all versions of the two rows.
+            if is_new_row && separator.len() < last.len() {
+                tally.encode(&mut reference);
+            }
+            self.add(1, separator, &reference);
         }
-        if version.len() > OVERFLOW_BYTES {
+        self.tally.add(is_new_row, lsn, Version::is_encoded_tombstone(version));
+        if is_apart {
             let apart = self.move_apart(version)?;
             self.add(0, internal, &apart);
         } else {
@@ -196,7 +224,8 @@ impl RunWriter {
             self.levels.push(BlockBuilder::default());
         }
         self.levels[level].push(key, value);
-        if self.levels[level].size() >= if level == 0 { BLOCK_BYTES } else { self.index_bytes } {
+        // `add_version` cuts data blocks, where a row ends.
+        if level > 0 && self.levels[level].size() >= self.index_bytes {
             self.cut(level);
         }
     }
@@ -207,7 +236,7 @@ impl RunWriter {
         let (number, checksum) = self.emit(builder);
         let reference = encode_reference(number, checksum);
         if level == 0 {
-            self.cut = Some((last, reference));
+            self.cut = Some(CutBlock { last, reference, tally: std::mem::take(&mut self.tally) });
         } else {
             self.add(level + 1, &last, &reference);
         }
@@ -230,7 +259,7 @@ impl RunWriter {
 
     /// Closes all levels up to the root. What is ready must be written before the run is named anywhere.
     pub fn finish(mut self) -> (RunDescription, Vec<(BlockAddress, Vec<u8>)>) {
-        if let Some((last, reference)) = self.cut.take() {
+        if let Some(CutBlock { last, reference, .. }) = self.cut.take() {
             self.add(1, &last, &reference);
         }
         let mut level = 0;
@@ -279,7 +308,56 @@ impl RunWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lsm::index::decode_reference;
     use crate::types::row::internal;
+
+    #[test]
+    fn pieces_come_behind_the_blocks_of_all_rows_before_them() {
+        let mut writer = RunWriter::new(1);
+        let mut rows = 0..;
+        while writer.levels[0].size() < BLOCK_BYTES {
+            let row = format!("{:06}", rows.next().expect("a number"));
+            writer.push(&internal(row.as_bytes(), Lsn(1)), &Version::value(vec![1; 50]).encode()).unwrap();
+        }
+        let first = writer.begin_apart();
+        writer.push_piece(&[7; 1000]);
+        let cut = writer.cut.as_ref().expect("the full block was cut first");
+        let reference = decode_reference(1, &cut.reference[..].into()).unwrap();
+        assert!(reference.address.segment() < first);
+    }
+
+    #[test]
+    fn a_row_lies_in_one_block() {
+        let mut writer = RunWriter::new(1);
+        for row in 0..2000u64 {
+            for lsn in [9, 8, 7] {
+                let key = internal(format!("{row:06}").as_bytes(), Lsn(lsn));
+                writer.push(&key, &Version::value(vec![1; 30]).encode()).unwrap();
+                if let Some(cut) = &writer.cut {
+                    assert_eq!(split_internal(&cut.last).1, Lsn(7));
+                }
+            }
+        }
+        // One with more versions than a block takes is in several, and they have no figures.
+        for lsn in (1..2000).rev() {
+            writer.push(&internal(b"many", Lsn(lsn)), &Version::value(vec![1; 30]).encode()).unwrap();
+            assert!(writer.levels[0].size() < 2 * BLOCK_BYTES);
+        }
+    }
+
+    #[test]
+    fn a_large_value_begins_a_block_of_its_own_row_or_follows_its_row() {
+        let mut writer = RunWriter::new(1);
+        let push = |writer: &mut RunWriter, row: &str, lsn: u64, bytes: usize| {
+            writer.push(&internal(row.as_bytes(), Lsn(lsn)), &Version::value(vec![1; bytes]).encode()).unwrap();
+        };
+        for lsn in (2..900).rev() {
+            push(&mut writer, "a", lsn, if lsn % 100 == 0 { OVERFLOW_BYTES + 1 } else { 60 });
+        }
+        push(&mut writer, "b", 1, OVERFLOW_BYTES + 1);
+        let (run, segments) = writer.finish();
+        assert!(run.entries == 899 && segments.len() > 9);
+    }
 
     #[test]
     fn rows_that_were_moved_stay_moved() {

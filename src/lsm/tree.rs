@@ -186,6 +186,8 @@ pub struct Tree {
     pub(super) lone: LoneBlocks,
     /// How often versions came or went: what was read between two equal counts still stands.
     pub changes: u64,
+    /// How many versions and spans reads have examined.
+    examined: Cell<u64>,
 }
 
 /// A reader's hold on the tree: what it needs is in the tree, in the cache, or was loaded for it.
@@ -198,7 +200,15 @@ pub struct TreeView<'a> {
 impl Tree {
     pub fn new(cache_bytes: usize) -> Tree {
         let (memtable, lone) = (Memtable::default(), LoneBlocks::default());
-        Tree { memtable, head: Lsn::ZERO, runs: Vec::new(), cache: BlockCache::new(cache_bytes), lone, changes: 0 }
+        Tree {
+            memtable,
+            head: Lsn::ZERO,
+            runs: Vec::new(),
+            cache: BlockCache::new(cache_bytes),
+            lone,
+            changes: 0,
+            examined: Cell::new(0),
+        }
     }
 
     pub fn runs(&self) -> &[Rc<RunDescription>] {
@@ -217,6 +227,17 @@ impl Tree {
     pub fn add_run(&mut self, run: Rc<RunDescription>) {
         let at = self.runs.partition_point(|other| other.newest >= run.newest);
         self.runs.insert(at, run);
+    }
+}
+
+impl Tree {
+    /// Counts one version, span or row that a read has examined.
+    pub fn examine(&self) {
+        self.examined.set(self.examined.get() + 1);
+    }
+
+    pub fn examined(&self) -> u64 {
+        self.examined.get()
     }
 }
 

@@ -149,6 +149,7 @@ fn different_keys_never_share_a_version_or_a_tombstone() {
                 reverse,
                 limit: None,
                 after: None,
+                rest: None,
             };
             let answer = place.db().snapshot().await.run(op).await.expect("a page");
             let offshoot::engine::Answer::Entries(page) = answer else { panic!("entries") };

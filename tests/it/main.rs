@@ -36,6 +36,7 @@ mod selection;
 mod shapes;
 mod slices;
 mod space;
+mod steps;
 mod storage;
 mod support;
 mod tabs;

@@ -20,7 +20,7 @@ async fn everything(db: &Db) -> Vec<Value> {
         if next.is_none() {
             return rows;
         }
-        op = Op::Find { collection: say::collection("todos"), after: next, skip: 0, limit: None };
+        op = Op::Find { collection: say::collection("todos"), after: next, rest: None, skip: 0, limit: None };
     }
 }
 

@@ -53,7 +53,7 @@ async fn find(snapshot: &Snapshot, skip: u64, limit: Option<usize>) -> (Vec<(Str
         (Vec::new(), Vec::new(), None, skip);
     loop {
         let left = limit.map(|limit| limit - rows.len());
-        let op = Op::Find { collection: say::collection("todos"), after, skip, limit: left };
+        let op = Op::Find { collection: say::collection("todos"), after, rest: None, skip, limit: left };
         let Answer::Documents(page) = snapshot.run(op).await.unwrap() else { panic!("documents") };
         sizes.push(page.rows.len());
         rows.extend(page.rows.into_iter().map(|(id, fields)| (id, unpack(&fields))));
@@ -68,7 +68,7 @@ async fn list(snapshot: &Snapshot, range: &KeyRange, reverse: bool, page: usize)
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let (range, limit) = (range.clone(), Some(page));
-        let op = Op::EntryList { collection: say::collection("kv"), range, reverse, limit, after };
+        let op = Op::EntryList { collection: say::collection("kv"), range, reverse, limit, after, rest: None };
         let Answer::Entries(found) = snapshot.run(op).await.unwrap() else { panic!("entries") };
         assert!(found.rows.len() <= page.min(PAGE_ROWS));
         let is_more = found.next.is_some();
@@ -140,7 +140,7 @@ fn a_range_holds_exactly_its_rows() {
             let mut wanted = expected();
             wanted.retain(|(row, _)| (name(keep.0)..=name(keep.1)).contains(row));
             let count =
-                Op::EntryCount { collection: say::collection("kv"), range: range.clone(), after: None, counted: 0 };
+                Op::EntryCount { collection: say::collection("kv"), range: range.clone(), rest: None, counted: 0 };
             assert_eq!(leaf.ok(count).await, json!(wanted.len()), "{keep:?}");
             assert_eq!(list(&snapshot, &range, false, 100).await, wanted, "{keep:?}");
             wanted.reverse();
@@ -196,7 +196,8 @@ fn pages_in_a_transaction_include_its_own_writes() {
             merged[0] = own[0].clone();
             merged.push(own[1].clone());
             // The first page only: what lies behind it was not read.
-            let op = Op::Find { collection: say::collection("todos"), after: None, skip: 0, limit: Some(1000) };
+            let op =
+                Op::Find { collection: say::collection("todos"), after: None, rest: None, skip: 0, limit: Some(1000) };
             let found = open.page(op).await;
             assert_eq!(found, merged[..1000]);
             leaf.ok(say::increment(disturbed, 0)).await;
@@ -218,7 +219,8 @@ fn a_page_read_backward_is_checked_as_far_as_it_goes() {
             let open = Script::begin(&world, &leaf, once(Default::default())).await;
             let range = KeyRange::default();
             let (reverse, limit) = (true, Some(1000));
-            let op = Op::EntryList { collection: say::collection("kv"), range, reverse, limit, after: None };
+            let op =
+                Op::EntryList { collection: say::collection("kv"), range, reverse, limit, after: None, rest: None };
             let Answer::Entries(page) = open.answer(op).await.unwrap() else { panic!("entries") };
             assert_eq!(page.rows.len(), 1000);
             open.ok(say::put(&[("own", json!({}))])).await;

@@ -95,7 +95,8 @@ fn a_scan_is_one_merge_over_all_layers() {
         assert_eq!(leaf.ok(say::kv_list(true)).await, json!(entries));
         let snapshot = leaf.snapshot().await;
         for (skip, limit) in (0..7).flat_map(|skip| (0..7).map(move |limit| (skip, limit))) {
-            let find = Op::Find { collection: say::collection("todos"), after: None, skip, limit: Some(limit) };
+            let find =
+                Op::Find { collection: say::collection("todos"), after: None, rest: None, skip, limit: Some(limit) };
             let offshoot::engine::Answer::Documents(page) = snapshot.run(find).await.unwrap() else { panic!() };
             let found: Vec<_> = page.rows.iter().map(|(id, _)| json!(id)).collect();
             let expected: Vec<_> = documents.iter().skip(skip as usize).take(limit).map(|row| row[0].clone()).collect();

@@ -213,7 +213,14 @@ proptest! {
 
 async fn entries_of(db: &Db) -> Vec<(Vec<u8>, Vec<u8>)> {
     let range = KeyRange::default();
-    let list = Op::EntryList { collection: say::collection("kv"), range, reverse: false, limit: None, after: None };
+    let list = Op::EntryList {
+        collection: say::collection("kv"),
+        range,
+        reverse: false,
+        limit: None,
+        after: None,
+        rest: None,
+    };
     match db.0.run(list, None).await.expect("a list") {
         Answer::Entries(page) => page.rows.into_iter().map(|(key, value)| (key, value.to_vec())).collect(),
         other => panic!("entries, not {other:?}"),

@@ -271,7 +271,7 @@ pub fn same<T: PartialEq + std::fmt::Debug>(
 async fn documents(snapshot: &Snapshot, name: &str) -> Vec<(String, Value)> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let op = Op::Find { collection: say::collection(name), after, skip: 0, limit: None };
+        let op = Op::Find { collection: say::collection(name), after, rest: None, skip: 0, limit: None };
         let Answer::Documents(page) = snapshot.run(op).await.expect("a page") else { panic!("documents") };
         all.extend(page.rows.into_iter().map(|(id, fields)| (id, unpack(&fields))));
         after = page.next;
@@ -285,7 +285,7 @@ async fn entries(snapshot: &Snapshot, reverse: bool) -> Vec<(String, Value)> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let range = KeyRange::default();
-        let op = Op::EntryList { collection: say::collection(ENTRIES), range, reverse, limit: None, after };
+        let op = Op::EntryList { collection: say::collection(ENTRIES), range, reverse, limit: None, after, rest: None };
         let Answer::Entries(page) = snapshot.run(op).await.expect("a page") else { panic!("entries") };
         after = page.rows.last().map(|(key, _)| key.clone());
         all.extend(page.rows.into_iter().map(|(key, value)| (read_id(&key).expect("a text"), unpack(&value))));
@@ -308,7 +308,7 @@ pub async fn holds(snapshot: &Snapshot, rows: &Rows) {
     };
     for name in DOCUMENTS {
         assert_eq!(documents(snapshot, name).await, of(name), "all of {name} in {path}");
-        let count = Op::Count { collection: say::collection(name), after: None, counted: 0 };
+        let count = Op::Count { collection: say::collection(name), rest: None, counted: 0 };
         assert_eq!(answer(count).await, json!(of(name).len()), "the count of {name} in {path}");
         let ids: Vec<&str> = KEYS.into_iter().chain(BULK).collect();
         let many = ids.iter().map(|id| id.to_string()).collect();

@@ -139,7 +139,14 @@ fn update(fields: &[(&str, &str, i64)]) -> Update {
 
 fn list(limit: Option<usize>, reverse: bool, after: Option<&Suffix>) -> Op {
     let after = after.map(|suffix| split_suffix(suffix.as_bytes()).expect("an entry's row").2.to_vec());
-    Op::EntryList { collection: Shelf::Entries.collection(), range: KeyRange::default(), reverse, limit, after }
+    Op::EntryList {
+        collection: Shelf::Entries.collection(),
+        range: KeyRange::default(),
+        reverse,
+        limit,
+        after,
+        rest: None,
+    }
 }
 
 impl Call {
@@ -173,14 +180,16 @@ impl Call {
             Call::GetMany(Shelf::Entries, ids) => {
                 Op::EntryGet { collection: kv, keys: ids.iter().map(|id| encoded(id)).collect(), one: false }
             }
-            Call::Count(Shelf::Documents) => Op::Count { collection: todos, after: None, counted: 0 },
+            Call::Count(Shelf::Documents) => Op::Count { collection: todos, rest: None, counted: 0 },
             Call::Count(Shelf::Entries) => {
-                Op::EntryCount { collection: kv, range: KeyRange::default(), after: None, counted: 0 }
+                Op::EntryCount { collection: kv, range: KeyRange::default(), rest: None, counted: 0 }
             }
-            Call::List(Shelf::Documents) => Op::Find { collection: todos, after: after.cloned(), skip: 0, limit: None },
+            Call::List(Shelf::Documents) => {
+                Op::Find { collection: todos, after: after.cloned(), rest: None, skip: 0, limit: None }
+            }
             Call::List(Shelf::Entries) => list(None, false, after),
             Call::First(Shelf::Documents, limit) => {
-                Op::Find { collection: todos, after: after.cloned(), skip: 0, limit: Some(limit - got) }
+                Op::Find { collection: todos, after: after.cloned(), rest: None, skip: 0, limit: Some(limit - got) }
             }
             Call::First(Shelf::Entries, limit) => list(Some(limit - got), false, after),
             Call::Last(limit) => list(Some(limit - got), true, after),

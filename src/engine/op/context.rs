@@ -8,9 +8,9 @@ use super::transaction::{Reader, Transaction};
 use crate::engine::rows::collections::{collection_row, decode_collection};
 use crate::engine::rows::lacking::Lacking;
 use crate::engine::rows::path::Path;
-use crate::engine::rows::read::{self, Placed, Standing, SuffixRange, Visible, just_after};
+use crate::engine::rows::read::{self, Placed, Position, Scan, Seen, Standing, SuffixRange, Visible, Walked};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Fault, PORTION_BYTES, TreeView};
+use crate::lsm::{Attempt, Fault, PORTION_BYTES, Spans, TreeView};
 use crate::query::{self, Counters, Update};
 use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
 
@@ -40,8 +40,10 @@ impl Current {
 #[derive(Debug)]
 pub struct Page<T> {
     pub rows: Vec<T>,
-    /// The suffix of the last row; `None`: the range is exhausted.
+    /// The suffix of the last row; `None`: the range is exhausted, or the page has no rows.
     pub next: Option<Suffix>,
+    /// What is left of the range; `None`: it is exhausted.
+    pub rest: Option<SuffixRange>,
 }
 
 /// How much one page may hold.
@@ -175,35 +177,55 @@ impl<'a> Context<'a> {
         page: PageLimits,
         mut keep: impl FnMut(&Visible<'_>) -> Attempt<Option<(T, usize)>>,
     ) -> Attempt<Page<T>> {
-        let mut rows = Vec::new();
-        let mut bytes = 0;
-        let mut last: Option<Suffix> = None;
-        let own = self.transaction.as_ref().map(|transaction| transaction.writes());
-        let mut is_full = page.rows == 0;
-        let walked = read::scan(self.view, self.path.levels(), own, range, reverse, |row| {
-            if is_full {
-                return Ok(ControlFlow::Break(()));
-            }
-            let kept = keep(&row)?;
-            last = Some(Suffix::from_bytes(row.suffix.to_vec()));
-            if let Some((item, size)) = kept {
+        let (mut rows, mut bytes, mut last) = (Vec::new(), 0, None);
+        if page.rows == 0 {
+            return Ok(Page { rows, next: None, rest: None });
+        }
+        let rest = self.walk(range, reverse, Spans::Dead, &mut |seen| {
+            let Seen::Row(row) = seen else { unreachable!("BUG: a page is of rows") };
+            if let Some((item, size)) = keep(&row)? {
+                last = Some(Suffix::from_bytes(row.suffix.to_vec()));
                 rows.push(item);
                 bytes += size;
             }
-            is_full = rows.len() >= page.rows || bytes >= page.bytes;
+            let is_full = rows.len() >= page.rows || bytes >= page.bytes;
+            Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(Page { rows, next: last.filter(|_| rest.is_some()), rest })
+    }
+
+    /// How many rows of a range are visible, and what is left of the range.
+    pub fn count(&mut self, range: &SuffixRange) -> Attempt<(u64, Option<SuffixRange>)> {
+        let mut counted = 0;
+        let rest = self.walk(range, false, Spans::Counted, &mut |seen| {
+            counted += if let Seen::Rows(rows) = seen { rows } else { 1 };
             Ok(ControlFlow::Continue(()))
-        });
-        let next = match walked {
-            Ok(()) if is_full => last,
-            Ok(()) => None,
-            // What was gathered before a block was missing is a page; the next one begins where the block is needed.
-            Err(Fault::Need(blocks)) => Some(last.ok_or(Fault::Need(blocks))?),
+        })?;
+        Ok((counted, rest))
+    }
+
+    fn walk(
+        &mut self,
+        range: &SuffixRange,
+        reverse: bool,
+        spans: Spans,
+        visit: &mut dyn FnMut(Seen<'_>) -> Attempt<ControlFlow<()>>,
+    ) -> Attempt<Option<SuffixRange>> {
+        let own = self.transaction.as_ref().map(|transaction| transaction.writes());
+        let (view, levels) = (self.view, self.path.levels());
+        let mut position = Position::default();
+        let scan = Scan { view, levels, own, range, reverse, spans };
+        let rest = match read::walk(scan, &mut position, visit) {
+            Ok(Walked::All) => None,
+            Ok(Walked::Part) => position.rest(range, reverse),
+            // What was walked before a block was missing stands; the rest begins where the block is needed.
+            Err(Fault::Need(blocks)) => Some(position.rest(range, reverse).ok_or(Fault::Need(blocks))?),
             Err(error) => return Err(error),
         };
         if let Some(transaction) = &mut self.transaction {
-            transaction.record_range(covered(range, reverse, next.as_ref()), Reader::Body)?;
+            transaction.record_range(covered(range, reverse, rest.as_ref()), Reader::Body)?;
         }
-        Ok(Page { rows, next })
+        Ok(rest)
     }
 
     /// Fails with WRONG_KIND if the collection exists and is of the other kind.
@@ -321,12 +343,12 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What a page has looked at, which is what its transaction depends on.
-fn covered(range: &SuffixRange, reverse: bool, next: Option<&Suffix>) -> SuffixRange {
+/// What a walk has looked at, which is what its transaction depends on.
+fn covered(range: &SuffixRange, reverse: bool, rest: Option<&SuffixRange>) -> SuffixRange {
     let mut covered = range.clone();
-    match next {
-        Some(last) if reverse => covered.from = last.as_bytes().to_vec(),
-        Some(last) => covered.before = just_after(last.as_bytes()),
+    match rest {
+        Some(rest) if reverse => covered.from.clone_from(&rest.before),
+        Some(rest) => covered.before.clone_from(&rest.from),
         None => {}
     }
     covered

@@ -37,13 +37,13 @@ fn document_op(name: &str, collection: CollectionName, reader: &mut Reader<'_>) 
     Ok(match name {
         "get" => Op::Get { collection, id: reader.text()?.to_string() },
         "getMany" => Op::GetMany { collection, ids: many(reader, text)? },
-        "count" => Op::Count { collection, after: None, counted: 0 },
+        "count" => Op::Count { collection, rest: None, counted: 0 },
         "find" => {
             let after = optional(reader, text)?;
             let skip = unsigned(reader)?;
             let limit = optional(reader, unsigned)?.map(clamp);
             let after = after.map(|id| document_suffix(&collection, &id)).transpose()?;
-            Op::Find { collection, after, skip, limit }
+            Op::Find { collection, after, rest: None, skip, limit }
         }
         "insert" => Op::Insert { collection, documents: many(reader, document)? },
         "put" => Op::Put { collection, documents: many(reader, document)? },
@@ -65,9 +65,9 @@ fn entry_op(name: &str, collection: CollectionName, reader: &mut Reader<'_>) -> 
         "List" => {
             let (range, reverse) = (key_range(reader)?, reader.boolean()?);
             let limit = optional(reader, unsigned)?.map(clamp);
-            Op::EntryList { collection, range, reverse, limit, after: optional(reader, encoded_key)? }
+            Op::EntryList { collection, range, reverse, limit, after: optional(reader, encoded_key)?, rest: None }
         }
-        "Count" => Op::EntryCount { collection, range: key_range(reader)?, after: None, counted: 0 },
+        "Count" => Op::EntryCount { collection, range: key_range(reader)?, rest: None, counted: 0 },
         "Set" => {
             let entries = many(reader, |reader| {
                 pair(reader)?;

@@ -26,9 +26,9 @@ pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut K
             check_when_absent(context, collection, known.values.iter().any(Option::is_none))?;
             Answer::Values(std::mem::take(&mut known.values))
         }
-        Op::Count { collection, after, counted } => return count(context, collection, after.as_ref(), *counted),
-        Op::Find { collection, after, skip, limit } => {
-            return find(context, collection, after.as_ref(), *skip, *limit);
+        Op::Count { collection, rest, counted } => return count(context, collection, rest.as_ref(), *counted),
+        Op::Find { collection, after, rest, skip, limit } => {
+            return find(context, collection, (after.as_ref(), rest.as_ref()), (*skip, *limit));
         }
         Op::Insert { collection, documents } => Answer::Ids(write(context, collection, documents, ids, (known, true))?),
         Op::Put { collection, documents } => Answer::Ids(write(context, collection, documents, ids, (known, false))?),
@@ -141,19 +141,17 @@ fn range(collection: &CollectionName, after: Option<&Suffix>) -> SuffixRange {
 fn count(
     context: &mut Context<'_>,
     collection: &CollectionName,
-    after: Option<&Suffix>,
+    rest: Option<&SuffixRange>,
     counted: u64,
 ) -> Attempt<Step> {
-    if after.is_none() {
+    if rest.is_none() {
         context.check_kind(collection, Kind::Document)?;
     }
-    let mut counted = counted;
-    let page = context.scan::<()>(&range(collection, after), false, PageLimits::up_to(None), |_| {
-        counted += 1;
-        Ok(None)
-    })?;
-    Ok(match page.next {
-        Some(last) => Step::More(Op::Count { collection: collection.clone(), after: Some(last), counted }),
+    let left = rest.cloned().unwrap_or_else(|| range(collection, None));
+    let (more, rest) = context.count(&left)?;
+    let counted = counted + more;
+    Ok(match rest {
+        Some(rest) => Step::More(Op::Count { collection: collection.clone(), rest: Some(rest), counted }),
         None => Step::Done(Answer::Count(counted)),
     })
 }
@@ -161,17 +159,17 @@ fn count(
 fn find(
     context: &mut Context<'_>,
     collection: &CollectionName,
-    after: Option<&Suffix>,
-    skip: u64,
-    limit: Option<usize>,
+    (after, rest): (Option<&Suffix>, Option<&SuffixRange>),
+    (skip, limit): (u64, Option<usize>),
 ) -> Attempt<Step> {
-    if after.is_none() {
+    if after.is_none() && rest.is_none() {
         context.check_kind(collection, Kind::Document)?;
     }
-    let mut left = skip;
-    let page = context.scan(&range(collection, after), false, PageLimits::up_to(limit), |row| {
-        if left > 0 {
-            left -= 1;
+    let mut skip = skip;
+    let left = rest.cloned().unwrap_or_else(|| range(collection, after));
+    let page = context.scan(&left, false, PageLimits::up_to(limit), |row| {
+        if skip > 0 {
+            skip -= 1;
             return Ok(None);
         }
         let unreadable = || Error::corrupt("a document's key cannot be read");
@@ -181,8 +179,9 @@ fn find(
         let size = fields.len() + id.len() + 16;
         Ok(Some(((id, fields), size)))
     })?;
-    if page.rows.is_empty() && page.next.is_some() && limit != Some(0) {
-        return Ok(Step::More(Op::Find { collection: collection.clone(), after: page.next, skip: left, limit }));
+    if page.rows.is_empty() && page.rest.is_some() {
+        let (collection, after) = (collection.clone(), after.cloned());
+        return Ok(Step::More(Op::Find { collection, after, rest: page.rest, skip, limit }));
     }
     Ok(Step::Done(Answer::Documents(page)))
 }

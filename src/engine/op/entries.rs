@@ -33,11 +33,12 @@ pub fn apply(op: &Op, context: &mut Context<'_>, known: &mut Known) -> Attempt<S
                 None => None,
             })
         }
-        Op::EntryList { collection, range, reverse, limit, after } => {
-            return list(context, collection, range, *reverse, *limit, after.as_deref());
+        Op::EntryList { collection, range, reverse, limit, after, rest } => {
+            let after = after.as_deref();
+            return list(context, collection, (range, after, rest.as_ref()), *reverse, *limit);
         }
-        Op::EntryCount { collection, range, after, counted } => {
-            return count(context, collection, range, after.as_ref(), *counted);
+        Op::EntryCount { collection, range, rest, counted } => {
+            return count(context, collection, (range, rest.as_ref()), *counted);
         }
         Op::EntrySet { collection, entries, condition } => {
             Answer::Flag(set(context, collection, entries, *condition, known)?)
@@ -147,20 +148,18 @@ fn suffix_range(collection: &CollectionName, range: &KeyRange) -> SuffixRange {
 fn list(
     context: &mut Context<'_>,
     collection: &CollectionName,
-    range: &KeyRange,
+    (range, after, rest): (&KeyRange, Option<&[u8]>, Option<&SuffixRange>),
     reverse: bool,
     limit: Option<usize>,
-    after: Option<&[u8]>,
 ) -> Attempt<Step> {
-    let mut suffixes = suffix_range(collection, range);
+    let mut left = rest.cloned().unwrap_or_else(|| suffix_range(collection, range));
     match after {
-        Some(last) if reverse => {
-            suffixes.before = suffixes.before.min(Suffix::entry(collection, last).as_bytes().to_vec())
-        }
-        Some(last) => suffixes.from = suffixes.from.max(just_after(Suffix::entry(collection, last).as_bytes())),
+        _ if rest.is_some() => {}
+        Some(last) if reverse => left.before = left.before.min(Suffix::entry(collection, last).as_bytes().to_vec()),
+        Some(last) => left.from = left.from.max(just_after(Suffix::entry(collection, last).as_bytes())),
         None => context.check_kind(collection, Kind::Entry)?,
     }
-    let page = context.scan(&suffixes, reverse, PageLimits::up_to(limit), |row| {
+    let page = context.scan(&left, reverse, PageLimits::up_to(limit), |row| {
         let unreadable = || Error::corrupt("an entry's key cannot be read");
         let (_, _, key) = split_suffix(row.suffix).ok_or_else(unreadable)?;
         let version = row.version()?;
@@ -168,29 +167,28 @@ fn list(
         let size = key.len() + value.len() + 16;
         Ok(Some(((key.to_vec(), value), size)))
     })?;
+    if page.rows.is_empty() && page.rest.is_some() {
+        let (collection, range, after) = (collection.clone(), range.clone(), after.map(<[u8]>::to_vec));
+        return Ok(Step::More(Op::EntryList { collection, range, reverse, limit, after, rest: page.rest }));
+    }
     Ok(Step::Done(Answer::Entries(page)))
 }
 
 fn count(
     context: &mut Context<'_>,
     collection: &CollectionName,
-    range: &KeyRange,
-    after: Option<&Suffix>,
+    (range, rest): (&KeyRange, Option<&SuffixRange>),
     counted: u64,
 ) -> Attempt<Step> {
-    let mut suffixes = suffix_range(collection, range);
-    match after {
-        Some(last) => suffixes.from = suffixes.from.max(just_after(last.as_bytes())),
-        None => context.check_kind(collection, Kind::Entry)?,
+    if rest.is_none() {
+        context.check_kind(collection, Kind::Entry)?;
     }
-    let mut counted = counted;
-    let page = context.scan::<()>(&suffixes, false, PageLimits::up_to(None), |_| {
-        counted += 1;
-        Ok(None)
-    })?;
+    let left = rest.cloned().unwrap_or_else(|| suffix_range(collection, range));
+    let (more, rest) = context.count(&left)?;
+    let counted = counted + more;
     let (collection, range) = (collection.clone(), range.clone());
-    Ok(match page.next {
-        Some(last) => Step::More(Op::EntryCount { collection, range, after: Some(last), counted }),
+    Ok(match rest {
+        Some(rest) => Step::More(Op::EntryCount { collection, range, rest: Some(rest), counted }),
         None => Step::Done(Answer::Count(counted)),
     })
 }

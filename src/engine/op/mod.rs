@@ -16,6 +16,7 @@ pub(super) use decode::encoded_key;
 pub(super) use documents::document;
 pub use encode::write_key;
 
+use crate::engine::rows::read::SuffixRange;
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::Update;
 use crate::types::pack::{Reader, Shape};
@@ -70,12 +71,15 @@ pub enum Op {
     },
     Count {
         collection: CollectionName,
-        after: Option<Suffix>,
+        /// The rows that are left to count; `None`: all of them.
+        rest: Option<SuffixRange>,
         counted: u64,
     },
     Find {
         collection: CollectionName,
         after: Option<Suffix>,
+        /// The rows that are left to walk; `None`: the walk has not begun.
+        rest: Option<SuffixRange>,
         skip: u64,
         limit: Option<usize>,
     },
@@ -116,11 +120,12 @@ pub enum Op {
         reverse: bool,
         limit: Option<usize>,
         after: Option<Vec<u8>>,
+        rest: Option<SuffixRange>,
     },
     EntryCount {
         collection: CollectionName,
         range: KeyRange,
-        after: Option<Suffix>,
+        rest: Option<SuffixRange>,
         counted: u64,
     },
     EntrySet {

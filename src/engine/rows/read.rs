@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use super::path::{Level, Path};
 use crate::error::Error;
-use crate::lsm::{Attempt, Fault, Found, RowCursor, RowRange, TreeRow, TreeView};
+use crate::lsm::{Attempt, Fault, Found, Item, RowCursor, RowRange, Span, Spans, TreeRow, TreeView};
+use crate::planted::{self, Bug};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Kind, Lsn, Suffix, Version};
 use std::collections::BTreeMap;
@@ -148,7 +149,87 @@ impl Visible<'_> {
 /// A level's rows in a range, one ahead.
 struct Lane<'a> {
     cursor: RowCursor<'a>,
-    next: Option<TreeRow>,
+    next: Option<Item>,
+}
+
+impl Lane<'_> {
+    /// Where its next row is, or its next span begins, without the layer.
+    fn place(&self) -> Option<&[u8]> {
+        match &self.next {
+            None => None,
+            Some(Item::Row(row)) => Some(&row.row[LAYER_BYTES..]),
+            Some(Item::Span(span)) => Some(&span.from[LAYER_BYTES..]),
+        }
+    }
+
+    fn span(&self) -> Option<&Span> {
+        if let Some(Item::Span(span)) = &self.next { Some(span) } else { None }
+    }
+
+    /// Whether all rows of this lane lie behind a span that another lane has come to. Forward, a row at `until` lies
+    /// behind the span; backward, such a row may be in the span.
+    fn is_behind(&self, until: &[u8], reverse: bool) -> bool {
+        self.place().is_none_or(|place| match reverse {
+            false => place >= until,
+            true => place < until || place == until && self.span().is_some(),
+        })
+    }
+}
+
+/// What a walk over a path reads.
+#[derive(Clone, Copy)]
+pub struct Scan<'a> {
+    pub view: TreeView<'a>,
+    pub levels: &'a [Level],
+    /// A transaction's writes, above all levels.
+    pub own: Option<&'a BTreeMap<Suffix, Version>>,
+    pub range: &'a SuffixRange,
+    pub reverse: bool,
+    /// `Spans::Counted`: the visitor takes rows by their number alone.
+    pub spans: Spans,
+}
+
+/// What a walk over a path comes to.
+pub enum Seen<'a> {
+    Row(Visible<'a>),
+    /// So many visible rows, which were counted and not read.
+    Rows(u64),
+}
+
+/// How far a walk has come.
+#[derive(Default)]
+pub struct Position {
+    suffix: Vec<u8>,
+    /// `suffix` is the last row that was walked, so the next rows come after it. Otherwise it is a bound between rows.
+    is_row: bool,
+    has_begun: bool,
+}
+
+impl Position {
+    /// The part of the range that is left; `None`: the walk has not got on at all.
+    pub fn rest(&self, range: &SuffixRange, reverse: bool) -> Option<SuffixRange> {
+        let mut rest = range.clone();
+        match (reverse, self.is_row) {
+            (true, _) => rest.before = self.suffix.clone(),
+            (false, true) => rest.from = just_after(&self.suffix),
+            (false, false) => rest.from = self.suffix.clone(),
+        }
+        self.has_begun.then_some(rest)
+    }
+
+    fn note(&mut self, suffix: &[u8], is_row: bool) {
+        self.suffix.clear();
+        self.suffix.extend_from_slice(suffix);
+        (self.is_row, self.has_begun) = (is_row, true);
+    }
+}
+
+/// How a walk ended that met no fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Walked {
+    All,
+    /// The visitor had enough.
+    Part,
 }
 
 /// Walks the visible rows of `range` in order: each key once, the topmost version wins, tombstones hide (SEMANTICS R2,
@@ -161,55 +242,101 @@ pub fn scan(
     reverse: bool,
     mut visit: impl FnMut(Visible<'_>) -> Attempt<ControlFlow<()>>,
 ) -> Attempt<()> {
-    walk(view, levels, own, range, reverse, &mut visit)
+    let scan = Scan { view, levels, own, range, reverse, spans: Spans::Dead };
+    walk(scan, &mut Position::default(), &mut |seen| match seen {
+        Seen::Row(row) => visit(row),
+        Seen::Rows(_) => unreachable!("BUG: rows are not counted here"),
+    })?;
+    Ok(())
 }
 
-/// One for all visitors, so that it is in the module once.
-fn walk(
-    view: TreeView<'_>,
-    levels: &[Level],
-    own: Option<&BTreeMap<Suffix, Version>>,
-    range: &SuffixRange,
-    reverse: bool,
-    visit: &mut dyn FnMut(Visible<'_>) -> Attempt<ControlFlow<()>>,
-) -> Attempt<()> {
-    let mut lanes = Vec::with_capacity(levels.len());
-    for level in levels {
+/// As `scan`; `position` says how far the walk has come. A visitor that breaks has taken the row that it was given. The
+/// visitor is no type parameter, so the module holds this code once.
+pub fn walk(
+    scan: Scan<'_>,
+    position: &mut Position,
+    visit: &mut dyn FnMut(Seen<'_>) -> Attempt<ControlFlow<()>>,
+) -> Attempt<Walked> {
+    let Scan { view, range, reverse, .. } = scan;
+    let mut lanes = Vec::with_capacity(scan.levels.len());
+    for level in scan.levels {
         let rows = RowRange { from: row(level.layer, &range.from), before: row(level.layer, &range.before) };
-        let mut cursor = RowCursor::new(view, &rows, level.lsn, reverse);
-        let next = cursor.next_row()?;
+        let mut cursor = RowCursor::with_spans(view, &rows, level.lsn, reverse, scan.spans);
+        let next = cursor.next_item()?;
         lanes.push(Lane { cursor, next });
     }
-    let mut own = OwnRows::new(own, range, reverse);
+    let mut own = OwnRows::new(scan.own, range, reverse);
     loop {
         let nearer = |a: &[u8], b: &[u8]| if reverse { a > b } else { a < b };
         let mut nearest: Option<&[u8]> = own.peek();
-        let stored = lanes.iter().filter_map(|lane| lane.next.as_ref()).map(|next| &next.row[LAYER_BYTES..]);
-        for suffix in stored {
-            if nearest.is_none_or(|other| nearer(suffix, other)) {
-                nearest = Some(suffix);
+        let mut of_span = None;
+        for (index, lane) in lanes.iter().enumerate() {
+            let Some(place) = lane.place() else { continue };
+            // A span that begins where another lane's row is comes first: backward, the row may be in the span.
+            if nearest.is_none_or(|other| nearer(place, other) || place == other && lane.span().is_some()) {
+                nearest = Some(place);
+                of_span = lane.span().is_some().then_some(index);
             }
         }
-        let Some(suffix) = nearest.map(<[u8]>::to_vec) else { return Ok(()) };
+        if let Some(index) = of_span {
+            if pass_span(&mut lanes, index, &own, reverse, position, visit)?.is_break() {
+                return Ok(Walked::Part);
+            }
+            continue;
+        }
+        let Some(suffix) = nearest.map(<[u8]>::to_vec) else { return Ok(Walked::All) };
         let mut winner: Option<TreeRow> = None;
         for lane in &mut lanes {
-            if lane.next.as_ref().is_some_and(|next| next.row[LAYER_BYTES..] == suffix[..]) {
+            if matches!(&lane.next, Some(Item::Row(next)) if next.row[LAYER_BYTES..] == suffix[..]) {
                 let taken = lane.next.take();
-                lane.next = lane.cursor.next_row()?;
-                winner = winner.or(taken);
+                lane.next = lane.cursor.next_item()?;
+                if let (None, Some(Item::Row(row))) = (&winner, taken) {
+                    winner = Some(row);
+                }
             }
         }
         let flow = match (own.take(&suffix), &winner) {
             (Some(version), _) if version.is_tombstone() => ControlFlow::Continue(()),
-            (Some(version), _) => visit(Visible { suffix: &suffix, source: Source::Own(version), view })?,
+            (Some(version), _) => visit(Seen::Row(Visible { suffix: &suffix, source: Source::Own(version), view }))?,
             (None, Some(row)) if is_tombstone(row) => ControlFlow::Continue(()),
-            (None, Some(row)) => visit(Visible { suffix: &suffix, source: Source::Stored(row), view })?,
+            (None, Some(row)) => visit(Seen::Row(Visible { suffix: &suffix, source: Source::Stored(row), view }))?,
             (None, None) => unreachable!("BUG: a row comes from somewhere"),
         };
+        position.note(&suffix, true);
         if flow.is_break() {
-            return Ok(());
+            return Ok(Walked::Part);
         }
     }
+}
+
+/// Passes the span that a lane has come to, if the rows of all other lanes lie behind it: then no row hides a row of the
+/// span, and the deleted rows of the span hide none. Otherwise the rows of the span are walked one by one.
+fn pass_span(
+    lanes: &mut [Lane<'_>],
+    index: usize,
+    own: &OwnRows<'_>,
+    reverse: bool,
+    position: &mut Position,
+    visit: &mut dyn FnMut(Seen<'_>) -> Attempt<ControlFlow<()>>,
+) -> Attempt<ControlFlow<()>> {
+    let Some(Item::Span(span)) = lanes[index].next.take() else { unreachable!("BUG: it has come to a span") };
+    let until = &span.until[LAYER_BYTES..];
+    let mut others = lanes.iter().enumerate().filter(|(other, _)| *other != index);
+    let is_alone = others.all(|(_, lane)| lane.is_behind(until, reverse)) || planted::is(Bug::SpanOverOtherLevels);
+    let is_behind_own = own.peek().is_none_or(|row| if reverse { row < until } else { row >= until });
+    let lane = &mut lanes[index];
+    let mut flow = ControlFlow::Continue(());
+    if is_alone && is_behind_own {
+        if span.values > 0 {
+            flow = visit(Seen::Rows(span.values))?;
+        }
+        position.note(until, false);
+        lane.cursor.pass();
+    } else {
+        lane.cursor.enter()?;
+    }
+    lane.next = lane.cursor.next_item()?;
+    Ok(flow)
 }
 
 /// Without decoding the rest: a count looks at nothing else.

@@ -67,6 +67,12 @@ impl Store {
         self.upkeep.stats((self.witness.is_there(), self.witness.lost())).await
     }
 
+    /// How many versions and spans reads have examined since the store was opened, for tests that count work and not
+    /// time.
+    pub fn examined(&self) -> u64 {
+        self.core.lsm.with(|state| state.tree.examined())
+    }
+
     pub fn head(&self) -> Lsn {
         self.core.head()
     }

@@ -70,11 +70,16 @@ pub fn find() -> Op {
 }
 
 pub fn find_in(name: &str) -> Op {
-    Op::Find { collection: collection(name), after: None, skip: 0, limit: None }
+    Op::Find { collection: collection(name), after: None, rest: None, skip: 0, limit: None }
+}
+
+/// Reads all rows where there are fewer than that.
+pub fn find_behind(skip: u64) -> Op {
+    Op::Find { collection: todos(), after: None, rest: None, skip, limit: None }
 }
 
 pub fn count() -> Op {
-    Op::Count { collection: todos(), after: None, counted: 0 }
+    Op::Count { collection: todos(), rest: None, counted: 0 }
 }
 
 pub fn kv_get(text: &str) -> Op {
@@ -121,9 +126,9 @@ pub fn kv_list(reverse: bool) -> Op {
 
 pub fn kv_list_in(name: &str, reverse: bool) -> Op {
     let range = KeyRange::default();
-    Op::EntryList { collection: collection(name), range, reverse, limit: None, after: None }
+    Op::EntryList { collection: collection(name), range, reverse, limit: None, after: None, rest: None }
 }
 
 pub fn kv_count() -> Op {
-    Op::EntryCount { collection: kv(), range: KeyRange::default(), after: None, counted: 0 }
+    Op::EntryCount { collection: kv(), range: KeyRange::default(), rest: None, counted: 0 }
 }
