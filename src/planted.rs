@@ -87,6 +87,8 @@ pub enum Bug {
     FiguresCountDeleted,
     /// A block's figures are believed by who reads at an older LSN.
     FiguresReadTooEarly,
+    /// Rows that are known to be deleted stay so although one is written again.
+    DeadRowsNotCut,
 }
 
 #[cfg(feature = "planted")]

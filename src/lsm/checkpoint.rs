@@ -45,6 +45,7 @@ impl Lsm {
         manifest.remember(moved.ids.into_iter());
         let mut installation = Installation::between(moved.manifest, manifest);
         installation.trim(moved.number);
+        installation.keeps_rows();
         written.into_iter().for_each(|run| installation.name(run));
         Ok(Some(installation))
     }

@@ -125,6 +125,7 @@ impl Lsm {
             None => Vec::new(),
         };
         let mut installation = Installation::between(manifest.clone(), Manifest { runs: others, ..manifest });
+        installation.keeps_rows();
         written.into_iter().for_each(|run| installation.name(run));
         go_on(&mut installation, merging, &inputs, (&taken, &trimmed), end.as_deref());
         let before = |run: &u64| inputs.iter().find(|input| input.id == *run).map_or(0, |input| input.dropped);

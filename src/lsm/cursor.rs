@@ -1,13 +1,23 @@
 //! Walking rows in order, forward or backward: each row once, at one LSN. `versions.rs` merges the memtable and the runs
 //! below the walk.
 
+use std::rc::Rc;
+
+use super::dead::Trail;
 use super::fault::Attempt;
 use super::range::RowRange;
-use super::source::{RunSource, Source, Span};
+use super::run::RunDescription;
+use super::source::{Source, Span};
 use super::tree::{Found, TreeView};
 use super::versions::{Spans, pick, sources};
 use crate::types::row::split_internal;
-use crate::types::{Bytes, Lsn};
+use crate::types::{Bytes, Lsn, Version};
+
+/// So many versions of one row are walked one by one; then the walk looks the row up, and goes on behind it.
+const VERSIONS: usize = 8;
+/// So many rows in a row that have no version at the walk's LSN are walked in one go; then the walk says how far it is,
+/// so that whoever takes it can pause.
+const HIDDEN: usize = 16;
 
 /// A row and its version at the cursor's LSN, tombstones included.
 pub struct TreeRow {
@@ -29,39 +39,92 @@ pub enum Item {
     Span(Span),
 }
 
+/// Where the span comes from that the walk has given last.
+enum Offered {
+    /// It is the next block of this source.
+    Block(usize),
+    /// An earlier walk has noted its rows as deleted.
+    Noted,
+    /// It is empty: the walk has only told how far it is.
+    Empty,
+}
+
+/// The row that a walk is at, and how many rows in a row it has met that have no version at its LSN.
+#[derive(Default)]
+struct Met {
+    row: Vec<u8>,
+    versions: usize,
+    hidden: usize,
+}
+
+impl Met {
+    /// Notes another version. True: the walk goes on behind the row, which has many.
+    fn note(&mut self, row: &[u8], is_hidden: bool) -> bool {
+        if *row != self.row[..] {
+            self.row.clear();
+            self.row.extend_from_slice(row);
+            self.versions = 0;
+            self.hidden += usize::from(is_hidden);
+        }
+        self.versions += 1;
+        self.versions >= VERSIONS
+    }
+}
+
+fn behind(row: &[u8]) -> Vec<u8> {
+    [row, &[0xff; 9]].concat()
+}
+
 /// The rows of a range at one LSN.
 pub struct RowCursor<'a> {
     view: TreeView<'a>,
+    range: RowRange,
     sources: Vec<Source<'a>>,
     at: Lsn,
+    above: Lsn,
     reverse: bool,
     last: Vec<u8>,
     spans: Option<Spans>,
-    /// The source whose next block is the span that the walk has given last.
-    offered: Option<usize>,
+    offered: Option<Offered>,
+    /// The walk looks up which rows earlier walks have found deleted, and notes those that it finds itself.
+    takes_notes: bool,
+    has_begun: bool,
+    trail: Trail,
 }
 
 impl<'a> RowCursor<'a> {
     pub fn new(view: TreeView<'a>, range: &RowRange, at: Lsn, reverse: bool) -> RowCursor<'a> {
+        let edge = if reverse { &range.before } else { &range.from };
         RowCursor {
             view,
+            range: range.clone(),
             sources: sources(view, range, at, reverse),
             at,
+            above: Lsn::ZERO,
             reverse,
             last: Vec::new(),
             spans: None,
             offered: None,
+            takes_notes: false,
+            has_begun: false,
+            trail: Trail::new(edge.clone()),
         }
     }
 
     /// A walk that gives spans.
     pub fn with_spans(view: TreeView<'a>, range: &RowRange, at: Lsn, reverse: bool, spans: Spans) -> RowCursor<'a> {
-        RowCursor { spans: Some(spans), ..RowCursor::new(view, range, at, reverse) }
+        // The walk does not meet the versions of a run that is newer than its LSN, so it knows nothing of later LSNs.
+        let is_newer = |run: &Rc<RunDescription>| Lsn(run.oldest) > at && run.overlaps(&range.from, &range.before);
+        let takes_notes = !view.loaded.goes_around() && !view.tree.runs().iter().any(is_newer);
+        let mut cursor = RowCursor::new(view, range, at, reverse);
+        (cursor.spans, cursor.takes_notes) = (Some(spans), takes_notes);
+        cursor
     }
 
     /// All rows of a range, of which none is dated `above` or earlier: runs that end by then are not looked at.
     pub fn above(view: TreeView<'a>, range: &RowRange, above: Lsn) -> RowCursor<'a> {
         let mut cursor = RowCursor::new(view, range, Lsn::MAX, false);
+        cursor.above = above;
         cursor.sources.retain(|source| source.may_hold_above(above));
         cursor
     }
@@ -77,27 +140,98 @@ impl<'a> RowCursor<'a> {
 
     /// As `next_row`, of a walk that gives spans.
     pub fn next_item(&mut self) -> Attempt<Option<Item>> {
-        self.step()
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        if self.takes_notes
+            && (is_first || self.trail.may_be_noted())
+            && let Some(span) = self.noted()
+        {
+            self.view.tree.examine();
+            return self.offer(Offered::Noted, span);
+        }
+        let item = self.step()?;
+        match &item {
+            Some(Item::Row(row)) if Version::is_encoded_tombstone(&row.encoded) => {
+                let to = if self.reverse { row.row.clone() } else { behind(&row.row) };
+                self.trail.add_row(to);
+            }
+            Some(Item::Row(row)) => {
+                let (front, back) = (row.row.clone(), behind(&row.row));
+                let (to, from) = if self.reverse { (back, front) } else { (front, back) };
+                self.end_trail(to, from);
+            }
+            Some(Item::Span(_)) => {}
+            None => {
+                let end = if self.reverse { self.range.from.clone() } else { self.range.before.clone() };
+                self.end_trail(end.clone(), end);
+            }
+        }
+        Ok(item)
+    }
+
+    /// The walk has met nothing but deleted rows up to `to`. The next trail begins at `from`.
+    fn end_trail(&mut self, to: Vec<u8>, from: Vec<u8>) {
+        self.trail.reach(to);
+        self.note_trail();
+        self.trail = Trail::new(from);
+    }
+
+    fn note_trail(&self) {
+        if self.takes_notes
+            && let Some((from, before)) = self.trail.deleted(self.reverse)
+        {
+            self.view.tree.memtable.note_dead(from, before, self.at);
+        }
+    }
+
+    /// The span that an earlier walk has noted where this one is.
+    fn noted(&self) -> Option<Span> {
+        let here = self.trail.end();
+        let (from, before) = self.view.tree.memtable.dead_around(here, self.at, self.reverse)?;
+        let until =
+            if self.reverse { from.max(self.range.from.clone()) } else { before.min(self.range.before.clone()) };
+        let goes_on = if self.reverse { until[..] < *here } else { until[..] > *here };
+        goes_on.then(|| Span { from: here.to_vec(), until, values: 0 })
+    }
+
+    fn offer(&mut self, offered: Offered, span: Span) -> Attempt<Option<Item>> {
+        self.offered = Some(offered);
+        Ok(Some(Item::Span(span)))
+    }
+
+    fn offer_empty(&mut self, place: Vec<u8>) -> Attempt<Option<Item>> {
+        self.offer(Offered::Empty, Span { from: place.clone(), until: place, values: 0 })
     }
 
     /// Goes on behind the span that the walk has given.
-    pub fn pass(&mut self) {
-        self.offered().pass();
+    pub fn pass(&mut self, span: Span) {
+        match self.offered.take().expect("BUG: a span was offered") {
+            Offered::Empty => return self.trail.reach(span.until),
+            Offered::Noted => self.go_on_at(&span.until),
+            Offered::Block(index) => self.sources[index].before_block().expect("BUG: it was offered").pass(),
+        }
+        if span.values > 0 {
+            self.end_trail(span.from, span.until);
+        } else {
+            self.trail.add_span(span.until);
+        }
     }
 
     /// Goes on with the rows of the span that the walk has given.
     pub fn enter(&mut self) -> Attempt<()> {
-        self.offered().enter()
+        match self.offered.take().expect("BUG: a span was offered") {
+            Offered::Empty => {}
+            Offered::Noted => self.takes_notes = false,
+            Offered::Block(index) => self.sources[index].before_block().expect("BUG: it was offered").enter()?,
+        }
+        Ok(())
     }
 
-    fn offered(&mut self) -> &mut RunSource<'a> {
-        let index = self.offered.take().expect("BUG: a span was offered");
-        self.sources[index].before_block().expect("BUG: it was offered")
-    }
-
-    fn offer(&mut self, index: usize, span: Span) -> Attempt<Option<Item>> {
-        self.offered = Some(index);
-        Ok(Some(Item::Span(span)))
+    fn go_on_at(&mut self, bound: &[u8]) {
+        let edge = if self.reverse { &mut self.range.before } else { &mut self.range.from };
+        edge.clear();
+        edge.extend_from_slice(bound);
+        self.sources = sources(self.view, &self.range, self.at, self.reverse);
+        self.sources.retain(|source| source.may_hold_above(self.above));
     }
 
     fn step(&mut self) -> Attempt<Option<Item>> {
@@ -111,20 +245,35 @@ impl<'a> RowCursor<'a> {
     }
 
     fn next_forward(&mut self) -> Attempt<Option<Item>> {
+        let mut met = Met::default();
         loop {
             let index = match self.pick()? {
                 None => return Ok(None),
-                Some((index, Some(span))) => return self.offer(index, span),
+                Some((index, Some(span))) => return self.offer(Offered::Block(index), span),
                 Some((index, None)) => index,
             };
             let source = &mut self.sources[index];
             let (row, lsn) = split_internal(source.key().expect("BUG: picked"));
-            if lsn <= self.at && *row != self.last[..] {
+            let is_last = *row == self.last[..];
+            self.trail.is_clean &= lsn <= self.at;
+            if lsn <= self.at && !is_last {
                 self.last.clear();
                 self.last.extend_from_slice(row);
                 let encoded = source.value();
                 source.advance()?;
                 return Ok(Some(Item::Row(TreeRow { row: self.last.clone(), lsn, encoded })));
+            }
+            if met.note(row, !is_last) {
+                let found = if is_last { None } else { self.view.find(&met.row, self.at)? };
+                self.go_on_at(&behind(&met.row));
+                if let Some((lsn, encoded)) = found {
+                    self.last.clone_from(&met.row);
+                    return Ok(Some(Item::Row(TreeRow { row: met.row, lsn, encoded })));
+                }
+                continue;
+            }
+            if met.hidden > HIDDEN && self.spans.is_some() {
+                return self.offer_empty(met.row);
             }
             source.advance()?;
         }
@@ -133,12 +282,13 @@ impl<'a> RowCursor<'a> {
     /// Backward, a row's versions come oldest first, so all of them are looked at before one is given.
     fn next_backward(&mut self) -> Attempt<Option<Item>> {
         let mut best: Option<TreeRow> = None;
+        let mut met = Met::default();
         loop {
             let index = match self.pick()? {
                 None => return Ok(best.map(Item::Row)),
                 // The span comes again once the row before it was given.
                 Some((_, Some(_))) if best.is_some() => return Ok(best.map(Item::Row)),
-                Some((index, Some(span))) => return self.offer(index, span),
+                Some((index, Some(span))) => return self.offer(Offered::Block(index), span),
                 Some((index, None)) => index,
             };
             let source = &mut self.sources[index];
@@ -146,7 +296,21 @@ impl<'a> RowCursor<'a> {
             if best.as_ref().is_some_and(|best| best.row != row) {
                 return Ok(best.map(Item::Row));
             }
-            if lsn <= self.at {
+            self.trail.is_clean &= lsn <= self.at;
+            if met.note(row, lsn > self.at) {
+                // The walk has not met all versions of this row, so it cannot say that the row stays deleted.
+                self.trail.is_clean = false;
+                let found = self.view.find(&met.row, self.at)?;
+                self.go_on_at(&met.row);
+                if let Some((lsn, encoded)) = found {
+                    return Ok(Some(Item::Row(TreeRow { row: met.row, lsn, encoded })));
+                }
+                continue;
+            }
+            if met.hidden > HIDDEN && best.is_none() && self.spans.is_some() {
+                return self.offer_empty(behind(&met.row));
+            }
+            if lsn <= self.at && best.as_ref().is_none_or(|best| best.lsn < lsn) {
                 best = Some(TreeRow { row: row.to_vec(), lsn, encoded: source.value() });
             }
             source.advance()?;
@@ -154,19 +318,22 @@ impl<'a> RowCursor<'a> {
     }
 }
 
+/// A walk that ends among deleted rows has found some for the next one.
+impl Drop for RowCursor<'_> {
+    fn drop(&mut self) {
+        self.note_trail();
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
-
     use super::*;
     use crate::lsm::cache::Kept;
     use crate::lsm::data_blocks::{Listed, data_blocks};
     use crate::lsm::fault::{Fault, Need};
-    use crate::lsm::run::RunDescription;
     use crate::lsm::run_writer::RunWriter;
     use crate::lsm::segment;
     use crate::lsm::tree::{Loaded, Tree};
-    use crate::types::Version;
     use crate::types::row::push_lsn;
 
     /// Keys so long that many blocks are needed.

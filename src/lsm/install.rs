@@ -39,6 +39,8 @@ pub struct Installation {
     named: Vec<Rc<UnnamedRun>>,
     /// The id of a commit that goes with it: none may follow that has not seen that one.
     closes: Option<u64>,
+    /// The new runs and the log hold the same visible rows as before. Only versions that nobody reads are gone.
+    has_same_rows: bool,
 }
 
 /// How a swap of the manifest ended.
@@ -64,7 +66,7 @@ impl Installation {
     /// `manifest` is made from the present one, `base`, and gets the next version.
     pub(super) fn between(base: Manifest, manifest: Manifest) -> Installation {
         let manifest = Manifest { version: base.version + 1, ..manifest };
-        Installation { base, manifest, put: Vec::new(), named: Vec::new(), closes: None }
+        Installation { base, manifest, put: Vec::new(), named: Vec::new(), closes: None, has_same_rows: false }
     }
 
     /// Makes the same change to the manifest that is there now. False: both changed the same thing.
@@ -137,6 +139,11 @@ impl Installation {
     /// Whether the swap would change nothing.
     pub fn is_idle(&self) -> bool {
         self.manifest == Manifest { version: self.manifest.version, ..self.base.clone() } && self.put.is_empty()
+    }
+
+    /// For an installation that moves versions from the log into a run, or from runs into another one, and adds none.
+    pub(super) fn keeps_rows(&mut self) {
+        self.has_same_rows = true;
     }
 
     /// The checkpoint that this installation makes.
@@ -244,7 +251,7 @@ impl Lsm {
             }
             if self.storage().write(batch).await?.is_written() {
                 installation.named.iter().for_each(|run| run.is_named());
-                self.adopt(installation.manifest.clone())?;
+                self.adopt(installation.manifest.clone(), installation.has_same_rows)?;
                 if installation.closes.is_some() {
                     self.refresh().await?;
                 }

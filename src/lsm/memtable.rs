@@ -1,20 +1,28 @@
 //! The versions of the log's commits, in memory and in order.
 
+use std::cell::RefCell;
 use std::collections::btree_map::Range;
 use std::ops::Bound;
 
+use super::dead::DeadRows;
 use crate::types::row::{internal, split_internal};
-use crate::types::{Bytes, Lsn, SortedBytes};
+use crate::types::{Bytes, Lsn, SortedBytes, Version};
 
 /// Internal key to encoded version.
 #[derive(Default)]
 pub struct Memtable {
     versions: SortedBytes,
     bytes: usize,
+    /// The rows of the memtable and the runs together that walks have found deleted. It is here so that no value comes
+    /// into the memtable without cutting it.
+    dead: RefCell<DeadRows>,
 }
 
 impl Memtable {
     pub fn insert(&mut self, row: &[u8], lsn: Lsn, version: Bytes) {
+        if !Version::is_encoded_tombstone(&version) {
+            self.dead.get_mut().cut(row);
+        }
         let internal = internal(row, lsn);
         self.bytes += internal.len() + version.len();
         let replaced = self.versions.insert(internal, version);
@@ -22,9 +30,31 @@ impl Memtable {
     }
 
     pub fn remove(&mut self, row: &[u8], lsn: Lsn) {
+        self.dead.get_mut().cut(row);
         let internal = internal(row, lsn);
         let version = self.versions.remove(&internal).expect("BUG: what was staged is there");
         self.bytes -= internal.len() + version.len();
+    }
+
+    /// Notes that at `at` and later no row of a span is a value, neither in the memtable nor in the runs.
+    pub fn note_dead(&self, from: &[u8], before: &[u8], at: Lsn) {
+        self.dead.borrow_mut().note(from.to_vec(), before.to_vec(), at);
+    }
+
+    /// The span of deleted rows around a row, or before it where a walk goes backward.
+    pub fn dead_around(&self, row: &[u8], at: Lsn, reverse: bool) -> Option<(Vec<u8>, Vec<u8>)> {
+        let dead = self.dead.borrow();
+        dead.around(row, at, reverse).map(|(from, before)| (from.to_vec(), before.to_vec()))
+    }
+
+    /// For a run that comes with a commit and holds versions of rows from `first` to `last`.
+    pub fn cut_dead(&mut self, first: &[u8], last: &[u8]) {
+        self.dead.get_mut().cut_all(first, last);
+    }
+
+    /// For a change of the runs, which may bring values back.
+    pub fn forget_dead(&mut self) {
+        self.dead.get_mut().clear();
     }
 
     /// The newest version of a row that is not newer than an LSN: both make `target`.

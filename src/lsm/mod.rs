@@ -17,6 +17,7 @@ mod compaction;
 mod covered;
 mod cursor;
 mod data_blocks;
+mod dead;
 mod decide;
 pub mod decoders;
 mod fault;

@@ -123,7 +123,7 @@ fn walked(tree: &Tree, range: &RowRange, at: u64, (spans, reverse, enters): (Spa
                     cursor.enter().unwrap();
                 } else {
                     counted += span.values;
-                    cursor.pass();
+                    cursor.pass(span);
                 }
             }
         }

@@ -60,7 +60,7 @@ pub struct State {
 impl State {
     pub(super) fn new(manifest: Manifest, cache_bytes: usize) -> State {
         let mut tree = Tree::new(cache_bytes);
-        tree.set_runs(manifest.runs.iter().cloned());
+        tree.set_runs(manifest.runs.iter().cloned(), false);
         let head = manifest.head();
         tree.head = head.lsn;
         State {

@@ -150,7 +150,7 @@ impl Lsm {
             let Some(manifest) = beginning.manifest? else {
                 return Err(Error::new(ErrorCode::Closed, "the store was deleted"));
             };
-            self.adopt(manifest)?;
+            self.adopt(manifest, false)?;
             if self.take_in_tail(beginning.log).await? {
                 return Ok(self.head() > before);
             }
@@ -158,8 +158,9 @@ impl Lsm {
         Err(Error::new(ErrorCode::StorageUnavailable, "the log is trimmed faster than it can be read"))
     }
 
-    /// Goes over to a newer manifest: its runs hold what the memtable held up to its checkpoint.
-    pub(super) fn adopt(&self, manifest: Manifest) -> Result<()> {
+    /// Goes over to a newer manifest: its runs hold what the memtable held up to its checkpoint. `has_same_rows`: this tab
+    /// made it from the present one, and has only moved versions.
+    pub(super) fn adopt(&self, manifest: Manifest, has_same_rows: bool) -> Result<()> {
         let mut state = self.state.borrow_mut();
         if manifest.store != state.manifest.store {
             return Err(Error::new(ErrorCode::Closed, "the store was repaired, or deleted and made anew"));
@@ -180,7 +181,7 @@ impl Lsm {
         let from_log =
             state.notes.iter().filter(|note| note.lsn > checkpoint).flat_map(|note| note.runs.iter().cloned());
         let runs: Vec<_> = manifest.runs.iter().cloned().chain(from_log).collect();
-        state.tree.set_runs(runs.into_iter());
+        state.tree.set_runs(runs.into_iter(), has_same_rows);
         state.tree.memtable.forget_up_to(checkpoint);
         state.notes.retain(|note| note.lsn > checkpoint);
         state.records.retain(|record| record.first > checkpoint);

@@ -73,6 +73,11 @@ impl Loaded {
         Loaded { around: Some(given_up), ..Loaded::default() }
     }
 
+    /// Whether the reader goes around blocks that cannot be read.
+    pub fn goes_around(&self) -> bool {
+        self.around.is_some()
+    }
+
     fn is_given_up(&self, address: BlockAddress) -> bool {
         self.around.as_ref().is_some_and(|given_up| given_up.0.borrow().binary_search(&address).is_ok())
     }
@@ -180,13 +185,13 @@ pub struct Tree {
     pub memtable: Memtable,
     /// The last commit that is complete; above it stands what is being written.
     pub head: Lsn,
-    /// Newest first, by their newest LSN.
+    /// Newest first, by their newest LSN. Each change to the list forgets which rows are noted as deleted.
     runs: Vec<Rc<RunDescription>>,
     pub cache: BlockCache,
     pub(super) lone: LoneBlocks,
     /// How often versions came or went: what was read between two equal counts still stands.
     pub changes: u64,
-    /// How many versions and spans reads have examined.
+    /// How many versions and spans reads have examined. A long call asks for it, and ends its step in time.
     examined: Cell<u64>,
 }
 
@@ -215,16 +220,26 @@ impl Tree {
         &self.runs
     }
 
-    pub fn set_runs(&mut self, runs: impl Iterator<Item = Rc<RunDescription>>) {
+    /// `has_same_rows`: these runs and the log hold the same visible rows as before.
+    pub fn set_runs(&mut self, runs: impl Iterator<Item = Rc<RunDescription>>, has_same_rows: bool) {
+        if !has_same_rows {
+            self.memtable.forget_dead();
+        }
         self.runs.clear();
-        runs.for_each(|run| self.add_run(run));
+        runs.for_each(|run| self.insert_run(run));
     }
 
     pub fn drop_runs(&mut self, is_dropped: impl Fn(&RunDescription) -> bool) {
+        self.memtable.forget_dead();
         self.runs.retain(|run| !is_dropped(run));
     }
 
     pub fn add_run(&mut self, run: Rc<RunDescription>) {
+        self.memtable.cut_dead(&run.first, &run.last);
+        self.insert_run(run);
+    }
+
+    fn insert_run(&mut self, run: Rc<RunDescription>) {
         let at = self.runs.partition_point(|other| other.newest >= run.newest);
         self.runs.insert(at, run);
     }

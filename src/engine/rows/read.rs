@@ -331,7 +331,7 @@ fn pass_span(
             flow = visit(Seen::Rows(span.values))?;
         }
         position.note(until, false);
-        lane.cursor.pass();
+        lane.cursor.pass(span);
     } else {
         lane.cursor.enter()?;
     }
