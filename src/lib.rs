@@ -99,9 +99,11 @@
 //!   inputs still count. So a merge of any size needs little memory and little room, and goes on where it was cut off.
 //! - A user's backend has its own deadlines, and its locks are real. Contract 1, whose log was made of named records,
 //!   is gone: beside a quick writer its appends were refused without an end.
-//! - A walk passes rows that it need not read: an index keeps figures of each block (`lsm/figures.rs`), and a walk notes
+//! - A walk passes rows that it need not read. An index keeps figures of each block (`lsm/figures.rs`); a walk notes
 //!   which rows it found deleted (`lsm/dead.rs`). So a count reads indexes, and the head of a queue is near. A row that
 //!   counts the others would make all inserts conflict.
+//! - A call examines at most 2,000 versions in one go, even where all are in memory. Then it goes on in steps, from
+//!   where it stood (`engine/op/steps.rs`).
 //!
 //! # What stands, and what does not yet
 //! Stages (a) to (i) stand but for the figures that `make bench` prints as missed: documents and entries in IndexedDB
@@ -109,9 +111,8 @@
 //! revert, restore, exports and imports. Queries have no filters, and nothing is synced.
 //!
 //! Open in the engine: a full disk cannot be emptied by deleting alone; a rebase of a clone older than the history
-//! floor reads its whole origin; a synchronous answer has no bound on the rows that it looks at; a walk over a clone
-//! reads all rows that the clone has deleted of its origin; `databases()` and a forced drop read once for each clone;
-//! writers do not pass one door yet.
+//! floor reads its whole origin; a walk over a clone reads all rows that the clone has deleted of its origin;
+//! `databases()` and a forced drop read once for each clone; writers do not pass one door yet.
 
 pub mod drive;
 pub mod engine;

@@ -24,6 +24,7 @@ pub use clones::listing::DatabaseInfo;
 pub use compare::diff::{Difference, DifferencePage};
 pub use copy::copying::{Progress, Watch};
 pub use handle::history::When;
+pub use handle::snapshot::{AtOnce, Unfinished};
 pub use merge::{
     Conflict, Heed, MergeOptions, MergeReport, Outcome, Policy, Reason, RebaseOptions, Resolution, Select, Selected,
     Settle,

@@ -15,6 +15,10 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = setTimeout)]
     pub fn set_timeout(callback: &JsValue, milliseconds: f64) -> Result<JsValue, JsValue>;
 
+    /// A function of the package, not of the host: it calls back once others had their turn.
+    #[wasm_bindgen(catch, js_name = setPause)]
+    pub fn set_pause(callback: &JsValue) -> Result<(), JsValue>;
+
     #[wasm_bindgen(catch, js_name = clearTimeout)]
     pub fn clear_timeout(timer: &JsValue) -> Result<(), JsValue>;
 

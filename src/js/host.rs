@@ -193,6 +193,10 @@ impl Platform for Host {
         Box::pin(deadline::sleep(milliseconds))
     }
 
+    fn pause(&self) -> LocalFuture<'static, ()> {
+        Box::pin(deadline::pause())
+    }
+
     fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
         let (lock, other) = (self.lock(name), self.lease_without_lock());
         Box::pin(async move {

@@ -11,7 +11,9 @@ use super::error::to_js;
 use super::options::{self, JsResult};
 use super::promise::{boxed, enter, promise};
 use super::{merging, report, result};
-use crate::engine::{Answer, Database, Ended, MergeOptions, Op, OpenTransaction, Progress, Side, Snapshot};
+use crate::engine::{
+    Answer, AtOnce, Database, Ended, MergeOptions, Op, OpenTransaction, Progress, Side, Snapshot, Unfinished,
+};
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::{CollectionName, DatabaseName, Suffix};
 
@@ -26,6 +28,9 @@ enum Inner {
 pub struct Scope {
     inner: Inner,
     name: Rc<str>,
+    /// The bytes of the last call that was not answered at once, and how far it came. The caller asks for it again with
+    /// the same bytes.
+    unfinished: RefCell<Option<(Vec<u8>, Unfinished)>>,
 }
 
 fn wrong_scope() -> JsValue {
@@ -45,13 +50,14 @@ fn bytes(answer: &Answer) -> JsValue {
 }
 
 impl Inner {
-    fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
-        match self {
+    /// `None`: it is a commit.
+    fn run_at_once(&self, op: &Op) -> Result<Option<AtOnce>> {
+        Ok(match self {
             Inner::Live(_) if op.is_write() => None,
-            Inner::Live(database) => database.run_now(op),
-            Inner::Snapshot(snapshot) => snapshot.run_now(op),
-            Inner::Transaction(transaction) => transaction.run_now(op),
-        }
+            Inner::Live(database) => Some(database.run_at_once(op)?),
+            Inner::Snapshot(snapshot) => Some(snapshot.run_at_once(op)?),
+            Inner::Transaction(transaction) => Some(transaction.run_at_once(op)?),
+        })
     }
 }
 
@@ -59,11 +65,11 @@ impl Inner {
 impl Scope {
     pub(super) fn live(database: Rc<Database>) -> Scope {
         let name = database.name().as_str().into();
-        Scope { inner: Inner::Live(database), name }
+        Scope { inner: Inner::Live(database), name, unfinished: RefCell::default() }
     }
 
     fn with(&self, inner: Inner) -> Scope {
-        Scope { inner, name: self.name.clone() }
+        Scope { inner, name: self.name.clone(), unfinished: RefCell::default() }
     }
 
     pub(super) fn database(&self) -> JsResult<Rc<Database>> {
@@ -97,36 +103,46 @@ impl Scope {
     pub fn get(&self, collection: &str, id: &str) -> JsResult<i32> {
         enter()?;
         let collection = CollectionName::new(collection).map_err(|error| to_js(&error))?;
-        match self.inner.run_now(&Op::Get { collection, id: id.to_string() }) {
-            None => Ok(-1),
-            Some(Err(error)) => Err(to_js(&error)),
-            Some(Ok(Answer::Value(Some(fields)))) => {
+        match self.inner.run_at_once(&Op::Get { collection, id: id.to_string() }) {
+            Ok(None | Some(AtOnce::Unfinished(_))) => Ok(-1),
+            Err(error) => Err(to_js(&error)),
+            Ok(Some(AtOnce::Done(Answer::Value(Some(fields))))) => {
                 result::leave(fields);
                 Ok(1)
             }
-            Some(Ok(_)) => Ok(0),
+            Ok(Some(AtOnce::Done(_))) => Ok(0),
         }
     }
 
-    /// A call, answered from memory; undefined: it needs storage or a commit.
+    /// A call, answered from memory; undefined: it needs storage, a commit, or more rows than a page should wait for.
     pub fn run(&self, op: &[u8]) -> JsResult<Option<Vec<u8>>> {
         enter()?;
-        let op = Op::decode(op).map_err(|error| to_js(&error))?;
-        match self.inner.run_now(&op) {
-            None => Ok(None),
-            Some(answer) => answer.map(|answer| Some(answer.encode())).map_err(|error| to_js(&error)),
-        }
+        let decoded = Op::decode(op).map_err(|error| to_js(&error))?;
+        let run = self.inner.run_at_once(&decoded).map_err(|error| to_js(&error))?;
+        Ok(match run {
+            Some(AtOnce::Done(answer)) => Some(answer.encode()),
+            Some(AtOnce::Unfinished(unfinished)) => {
+                self.unfinished.replace(Some((op.to_vec(), unfinished)));
+                None
+            }
+            None => None,
+        })
     }
 
+    /// As `run`, as a promise. A call that `run` could not answer goes on where it stood.
     pub fn run_async(&self, op: &[u8], durability: Option<String>) -> JsResult<Promise> {
+        let unfinished = self.unfinished.take().filter(|(bytes, _)| bytes == op).map(|(_, unfinished)| unfinished);
         let op = Op::decode(op).map_err(|error| to_js(&error))?;
         let durability = options::durability(durability)?;
         let inner = self.inner.clone();
         Ok(promise(async move {
-            let answer = match inner {
-                Inner::Live(database) => database.run(op, durability).await?,
-                Inner::Snapshot(snapshot) => snapshot.run(op).await?,
-                Inner::Transaction(transaction) => transaction.run(op).await?,
+            let answer = match (inner, unfinished) {
+                (Inner::Live(database), Some(unfinished)) => database.finish(op, unfinished).await?,
+                (Inner::Live(database), None) => database.run(op, durability).await?,
+                (Inner::Snapshot(snapshot), Some(unfinished)) => snapshot.finish(unfinished).await?,
+                (Inner::Snapshot(snapshot), None) => snapshot.run(op).await?,
+                (Inner::Transaction(transaction), Some(unfinished)) => transaction.finish(unfinished).await?,
+                (Inner::Transaction(transaction), None) => transaction.run(op).await?,
             };
             Ok(bytes(&answer))
         }))
@@ -325,6 +341,7 @@ impl Scope {
     }
 
     pub fn close(&self) -> Promise {
+        self.unfinished.take();
         match &self.inner {
             Inner::Live(database) => database.close(),
             Inner::Snapshot(snapshot) => snapshot.close(),

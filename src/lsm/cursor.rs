@@ -1,4 +1,4 @@
-//! Walking rows in order, forward or backward: each row once, at one LSN. `versions.rs` merges the memtable and the runs
+//! Walking rows in order, forward or backward: each row once, at one LSN. `versions.rs` merges the memtable and runs
 //! below the walk.
 
 use std::rc::Rc;

@@ -31,6 +31,9 @@ pub enum Need {
 pub enum Fault {
     /// All of this is needed first. The attempt has changed nothing and can be made again.
     Need(Vec<Need>),
+    /// The attempt has examined as much as one step may, and keeps what it has found. Others have their turn before it
+    /// goes on. Only an attempt that keeps a position gives this.
+    Pause,
     Error(Error),
 }
 

@@ -3,10 +3,10 @@
 //! ```text
 //! figures = newest LSN (varint), number of rows that are values (varint); nothing, where the block has no figures
 //! ```
-//! A block has figures if it holds all versions that the run has of each of its rows, and if the index's key lies between
-//! its last row and the next block's first one. Then a read at the newest LSN or later sees exactly so many rows of the
-//! block, as long as no other run, and not the memtable, has a version of one of them. Where the number is 0, all rows of
-//! the block are deleted.
+//! A block has figures if it holds all versions that the run has of each of its rows, and if the index's key lies
+//! between its last row and the next block's first one. Then a read at the newest LSN or later sees so many rows of the
+//! block, as long as no other run, and not the memtable, has a version of one of them. Where the number is 0, all rows
+//! of the block are deleted.
 //!
 //! ```text
 //! a block   b@9 tombstone, b@4 value, c@7 value    newest 9, values 1: at LSN 9 the read sees c

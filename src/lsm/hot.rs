@@ -71,7 +71,7 @@ impl Lsm {
             let found = self.with(|state| TreeView { tree: &state.tree, loaded: &loaded }.block(reference));
             let block = match found {
                 Ok(block) => block,
-                Err(Fault::Need(_)) => return Ok(()),
+                Err(Fault::Need(_) | Fault::Pause) => return Ok(()),
                 Err(Fault::Error(error)) => return Err(error),
             };
             let sealed = block.sealed();

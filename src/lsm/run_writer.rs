@@ -117,7 +117,7 @@ impl RunWriter {
 
     /// The pieces of a value stored apart follow, and then its version. The number of the first of them.
     pub fn begin_apart(&mut self) -> u32 {
-        // A merge deletes all segments before a block whose rows it has moved, so no pieces of a later row may lie there.
+        // A merge deletes the segments before a block whose rows it has moved: no pieces of a later row may lie there.
         if self.levels[0].size() >= BLOCK_BYTES {
             self.cut(0);
         }

@@ -18,6 +18,7 @@ pub fn step_of(attempt: Attempt<ReadStep>) -> Result<ReadStep> {
     match attempt {
         Ok(step) => Ok(step),
         Err(Fault::Need(needed)) => Ok(Step::Need(needed)),
+        Err(Fault::Pause) => Ok(Step::Pause),
         Err(Fault::Error(error)) => Err(error),
     }
 }

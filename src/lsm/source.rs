@@ -1,4 +1,4 @@
-//! The sources that a walk merges: the memtable, and runs, block by block. No block is read before the walk comes to it.
+//! The sources that a walk merges: the memtable, and runs, block by block. No block is read before a walk comes to it.
 //!
 //! ```text
 //! run      a b c | f g h | m n        the index keeps d and i, which lie between the blocks
@@ -51,14 +51,14 @@ impl<'a> Source<'a> {
     pub fn key(&self) -> Option<&[u8]> {
         match self {
             Source::Memory(source) => source.current.map(|(internal, _)| &internal[..]),
-            Source::Run(source) => (source.place != Place::End).then_some(&source.key[..]),
+            Source::Run(source) => (source.reach != Reach::End).then_some(&source.key[..]),
         }
     }
 
     /// The run, if it is before a block.
     pub fn before_block(&mut self) -> Option<&mut RunSource<'a>> {
         match self {
-            Source::Run(source) if source.place == Place::Before => Some(source),
+            Source::Run(source) if source.reach == Reach::Before => Some(source),
             _ => None,
         }
     }
@@ -108,7 +108,7 @@ impl<'a> MemorySource<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Reach {
     /// Before the next block, of which nothing was read.
     Before,
     Within,
@@ -121,7 +121,7 @@ pub struct RunSource<'a> {
     run: Rc<RunDescription>,
     range: RowRange,
     reverse: bool,
-    place: Place,
+    reach: Reach,
     /// How many neighbours of a missing block are fetched with it.
     ahead: usize,
     /// Blocks still to come, the next one last.
@@ -153,7 +153,7 @@ impl<'a> RunSource<'a> {
             rest: Some(range.clone()),
             range,
             reverse,
-            place: Place::Before,
+            reach: Reach::Before,
             ahead: READ_AHEAD,
             listed: Vec::new(),
             has_listed: false,
@@ -218,9 +218,9 @@ impl<'a> RunSource<'a> {
 
     /// Goes from the end of a block to the place before the next one.
     fn leave(&mut self) {
-        (self.place, self.key) = match self.behind.take() {
-            Some(bound) => (Place::Before, bound),
-            None => (Place::End, Vec::new()),
+        (self.reach, self.key) = match self.behind.take() {
+            Some(bound) => (Reach::Before, bound),
+            None => (Reach::End, Vec::new()),
         };
     }
 
@@ -228,7 +228,7 @@ impl<'a> RunSource<'a> {
     pub fn enter(&mut self) -> Attempt<()> {
         self.list()?;
         let Some(next) = self.listed.last() else {
-            self.place = Place::End;
+            self.reach = Reach::End;
             return Ok(());
         };
         let block = match self.view.block(next.reference) {
@@ -247,13 +247,13 @@ impl<'a> RunSource<'a> {
         }
         let entered = self.listed.pop().expect("BUG: it was there");
         self.behind = self.bound_behind(entered);
-        self.place = Place::Within;
+        self.reach = Reach::Within;
         self.key.clear();
         Ok(())
     }
 
     fn ready(&mut self) -> Attempt<()> {
-        while self.place == Place::Within && self.key.is_empty() {
+        while self.reach == Reach::Within && self.key.is_empty() {
             let next = match (&self.forward, self.entries.last()) {
                 (Some(cursor), _) => cursor.key(),
                 (None, Some((key, _))) => Some(&key[..]),
@@ -265,7 +265,7 @@ impl<'a> RunSource<'a> {
             };
             let is_over = if self.reverse { *next < self.range.from[..] } else { *next >= self.range.before[..] };
             if is_over {
-                self.place = Place::End;
+                self.reach = Reach::End;
                 return Ok(());
             }
             self.key.extend_from_slice(next);

@@ -158,8 +158,8 @@ impl Lsm {
         Err(Error::new(ErrorCode::StorageUnavailable, "the log is trimmed faster than it can be read"))
     }
 
-    /// Goes over to a newer manifest: its runs hold what the memtable held up to its checkpoint. `has_same_rows`: this tab
-    /// made it from the present one, and has only moved versions.
+    /// Goes over to a newer manifest: its runs hold what the memtable held up to its checkpoint. `has_same_rows`: this
+    /// tab made it from the present one, and has only moved versions.
     pub(super) fn adopt(&self, manifest: Manifest, has_same_rows: bool) -> Result<()> {
         let mut state = self.state.borrow_mut();
         if manifest.store != state.manifest.store {

@@ -117,6 +117,21 @@ export async function measureWide(bench, { rounds, tell }) {
   return figures;
 }
 
+/** Counting, deleting, and reading the head of what is left, of many small documents. */
+export async function measureRows(bench, { rounds, tell }) {
+  const figures = {};
+  const page = await bench.page();
+  for (let round = 0; round < rounds; round++) {
+    tell(`rows: round ${round + 1} of ${rounds}`);
+    const store = `rows-${round}`;
+    const costs = await bench.call(page, "rowCosts", { store, count: 3 * LARGE });
+    for (const [name, took] of Object.entries(costs)) (figures[name] ??= []).push(took);
+    await bench.call(page, "destroy", store);
+  }
+  await page.close();
+  return figures;
+}
+
 const LOOK = 50;
 
 /** Scans a store in pages, looking at both memories every so often; gives by how much they grew at most. */

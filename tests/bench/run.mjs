@@ -127,6 +127,16 @@ const parts = [
     notes: () => [],
   },
   {
+    name: "rows",
+    measure: (bench) => alone.measureRows(bench, { rounds, tell }),
+    judge: targets.judgeRows,
+    notes: ({ insert, delete: deleted, before, behind }) => [
+      `of 300,000 documents one is inserted in ${shown(median(insert) * 1000, "µs")} and deleted in ` +
+        `${shown(median(deleted) * 1000, "µs")}; the head is read in ${milliseconds(before)}, and behind 270,000 ` +
+        `deleted ones in ${milliseconds(behind)}`,
+    ],
+  },
+  {
     name: "memory",
     measure: (bench) => alone.measureMemory(bench, { documents, tell }),
     judge: targets.judgeMemory,

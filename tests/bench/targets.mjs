@@ -96,6 +96,17 @@ export function judgeWide(figures) {
   );
 }
 
+/** A deletion costs little more than an insert; rows that are counted, and rows deleted before a head, are not read. */
+export function judgeRows({ insert, delete: deleted, count, longest, before, behind }) {
+  const milliseconds = (time) => shown(time, "ms");
+  return [
+    atMost("delete-by-ids", median(deleted) / median(insert), 1.2, (number) => `${times(number)} an insert`),
+    atMost("count-300000", median(count), 100, milliseconds),
+    atMost("count-300000-longest-wait", median(longest), 50, milliseconds),
+    atMost("head-behind-270000-deleted", median(behind) / median(before), 2, times),
+  ];
+}
+
 export function judgeMemory(figures) {
   const show = (bytes) => shown(bytes / MIB, "MiB");
   return [

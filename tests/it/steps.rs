@@ -1,12 +1,18 @@
-//! How much a call looks at: counted, not timed.
+//! How much a call looks at, in one go and in all: counted, not timed.
 
 use std::future::Future;
+use std::pin::pin;
 
-use offshoot::engine::OpenOptions;
 use offshoot::engine::op::{Answer, Op};
+use offshoot::engine::{AtOnce, OpenOptions, TransactionOptions};
 use serde_json::{Value, json};
 
-use crate::support::{Db, open_in, rest, run, say};
+use crate::support::{Db, World, open_in, rest, run, say};
+
+/// A synchronous answer, and each step of a longer one, looks at no more rows.
+const STEP: u64 = 2000;
+/// The last row of a step may have several versions, on several levels.
+const SLACK: u64 = 64;
 
 fn key(n: usize) -> String {
     format!("{n:06}")
@@ -30,17 +36,118 @@ fn first() -> Op {
     Op::Find { collection: say::collection("todos"), after: None, rest: None, skip: 0, limit: Some(1) }
 }
 
-/// What a call answers, and how much it looked at.
-async fn measured<T>(db: &Db, call: impl Future<Output = T>) -> (T, u64) {
-    let begin = db.0.store().examined();
-    let answer = call.await;
-    (answer, db.0.store().examined() - begin)
+/// What a call answers, the most that it looked at between two pauses, and all that it looked at.
+async fn measured<T>(db: &Db, call: impl Future<Output = T>) -> (T, u64, u64) {
+    let store = db.0.store().clone();
+    let begin = store.examined();
+    let (mut call, mut most) = (pin!(call), 0);
+    let answer = std::future::poll_fn(|context| {
+        let before = store.examined();
+        let polled = call.as_mut().poll(context);
+        most = most.max(store.examined() - before);
+        polled
+    })
+    .await;
+    (answer, most, store.examined() - begin)
 }
 
 async fn head(db: &Db) -> (String, u64) {
-    let (answer, all) = measured(db, db.0.run(first(), None)).await;
+    let (answer, _, all) = measured(db, db.0.run(first(), None)).await;
     let Answer::Documents(page) = answer.expect("it answers") else { panic!("documents") };
     (page.rows[0].0.clone(), all)
+}
+
+async fn overwritten(world: &World) -> Db {
+    let main = world.main().await;
+    fill(&main, 0..9000).await;
+    // Each row has two versions, so that no figures are enough.
+    fill(&main, 0..9000).await;
+    main
+}
+
+#[test]
+fn a_long_count_goes_on_in_steps_from_where_its_synchronous_part_ended() {
+    run(async |world| {
+        let main = overwritten(&world).await;
+        for db in [main.clone(), main.clone_as("draft").await] {
+            let begin = db.0.store().examined();
+            let AtOnce::Unfinished(unfinished) = db.0.run_at_once(&say::count()).unwrap() else { panic!("too long") };
+            let at_once = db.0.store().examined() - begin;
+            assert!((STEP..STEP + SLACK).contains(&at_once), "{at_once}");
+            // What is committed meanwhile is not counted: the call has begun before.
+            db.ok(say::put(&[("zzz", json!({}))])).await;
+            let (answer, most, all) = measured(&db, db.0.finish(say::count(), unfinished)).await;
+            assert!(matches!(answer, Ok(Answer::Count(9000))), "{answer:?}");
+            assert!(most < STEP + SLACK, "{most} between two pauses");
+            assert!(all < 17_000, "it began again: {all}");
+            db.ok(say::delete(&["zzz"])).await;
+        }
+    });
+}
+
+#[test]
+fn long_reads_of_snapshots_and_transactions_are_done_in_steps() {
+    run(async |world| {
+        let main = overwritten(&world).await;
+        let ids: Vec<String> = (0..9000).map(key).collect();
+        let many = Op::GetMany { collection: say::collection("todos"), ids };
+        let skipping =
+            Op::Find { collection: say::collection("todos"), after: None, rest: None, skip: 8999, limit: None };
+        let snapshot = main.snapshot().await;
+        for op in [say::count(), many, skipping] {
+            assert!(matches!(snapshot.run_at_once(&op), Ok(AtOnce::Unfinished(_))), "{:.60}", format!("{op:?}"));
+            let (answer, most, _) = measured(&main, snapshot.run(op.clone())).await;
+            assert!(answer.is_ok() && most < STEP + SLACK, "{most} for {op:?}");
+            let body = async |open: std::rc::Rc<offshoot::engine::OpenTransaction>| {
+                let AtOnce::Unfinished(unfinished) = open.run_at_once(&op)? else { panic!("too long for one go") };
+                let (answer, most, _) = measured(&main, open.finish(unfinished)).await;
+                assert!(answer.is_ok() && most < STEP + SLACK, "{most} for {op:?}");
+                Ok::<_, offshoot::error::Error>(())
+            };
+            main.0.transact(TransactionOptions::default(), body).await.unwrap();
+        }
+    });
+}
+
+/// Rows that came after a snapshot was taken are not visible in it, and are walked all the same.
+#[test]
+fn rows_that_a_snapshot_does_not_see_are_walked_in_steps_too() {
+    run(async |world| {
+        let main = world.main().await;
+        for n in [0, 9999] {
+            main.ok(say::kv_set(&key(n), json!(n))).await;
+        }
+        let before = main.snapshot().await;
+        let later: Vec<usize> = (1..9000).collect();
+        for some in later.chunks(1000) {
+            let entries: Vec<_> = some.iter().map(|n| (key(*n), json!(n))).collect();
+            let entries: Vec<_> = entries.iter().map(|(key, value)| (&key[..], value.clone())).collect();
+            main.ok(say::kv_set_many(&entries)).await;
+        }
+        for is_compacted in [false, true] {
+            if is_compacted {
+                main.0.store().compact_all().await.expect("a compaction");
+                rest().await;
+            }
+            for op in [say::kv_count(), say::kv_list(false), say::kv_list(true)] {
+                let begin = main.0.store().examined();
+                let at_once = before.run_at_once(&op).unwrap();
+                let examined = main.0.store().examined() - begin;
+                assert!(examined < STEP + SLACK, "{examined} for {op:?}");
+                match at_once {
+                    // The page ends where the step does.
+                    AtOnce::Done(Answer::Entries(page)) => assert!(page.rows.len() == 1 && page.next.is_some()),
+                    AtOnce::Done(other) => panic!("{other:?}"),
+                    AtOnce::Unfinished(unfinished) => {
+                        let (answer, most, all) = measured(&main, before.finish(unfinished)).await;
+                        assert!(matches!(answer, Ok(Answer::Count(2))), "{answer:?}");
+                        assert!(most < STEP + SLACK, "{most} between two pauses");
+                        assert!(all < 12_000, "{all} in all");
+                    }
+                }
+            }
+        }
+    });
 }
 
 #[test]
@@ -104,19 +211,47 @@ fn a_count_of_rows_that_nothing_lies_over_reads_their_index() {
         fill(&main, 0..60_000).await;
         main.0.store().compact_all().await.expect("a compaction");
         rest().await;
-        let (answer, all) = measured(&main, main.0.run(say::count(), None)).await;
+        let (answer, _, all) = measured(&main, main.0.run(say::count(), None)).await;
         assert!(matches!(answer, Ok(Answer::Count(60_000))), "{answer:?}");
         assert!(all < 6000, "{all} looked at");
         // A few changes cost a few blocks.
         main.ok(say::put(&[("030000", json!({"n": 0})), ("030000b", json!({"n": 0}))])).await;
         main.ok(say::delete(&["010000"])).await;
-        let (answer, all) = measured(&main, main.0.run(say::count(), None)).await;
+        let (answer, _, all) = measured(&main, main.0.run(say::count(), None)).await;
         assert!(matches!(answer, Ok(Answer::Count(60_000))), "{answer:?}");
         assert!(all < 8000, "{all} looked at");
         let draft = main.clone_as("draft").await;
         draft.ok(say::delete(&["020000", "040000"])).await;
-        let (answer, all) = measured(&draft, draft.0.run(say::count(), None)).await;
+        let (answer, _, all) = measured(&draft, draft.0.run(say::count(), None)).await;
         assert!(matches!(answer, Ok(Answer::Count(59_998))), "{answer:?}");
         assert!(all < 10_000, "{all} looked at");
+    });
+}
+
+/// A row that is written again and again is one row to a walk.
+#[test]
+fn a_row_of_many_versions_costs_little_to_walk_past() {
+    run(async |world| {
+        let main = world.main().await;
+        for n in 0..10 {
+            main.ok(say::kv_set(&key(n), json!(n))).await;
+        }
+        let before = main.snapshot().await;
+        for n in 0..3000 {
+            main.ok(say::kv_set(&key(5), json!(n))).await;
+        }
+        for compacted in [false, true] {
+            if compacted {
+                main.0.store().compact_all().await.expect("a compaction");
+            }
+            for reverse in [false, true] {
+                for snapshot in [&before, &main.snapshot().await] {
+                    let (answer, _, all) = measured(&main, snapshot.run(say::kv_list(reverse))).await;
+                    let Ok(Answer::Entries(page)) = answer else { panic!("entries") };
+                    assert_eq!(page.rows.len(), 10);
+                    assert!(all < 100, "{all} looked at, reverse={reverse}");
+                }
+            }
+        }
     });
 }

@@ -84,7 +84,7 @@ fn a_transaction_ends_with_its_body() {
         let transaction = kept.take().expect("it ran");
         for op in [say::get("a"), say::put(&[("a", json!({}))])] {
             assert_eq!(transaction.run(op.clone()).await.err().unwrap().code(), ErrorCode::Closed);
-            assert_eq!(transaction.run_now(&op).expect("at once").err().unwrap().code(), ErrorCode::Closed);
+            assert_eq!(transaction.run_at_once(&op).err().unwrap().code(), ErrorCode::Closed);
         }
     });
 }

@@ -229,8 +229,3 @@ fn figures_read_at_an_older_point_are_caught() {
 fn rows_known_as_deleted_that_are_written_again_are_caught() {
     catch(Bug::DeadRowsNotCut, Check::Snapshots);
 }
-
-#[test]
-fn rows_known_as_deleted_that_are_written_again_are_caught() {
-    catch(Bug::DeadRowsNotCut, Check::Snapshots);
-}

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use offshoot::engine::{Ended, Isolation, Side, Snapshot, TransactionOptions, When};
+use offshoot::engine::{AtOnce, Ended, Isolation, Side, Snapshot, TransactionOptions, When};
 use offshoot::error::{Error, ErrorCode};
 use offshoot::storage::Durability;
 use offshoot::types::{DatabaseName, Kind, Lsn, Suffix, key};
@@ -287,10 +287,13 @@ pub async fn step(world: &World, open: &offshoot::engine::OpenTransaction, call:
     let mut after: Option<Suffix> = None;
     loop {
         let op = call.op(after.as_ref().map(|after| (after, rows.len())));
-        let at_once = if world.random.chance(500) { open.run_now(&op) } else { None };
-        let answered = match at_once {
-            Some(answered) => answered,
-            None => open.run(op).await,
+        let answered = match world.random.chance(500) {
+            true => match open.run_at_once(&op) {
+                Ok(AtOnce::Done(answer)) => Ok(answer),
+                Ok(AtOnce::Unfinished(unfinished)) => open.finish(unfinished).await,
+                Err(error) => Err(error),
+            },
+            false => open.run(op).await,
         };
         let (observed, next) = match answered {
             Ok(answer) => observe(answer),
@@ -318,10 +321,13 @@ pub async fn read(world: &World, tab: &Tab, handle: &Handle) {
     };
     let from = tab.head();
     let op = call.op(None);
-    let at_once = if world.random.chance(500) { handle.database.run_now(&op) } else { None };
-    let answered = match at_once {
-        Some(answered) => answered,
-        None => handle.database.run(op, None).await,
+    let answered = match world.random.chance(500) {
+        true => match handle.database.run_at_once(&op) {
+            Ok(AtOnce::Done(answer)) => Ok(answer),
+            Ok(AtOnce::Unfinished(unfinished)) => handle.database.finish(op, unfinished).await,
+            Err(error) => Err(error),
+        },
+        false => handle.database.run(op, None).await,
     };
     let observed = match answered {
         Ok(answer) => observe(answer).0,

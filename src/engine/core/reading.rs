@@ -6,7 +6,9 @@ use std::rc::Rc;
 use super::Core;
 use crate::drive::{self, Fetched, Server, Step};
 use crate::error::{ErrorCode, Result};
-use crate::lsm::{Attempt, BlockReference, Fault, GivenUp, Loaded, Need, ReadStep, State, TreeView, step_of};
+use crate::lsm::{
+    Attempt, BlockReference, Fault, GivenUp, Loaded, Need, PORTION_BYTES, ReadStep, State, TreeView, step_of,
+};
 use crate::storage::LocalFuture;
 
 /// What is done with a view, again after what it needed was fetched.
@@ -40,7 +42,10 @@ impl Server<Vec<Need>, Infallible> for Reading<'_> {
     }
 
     fn pause(&self) -> LocalFuture<'_, ()> {
-        self.loaded.let_go();
+        // The next step reads on in the blocks that were fetched ahead.
+        if self.loaded.bytes() >= PORTION_BYTES {
+            self.loaded.let_go();
+        }
         self.core.platform.pause()
     }
 }
@@ -82,7 +87,7 @@ impl Core {
         match self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded })) {
             Ok(value) => Some(Ok(value)),
             Err(Fault::Error(error)) => Some(self.note_damage(Err(error))),
-            Err(Fault::Need(_)) => None,
+            Err(Fault::Need(_) | Fault::Pause) => None,
         }
     }
 
@@ -95,6 +100,21 @@ impl Core {
         };
         self.read_around(None, &mut read).await?;
         Ok(found.expect("BUG: a read that succeeded has found something"))
+    }
+
+    /// As `read`, of work that is done in steps. `step` keeps its position between them, and the last one gives the
+    /// result.
+    pub async fn read_in_steps<T>(
+        self: &Rc<Core>,
+        mut step: impl FnMut(&State, TreeView<'_>) -> Attempt<Option<T>>,
+    ) -> Result<T> {
+        let mut found = None;
+        let mut read = |state: &State, view: TreeView<'_>| {
+            found = step(state, view)?;
+            Ok(if found.is_some() { Step::Done } else { Step::Pause })
+        };
+        self.read_long(None, &mut read).await?;
+        Ok(found.expect("BUG: the last step has found something"))
     }
 
     /// As `read`, and around blocks that are damaged or gone where that is asked for.

@@ -128,6 +128,7 @@ impl Core {
                     return Evaluated::Failed(error);
                 }
                 Err(Fault::Need(needed)) => needed,
+                Err(Fault::Pause) => unreachable!("BUG: what is evaluated for a commit is one step"),
             };
             // Each round brings blocks that the one before did not have, so there are no more rounds than blocks.
             assert!(!loaded.has_all(&needed), "BUG: a job asks for blocks that it was given");

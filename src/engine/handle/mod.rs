@@ -8,7 +8,7 @@ pub mod snapshot;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use snapshot::{Pinned, step_now};
+use snapshot::{AtOnce, Pinned, Unfinished};
 
 use crate::engine::catalog::{self, Entry};
 use crate::engine::core::job::{Present, changes_of};
@@ -16,7 +16,7 @@ use crate::engine::core::{Core, closed};
 use crate::engine::op::context::Context;
 use crate::engine::op::known::Known;
 use crate::engine::op::transaction::{Guard, Transaction};
-use crate::engine::op::{Answer, Op, Step};
+use crate::engine::op::{Answer, Op, Step, steps};
 use crate::engine::rows::collections::{CollectionInfo, collections};
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self};
@@ -161,18 +161,39 @@ impl Handle {
         entry.row.id == self.id
     }
 
-    /// Runs a reading call on what is in memory; `None`: it needs storage.
-    pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
-        if let Err(error) = self.check_open() {
-            return Some(Err(error));
+    /// Runs one step of a reading call on what is in memory.
+    pub fn run_at_once(&self, op: &Op) -> Result<AtOnce> {
+        self.check_open()?;
+        if self.core.is_behind() || steps::names_many(op) {
+            return Ok(AtOnce::unfinished(op, None));
         }
-        if self.core.is_behind() {
-            return None;
-        }
-        self.core.read_now(|state, view| {
+        let (mut reads, mut rest) = (None, None);
+        let answer = self.core.read_now(|state, view| {
             let (path, _) = self.path(state, view)?;
-            step_now(&mut Context::reading(view, path), op, &self.core.ids)
+            reads = Some(path.clone());
+            steps::at_once(Context::reading(view, path), op, &self.core.ids, &mut rest)
+        });
+        Ok(match (answer.transpose()?, reads, rest) {
+            (Some(answer), ..) => AtOnce::Done(answer),
+            (None, Some(path), Some(op)) => {
+                let at = Some(Rc::new(Pinned::new(self.core.clone(), path, false)));
+                AtOnce::Unfinished(Unfinished { op, at })
+            }
+            (None, ..) => AtOnce::unfinished(op, None),
         })
+    }
+
+    /// Goes on with a reading call, which is `op` as a whole: where its history is gone, it begins again.
+    pub async fn finish(self: &Rc<Handle>, op: Op, unfinished: Unfinished) -> Result<Answer> {
+        self.check_open()?;
+        if let Some(pinned) = unfinished.at {
+            match pinned.run(unfinished.op).await {
+                // Another tab's vacuum has overtaken it: it reads what is there now.
+                Err(error) if error.code() == ErrorCode::HistoryPruned => {}
+                answer => return answer,
+            }
+        }
+        self.run(op).await
     }
 
     /// Runs a single call that reads.

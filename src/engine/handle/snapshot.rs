@@ -4,15 +4,34 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::engine::core::hold::Hold;
-use crate::engine::core::id::IdMaker;
 use crate::engine::core::{Core, closed};
 use crate::engine::op::context::Context;
 use crate::engine::op::known::Known;
-use crate::engine::op::{Answer, Op, Step};
+use crate::engine::op::{Answer, Op, Step, steps};
 use crate::engine::rows::path::Path;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, State};
+use crate::lsm::{State, TreeView};
 use crate::types::Lsn;
+
+/// How a call went that was to be answered at once, from memory.
+pub enum AtOnce {
+    Done(Answer),
+    Unfinished(Unfinished),
+}
+
+/// A call that is not answered yet, and goes on in steps.
+pub struct Unfinished {
+    pub op: Op,
+    /// Where the call has begun to read; `None`: it has read nothing, or its transaction or snapshot fixes the place.
+    pub at: Option<Rc<Pinned>>,
+}
+
+impl AtOnce {
+    /// `rest`: what is left of the call, if it got on.
+    pub fn unfinished(op: &Op, rest: Option<Op>) -> AtOnce {
+        AtOnce::Unfinished(Unfinished { op: rest.unwrap_or_else(|| op.clone()), at: None })
+    }
+}
 
 pub struct Pinned {
     core: Rc<Core>,
@@ -74,27 +93,41 @@ impl Pinned {
         if self.closed.get() { Err(closed("the snapshot")) } else { self.core.check_open() }
     }
 
-    pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
-        if let Err(error) = self.check_open().and_then(|()| check_reads(op)) {
-            return Some(Err(error));
+    /// Runs one step of a reading call on what is in memory.
+    pub fn run_at_once(&self, op: &Op) -> Result<AtOnce> {
+        self.check_open().and_then(|()| check_reads(op))?;
+        if steps::names_many(op) {
+            return Ok(AtOnce::unfinished(op, None));
         }
-        self.core.read_now(|state, view| step_now(&mut Context::reading(view, self.path(state)?), op, &self.core.ids))
+        let mut rest = None;
+        let answer = self.core.read_now(|state, view| {
+            steps::at_once(Context::reading(view, self.path(state)?), op, &self.core.ids, &mut rest)
+        });
+        Ok(match answer.transpose()? {
+            Some(answer) => AtOnce::Done(answer),
+            None => AtOnce::unfinished(op, rest),
+        })
     }
 
-    /// Runs a reading call, a long one in steps, each on blocks of its own.
+    pub async fn finish(&self, unfinished: Unfinished) -> Result<Answer> {
+        self.run(unfinished.op).await
+    }
+
+    /// Runs a reading call, a long one in steps, between which others have their turn.
     pub async fn run(&self, mut op: Op) -> Result<Answer> {
         check_reads(&op)?;
         let mut known = Known::default();
-        loop {
+        let step = |state: &State, view: TreeView<'_>| {
             self.check_open()?;
-            let step = self.core.read(|state, view| {
-                op.apply(&mut Context::reading(view, self.path(state)?), &self.core.ids, &mut known)
-            });
-            match step.await? {
-                Step::Done(answer) => return Ok(answer),
-                Step::More(next) => op = next,
+            match op.apply(&mut Context::reading(view, self.path(state)?).in_steps(), &self.core.ids, &mut known)? {
+                Step::Done(answer) => Ok(Some(answer)),
+                Step::More(next) => {
+                    op = next;
+                    Ok(None)
+                }
             }
-        }
+        };
+        self.core.read_in_steps(step).await
     }
 }
 
@@ -110,16 +143,4 @@ fn check_reads(op: &Op) -> Result<()> {
         return Err(Error::new(ErrorCode::InvalidOption, "a snapshot is read only"));
     }
     Ok(())
-}
-
-/// Runs all steps of a call in one go.
-pub fn step_now(context: &mut Context<'_>, op: &Op, ids: &IdMaker) -> Attempt<Answer> {
-    let mut known = Known::default();
-    let mut step = op.apply(context, ids, &mut known)?;
-    loop {
-        match step {
-            Step::Done(answer) => return Ok(answer),
-            Step::More(next) => step = next.apply(context, ids, &mut known)?,
-        }
-    }
 }

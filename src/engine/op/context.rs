@@ -11,6 +11,7 @@ use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self, Placed, Position, Scan, Seen, Standing, SuffixRange, Visible, Walked};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, PORTION_BYTES, Spans, TreeView};
+use crate::planted;
 use crate::query::{self, Counters, Update};
 use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
 
@@ -18,6 +19,16 @@ pub struct Context<'a> {
     view: TreeView<'a>,
     path: Path,
     transaction: Option<&'a mut Transaction>,
+    /// The call ends its step once the tree has counted so many examined versions; `None`: it takes one step only.
+    until: Option<u64>,
+}
+
+/// A step examines so many versions, and spans of rows: a few milliseconds of work.
+pub const STEP_ROWS: u64 = if planted::HAS_FEW_ROWS { 40 } else { 2000 };
+
+/// The tree's count of examined versions at which a step ends that begins now.
+pub fn step_end(view: TreeView<'_>) -> u64 {
+    view.tree.examined() + STEP_ROWS
 }
 
 /// A visible row.
@@ -61,11 +72,27 @@ impl PageLimits {
 
 impl<'a> Context<'a> {
     pub fn reading(view: TreeView<'a>, path: Path) -> Context<'a> {
-        Context { view, path, transaction: None }
+        Context { view, path, transaction: None, until: None }
     }
 
     pub fn writing(view: TreeView<'a>, transaction: &'a mut Transaction) -> Context<'a> {
-        Context { view, path: transaction.path.clone(), transaction: Some(transaction) }
+        Context { view, path: transaction.path.clone(), transaction: Some(transaction), until: None }
+    }
+
+    /// A context for one step of a call, which begins now. The call says where the next step goes on.
+    pub fn in_steps(self) -> Context<'a> {
+        let until = step_end(self.view);
+        self.up_to(until)
+    }
+
+    /// As `in_steps`, of a step that began before and ends at `until`.
+    pub fn up_to(self, until: u64) -> Context<'a> {
+        Context { until: Some(until), ..self }
+    }
+
+    /// Whether the step has examined as much as one may.
+    pub fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| self.view.tree.examined() >= until)
     }
 
     fn own(&self, suffix: &Suffix) -> Option<&Version> {
@@ -130,6 +157,11 @@ impl<'a> Context<'a> {
             if lacking.is_full() {
                 break;
             }
+            if has_got_on && self.is_over() {
+                lacking.check()?;
+                return Err(Fault::Pause);
+            }
+            self.view.tree.examine();
             // A row behind one that lacks something is looked at for what it lacks itself.
             if lacking.take(look(self, known, place))? {
                 known.note_looked_at();
@@ -212,9 +244,9 @@ impl<'a> Context<'a> {
         visit: &mut dyn FnMut(Seen<'_>) -> Attempt<ControlFlow<()>>,
     ) -> Attempt<Option<SuffixRange>> {
         let own = self.transaction.as_ref().map(|transaction| transaction.writes());
-        let (view, levels) = (self.view, self.path.levels());
+        let (view, levels, until) = (self.view, self.path.levels(), self.until);
         let mut position = Position::default();
-        let scan = Scan { view, levels, own, range, reverse, spans };
+        let scan = Scan { view, levels, own, range, reverse, spans, until };
         let rest = match read::walk(scan, &mut position, visit) {
             Ok(Walked::All) => None,
             Ok(Walked::Part) => position.rest(range, reverse),

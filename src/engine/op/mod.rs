@@ -9,6 +9,7 @@ mod documents;
 mod encode;
 mod entries;
 pub mod known;
+pub mod steps;
 pub mod transaction;
 
 pub use context::Page;
@@ -159,7 +160,8 @@ pub enum Answer {
     Entries(Page<(Vec<u8>, Bytes)>),
 }
 
-/// A long walk is done in steps, each on blocks of its own, so that memory stays bounded.
+/// A long walk is done in steps, each on blocks of its own, so that memory stays bounded, and so does the time of a
+/// step.
 #[derive(Debug)]
 pub enum Step {
     Done(Answer),
@@ -183,5 +185,16 @@ impl Op {
                 | Op::EntryDelete { .. }
                 | Op::EntrySetField { .. }
         )
+    }
+
+    /// How many rows the call names.
+    pub fn named(&self) -> usize {
+        match self {
+            Op::GetMany { ids, .. } | Op::Delete { ids, .. } => ids.len(),
+            Op::Insert { documents, .. } | Op::Put { documents, .. } => documents.len(),
+            Op::EntryGet { keys, .. } | Op::EntryDelete { keys, .. } => keys.len(),
+            Op::EntrySet { entries, .. } => entries.len(),
+            _ => 1,
+        }
     }
 }

@@ -187,6 +187,8 @@ pub struct Scan<'a> {
     pub reverse: bool,
     /// `Spans::Counted`: the visitor takes rows by their number alone.
     pub spans: Spans,
+    /// The walk ends early once the tree has counted so many examined versions.
+    pub until: Option<u64>,
 }
 
 /// What a walk over a path comes to.
@@ -228,7 +230,7 @@ impl Position {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Walked {
     All,
-    /// The visitor had enough.
+    /// The visitor had enough, or the walk has come to `until`.
     Part,
 }
 
@@ -242,7 +244,7 @@ pub fn scan(
     reverse: bool,
     mut visit: impl FnMut(Visible<'_>) -> Attempt<ControlFlow<()>>,
 ) -> Attempt<()> {
-    let scan = Scan { view, levels, own, range, reverse, spans: Spans::Dead };
+    let scan = Scan { view, levels, own, range, reverse, spans: Spans::Dead, until: None };
     walk(scan, &mut Position::default(), &mut |seen| match seen {
         Seen::Row(row) => visit(row),
         Seen::Rows(_) => unreachable!("BUG: rows are not counted here"),
@@ -267,6 +269,9 @@ pub fn walk(
     }
     let mut own = OwnRows::new(scan.own, range, reverse);
     loop {
+        if position.has_begun && scan.until.is_some_and(|until| view.tree.examined() >= until) {
+            return Ok(Walked::Part);
+        }
         let nearer = |a: &[u8], b: &[u8]| if reverse { a > b } else { a < b };
         let mut nearest: Option<&[u8]> = own.peek();
         let mut of_span = None;
@@ -309,7 +314,7 @@ pub fn walk(
     }
 }
 
-/// Passes the span that a lane has come to, if the rows of all other lanes lie behind it: then no row hides a row of the
+/// Passes the span that a lane has come to, if the rows of all other lanes lie behind it. Then no row hides one of the
 /// span, and the deleted rows of the span hide none. Otherwise the rows of the span are walked one by one.
 fn pass_span(
     lanes: &mut [Lane<'_>],

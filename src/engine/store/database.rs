@@ -12,6 +12,7 @@ use crate::engine::compare::diff::{self, Difference};
 use crate::engine::copy::copying::Watch;
 use crate::engine::copy::materialize;
 use crate::engine::handle::history::When;
+use crate::engine::handle::snapshot::{AtOnce, Unfinished};
 use crate::engine::handle::{Handle, OnClose};
 use crate::engine::merge::{self, MergeOptions, MergeReport, Policy, RebaseOptions, Select};
 use crate::engine::op::{Answer, Op};
@@ -95,9 +96,23 @@ impl Database {
         }
     }
 
-    /// Runs a reading call on what is in memory; `None`: it needs storage.
+    /// Runs one step of a reading call on what is in memory.
+    pub fn run_at_once(&self, op: &Op) -> Result<AtOnce> {
+        self.handle.run_at_once(op)
+    }
+
+    /// Goes on with a reading call, which is `op` as a whole.
+    pub async fn finish(&self, op: Op, unfinished: Unfinished) -> Result<Answer> {
+        self.handle.finish(op, unfinished).await
+    }
+
+    /// Runs a reading call on what is in memory; `None`: it needs storage, or more than one step.
     pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
-        self.handle.run_now(op)
+        match self.run_at_once(op) {
+            Ok(AtOnce::Done(answer)) => Some(Ok(answer)),
+            Ok(AtOnce::Unfinished(_)) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// The fields of a document, read from memory; `None`: it needs storage.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::engine::compare::diff::{self, Against, Comparing, DifferencePage};
-use crate::engine::handle::snapshot::Pinned;
+use crate::engine::handle::snapshot::{AtOnce, Pinned, Unfinished};
 use crate::engine::op::{Answer, Op};
 use crate::engine::transfer::{Export, ExportOptions};
 use crate::error::Result;
@@ -54,11 +54,16 @@ impl Snapshot {
         self.pinned.describe().await
     }
 
-    pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
-        self.pinned.run_now(op)
+    /// Runs one step of a reading call on what is in memory.
+    pub fn run_at_once(&self, op: &Op) -> Result<AtOnce> {
+        self.pinned.run_at_once(op)
     }
 
-    /// Runs a reading call, a long one in steps, each on blocks of its own.
+    pub async fn finish(&self, unfinished: Unfinished) -> Result<Answer> {
+        self.pinned.finish(unfinished).await
+    }
+
+    /// Runs a reading call, a long one in steps, between which others have their turn.
     pub async fn run(&self, op: Op) -> Result<Answer> {
         self.pinned.run(op).await
     }

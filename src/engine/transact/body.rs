@@ -10,10 +10,11 @@ use crate::engine::core::hold::Hold;
 use crate::engine::core::job::{Pleading, Present, changes_of};
 use crate::engine::core::{Core, closed};
 use crate::engine::handle::Handle;
-use crate::engine::op::context::Context;
+use crate::engine::handle::snapshot::{AtOnce, Unfinished};
+use crate::engine::op::context::{self, Context};
 use crate::engine::op::known::Known;
 use crate::engine::op::transaction::{Isolation, Transaction};
-use crate::engine::op::{Answer, Op, Step};
+use crate::engine::op::{Answer, Op, Step, steps};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
 use crate::planted::{self, Bug};
@@ -52,34 +53,51 @@ impl OpenTransaction {
         self.version
     }
 
-    /// Runs a call on what is in memory; `None`: it needs storage.
-    pub fn run_now(&self, op: &Op) -> Option<Result<Answer>> {
+    /// Runs one step of a call on what is in memory.
+    pub fn run_at_once(&self, op: &Op) -> Result<AtOnce> {
         let mut slot = self.transaction.borrow_mut();
-        let Some(transaction) = slot.as_mut() else { return Some(Err(closed("the transaction"))) };
-        let (mut op, mut known) = (op.clone(), Known::default());
+        let Some(transaction) = slot.as_mut() else { return Err(closed("the transaction")) };
+        if steps::names_many(op) {
+            return Ok(AtOnce::unfinished(op, None));
+        }
+        let (mut rest, mut known, mut until) = (None, Known::default(), None);
         loop {
-            let step =
-                self.core.read_now(|state, view| attempt((state, view), transaction, (&op, &mut known), &self.core))?;
-            match step {
-                Err(error) => return Some(Err(self.note(error))),
-                Ok(Step::Done(answer)) => return Some(Ok(answer)),
-                Ok(Step::More(next)) => op = next,
+            let op = rest.as_ref().unwrap_or(op);
+            let taken = self.core.read_now(|state, view| {
+                let until = *until.get_or_insert_with(|| context::step_end(view));
+                let step = attempt((state, view), transaction, (op, &mut known), (&self.core, until))?;
+                Ok((step, view.tree.examined() >= until))
+            });
+            match taken {
+                Some(Err(error)) => return Err(self.note(error)),
+                Some(Ok((Step::Done(answer), _))) => return Ok(AtOnce::Done(answer)),
+                Some(Ok((Step::More(next), false))) => rest = Some(next),
+                Some(Ok((Step::More(next), true))) => return Ok(AtOnce::unfinished(op, Some(next))),
+                None => return Ok(AtOnce::unfinished(op, None)),
             }
         }
     }
 
+    pub async fn finish(&self, unfinished: Unfinished) -> Result<Answer> {
+        self.run(unfinished.op).await
+    }
+
+    /// Runs a call, a long one in steps, between which others have their turn.
     pub async fn run(&self, mut op: Op) -> Result<Answer> {
         let mut known = Known::default();
-        loop {
-            let step = self.core.read(|state, view| match self.transaction.borrow_mut().as_mut() {
-                Some(transaction) => attempt((state, view), transaction, (&op, &mut known), &self.core),
-                None => Err(closed("the transaction").into()),
-            });
-            match step.await.map_err(|error| self.note(error))? {
-                Step::Done(answer) => return Ok(answer),
-                Step::More(next) => op = next,
+        let step = |state: &State, view: TreeView<'_>| {
+            let mut slot = self.transaction.borrow_mut();
+            let Some(transaction) = slot.as_mut() else { return Err(closed("the transaction").into()) };
+            let until = context::step_end(view);
+            match attempt((state, view), transaction, (&op, &mut known), (&self.core, until))? {
+                Step::Done(answer) => Ok(Some(answer)),
+                Step::More(next) => {
+                    op = next;
+                    Ok(None)
+                }
             }
-        }
+        };
+        self.core.read_in_steps(step).await.map_err(|error| self.note(error))
     }
 
     /// A call inside fails with CONFLICT only if the commit must fail too.
@@ -100,14 +118,14 @@ fn attempt(
     (state, view): (&State, TreeView<'_>),
     transaction: &mut Transaction,
     (op, known): (&Op, &mut Known),
-    core: &Core,
+    (core, until): (&Core, u64),
 ) -> Attempt<Step> {
     if transaction.snapshot_lsn() < state.manifest.floor() {
         let message = "the history that the transaction reads was dropped in another tab";
         return Err(Error::new(ErrorCode::Conflict, message).into());
     }
     transaction.savepoint();
-    let result = op.apply(&mut Context::writing(view, transaction), &core.ids, known);
+    let result = op.apply(&mut Context::writing(view, transaction).up_to(until), &core.ids, known);
     if result.is_err() {
         transaction.roll_back();
     }

@@ -12,7 +12,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::js::globals::{clear_timeout, set_timeout};
+use crate::js::globals::{clear_timeout, set_pause, set_timeout};
 
 /// Milliseconds after which a wait for the host ends in TIMEOUT.
 pub const WAIT: u64 = 20_000;
@@ -52,6 +52,16 @@ impl Drop for Deadline {
 pub async fn sleep(milliseconds: u64) {
     // A promise that only ever resolves.
     let _ = JsFuture::from(Timer::new(milliseconds).over.clone()).await;
+}
+
+/// Lets all other work of the host that waits now go first.
+pub async fn pause() {
+    let over = Promise::new(&mut |resolve, _| {
+        if set_pause(&resolve).is_err() {
+            let _ = set_timeout(&resolve, 0.0);
+        }
+    });
+    let _ = JsFuture::from(over).await;
 }
 
 /// What `work` gives, or `None` after so many milliseconds.

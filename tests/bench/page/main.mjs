@@ -4,11 +4,13 @@ import * as clones from "./clones.mjs";
 import { fillFor, life, openings, singleInserts } from "./compared.mjs";
 import * as drafts from "./drafts.mjs";
 import * as largeCommits from "./large-commits.mjs";
+import { rowCosts } from "./rows.mjs";
 import * as scan from "./scan.mjs";
 import { spaceLeft } from "./space.mjs";
 import { wideCosts } from "./wide.mjs";
 
 if (!crossOriginIsolated) throw new Error("the page is not isolated, and its clock is too coarse");
 const measures = { ...clones, ...drafts, ...largeCommits, ...scan };
-globalThis.bench = { ...measures, fillFor, life, openings, singleInserts, spaceLeft, wasmBytes, wideCosts };
+const one = { fillFor, life, openings, rowCosts, singleInserts, spaceLeft, wasmBytes, wideCosts };
+globalThis.bench = { ...measures, ...one };
 document.title = "ready";
