@@ -60,6 +60,8 @@
 //!   for every commit was a second request in each. It says how far the log went, so that a lost end of the log is
 //!   noticed; for the commits since the last mark a loss goes unnoticed, as it does with the witness, which is written
 //!   no more often.
+//! - A commit's row of the change feed also says how early the last 2, 4, 8 commits were (`lsm/times.rs`). Clocks go
+//!   back, so the times alone could only be walked, and a store that keeps all history has many.
 //! - The history floor is a field of the manifest, not a row of the catalog; the commit that goes with a raised one
 //!   fences clones and writes. A newer format appends such a commit in its own form, which no old tab reads past.
 //! - The manifest's name carries its version, so a swap is guarded by "this is there, the next is not": the storage
@@ -111,8 +113,8 @@
 //! revert, restore, exports and imports. Queries have no filters, and nothing is synced.
 //!
 //! Open in the engine: a full disk cannot be emptied by deleting alone; a rebase of a clone older than the history
-//! floor reads its whole origin; a walk over a clone reads all rows that the clone has deleted of its origin;
-//! `databases()` and a forced drop read once for each clone; writers do not pass one door yet.
+//! floor reads its whole origin; a walk over a clone reads all rows that the clone has deleted of its origin; writers
+//! do not pass one door yet.
 
 pub mod drive;
 pub mod engine;
