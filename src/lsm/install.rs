@@ -41,6 +41,8 @@ pub struct Installation {
     closes: Option<u64>,
     /// The new runs and the log hold the same visible rows as before. Only versions that nobody reads are gone.
     has_same_rows: bool,
+    /// It was judged by what the replaced manifest names, so it is not made over another one.
+    is_for_base_only: bool,
 }
 
 /// How a swap of the manifest ended.
@@ -66,7 +68,15 @@ impl Installation {
     /// `manifest` is made from the present one, `base`, and gets the next version.
     pub(super) fn between(base: Manifest, manifest: Manifest) -> Installation {
         let manifest = Manifest { version: base.version + 1, ..manifest };
-        Installation { base, manifest, put: Vec::new(), named: Vec::new(), closes: None, has_same_rows: false }
+        Installation {
+            base,
+            manifest,
+            put: Vec::new(),
+            named: Vec::new(),
+            closes: None,
+            has_same_rows: false,
+            is_for_base_only: false,
+        }
     }
 
     /// Makes the same change to the manifest that is there now. False: both changed the same thing.
@@ -75,8 +85,8 @@ impl Installation {
     /// runs and the other one add runs, but only such whose versions are all newer than what the first one had read.
     fn rest_on(&mut self, present: &Manifest) -> bool {
         let (base, next) = (&self.base, &self.manifest);
-        if present.version == base.version {
-            return true;
+        if present.version == base.version || self.is_for_base_only {
+            return present.version == base.version;
         }
         let has_moved_log = |other: &Manifest| (other.checkpoint, other.log) != (base.checkpoint, base.log);
         let has_merged = |other: &Manifest| other.merging != base.merging;
@@ -139,6 +149,12 @@ impl Installation {
     /// Whether the swap would change nothing.
     pub fn is_idle(&self) -> bool {
         self.manifest == Manifest { version: self.manifest.version, ..self.base.clone() } && self.put.is_empty()
+    }
+
+    /// For an installation that adds versions older than the checkpoint, which no manifest names yet. A merge between
+    /// the two manifests may have dropped tombstones of their rows, and then the versions would be read again.
+    pub fn only_over_its_base(&mut self) {
+        self.is_for_base_only = true;
     }
 
     /// For an installation that moves versions from the log into a run, or from runs into another one, and adds none.
@@ -354,6 +370,16 @@ mod tests {
         let (here, there) = (over(&one, &other), over(&other, &one));
         assert_eq!(ids(&here), ids(&there));
         here
+    }
+
+    /// Between two manifests that name neither a run may have come and gone, with a tombstone in it.
+    #[test]
+    fn copies_are_named_under_no_other_manifest_than_the_one_they_were_judged_by() {
+        for (version, is_named) in [(9, true), (10, false)] {
+            let mut installation = Installation::new(base());
+            installation.only_over_its_base();
+            assert_eq!(installation.rest_on(&Manifest { version, ..base() }), is_named);
+        }
     }
 
     #[test]

@@ -293,6 +293,7 @@ async fn take_in(core: &Rc<Core>, link: &Link, job: &CopyJob, pending: Option<Pe
         });
         let Some(manifest) = looked.await? else { return Ok(false) };
         let mut installation = Installation::new(manifest);
+        installation.only_over_its_base();
         if let Some(run) = &run {
             installation.name(run.clone());
         }
