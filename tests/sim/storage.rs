@@ -44,19 +44,18 @@ const VOIDS_IN_TROUBLE: u64 = 24;
 /// Microseconds after which a late write takes effect, on average.
 const LATE: u64 = 3_000_000;
 
-/// A batch that appends to the log is a commit, or a swap of the manifest that goes with one.
+/// A batch swaps the manifest, and a swap that ends history appends a commit too; or it appends commits alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Appended {
+enum Written {
     Commit,
     Swap,
 }
 
-impl Appended {
-    fn of(batch: &Batch) -> Option<Appended> {
+impl Written {
+    fn of(batch: &Batch) -> Option<Written> {
         let is_manifest = |name: &String| name.starts_with("manifest/");
         let swaps = batch.put.iter().any(|(space, name, _)| *space == Space::Meta && is_manifest(name));
-        let kind = if swaps { Appended::Swap } else { Appended::Commit };
-        (!batch.append.is_empty()).then_some(kind)
+        if swaps { Some(Written::Swap) } else { (!batch.append.is_empty()).then_some(Written::Commit) }
     }
 }
 
@@ -75,7 +74,7 @@ pub struct SimulatedDisk {
     /// Of seeds whose power is lost.
     pub writes: Option<Writes>,
     /// How many records in a row of a tab that lives have counted for nobody.
-    voids: RefCell<BTreeMap<(Owner, Appended), u64>>,
+    voids: RefCell<BTreeMap<(Owner, Written), u64>>,
     /// How often power was lost: what was under way then is not carried on.
     outage: Cell<u64>,
     /// What was found while requests were carried out.
@@ -233,11 +232,12 @@ impl SimulatedDisk {
 
     /// A tab that lives appended something, or was refused to: so many times in a row it may be late. An error ends the
     /// row, and so does any record that counts. Swaps of the manifest and commits have a row each, because a swap that
-    /// was late may be given up: its losses are none of the commit that comes next.
-    fn note_void(&self, tab: Owner, kind: Appended, effect: Option<&Effect>) {
+    /// was late may be given up, or be made without ending history: its losses are none of the commit that comes next.
+    fn note_void(&self, tab: Owner, kind: Written, appends: bool, effect: Option<&Effect>) {
         let mut voids = self.voids.borrow_mut();
         let in_a_row = voids.entry((tab, kind)).or_default();
-        *in_a_row = if effect.is_some_and(|effect| effect.is_void) { *in_a_row + 1 } else { 0 };
+        let is_void = effect.is_some_and(|effect| effect.is_void);
+        *in_a_row = if is_void { *in_a_row + u64::from(appends) } else { 0 };
         self.report.note_most("void records in a row", *in_a_row);
         if *in_a_row > self.most_voids {
             self.violate(Check::Liveness, format!("tab {tab}: {in_a_row} records in a row count for nobody"));
@@ -282,10 +282,10 @@ impl SimulatedDisk {
         }
         let result = match fate {
             Fate::Answered => {
-                let appended = Appended::of(&batch);
+                let (kind, appends) = (Written::of(&batch), !batch.append.is_empty());
                 let effect = self.take_effect(tab, batch);
-                if let Some(kind) = appended {
-                    self.note_void(tab, kind, effect.as_ref().ok().map(|(_, effect)| effect));
+                if let Some(kind) = kind {
+                    self.note_void(tab, kind, appends, effect.as_ref().ok().map(|(_, effect)| effect));
                 }
                 effect.map(|(outcome, _)| outcome)
             }
