@@ -97,7 +97,7 @@ pub async fn create_clone(
     let (id, layer) = (handle.core.platform.random(), draw_layer(&*handle.core.platform));
     // A clock that has fallen behind does not shorten what is to come.
     let created_at = handle.core.platform.now().max(handle.core.clock.steady());
-    // What would be for ever is.
+    // A clone whose time would end later than a number can say never ends.
     let expires_at = options.ttl.and_then(|ttl| created_at.checked_add(ttl));
     if temporary {
         handle.core.keep_lease(temporary_lease(id)).await;

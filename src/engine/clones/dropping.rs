@@ -103,7 +103,7 @@ fn links_to(all: &[Entry], name: &DatabaseName) -> Vec<Link> {
     clones_of(all, name).filter_map(Link::of).collect()
 }
 
-/// What drops a database, unless others read through it.
+/// The changes that drop a database. Where others read through it: CLONE_DEPENDENCY.
 pub fn drop_changes(present: &Present<'_>, entry: &Entry) -> Attempt<Vec<Change>> {
     let dependents = catalog::dependents(&catalog::list(present.view, present.at)?, &entry.name);
     if !dependents.is_empty() {

@@ -49,7 +49,7 @@ pub struct DifferencePage {
     pub next: Option<Suffix>,
 }
 
-/// What is compared with.
+/// The database, or the point of one, that a database is compared with.
 #[derive(Clone, Copy)]
 pub enum Against<'a> {
     /// The origin where the clone began; a root has none.

@@ -62,7 +62,7 @@ impl Pace {
     }
 }
 
-/// How far copies have come, by layer and link.
+/// The progress of each copying, by the layer that is copied into and the LSN of its link.
 pub type Copies = BTreeMap<(LayerId, Lsn), Progress>;
 
 /// A clone's link as it was when the copying began. Copies are taken in only while it stands.
@@ -152,7 +152,7 @@ struct Pending {
     bytes: usize,
 }
 
-/// What is written down of copying over this link.
+/// The job record of copying over this link, if there is one.
 pub async fn copy_job(core: &Core, link: &Link) -> Result<Option<CopyJob>> {
     let (space, name) = link.place();
     let found = core.lsm.storage().read(space, &[name]).await?.pop().flatten();
@@ -178,7 +178,7 @@ pub async fn copy_jobs(core: &Core) -> Result<Copies> {
     }
 }
 
-/// What is written down of copying into these layers is of no use any more.
+/// Deletes the job records of copying into these layers.
 pub async fn forget_copies(core: &Core, layers: impl Iterator<Item = LayerId>) -> Result<()> {
     let places: Vec<_> = layers.map(copy_place).collect();
     for places in places.chunks(LISTED) {

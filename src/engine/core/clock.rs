@@ -1,4 +1,4 @@
-//! What time it is at least: one clock that jumped destroys nothing.
+//! The least time that it can be. Retention goes by it, so one clock that jumped destroys no history.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ pub struct Clock {
     platform: Rc<dyn Platform>,
     /// The clock when this engine opened.
     opened_at: u64,
-    /// What this opening and one before it agreed on then.
+    /// The time that this opening and one before it agreed on, when this one began.
     agreed: u64,
     /// The clock that cannot jump, then.
     steady: u64,
