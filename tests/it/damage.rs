@@ -109,18 +109,23 @@ fn a_store_that_is_older_than_what_was_flushed_is_told() {
     });
 }
 
+/// A power cut takes the two commits that came after a flushed one.
+async fn lose_two(world: &World) {
+    watch(world);
+    let db = world.main().await;
+    put_strictly(&db, "a").await;
+    settle().await;
+    let before = world.disk.copied();
+    put(&db, "b").await;
+    put(&db, "c").await;
+    settle().await;
+    world.disk.turn_into(&before);
+}
+
 #[test]
 fn relaxed_commits_that_a_power_cut_took_are_no_damage_and_are_counted() {
     run(async |world| {
-        watch(&world);
-        let db = world.main().await;
-        put_strictly(&db, "a").await;
-        settle().await;
-        let before = world.disk.copied();
-        put(&db, "b").await;
-        put(&db, "c").await;
-        settle().await;
-        world.disk.turn_into(&before);
+        lose_two(&world).await;
         let store = world.tab().await;
         assert_eq!(store.stats().await.unwrap().lost_commits, 2);
         assert!(store.stats().await.unwrap().witness);
@@ -139,15 +144,7 @@ fn relaxed_commits_that_a_power_cut_took_are_no_damage_and_are_counted() {
 #[test]
 fn a_loss_that_an_opening_found_which_failed_is_told_by_the_next_one() {
     run(async |world| {
-        watch(&world);
-        let db = world.main().await;
-        put_strictly(&db, "a").await;
-        settle().await;
-        let before = world.disk.copied();
-        put(&db, "b").await;
-        put(&db, "c").await;
-        settle().await;
-        world.disk.turn_into(&before);
+        lose_two(&world).await;
         let dying = Rc::new(Dying::new(&world.disk));
         dying.arm();
         let options = OpenOptions { retain: Some(7), ..OpenOptions::default() };
