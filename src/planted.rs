@@ -89,6 +89,10 @@ pub enum Bug {
     FiguresReadTooEarly,
     /// Rows that are known to be deleted stay so although one is written again.
     DeadRowsNotCut,
+    /// An export ends where a page has no rows, although more of the range is left.
+    ExportEndsEarly,
+    /// An import does not check what was written meanwhile to the rows that it brings.
+    ImportedRowsNotValidated,
 }
 
 #[cfg(feature = "planted")]

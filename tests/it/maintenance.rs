@@ -14,8 +14,8 @@ async fn everything(db: &Db) -> Vec<Value> {
     let mut op = say::find();
     loop {
         let Ok(Answer::Documents(page)) = db.0.run(op, None).await else { panic!("a page of documents") };
-        let next = page.next.clone();
-        let whole = Answer::Documents(Page { next: None, ..page });
+        let next = say::behind(&say::collection("todos"), &page);
+        let whole = Answer::Documents(Page { rest: None, ..page });
         rows.extend(in_json(whole).as_array().expect("rows").clone());
         if next.is_none() {
             return rows;

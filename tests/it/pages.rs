@@ -56,8 +56,8 @@ async fn find(snapshot: &Snapshot, skip: u64, limit: Option<usize>) -> (Vec<(Str
         let op = Op::Find { collection: say::collection("todos"), after, rest: None, skip, limit: left };
         let Answer::Documents(page) = snapshot.run(op).await.unwrap() else { panic!("documents") };
         sizes.push(page.rows.len());
+        (after, skip) = (say::behind(&say::collection("todos"), &page), 0);
         rows.extend(page.rows.into_iter().map(|(id, fields)| (id, unpack(&fields))));
-        (after, skip) = (page.next, 0);
         if after.is_none() || limit == Some(rows.len()) {
             return (rows, sizes);
         }
@@ -71,7 +71,7 @@ async fn list(snapshot: &Snapshot, range: &KeyRange, reverse: bool, page: usize)
         let op = Op::EntryList { collection: say::collection("kv"), range, reverse, limit, after, rest: None };
         let Answer::Entries(found) = snapshot.run(op).await.unwrap() else { panic!("entries") };
         assert!(found.rows.len() <= page.min(PAGE_ROWS));
-        let is_more = found.next.is_some();
+        let is_more = found.rest.is_some();
         after = found.rows.last().map(|(key, _)| key.clone());
         rows.extend(found.rows.into_iter().map(|(key, value)| (key::read_id(&key).unwrap(), unpack(&value))));
         if !is_more {

@@ -69,8 +69,8 @@ async fn ids(db: &Db) -> Vec<String> {
     loop {
         let find = Op::Find { collection: say::collection("todos"), after, rest: None, skip: 0, limit: None };
         let Answer::Documents(page) = db.0.run(find, None).await.expect("a page") else { panic!("documents") };
+        after = say::behind(&say::collection("todos"), &page);
         ids.extend(page.rows.into_iter().map(|(id, _)| id));
-        after = page.next;
         if after.is_none() {
             return ids;
         }

@@ -136,7 +136,7 @@ fn rows_that_a_snapshot_does_not_see_are_walked_in_steps_too() {
                 assert!(examined < STEP + SLACK, "{examined} for {op:?}");
                 match at_once {
                     // The page ends where the step does.
-                    AtOnce::Done(Answer::Entries(page)) => assert!(page.rows.len() == 1 && page.next.is_some()),
+                    AtOnce::Done(Answer::Entries(page)) => assert!(page.rows.len() == 1 && page.rest.is_some()),
                     AtOnce::Done(other) => panic!("{other:?}"),
                     AtOnce::Unfinished(unfinished) => {
                         let (answer, most, all) = measured(&main, before.finish(unfinished)).await;

@@ -42,6 +42,31 @@ fn what_was_exported_is_there_after_an_import_elsewhere() {
     });
 }
 
+/// A step of an export may pass nothing but deleted rows, because it has examined enough, or a block is missing behind
+/// them. The rows behind them are exported all the same.
+#[test]
+fn rows_behind_many_deleted_ones_are_exported() {
+    run(async |world| {
+        const ROWS: usize = 12_000;
+        let main = world.main().await;
+        let ids: Vec<String> = (0..ROWS).map(|n| format!("{n:05}")).collect();
+        let rows: Vec<_> = ids.iter().map(|id| (&id[..], json!({"text": "x".repeat(20)}))).collect();
+        main.ok(say::put(&rows)).await;
+        main.0.store().maintain().await.expect("a checkpoint");
+        let head = ids[..ROWS - 2].to_vec();
+        main.ok(Op::Delete { collection: say::collection("todos"), ids: head }).await;
+        for is_checkpointed in [false, true] {
+            if is_checkpointed {
+                main.0.store().maintain().await.expect("a checkpoint");
+            }
+            let cold = main.reopened(&world).await;
+            let other = world.elsewhere().main().await;
+            assert_eq!(import(&other, &export(&cold).await).await.documents, 2);
+            assert_eq!(contents(&other).await, contents(&main).await);
+        }
+    });
+}
+
 /// SEMANTICS R1, R2, R3: through all levels, tombstones and copies of rows included; the export needs no origin.
 #[test]
 fn a_clone_is_exported_as_its_reader_sees_it() {

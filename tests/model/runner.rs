@@ -273,8 +273,8 @@ async fn documents(snapshot: &Snapshot, name: &str) -> Vec<(String, Value)> {
     loop {
         let op = Op::Find { collection: say::collection(name), after, rest: None, skip: 0, limit: None };
         let Answer::Documents(page) = snapshot.run(op).await.expect("a page") else { panic!("documents") };
+        after = say::behind(&say::collection(name), &page);
         all.extend(page.rows.into_iter().map(|(id, fields)| (id, unpack(&fields))));
-        after = page.next;
         if after.is_none() {
             return all;
         }
@@ -289,7 +289,7 @@ async fn entries(snapshot: &Snapshot, reverse: bool) -> Vec<(String, Value)> {
         let Answer::Entries(page) = snapshot.run(op).await.expect("a page") else { panic!("entries") };
         after = page.rows.last().map(|(key, _)| key.clone());
         all.extend(page.rows.into_iter().map(|(key, value)| (read_id(&key).expect("a text"), unpack(&value))));
-        if page.next.is_none() {
+        if page.rest.is_none() {
             return all;
         }
     }

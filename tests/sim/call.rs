@@ -5,7 +5,6 @@ use offshoot::engine::op::{Answer, Condition, KeyRange, NewDocument};
 use offshoot::error::ErrorCode;
 use offshoot::query::Update;
 use offshoot::types::pack::{write_integer, write_map, write_text};
-use offshoot::types::row::split_suffix;
 use offshoot::types::{CollectionName, Key, Kind, Suffix, key};
 use serde::Deserialize;
 
@@ -112,7 +111,7 @@ pub enum Observed {
     Failed(ErrorCode),
 }
 
-fn encoded(id: Id) -> Vec<u8> {
+fn encoded(id: &str) -> Vec<u8> {
     Key::text(id).encode().expect("a good key")
 }
 
@@ -137,14 +136,13 @@ fn update(fields: &[(&str, &str, i64)]) -> Update {
     Update::read(&out).expect("a good update")
 }
 
-fn list(limit: Option<usize>, reverse: bool, after: Option<&Suffix>) -> Op {
-    let after = after.map(|suffix| split_suffix(suffix.as_bytes()).expect("an entry's row").2.to_vec());
+fn list(limit: Option<usize>, reverse: bool, after: Option<&[u8]>) -> Op {
     Op::EntryList {
         collection: Shelf::Entries.collection(),
         range: KeyRange::default(),
         reverse,
         limit,
-        after,
+        after: after.map(<[u8]>::to_vec),
         rest: None,
     }
 }
@@ -164,10 +162,11 @@ impl Call {
         matches!(self, Call::First(_, limit) | Call::Last(limit) if rows >= *limit)
     }
 
-    /// The call as the engine takes it; `page`: where its next page begins, and how many rows there were before.
-    pub fn op(&self, page: Option<(&Suffix, usize)>) -> Op {
+    /// The call as the engine takes it; `page`: the last key before its next page, and how many rows there were before.
+    pub fn op(&self, page: Option<(&[u8], usize)>) -> Op {
         let (after, got) = page.map_or((None, 0), |(after, got)| (Some(after), got));
         let (todos, kv) = (Shelf::Documents.collection(), Shelf::Entries.collection());
+        let document = |key: Option<&[u8]>| key.map(|key| Suffix::document(&Shelf::Documents.collection(), key));
         let integer = |number: i64| {
             let mut out = Vec::new();
             write_integer(&mut out, number);
@@ -185,11 +184,11 @@ impl Call {
                 Op::EntryCount { collection: kv, range: KeyRange::default(), rest: None, counted: 0 }
             }
             Call::List(Shelf::Documents) => {
-                Op::Find { collection: todos, after: after.cloned(), rest: None, skip: 0, limit: None }
+                Op::Find { collection: todos, after: document(after), rest: None, skip: 0, limit: None }
             }
             Call::List(Shelf::Entries) => list(None, false, after),
             Call::First(Shelf::Documents, limit) => {
-                Op::Find { collection: todos, after: after.cloned(), rest: None, skip: 0, limit: Some(limit - got) }
+                Op::Find { collection: todos, after: document(after), rest: None, skip: 0, limit: Some(limit - got) }
             }
             Call::First(Shelf::Entries, limit) => list(Some(limit - got), false, after),
             Call::Last(limit) => list(Some(limit - got), true, after),
@@ -225,8 +224,8 @@ impl Call {
     }
 }
 
-/// What was answered, and where the next page of a list begins.
-pub fn observe(answer: Answer) -> (Observed, Option<Suffix>) {
+/// What was answered, and the last key of a list's page that has more behind it.
+pub fn observe(answer: Answer) -> (Observed, Option<Vec<u8>>) {
     let content = |bytes: offshoot::types::Bytes| Content::decode(&bytes);
     match answer {
         Answer::Nothing => (Observed::Nothing, None),
@@ -238,13 +237,15 @@ pub fn observe(answer: Answer) -> (Observed, Option<Suffix>) {
         }
         Answer::Ids(ids) => (Observed::Ids(ids), None),
         Answer::Documents(page) => {
+            let last = page.rows.last().filter(|_| page.rest.is_some()).map(|(id, _)| encoded(id));
             let rows = page.rows.into_iter().map(|(id, fields)| (id, content(fields))).collect();
-            (Observed::Rows(rows), page.next)
+            (Observed::Rows(rows), last)
         }
         Answer::Entries(page) => {
             let text = |encoded: &[u8]| key::read_id(encoded).expect("a text key");
+            let last = page.rows.last().filter(|_| page.rest.is_some()).map(|(key, _)| key.clone());
             let rows = page.rows.into_iter().map(|(key, value)| (text(&key), content(value))).collect();
-            (Observed::Rows(rows), page.next)
+            (Observed::Rows(rows), last)
         }
     }
 }

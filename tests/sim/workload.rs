@@ -5,7 +5,7 @@ use std::rc::Rc;
 use offshoot::engine::{AtOnce, Ended, Isolation, Side, Snapshot, TransactionOptions, When};
 use offshoot::error::{Error, ErrorCode};
 use offshoot::storage::Durability;
-use offshoot::types::{DatabaseName, Kind, Lsn, Suffix, key};
+use offshoot::types::{DatabaseName, Kind, Lsn, key};
 
 use crate::bodies::{Habit, draw_habit, nest, wait_long};
 use crate::bounds;
@@ -284,9 +284,9 @@ pub async fn transaction(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle, habi
 /// One call of a body. What fails for a reason of its own is caught, and the body goes on.
 pub async fn step(world: &World, open: &offshoot::engine::OpenTransaction, call: &Call) -> Result<Observed, Error> {
     let mut rows = Vec::new();
-    let mut after: Option<Suffix> = None;
+    let mut after: Option<Vec<u8>> = None;
     loop {
-        let op = call.op(after.as_ref().map(|after| (after, rows.len())));
+        let op = call.op(after.as_deref().map(|after| (after, rows.len())));
         let answered = match world.random.chance(500) {
             true => match open.run_at_once(&op) {
                 Ok(AtOnce::Done(answer)) => Ok(answer),
@@ -370,9 +370,9 @@ pub async fn read_snapshot(world: &World, tab: &Tab, identity: &Identity, snapsh
 /// All pages of what a call asks for.
 pub async fn read_all(snapshot: &Snapshot, call: &Call) -> Result<Observed, Error> {
     let mut rows = Vec::new();
-    let mut after: Option<Suffix> = None;
+    let mut after: Option<Vec<u8>> = None;
     loop {
-        let op = call.op(after.as_ref().map(|after| (after, rows.len())));
+        let op = call.op(after.as_deref().map(|after| (after, rows.len())));
         match observe(snapshot.run(op).await?) {
             (Observed::Rows(page), next) => {
                 rows.extend(page);

@@ -47,12 +47,11 @@ impl Current {
     }
 }
 
-/// A page of a scan, and where the next one begins.
+/// A page of a scan. A page without rows need not be the last one: a scan also ends where a block is missing, or where
+/// it has examined enough, and then all rows so far may have been deleted ones.
 #[derive(Debug)]
 pub struct Page<T> {
     pub rows: Vec<T>,
-    /// The suffix of the last row; `None`: the range is exhausted, or the page has no rows.
-    pub next: Option<Suffix>,
     /// What is left of the range; `None`: it is exhausted.
     pub rest: Option<SuffixRange>,
 }
@@ -209,21 +208,20 @@ impl<'a> Context<'a> {
         page: PageLimits,
         mut keep: impl FnMut(&Visible<'_>) -> Attempt<Option<(T, usize)>>,
     ) -> Attempt<Page<T>> {
-        let (mut rows, mut bytes, mut last) = (Vec::new(), 0, None);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
         if page.rows == 0 {
-            return Ok(Page { rows, next: None, rest: None });
+            return Ok(Page { rows, rest: None });
         }
         let rest = self.walk(range, reverse, Spans::Dead, &mut |seen| {
             let Seen::Row(row) = seen else { unreachable!("BUG: a page is of rows") };
             if let Some((item, size)) = keep(&row)? {
-                last = Some(Suffix::from_bytes(row.suffix.to_vec()));
                 rows.push(item);
                 bytes += size;
             }
             let is_full = rows.len() >= page.rows || bytes >= page.bytes;
             Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        Ok(Page { rows, next: last.filter(|_| rest.is_some()), rest })
+        Ok(Page { rows, rest })
     }
 
     /// How many rows of a range are visible, and what is left of the range.

@@ -4,8 +4,7 @@ use super::Answer;
 use crate::engine::op::context::Page;
 use crate::types::number::Number;
 use crate::types::pack::{write_array, write_bin, write_bool, write_integer, write_nil, write_text};
-use crate::types::row::split_suffix;
-use crate::types::{Bytes, Key, KeyPart, Suffix, key};
+use crate::types::{Bytes, Key, KeyPart};
 
 impl Answer {
     pub fn encode(&self) -> Vec<u8> {
@@ -29,10 +28,7 @@ impl Answer {
             }
             Answer::Documents(page) => {
                 out.reserve(page.rows.iter().map(|(id, fields)| id.len() + fields.len() + 8).sum());
-                begin(&mut out, page, |out, encoded| match key::read_id(encoded) {
-                    Some(id) => write_text(out, &id),
-                    None => write_nil(out),
-                });
+                begin(&mut out, page, |out, (id, _)| write_text(out, id));
                 for (id, fields) in &page.rows {
                     write_array(&mut out, 2);
                     write_text(&mut out, id);
@@ -40,7 +36,7 @@ impl Answer {
                 }
             }
             Answer::Entries(page) => {
-                begin(&mut out, page, write_key);
+                begin(&mut out, page, |out, (key, _)| write_key(out, key));
                 for (key, value) in &page.rows {
                     write_array(&mut out, 2);
                     write_key(&mut out, key);
@@ -60,10 +56,11 @@ fn optional(out: &mut Vec<u8>, value: Option<&Bytes>) {
     }
 }
 
-fn begin<T>(out: &mut Vec<u8>, page: &Page<T>, write_next: impl Fn(&mut Vec<u8>, &[u8])) {
+/// A page begins with the key of its last row, if there is more behind that row.
+fn begin<T>(out: &mut Vec<u8>, page: &Page<T>, write_last: impl Fn(&mut Vec<u8>, &T)) {
     write_array(out, 2);
-    match page.next.as_ref().map(Suffix::as_bytes).and_then(split_suffix) {
-        Some((_, _, encoded)) => write_next(out, encoded),
+    match page.rows.last().filter(|_| page.rest.is_some()) {
+        Some(last) => write_last(out, last),
         None => write_nil(out),
     }
     write_array(out, page.rows.len());

@@ -200,11 +200,11 @@ pub fn json(answer: Answer) -> Value {
         Answer::Values(values) => values.into_iter().map(|value| json(Answer::Value(value))).collect(),
         Answer::Ids(ids) => ids.into(),
         Answer::Documents(page) => {
-            assert!(page.next.is_none(), "small enough for one page");
+            assert!(page.rest.is_none(), "small enough for one page");
             page.rows.into_iter().map(|(id, fields)| serde_json::json!([id, unpack(&fields)])).collect()
         }
         Answer::Entries(page) => {
-            assert!(page.next.is_none(), "small enough for one page");
+            assert!(page.rest.is_none(), "small enough for one page");
             page.rows.into_iter().map(|(key, value)| serde_json::json!([text(&key), unpack(&value)])).collect()
         }
     }

@@ -1,8 +1,8 @@
 //! What a test says to a database, a snapshot or a transaction: calls on the collection `todos`, or `kv` for entries.
 
-use offshoot::engine::op::{Condition, KeyRange, NewDocument, Op};
+use offshoot::engine::op::{Condition, KeyRange, NewDocument, Op, Page};
 use offshoot::query::Update;
-use offshoot::types::{CollectionName, Key};
+use offshoot::types::{CollectionName, Key, Suffix};
 use serde_json::Value;
 
 use super::pack;
@@ -13,6 +13,12 @@ pub fn collection(name: &str) -> CollectionName {
 
 pub fn key(text: &str) -> Vec<u8> {
     Key::text(text).encode().expect("a good key")
+}
+
+/// The documents behind this page's last one; `None`: the page is the last one.
+pub fn behind<T>(collection: &CollectionName, page: &Page<(String, T)>) -> Option<Suffix> {
+    let (id, _) = page.rows.last().filter(|_| page.rest.is_some())?;
+    Some(Suffix::document(collection, &key(id)))
 }
 
 fn todos() -> CollectionName {
