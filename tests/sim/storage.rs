@@ -233,6 +233,8 @@ impl SimulatedDisk {
     /// A tab that lives appended something, or was refused to: so many times in a row it may be late. An error ends the
     /// row, and so does any record that counts. Swaps of the manifest and commits have a row each, because a swap that
     /// was late may be given up, or be made without ending history: its losses are none of the commit that comes next.
+    /// A swap that came after another tab's swap ends the row too. That tab has got on with the same work, and this one
+    /// makes another swap or none.
     fn note_void(&self, tab: Owner, kind: Written, appends: bool, effect: Option<&Effect>) {
         let mut voids = self.voids.borrow_mut();
         let in_a_row = voids.entry((tab, kind)).or_default();
@@ -242,6 +244,11 @@ impl SimulatedDisk {
         if *in_a_row > self.most_voids {
             self.violate(Check::Liveness, format!("tab {tab}: {in_a_row} records in a row count for nobody"));
         }
+    }
+
+    /// Whether the records that a batch rests on are there: of a swap the manifest that it replaces.
+    fn is_over_present(&self, batch: &Batch) -> bool {
+        batch.present.iter().all(|(space, name)| self.records.read(*space, name).is_some())
     }
 
     fn count(&self, effect: &Effect) {
@@ -282,10 +289,13 @@ impl SimulatedDisk {
         }
         let result = match fate {
             Fate::Answered => {
-                let (kind, appends) = (Written::of(&batch), !batch.append.is_empty());
+                let kind = Written::of(&batch);
+                let is_in_time = kind == Some(Written::Commit) || self.is_over_present(&batch);
+                let appends = !batch.append.is_empty();
                 let effect = self.take_effect(tab, batch);
                 if let Some(kind) = kind {
-                    self.note_void(tab, kind, appends, effect.as_ref().ok().map(|(_, effect)| effect));
+                    let told = effect.as_ref().ok().map(|(_, effect)| effect).filter(|_| is_in_time);
+                    self.note_void(tab, kind, appends, told);
                 }
                 effect.map(|(outcome, _)| outcome)
             }
