@@ -148,6 +148,11 @@ impl Logged {
         self.commit.runs.iter().all(|run| split_row(&run.first).0.0 == layer)
     }
 
+    /// How many documents and entries it wrote, in the log and in runs.
+    pub fn rows_anywhere(&self) -> u64 {
+        self.rows().len() as u64 + self.commit.runs.iter().map(|run| run.entries).sum::<u64>()
+    }
+
     /// Whether it changed nothing but the store's own settings, or nothing at all, as what closes history does.
     pub fn is_housekeeping(&self) -> bool {
         let is_setting = |Change(row, _): &Change| {

@@ -44,8 +44,7 @@ impl Dimension {
             Dimension::Nesting => 120,
             Dimension::Waiting => 120,
             Dimension::Leftovers => 300,
-            // None yet: two imports at once are not always told apart by what they wrote.
-            Dimension::Transfers => 0,
+            Dimension::Transfers => 120,
             Dimension::Late => 100,
             Dimension::Large => 60,
             Dimension::Rush => 80,

@@ -229,3 +229,14 @@ fn figures_read_at_an_older_point_are_caught() {
 fn rows_known_as_deleted_that_are_written_again_are_caught() {
     catch(Bug::DeadRowsNotCut, Check::Snapshots);
 }
+
+#[test]
+fn an_export_that_ends_early_is_caught() {
+    catch_where(Bug::ExportEndsEarly, Check::Transfers, |plan| plan.transfers);
+}
+
+#[test]
+fn an_import_that_does_not_check_its_rows_is_caught() {
+    // An import tells no LSN, so its commit is found to be nobody's.
+    catch_by(Bug::ImportedRowsNotValidated, &[Check::Transfers, Check::Atomicity], |plan| plan.transfers);
+}

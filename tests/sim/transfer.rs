@@ -9,7 +9,7 @@ use offshoot::storage::LocalFuture;
 use crate::call::{Call, Content, IDS, Id, Observed, Shelf};
 use crate::history::{Act, Check, Outcome, Seen};
 use crate::model::{ModelDatabase, Rows};
-use crate::workload::{any_handle, failed, read_all};
+use crate::workload::{any_handle, failed, perform, read_all};
 use crate::world::{Handle, Tab, World};
 
 /// Bytes of an export that come at once.
@@ -23,7 +23,7 @@ struct Pieces {
 impl Source for Pieces {
     fn next(&mut self, _: ImportProgress) -> LocalFuture<'_, Result<Option<Vec<u8>>>> {
         Box::pin(async move {
-            self.world.executor.sleep(self.world.random.below(500)).await;
+            self.world.executor.sleep(self.world.random.below(5_000)).await;
             let piece: Vec<u8> = self.rest.drain(..PIECE_BYTES.min(self.rest.len())).collect();
             Ok((!piece.is_empty()).then_some(piece))
         })
@@ -73,7 +73,13 @@ pub async fn bring_over(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle) {
     world.report.count("exports");
     let Exported { bytes, documents, entries } = exported;
     let counts = (documents.len() as u64, entries.len() as u64);
-    let replaces = world.random.chance(700);
+    let replaces = world.random.chance(500);
+    if !replaces && world.random.chance(700) {
+        // An import that must replace nothing begins where there is nothing; others write there before it ends.
+        for shelf in [Shelf::Documents, Shelf::Entries] {
+            perform(world, tab, handle, Call::Delete(shelf, IDS.to_vec())).await;
+        }
+    }
     let database = handle.identity.clone();
     let number = world.begin(tab, Act::Import { database, documents, entries, replaces });
     let mut source = Pieces { rest: bytes, world: world.clone() };
