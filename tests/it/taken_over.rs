@@ -166,7 +166,7 @@ fn call(db: &Db, op: Op) -> Call {
 }
 
 /// Polls it so often, as a request does that is then killed: nobody learns of its wakers.
-fn poll(call: &mut Call, times: usize) -> bool {
+fn poll<T>(call: &mut Pin<Box<dyn Future<Output = T>>>, times: usize) -> bool {
     (0..times).any(|_| call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready())
 }
 
@@ -224,6 +224,34 @@ fn of_six_callers_three_are_killed_and_three_answered() {
                 assert_eq!(n(&db, "a").await, n(&db.reopened(&world).await, "a").await);
             });
         }
+    }
+}
+
+/// Work of the whole store, in a request that is killed after some polls, if it has not ended. It is never dropped.
+fn kill(work: impl Future<Output = Result<()>> + 'static, polls: usize) {
+    let mut work: Pin<Box<dyn Future<Output = Result<()>>>> = Box::pin(work);
+    poll(&mut work, polls);
+    std::mem::forget(work);
+}
+
+/// Nobody else waits for more than a minute, neither for a compaction nor for what follows an opening.
+#[test]
+fn work_of_the_whole_store_that_was_killed_is_taken_over() {
+    for polls in 1..8 {
+        run(async |world| {
+            filled(&world).await;
+            let store = world.slow_tab().await;
+            let (listing, compacting) = (store.clone(), store.clone());
+            kill(async move { listing.databases(false).await.map(drop) }, polls);
+            kill(async move { compacting.compact_all().await }, polls);
+            world.steady.set(world.steady.get() + 60_000);
+            let other = store.clone();
+            let listed = ends(&world, async move { other.databases(false).await }).await.expect("a list");
+            assert_eq!(listed.len(), 1);
+            let other = store.clone();
+            ends(&world, async move { other.compact_all().await }).await.expect("it compacts");
+            assert_eq!(store.stats().await.expect("figures").log_entries, 0);
+        });
     }
 }
 

@@ -6,9 +6,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use futures_channel::oneshot;
-
-use super::{Look, Upkeep};
+use super::Upkeep;
 use crate::engine::catalog::{self, Entry};
 use crate::engine::clones::clone::temporary_lease;
 use crate::engine::clones::dropping::drop_unused;
@@ -21,6 +19,8 @@ use crate::types::{DatabaseName, Kind, LayerId, Lsn};
 
 /// An opening and what follows it at once go first.
 const SETTLE: u64 = 20;
+/// Milliseconds between two looks at whether the store was looked after.
+const LOOK: u64 = 10;
 /// How long to wait for a tab that copies before this one asks again, in milliseconds, and how often.
 const RETRY: u64 = 5000;
 /// Milliseconds after which a temporary clone is nobody's where a host cannot tell whether its tab lives.
@@ -42,21 +42,14 @@ impl Upkeep {
 
     /// Waits until the store was looked after since it is open. What fails is made up for by the next time.
     pub async fn settled(self: &Rc<Upkeep>) {
-        match self.look.get() {
-            Look::Done => {}
-            Look::UnderWay => {
-                let (sender, receiver) = oneshot::channel();
-                self.waiting.borrow_mut().push(sender);
-                let _ = receiver.await;
-            }
-            Look::Due => {
-                self.look.set(Look::UnderWay);
-                let _ = self.look_after().await;
-                self.look.set(Look::Done);
-                let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-                for sender in waiting {
-                    let _ = sender.send(());
+        while !self.is_looked_after.get() && self.core.check_open().is_ok() {
+            match self.looking.begin(self.core.platform.steady()) {
+                Some(_running) => {
+                    let _ = self.look_after().await;
+                    self.is_looked_after.set(true);
                 }
+                // A Worker's request that waited for another one's promise would be killed, so it asks again.
+                None => self.core.platform.sleep(LOOK).await,
             }
         }
     }
@@ -138,12 +131,15 @@ impl Upkeep {
 
     fn copy_soon(self: &Rc<Upkeep>) {
         let has_work = !self.background.borrow().is_empty();
-        if has_work && self.core.check_open().is_ok() && !self.is_copying.replace(true) {
+        if has_work
+            && self.core.check_open().is_ok()
+            && let Some(running) = self.copying.begin(self.core.platform.steady())
+        {
             let upkeep = self.clone();
             self.core.platform.spawn(Box::pin(async move {
                 // What fails here is nobody's call; it is tried again when the store is looked after.
                 let _ = upkeep.copy_in_background().await;
-                upkeep.is_copying.set(false);
+                drop(running);
             }));
         }
     }
@@ -153,6 +149,7 @@ impl Upkeep {
         for _ in 0..RETRIES {
             let names: Vec<DatabaseName> = self.background.borrow().iter().cloned().collect();
             for name in names {
+                self.copying.sign(self.core.platform.steady());
                 // One that fails keeps no other one waiting, and is asked for again.
                 if self.copy_behind(&name).await.unwrap_or(false) {
                     self.background.borrow_mut().remove(&name);
@@ -167,6 +164,12 @@ impl Upkeep {
         Ok(())
     }
 
+    /// Asked by a copying between its steps: true, so that it goes on.
+    fn shows_copying(&self) -> bool {
+        self.copying.sign(self.core.platform.steady());
+        true
+    }
+
     /// False: another tab is at it.
     async fn copy_behind(self: &Rc<Upkeep>, name: &DatabaseName) -> Result<bool> {
         let links = self.core.read(|state, view| {
@@ -176,7 +179,7 @@ impl Upkeep {
         });
         let Some(link) = links.await?.pop() else { return Ok(true) };
         let Some(lease) = self.core.try_lease(&lease_name(&link.0)).await else { return Ok(false) };
-        if copy_again(&self.core, &link, Pace::Background, &|_| true).await? {
+        if copy_again(&self.core, &link, Pace::Background, &|_| self.shows_copying()).await? {
             cut_link(&self.core, &link.0).await?;
         }
         drop(lease);

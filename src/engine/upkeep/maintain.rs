@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::Upkeep;
 use super::retain::{RETAIN, RETAIN_SETTING};
+use super::sole::Running;
 use crate::engine::catalog;
 use crate::engine::catalog::retention::retention;
 use crate::engine::copy::copying::sweep_copies;
@@ -48,14 +49,8 @@ const FAR_AHEAD: u64 = 24 * 60 * 60 * 1000;
 
 /// While this is held no other maintenance of its engine begins. It is given back also where a caller is gone.
 pub(super) struct Alone {
-    upkeep: Rc<Upkeep>,
-    lease: Option<Lease>,
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        self.upkeep.maintaining.set(false);
-    }
+    _running: Running,
+    _lease: Option<Lease>,
 }
 
 impl Upkeep {
@@ -69,13 +64,17 @@ impl Upkeep {
         let times = if self.core.is_damaged() { URGENT } else { 1 };
         let is_due =
             self.core.lsm.with(|state| is_due(state, times) && (times == 1 || state.manifest.runs.len() < MANY_RUNS));
-        if is_due && !self.is_resting() && self.core.check_open().is_ok() && !self.maintaining.replace(true) {
+        if is_due
+            && !self.is_resting()
+            && self.core.check_open().is_ok()
+            && let Some(running) = self.maintaining.begin(self.core.platform.steady())
+        {
             let upkeep = self.clone();
             self.core.platform.spawn(Box::pin(async move {
                 // What fails here is nobody's call; a later commit that finds the work still due tries again.
                 let maintained = upkeep.maintain_if_free(false).await;
                 upkeep.rest_after(&maintained);
-                upkeep.maintaining.set(false);
+                drop(running);
             }));
         }
     }
@@ -111,7 +110,7 @@ impl Upkeep {
     /// Maintains the store whether or not that is due. Where maintenance of this engine is under way, merging is left
     /// to that one: its caller does not wait for a merge that is not its own.
     pub async fn maintain(self: &Rc<Upkeep>) -> Result<()> {
-        if self.maintaining.get() {
+        if self.maintaining.is_running(self.core.platform.steady()) {
             return self.maintain_now(false).await;
         }
         let _alone = self.alone().await?;
@@ -121,13 +120,13 @@ impl Upkeep {
     /// Waits until no maintenance of this engine is under way, and keeps others from beginning: two would write the
     /// same runs. With the lease, if it is free, it keeps the maintenance of other tabs away too.
     pub(super) async fn alone(self: &Rc<Upkeep>) -> Result<Alone> {
-        while self.maintaining.replace(true) {
+        loop {
+            if let Some(running) = self.maintaining.begin(self.core.platform.steady()) {
+                return Ok(Alone { _running: running, _lease: self.core.try_lease(LEASE).await });
+            }
             self.core.platform.sleep(LOOK).await;
             self.core.check_open()?;
         }
-        let mut alone = Alone { upkeep: self.clone(), lease: None };
-        alone.lease = self.core.try_lease(LEASE).await;
-        Ok(alone)
     }
 
     /// Moves the log into a run, raises the history floor, merges what is worth merging.
@@ -226,6 +225,7 @@ impl Upkeep {
             if !self.core.lsm.with(|state| state.manifest.runs.iter().any(|other| other.id == run.id)) {
                 continue;
             }
+            self.maintaining.sign(self.core.platform.steady());
             let feed = self.core.platform.random();
             let installation = self.core.lsm.write_feed(run, feed, self.core.platform.now()).await?;
             if !self.core.install(installation).await? {
@@ -246,6 +246,7 @@ impl Upkeep {
     async fn go_on_merging(self: &Rc<Upkeep>, mut merging: Merging) -> Result<bool> {
         let (mut lost, mut found_room, mut slice_bytes) = (0, 0, merging.slice_bytes);
         loop {
+            self.maintaining.sign(self.core.platform.steady());
             self.core.refresh().await?;
             let before = self.core.lsm.merging();
             let retention = self.retention_to_drop_by().await?;

@@ -6,33 +6,25 @@ pub mod chores;
 pub mod maintain;
 pub mod reclaim;
 pub mod retain;
+mod sole;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use futures_channel::oneshot;
-
+use self::sole::Sole;
 use crate::engine::core::Core;
 use crate::types::DatabaseName;
 
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Look {
-    #[default]
-    Due,
-    UnderWay,
-    Done,
-}
-
 pub struct Upkeep {
     core: Rc<Core>,
-    maintaining: Cell<bool>,
+    maintaining: Rc<Sole>,
     /// Whether the store was looked after since it is open.
-    look: Cell<Look>,
-    waiting: RefCell<Vec<oneshot::Sender<()>>>,
+    is_looked_after: Cell<bool>,
+    looking: Rc<Sole>,
     /// Clones to be materialized in the background.
     background: RefCell<BTreeSet<DatabaseName>>,
-    is_copying: Cell<bool>,
+    copying: Rc<Sole>,
     /// The store's bytes after all runs were merged and too little of them was freed; 0: enough was. Until the store
     /// has grown to twice as much, no such merge is tried again: each would rewrite everything and free nothing.
     left_bytes: Cell<u64>,
@@ -45,11 +37,11 @@ impl Upkeep {
     pub fn new(core: Rc<Core>) -> Upkeep {
         Upkeep {
             core,
-            maintaining: Cell::new(false),
-            look: Cell::default(),
-            waiting: RefCell::default(),
+            maintaining: Rc::default(),
+            is_looked_after: Cell::new(false),
+            looking: Rc::default(),
             background: RefCell::default(),
-            is_copying: Cell::new(false),
+            copying: Rc::default(),
             left_bytes: Cell::new(0),
             failures: Cell::new(0),
             rests_until: Cell::new(0),

@@ -143,10 +143,9 @@ impl Upkeep {
         }
         let clock = self.core.lsm.with(|state| self.core.clock.agreed(state));
         if self.is_worth_at(clock).await? {
-            if !self.maintaining.replace(true) {
+            if let Some(_running) = self.maintaining.begin(self.core.platform.steady()) {
                 let done = self.maintain_if_free(true).await;
                 self.rest_after(&done);
-                self.maintaining.set(false);
                 return done;
             }
         } else if self.is_worth_at(self.core.clock.opened_at()).await? {
