@@ -13,8 +13,8 @@ pub const KEY_PARTS: usize = 16;
 pub const NAME_CHARACTERS: usize = 64;
 /// Live links below a database: clones of clones of clones (CLONE_DEPTH_EXCEEDED).
 pub const CLONE_DEPTH: usize = 8;
-/// All that one commit writes, encoded, in bytes.
-pub const COMMIT_BYTES: usize = 512 * 1024 * 1024;
+/// All that one commit writes, encoded, in bytes. It is held about two and a half times until it is committed.
+pub const COMMIT_BYTES: usize = 128 * 1024 * 1024;
 /// A commit of up to this size is one log record; a larger one writes its rows as a run first.
 pub const COMMIT_IN_LOG_BYTES: usize = 1024 * 1024;
 /// One stored record. Chromium's LevelDB moves longer values into files of their own.

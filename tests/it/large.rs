@@ -252,7 +252,9 @@ fn a_commit_that_is_too_large_is_refused() {
         open.ok(put("last", document(VALUE_BYTES - 10_000, 0))).await;
         assert_eq!(open.run(put("more", document(VALUE_BYTES, 0))).await.unwrap_err().code(), ErrorCode::TooLarge);
         assert_eq!(open.ok(say::get("more")).await, Value::Null, "it left nothing");
-        open.fail().await;
+        assert!(open.commits().await, "what fits is not lost");
+        assert_eq!(main.ok(say::count()).await, json!(fits + 1));
+        assert!(bytes_of(&main, "0").await == document(VALUE_BYTES, 0));
     });
 }
 
