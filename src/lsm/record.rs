@@ -181,18 +181,21 @@ pub fn join(parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<Option<Joine
     if parts.len() < head.parts {
         return if is_last_page { Err(lost(*number, "its end is gone")) } else { Ok(None) };
     }
-    let mut body = Vec::with_capacity(parts[..head.parts].iter().map(|(_, bytes)| bytes.len()).sum());
+    let mut joined = Vec::new();
     for (part, (number, bytes)) in parts[..head.parts].iter().enumerate() {
         let this = header(*number, bytes)?;
         if this.part != part || this.parts != head.parts || this.hash != head.hash {
             return Err(lost(*number, "it is no part of the record before"));
         }
-        body.extend_from_slice(&bytes[HEADER_BYTES..]);
+        if head.parts > 1 {
+            joined.extend_from_slice(&bytes[HEADER_BYTES..]);
+        }
     }
-    if body.len() != head.bytes || xxh64(&body, 0) != head.hash {
+    let body = if head.parts > 1 { &joined[..] } else { &bytes[HEADER_BYTES..] };
+    if body.len() != head.bytes || xxh64(body, 0) != head.hash {
         return Err(lost(*number, "its hash differs"));
     }
-    let record = Record::decode(&body).filter(|record| record.first > 0 && !record.commits.is_empty());
+    let record = Record::decode(body).filter(|record| record.first > 0 && !record.commits.is_empty());
     let record = record.ok_or_else(|| lost(*number, "it cannot be decoded"))?;
     Ok(Some(Joined { record, hash: head.hash, bytes: head.bytes, parts: head.parts }))
 }

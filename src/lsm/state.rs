@@ -97,17 +97,17 @@ impl State {
     /// Puts a commit's versions above the head, where the commits staged after it see them.
     pub fn stage(&mut self, commit: Commit) -> Lsn {
         let lsn = self.next();
-        self.insert(lsn, &commit);
+        self.insert(lsn, &commit.runs);
+        for Change(row, version) in &commit.changes {
+            self.tree.memtable.insert(row, lsn, Bytes::from(&version[..]));
+        }
         self.staged.push(commit);
         lsn
     }
 
-    fn insert(&mut self, lsn: Lsn, commit: &Commit) {
+    fn insert(&mut self, lsn: Lsn, runs: &[RunDescription]) {
         self.tree.changes += 1;
-        for Change(row, version) in &commit.changes {
-            self.tree.memtable.insert(row, lsn, Bytes::from(&version[..]));
-        }
-        for run in &commit.runs {
+        for run in runs {
             self.tree.add_run(Rc::new(run.clone().at(lsn)));
         }
     }
@@ -168,12 +168,15 @@ impl State {
     pub(super) fn take_in(&mut self, records: Vec<tail::TailRecord>, pleas: &[(u64, u64)], number: u64) {
         assert!(self.staged.is_empty(), "BUG: others' commits are taken in while none is staged");
         let mut pleas = pleas.iter().peekable();
-        for tail in records {
+        for mut tail in records {
             while let Some((_, id)) = pleas.next_if(|(number, _)| *number < tail.number) {
                 self.pleas.take_in(*id);
             }
-            for (index, commit) in tail.record.commits.iter().enumerate() {
-                self.insert(Lsn(tail.record.first + index as u64), commit);
+            for (commit, lsn) in tail.record.commits.iter_mut().zip(tail.record.first..) {
+                self.insert(Lsn(lsn), &commit.runs);
+                for Change(row, version) in &mut commit.changes {
+                    self.tree.memtable.insert(row, Lsn(lsn), std::mem::take(version).into());
+                }
             }
             self.publish(tail);
             self.others = self.head;

@@ -114,8 +114,9 @@ impl Chain {
         damaged.error
     }
 
-    /// Takes in what is whole of `parts`, and says how many that were.
-    fn take(&mut self, parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<usize> {
+    /// Takes in what is whole of `parts`, and says how many that were. It lets go of the bytes of each record once they
+    /// are decoded: a whole log would be held twice otherwise.
+    fn take(&mut self, parts: &mut [(u64, Vec<u8>)], is_last_page: bool) -> Result<usize> {
         let mut taken = 0;
         while taken < parts.len() {
             let count = match record::join(&parts[taken..], is_last_page) {
@@ -132,9 +133,10 @@ impl Chain {
                 }
                 Err(error) => return Err(error),
             };
-            for (number, _) in &parts[taken..taken + count] {
+            for (number, part) in &mut parts[taken..taken + count] {
                 self.has_hole |= *number != self.head.number + 1;
                 self.head.number = *number;
+                *part = Vec::new();
             }
             taken += count;
         }
@@ -177,7 +179,7 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
         let is_last_page = page.len() < RECORDS_AT_ONCE;
         after = page.last().map_or(after, |(number, _)| *number);
         parts.extend(page.into_iter().filter(|(number, _)| *number > head.number));
-        match chain.take(&parts, is_last_page) {
+        match chain.take(&mut parts, is_last_page) {
             Ok(taken) => drop(parts.drain(..taken)),
             Err(error) => break Some(error),
         }

@@ -10,7 +10,7 @@ use offshoot::storage::{
 };
 use serde_json::{Value, json};
 
-use crate::support::memory::live;
+use crate::support::memory::{live, peak, reset_peak};
 use crate::support::{Db, World, open_in, pause, rest, run, say};
 
 const MIB: usize = 1024 * 1024;
@@ -112,6 +112,26 @@ fn a_compaction_of_cold_blocks_holds_little() {
         assert!(held < (CACHE + 8 * MIB) as isize, "it holds {held} bytes");
         assert!(largest.get() < 4 * MIB, "a batch has {} bytes", largest.get());
         assert_eq!(open_in(&store, "main").await.ok(say::count()).await, json!(2004));
+    });
+}
+
+/// The log's bytes and what is made of them are not held side by side.
+#[test]
+fn an_opening_holds_little_more_than_its_log() {
+    run(async |world| {
+        // While another tab has the lease, nothing moves the log into a run.
+        let lease = world.leases.take("maintain");
+        let main = open_in(&world.tab().await, "main").await;
+        fill(&world, &main, 2000, 0).await;
+        let log: usize = world.disk.log(0, usize::MAX).iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(log > 7 * MIB, "{log} bytes");
+        drop((main, lease));
+        let before = live();
+        reset_peak();
+        let store = world.tab().await;
+        let held = peak() - before;
+        assert!(held < (log * 3 / 2) as isize, "{held} bytes for a log of {log}");
+        assert_eq!(open_in(&store, "main").await.ok(say::count()).await, json!(2000));
     });
 }
 

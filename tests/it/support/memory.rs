@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -12,7 +13,10 @@ struct Counting;
 
 fn count(bytes: isize) {
     // A thread that ends has nothing left to count.
-    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
+    let _ = LIVE.try_with(|live| {
+        live.set(live.get() + bytes);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
+    });
 }
 
 // SAFETY: all of it is the system's allocator; what is counted touches no memory.
@@ -37,6 +41,15 @@ static ALLOCATOR: Counting = Counting;
 /// In bytes.
 pub fn live() -> isize {
     LIVE.with(Cell::get)
+}
+
+/// The most that was live since the last `reset_peak`, in bytes.
+pub fn peak() -> isize {
+    PEAK.with(Cell::get)
+}
+
+pub fn reset_peak() {
+    PEAK.with(|peak| peak.set(live()));
 }
 
 /// How often this thread has allocated: a measure of work that is the same on every machine.
