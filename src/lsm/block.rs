@@ -29,6 +29,8 @@ const MOST_BYTES: usize = 1024 * 1024;
 /// LZ4 makes of a byte no more bytes than this.
 const MOST_TIMES: usize = 255;
 const RESTART: u32 = 4;
+/// So many entries are passed one by one before a key is searched.
+const NEIGHBOURS: usize = 4;
 const CHECKSUM_BYTES: usize = 8;
 const TRAILER_BYTES: usize = 4 + CHECKSUM_BYTES;
 
@@ -268,6 +270,19 @@ impl BlockCursor {
         self.block.bytes.slice(self.value.clone())
     }
 
+    /// Goes forward to the first entry whose key is not less than `key`, or past the end.
+    pub fn go_to(&mut self, key: &[u8]) -> Result<()> {
+        // A neighbour is reached in a few steps; to search costs as much as about so many.
+        for _ in 0..NEIGHBOURS {
+            if !self.valid || self.key[..] >= *key {
+                return Ok(());
+            }
+            self.advance()?;
+        }
+        *self = self.sought(key)?;
+        Ok(())
+    }
+
     pub fn advance(&mut self) -> Result<()> {
         let bytes = &self.block.bytes[..self.block.end];
         self.valid = self.next < bytes.len();
@@ -343,11 +358,17 @@ mod tests {
             let block = Block::open(&bytes, reference).unwrap();
             let all: Vec<_> = entries(&block).unwrap().into_iter().map(|(k, v)| (k, v.to_vec())).collect();
             prop_assert_eq!(all, rows.clone().into_iter().collect::<Vec<_>>());
-            let found = BlockCursor::seek(block, &probe).unwrap();
-            let expected = rows.range(probe..).next();
+            let found = BlockCursor::seek(block.clone(), &probe).unwrap();
+            let expected = rows.range(probe.clone()..).next();
             prop_assert_eq!(found.key(), expected.map(|(k, _)| &k[..]));
             if let Some((_, value)) = expected {
                 prop_assert_eq!(&found.value()[..], &value[..]);
+            }
+            // From each entry before it, the same.
+            for start in rows.range(..probe.clone()).map(|(key, _)| key) {
+                let mut cursor = BlockCursor::seek(block.clone(), start).unwrap();
+                cursor.go_to(&probe).unwrap();
+                prop_assert_eq!(cursor.key(), found.key());
             }
         }
     }

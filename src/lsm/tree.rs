@@ -30,12 +30,14 @@ pub struct Loaded {
     near: RefCell<Option<Vec<Near>>>,
 }
 
-/// A block of a run, in which all keys from `from` to `last` are looked up.
+/// A block of a run, in which all keys up to `last` are looked up that are not less than the last one that was.
 struct Near {
     run: u64,
     from: Vec<u8>,
     last: Vec<u8>,
     reference: BlockReference,
+    /// At the first entry that is not less than `from`, once the block was there.
+    cursor: Option<BlockCursor>,
 }
 
 /// Of so many runs the last block is kept.
@@ -103,18 +105,13 @@ impl Loaded {
         self.near.borrow_mut().get_or_insert_default();
     }
 
-    /// The block in which a key is looked up, if it is the one that the last lookup in the run came to.
-    fn near(&self, run: u64, target: &[u8]) -> Option<BlockReference> {
-        let near = self.near.borrow();
-        let found = near.as_ref()?.iter().find(|near| near.run == run)?;
-        (found.from[..] <= *target && *target <= found.last[..]).then_some(found.reference)
-    }
-
     fn note_near(&self, run: u64, from: &[u8], last: &[u8], reference: BlockReference) {
         if let Some(near) = &mut *self.near.borrow_mut() {
-            near.retain(|near| near.run != run);
+            // A call on a clone looks up each row in several layers, and their rows may lie in one run.
+            let is_other = |near: &Near| near.run != run || near.from[..LAYER_BYTES] != from[..LAYER_BYTES];
+            near.retain(is_other);
             near.truncate(NEAR - 1);
-            near.push(Near { run, from: from.to_vec(), last: last.to_vec(), reference });
+            near.push(Near { run, from: from.to_vec(), last: last.to_vec(), reference, cursor: None });
         }
     }
 
@@ -337,15 +334,43 @@ impl<'a> TreeView<'a> {
 
     fn get_in_run(&self, run: &RunDescription, target: &[u8]) -> Attempt<Option<(Lsn, Bytes)>> {
         let row = split_internal(target).0;
-        let sought = match run.fixed {
-            // All of its versions are dated by the commit that names it.
-            Some(_) => self.seek(run, &internal(row, Lsn::MAX))?,
-            None => self.seek(run, target)?,
+        // All versions of a commit's own run are dated by the commit that names it.
+        let dated = run.fixed.map(|_| internal(row, Lsn::MAX));
+        let target = dated.as_deref().unwrap_or(target);
+        let take = |cursor: &BlockCursor| {
+            let (found, lsn) = split_internal(cursor.key()?);
+            (found == row).then(|| (run.fixed().unwrap_or(lsn), cursor.value()))
         };
-        let Some(cursor) = sought else { return Ok(None) };
-        let Some(key) = cursor.key() else { return Ok(None) };
-        let (found, lsn) = split_internal(key);
-        Ok((found == row).then(|| (run.fixed().unwrap_or(lsn), cursor.value())))
+        if let Some(found) = self.near(run.id, target, take)? {
+            return Ok(found);
+        }
+        Ok(self.seek(run, target)?.as_ref().and_then(take))
+    }
+
+    /// What `take` makes of the entry at or after a key, if the key's block is the one that the last lookup in the run
+    /// came to. Whoever looks up neighbours goes from one to the next, and does not search.
+    fn near<T>(
+        &self,
+        run: u64,
+        target: &[u8],
+        take: impl FnOnce(&BlockCursor) -> Option<T>,
+    ) -> Attempt<Option<Option<T>>> {
+        let mut all = self.loaded.near.borrow_mut();
+        let is_near = |near: &&mut Near| near.run == run && near.from[..] <= *target && *target <= near.last[..];
+        let Some(Near { from, reference, cursor, .. }) = all.iter_mut().flatten().find(is_near) else {
+            return Ok(None);
+        };
+        let cursor = match cursor {
+            Some(cursor) => {
+                self.tree.cache.note_hit();
+                cursor.go_to(target)?;
+                cursor
+            }
+            None => cursor.insert(BlockCursor::seek(self.block(*reference)?, target)?),
+        };
+        from.clear();
+        from.extend_from_slice(target);
+        Ok(Some(take(cursor)))
     }
 
     /// The first entry of `run` at or after `target`: down from the root, one block a level.
@@ -353,9 +378,6 @@ impl<'a> TreeView<'a> {
         let layer: LayerBytes = target[..LAYER_BYTES].try_into().expect("BUG: a row begins with its layer");
         let known = self.tree.lone.get(run.id, layer);
         if let Some(Some(reference)) = known {
-            return Ok(Some(BlockCursor::seek(self.block(reference)?, target)?));
-        }
-        if let Some(reference) = self.loaded.near(run.id, target) {
             return Ok(Some(BlockCursor::seek(self.block(reference)?, target)?));
         }
         let mut reference = run.root();
