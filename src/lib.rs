@@ -102,8 +102,9 @@
 //! - A user's backend has its own deadlines, and its locks are real. Contract 1, whose log was made of named records,
 //!   is gone: beside a quick writer its appends were refused without an end.
 //! - A walk passes rows that it need not read. An index keeps figures of each block (`lsm/figures.rs`); a walk notes
-//!   which rows it found deleted (`lsm/dead.rs`). So a count reads indexes, and the head of a queue is near. A row that
-//!   counts the others would make all inserts conflict.
+//!   which rows it found deleted (`lsm/dead.rs`). So a count reads indexes, the head of a queue is near, and a clone
+//!   that is older than all history is compared at the cost of what was written since. A row that counts the others
+//!   would make all inserts conflict.
 //! - A call examines at most 2,000 versions in one go, even where all are in memory. Then it goes on in steps, from
 //!   where it stood (`engine/op/steps.rs`).
 //!
@@ -112,9 +113,8 @@
 //! and in memory, clones, transactions, history, the witness and repair. So do materialization, merge, rebase, reset,
 //! revert, restore, exports and imports. Queries have no filters, and nothing is synced.
 //!
-//! Open in the engine: a full disk cannot be emptied by deleting alone; a rebase of a clone older than the history
-//! floor reads its whole origin; a walk over a clone reads all rows that the clone has deleted of its origin; writers
-//! do not pass one door yet.
+//! Open in the engine: a full disk cannot be emptied by deleting alone; a walk over a clone reads all rows that the
+//! clone has deleted of its origin; writers do not pass one door yet.
 
 pub mod drive;
 pub mod engine;

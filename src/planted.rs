@@ -93,6 +93,8 @@ pub enum Bug {
     ExportEndsEarly,
     /// An import does not check what was written meanwhile to the rows that it brings.
     ImportedRowsNotValidated,
+    /// A block's newest LSN is that of its first version, so that what was written later is passed.
+    NewestOfBlockNotRaised,
 }
 
 #[cfg(feature = "planted")]

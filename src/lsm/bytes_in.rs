@@ -8,6 +8,7 @@ use super::fault::Attempt;
 use super::range::RowRange;
 use super::run::RunDescription;
 use super::tree::TreeView;
+use crate::types::Lsn;
 
 impl TreeView<'_> {
     /// About how many bytes the versions of a range take where they are stored: in the log exactly, in runs packed.
@@ -28,7 +29,7 @@ impl TreeView<'_> {
     /// The bytes of a run's entries in a range, unpacked: those of its first and last block are counted, the rest is
     /// estimated.
     fn bytes_in_part(&self, run: &RunDescription, range: &RowRange) -> Attempt<u64> {
-        let blocks = data_blocks(*self, run, range, usize::MAX, false)?.blocks;
+        let blocks = data_blocks(*self, run, range, usize::MAX, (Lsn::ZERO, false))?.blocks;
         let last = blocks.len().saturating_sub(1);
         let mut bytes = run.unpacked / u64::from(run.blocks) * last.saturating_sub(1) as u64;
         for listed in blocks.iter().take(1).chain(blocks.iter().skip(last.max(1))) {

@@ -31,7 +31,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Space};
 use crate::types::row::split_internal;
-use crate::types::{Bytes, Overflow, Version};
+use crate::types::{Bytes, Lsn, Overflow, Version};
 
 /// A merge has about so many slices.
 const SLICES: u64 = 16;
@@ -153,7 +153,7 @@ impl Lsm {
             let range = RowRange { from: run.first.clone(), before: end.to_vec() };
             let mut found = Vec::new();
             let mut look = |view: TreeView<'_>| {
-                found = data_blocks(view, run, &range, 2, true)?.blocks;
+                found = data_blocks(view, run, &range, 2, (Lsn::ZERO, true))?.blocks;
                 Ok(())
             };
             self.attempt(&mut look).await?;

@@ -121,12 +121,24 @@ impl<'a> RowCursor<'a> {
         cursor
     }
 
-    /// All rows of a range, of which none is dated `above` or earlier: runs that end by then are not looked at.
-    pub fn above(view: TreeView<'a>, range: &RowRange, above: Lsn) -> RowCursor<'a> {
-        let mut cursor = RowCursor::new(view, range, Lsn::MAX, false);
+    /// The rows of a range that were written after `above`, and some of the others: runs and blocks that hold nothing
+    /// newer are not read.
+    pub fn above(view: TreeView<'a>, range: &RowRange, above: Lsn, at: Lsn) -> RowCursor<'a> {
+        let mut cursor = RowCursor::new(view, range, at, false);
         cursor.above = above;
-        cursor.sources.retain(|source| source.may_hold_above(above));
+        cursor.pass_older();
         cursor
+    }
+
+    fn pass_older(&mut self) {
+        let above = self.above;
+        self.sources.retain_mut(|source| source.pass_older(above));
+    }
+
+    /// Where the rows begin that the walk has not given yet. For a walk that goes forward.
+    pub fn place(&self) -> Vec<u8> {
+        let nearest = self.sources.iter().filter_map(Source::key).min().unwrap_or(&self.range.before);
+        if self.last.is_empty() { nearest.to_vec() } else { behind(&self.last).max(nearest.to_vec()) }
     }
 
     /// The next row that has a version, tombstone or not, at the cursor's LSN.
@@ -231,7 +243,7 @@ impl<'a> RowCursor<'a> {
         edge.clear();
         edge.extend_from_slice(bound);
         self.sources = sources(self.view, &self.range, self.at, self.reverse);
-        self.sources.retain(|source| source.may_hold_above(self.above));
+        self.pass_older();
     }
 
     fn step(&mut self) -> Attempt<Option<Item>> {
@@ -368,11 +380,11 @@ mod tests {
         let view = TreeView { tree: &tree, loaded: &loaded };
         for (from, before) in [(0, 3000), (1234, 2345), (2999, 3000), (17, 18)] {
             let range = RowRange { from: key(from), before: key(before) };
-            let all = data_blocks(view, &run, &range, usize::MAX, false).unwrap().blocks;
+            let all = data_blocks(view, &run, &range, usize::MAX, (Lsn::ZERO, false)).unwrap().blocks;
             for (limit, reverse) in [(1, false), (1, true), (2, true), (7, false), (7, true), (50, false), (50, true)] {
                 let (mut found, mut rest) = (Vec::new(), Some(range.clone()));
                 while let Some(range) = rest {
-                    let listed = data_blocks(view, &run, &range, limit, reverse).unwrap();
+                    let listed = data_blocks(view, &run, &range, limit, (Lsn::ZERO, reverse)).unwrap();
                     assert!(listed.blocks.len() <= limit);
                     if reverse {
                         found.splice(0..0, listed.blocks)

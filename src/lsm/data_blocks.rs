@@ -3,12 +3,16 @@
 use std::collections::VecDeque;
 
 use super::block::BlockCursor;
-use super::fault::{Attempt, BlockReference};
+use super::fault::{Attempt, BlockReference, Fault};
 use super::figures::Figures;
 use super::index::{decode_figures, decode_reference};
 use super::range::RowRange;
 use super::run::RunDescription;
 use super::tree::TreeView;
+use crate::types::Lsn;
+
+/// So many index blocks are fetched at once where each of them is needed.
+const AHEAD: usize = 16;
 
 /// A data block as its index names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,7 +22,7 @@ pub struct Listed {
     pub after: Option<Vec<u8>>,
     /// No key of the block is greater. It is as short as separates the block from the next one.
     pub last: Vec<u8>,
-    pub figures: Option<Figures>,
+    pub figures: Figures,
 }
 
 /// Some of the data blocks of a run that a range touches, in order, and where the listing goes on.
@@ -29,25 +33,41 @@ pub struct DataBlocks {
 }
 
 /// The data blocks of a run that the range touches, found in its index blocks: at most so many, the first ones, or the
-/// last ones where the walk goes backward.
+/// last ones where the walk goes backward. Those that hold nothing newer than `above` are left out.
 pub fn data_blocks(
     view: TreeView<'_>,
     run: &RunDescription,
     range: &RowRange,
     limit: usize,
-    reverse: bool,
+    (above, reverse): (Lsn, bool),
 ) -> Attempt<DataBlocks> {
     let from = (&range.from).max(&run.first);
-    let root = Listed { reference: run.root(), after: None, last: Vec::new(), figures: None };
+    let figures = Figures { newest: Lsn(run.newest), values: None };
+    let root = Listed { reference: run.root(), after: None, last: Vec::new(), figures };
     let mut level = vec![root];
     let mut rest = None;
-    for height in (0..run.height).rev() {
+    for _ in 0..run.height {
         let mut below: VecDeque<Listed> = VecDeque::new();
         let mut after: Option<Vec<u8>> = None;
-        'level: for Listed { reference, .. } in level {
-            let mut index = BlockCursor::seek(view.block(reference)?, from)?;
+        'level: for Listed { reference, .. } in &level {
+            let block = match view.block(*reference) {
+                // Each of them has something newer below it, so all are read.
+                Err(Fault::Need(_)) if above > Lsn::ZERO => {
+                    let references = level.iter().map(|listed| listed.reference);
+                    let missing = references.filter(|reference| !view.has(reference.address));
+                    return Err(Fault::blocks(missing.take(AHEAD)));
+                }
+                block => block?,
+            };
+            let mut index = BlockCursor::seek(block, from)?;
             while let Some(last) = index.key() {
-                if below.len() == limit {
+                let value = index.value();
+                let figures = decode_figures(&value)?;
+                let is_last = last >= &range.before[..];
+                let before = after.replace(last.to_vec());
+                // All versions of a commit's own run are of that commit, whatever its blocks say.
+                let is_passed = run.fixed.is_none() && figures.newest <= above;
+                if !is_passed && below.len() == limit {
                     // What is left out is named by its neighbour: a block is found by its last key.
                     if !reverse {
                         let from = [&below.back().expect("BUG: it is full").last[..], &[0]].concat();
@@ -57,12 +77,11 @@ pub fn data_blocks(
                     let before = below.pop_front().expect("BUG: it is full").last;
                     rest = Some(RowRange { from: range.from.clone(), before });
                 }
-                let value = index.value();
-                let figures = if height == 0 { decode_figures(&value)? } else { None };
-                let reference = decode_reference(run.id, &value)?;
-                let after = after.replace(last.to_vec());
-                below.push_back(Listed { reference, after, last: last.to_vec(), figures });
-                if last >= &range.before[..] {
+                if !is_passed {
+                    let reference = decode_reference(run.id, &value)?;
+                    below.push_back(Listed { reference, after: before, last: last.to_vec(), figures });
+                }
+                if is_last {
                     break;
                 }
                 index.advance()?;

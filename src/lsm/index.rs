@@ -5,7 +5,7 @@ use super::fault::{BlockAddress, BlockReference};
 use super::figures::Figures;
 use crate::error::{Error, Result};
 use crate::types::row::split_internal;
-use crate::types::{Bytes, read_varint, write_varint};
+use crate::types::{Bytes, Lsn, read_varint, write_varint};
 
 /// A block's reference as an index block keeps it beside the block's last key.
 pub fn decode_reference(run: u64, value: &Bytes) -> Result<BlockReference> {
@@ -18,18 +18,19 @@ pub fn decode_reference(run: u64, value: &Bytes) -> Result<BlockReference> {
     }
 }
 
-/// The figures that stand behind a block's reference, where its writer gave any.
-pub fn decode_figures(value: &Bytes) -> Result<Option<Figures>> {
+/// The figures that stand behind a block's reference.
+pub fn decode_figures(value: &Bytes) -> Result<Figures> {
     let mut position = 0;
     let _ = read_varint(value, &mut position);
     Figures::decode(value.get(position + 8..).unwrap_or_default())
 }
 
-/// The value of an entry; `decode_reference` reads it.
-pub fn encode_reference(number: u32, checksum: u64) -> Vec<u8> {
-    let mut value = Vec::with_capacity(24);
+/// The value of an entry, and the first of its figures; `decode_reference` and `decode_figures` read it.
+pub fn encode_reference(number: u32, checksum: u64, newest: Lsn) -> Vec<u8> {
+    let mut value = Vec::with_capacity(32);
     write_varint(&mut value, number.into());
     value.extend_from_slice(&checksum.to_le_bytes());
+    write_varint(&mut value, newest.0);
     value
 }
 
@@ -44,7 +45,6 @@ pub fn separator<'a>(last: &'a [u8], next: &'a [u8]) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Lsn;
     use crate::types::row::push_lsn;
 
     #[test]

@@ -15,7 +15,7 @@ use crate::types::Lsn;
 use crate::types::fields::{Field, Fields};
 
 /// The format of the whole store. Another one is left untouched.
-pub const FORMAT: u8 = 4;
+pub const FORMAT: u8 = 5;
 const MAGIC: [u8; 2] = *b"OM";
 const HEADER_BYTES: usize = 2 + 1 + 8;
 const COPIES: &str = "copy/";

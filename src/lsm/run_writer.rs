@@ -30,7 +30,15 @@ const PIECE_BYTES: usize = 256 * 1024;
 struct CutBlock {
     last: Vec<u8>,
     reference: Vec<u8>,
+    newest: Lsn,
     tally: Tally,
+}
+
+/// A block that is open, and its newest version or that of all blocks below it.
+#[derive(Default)]
+struct Level {
+    block: BlockBuilder,
+    newest: Lsn,
 }
 
 /// Cuts rising versions into blocks, gathers those in segments and builds the index above them. It holds one block a
@@ -40,7 +48,7 @@ pub struct RunWriter {
     index_bytes: usize,
     piece_bytes: usize,
     /// Data blocks first, then index blocks of rising height.
-    levels: Vec<BlockBuilder>,
+    levels: Vec<Level>,
     /// The last data block that was cut, until it is known what follows it.
     cut: Option<CutBlock>,
     /// The figures of the data block that is open.
@@ -69,7 +77,7 @@ impl RunWriter {
             id,
             index_bytes: INDEX_BYTES,
             piece_bytes: limits::RECORD_BYTES - FRAME_BYTES,
-            levels: vec![BlockBuilder::default()],
+            levels: vec![Level::default()],
             cut: None,
             tally: Tally::default(),
             segment: SegmentBuilder::default(),
@@ -118,7 +126,7 @@ impl RunWriter {
     /// The pieces of a value stored apart follow, and then its version. The number of the first of them.
     pub fn begin_apart(&mut self) -> u32 {
         // A merge deletes the segments before a block whose rows it has moved: no pieces of a later row may lie there.
-        if self.levels[0].size() >= BLOCK_BYTES {
+        if self.levels[0].block.size() >= BLOCK_BYTES {
             self.cut(0);
         }
         // Pieces are found by their segments' numbers, so each has one to itself.
@@ -143,12 +151,12 @@ impl RunWriter {
     fn add_version(&mut self, internal: &[u8], version: &[u8], is_pinned: bool, bytes: usize) -> Result<()> {
         let (row, lsn) = split_internal(internal);
         let (is_new_row, is_apart) = (row != &self.last[..], version.len() > OVERFLOW_BYTES);
-        let size = self.levels[0].size();
-        // A row stays in one block, so that the block has figures, unless the row has very many versions.
+        let size = self.levels[0].block.size();
+        // A row stays in one block, so that the block's values are counted, unless the row has very many versions.
         if size >= BLOCK_BYTES && (is_new_row || is_apart || size >= BLOCK_BYTES * 3 / 2) {
             self.cut(0);
         }
-        let begins_block = self.entries > 0 && self.levels[0].last_key().is_empty();
+        let begins_block = self.entries > 0 && self.levels[0].block.last_key().is_empty();
         if planted::is(Bug::TombstoneLostAtBlockEdge) && begins_block && Version::is_encoded_tombstone(version) {
             return Ok(());
         }
@@ -166,20 +174,20 @@ impl RunWriter {
         self.oldest = self.oldest.min(lsn);
         self.newest = self.newest.max(lsn);
         self.entries += 1;
-        if let Some(CutBlock { last, mut reference, tally }) = self.cut.take() {
+        if let Some(CutBlock { last, mut reference, newest, tally }) = self.cut.take() {
             let separator = separator(&last, internal);
             // Only a short key lies between all versions of the two rows.
             if is_new_row && separator.len() < last.len() {
                 tally.encode(&mut reference);
             }
-            self.add(1, separator, &reference);
+            self.add(1, separator, &reference, newest);
         }
-        self.tally.add(is_new_row, lsn, Version::is_encoded_tombstone(version));
+        self.tally.add(is_new_row, Version::is_encoded_tombstone(version));
         if is_apart {
             let apart = self.move_apart(version)?;
-            self.add(0, internal, &apart);
+            self.add(0, internal, &apart, lsn);
         } else {
-            self.add(0, internal, version);
+            self.add(0, internal, version, lsn);
         }
         Ok(())
     }
@@ -219,26 +227,30 @@ impl RunWriter {
         self.next_segment += 1;
     }
 
-    fn add(&mut self, level: usize, key: &[u8], value: &[u8]) {
+    fn add(&mut self, level: usize, key: &[u8], value: &[u8], newest: Lsn) {
         if level == self.levels.len() {
-            self.levels.push(BlockBuilder::default());
+            self.levels.push(Level::default());
         }
-        self.levels[level].push(key, value);
+        let open = &mut self.levels[level];
+        open.block.push(key, value);
+        if open.newest == Lsn::ZERO || !planted::is(Bug::NewestOfBlockNotRaised) {
+            open.newest = open.newest.max(newest);
+        }
         // `add_version` cuts data blocks, where a row ends.
-        if level > 0 && self.levels[level].size() >= self.index_bytes {
+        if level > 0 && open.block.size() >= self.index_bytes {
             self.cut(level);
         }
     }
 
     fn cut(&mut self, level: usize) {
-        let builder = std::mem::take(&mut self.levels[level]);
-        let last = builder.last_key().to_vec();
-        let (number, checksum) = self.emit(builder);
-        let reference = encode_reference(number, checksum);
+        let Level { block, newest } = std::mem::take(&mut self.levels[level]);
+        let last = block.last_key().to_vec();
+        let (number, checksum) = self.emit(block);
+        let reference = encode_reference(number, checksum, newest);
         if level == 0 {
-            self.cut = Some(CutBlock { last, reference, tally: std::mem::take(&mut self.tally) });
+            self.cut = Some(CutBlock { last, reference, newest, tally: std::mem::take(&mut self.tally) });
         } else {
-            self.add(level + 1, &last, &reference);
+            self.add(level + 1, &last, &reference, newest);
         }
     }
 
@@ -259,26 +271,28 @@ impl RunWriter {
 
     /// Closes all levels up to the root. What is ready must be written before the run is named anywhere.
     pub fn finish(mut self) -> (RunDescription, Vec<(BlockAddress, Vec<u8>)>) {
-        if let Some(CutBlock { last, reference, .. }) = self.cut.take() {
-            self.add(1, &last, &reference);
+        if let Some(CutBlock { last, reference, newest, .. }) = self.cut.take() {
+            self.add(1, &last, &reference, newest);
         }
         let mut level = 0;
         let (root, root_checksum) = loop {
             let is_top = level + 1 == self.levels.len();
-            let builder = std::mem::take(&mut self.levels[level]);
-            if builder.is_empty() {
+            let Level { block, newest } = std::mem::take(&mut self.levels[level]);
+            if block.is_empty() {
                 assert!(!is_top, "BUG: the top of a run is never empty");
                 level += 1;
                 continue;
             }
-            let last = builder.last_key().to_vec();
-            let (number, checksum) = self.emit(builder);
+            let last = block.last_key().to_vec();
+            let (number, checksum) = self.emit(block);
             if is_top {
                 break (number, checksum);
             }
-            // Above a level there is always one that already holds a reference, so this cannot overflow it twice.
-            self.levels[level + 1].push(&last, &encode_reference(number, checksum));
             level += 1;
+            // Above a level there is always one that already holds a reference, so this cannot overflow it twice.
+            let above = &mut self.levels[level];
+            above.block.push(&last, &encode_reference(number, checksum, newest));
+            above.newest = above.newest.max(newest);
         };
         self.end_segment();
         let description = RunDescription {
@@ -315,7 +329,7 @@ mod tests {
     fn pieces_come_behind_the_blocks_of_all_rows_before_them() {
         let mut writer = RunWriter::new(1);
         let mut rows = 0..;
-        while writer.levels[0].size() < BLOCK_BYTES {
+        while writer.levels[0].block.size() < BLOCK_BYTES {
             let row = format!("{:06}", rows.next().expect("a number"));
             writer.push(&internal(row.as_bytes(), Lsn(1)), &Version::value(vec![1; 50]).encode()).unwrap();
         }
@@ -338,10 +352,10 @@ mod tests {
                 }
             }
         }
-        // One with more versions than a block takes is in several, and they have no figures.
+        // One with more versions than a block takes is in several, and their values are not counted.
         for lsn in (1..2000).rev() {
             writer.push(&internal(b"many", Lsn(lsn)), &Version::value(vec![1; 30]).encode()).unwrap();
-            assert!(writer.levels[0].size() < 2 * BLOCK_BYTES);
+            assert!(writer.levels[0].block.size() < 2 * BLOCK_BYTES);
         }
     }
 

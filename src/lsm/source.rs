@@ -63,11 +63,14 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether it may hold a version that is newer than an LSN.
-    pub fn may_hold_above(&self, lsn: Lsn) -> bool {
+    /// From here on the walk passes blocks that hold nothing newer than `above`. False: all of the source is older.
+    pub fn pass_older(&mut self, above: Lsn) -> bool {
         match self {
             Source::Memory(_) => true,
-            Source::Run(source) => Lsn(source.run.newest) > lsn,
+            Source::Run(source) => {
+                source.above = above;
+                Lsn(source.run.newest) > above
+            }
         }
     }
 
@@ -121,6 +124,8 @@ pub struct RunSource<'a> {
     run: Rc<RunDescription>,
     range: RowRange,
     reverse: bool,
+    /// Blocks that hold nothing newer are not listed.
+    above: Lsn,
     reach: Reach,
     /// How many neighbours of a missing block are fetched with it.
     ahead: usize,
@@ -153,6 +158,7 @@ impl<'a> RunSource<'a> {
             rest: Some(range.clone()),
             range,
             reverse,
+            above: Lsn::ZERO,
             reach: Reach::Before,
             ahead: READ_AHEAD,
             listed: Vec::new(),
@@ -171,7 +177,7 @@ impl<'a> RunSource<'a> {
     /// Makes sure that the next block is listed, if there is one.
     fn list(&mut self) -> Attempt<()> {
         while let (true, Some(rest)) = (self.listed.is_empty(), &self.rest) {
-            let found = data_blocks(self.view, &self.run, rest, LISTED, self.reverse)?;
+            let found = data_blocks(self.view, &self.run, rest, LISTED, (self.above, self.reverse))?;
             let mut blocks = found.blocks;
             // The block before the first one was listed before, or will be listed after these.
             if let Some(first) = blocks.first_mut() {
@@ -192,15 +198,14 @@ impl<'a> RunSource<'a> {
     /// The rows of the next block as a span, if the block's figures say how many of them are visible at an LSN.
     pub fn span(&mut self, at: Lsn) -> Attempt<Option<Span>> {
         self.list()?;
-        let Some(Listed { after: Some(after), last, figures: Some(figures), .. }) = self.listed.last() else {
-            return Ok(None);
-        };
+        let Some(Listed { after: Some(after), last, figures, .. }) = self.listed.last() else { return Ok(None) };
+        let Some(values) = figures.values else { return Ok(None) };
         let newest = self.run.fixed().unwrap_or(figures.newest);
         if newest > at && !planted::is(Bug::FiguresReadTooEarly) || *last >= self.range.before {
             return Ok(None);
         }
         let (from, until) = if self.reverse { (last, after) } else { (after, last) };
-        Ok(Some(Span { from: from.clone(), until: until.clone(), values: figures.values }))
+        Ok(Some(Span { from: from.clone(), until: until.clone(), values }))
     }
 
     /// Goes behind the next block without reading it.

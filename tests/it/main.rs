@@ -28,6 +28,7 @@ mod many;
 mod materialize;
 mod merge;
 mod merge_corners;
+mod old_clones;
 mod pages;
 mod priority;
 mod reads;

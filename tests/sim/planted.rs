@@ -226,6 +226,11 @@ fn figures_read_at_an_older_point_are_caught() {
 }
 
 #[test]
+fn a_blocks_newest_version_that_is_not_noted_is_caught() {
+    catch(Bug::NewestOfBlockNotRaised, Check::Merges);
+}
+
+#[test]
 fn rows_known_as_deleted_that_are_written_again_are_caught() {
     catch(Bug::DeadRowsNotCut, Check::Snapshots);
 }

@@ -20,37 +20,77 @@ const FIRST: usize = if planted::HAS_FEW_ROWS { 2 } else { COMPARED_AT_ONCE };
 /// Gathered at most: where large commits were written ahead, their blocks are all held meanwhile.
 const MOST: usize = 16 * FIRST;
 
-/// Adds the candidates in some ranges, of which only the first so many are kept.
-pub type Gather<'a> = &'a dyn Fn(&State, TreeView<'_>, &[SuffixRange], usize, &mut BTreeSet<Suffix>) -> Attempt<()>;
+/// Adds the candidates in some ranges.
+pub type Gather<'a> = &'a dyn Fn(&State, TreeView<'_>, &[SuffixRange], &mut Gathered) -> Attempt<()>;
+
+/// The first candidates of some ranges: so many of them, or as many as can be found in what is held at a time.
+pub struct Gathered {
+    rows: BTreeSet<Suffix>,
+    many: usize,
+    /// Candidates from here on are gathered later. `None`: these are all.
+    rest: Option<Vec<u8>>,
+}
+
+impl Gathered {
+    fn new(many: usize) -> Gathered {
+        Gathered { rows: BTreeSet::new(), many, rest: None }
+    }
+
+    /// How many rows whoever finds them in their order has to add: with the last of them it is known where these end.
+    pub fn most(&self) -> usize {
+        self.many + 1
+    }
+
+    /// Whether a row is not left to be gathered later.
+    pub fn takes(&self, suffix: &[u8]) -> bool {
+        self.rest.as_ref().is_none_or(|rest| *suffix < rest[..])
+    }
+
+    pub fn insert(&mut self, suffix: &[u8]) {
+        if self.takes(suffix) {
+            self.rows.insert(Suffix::from_bytes(suffix.to_vec()));
+            if self.rows.len() > self.many {
+                self.rest = self.rows.pop_last().map(|last| last.as_bytes().to_vec());
+            }
+        }
+    }
+
+    /// Leaves what comes from `suffix` on to be gathered later.
+    pub fn cut(&mut self, suffix: &[u8]) {
+        if self.takes(suffix) {
+            self.rows.retain(|row| row.as_bytes() < suffix);
+            self.rest = Some(suffix.to_vec());
+        }
+    }
+}
 
 pub struct Candidates {
     collection: Option<CollectionName>,
     queue: VecDeque<Suffix>,
-    /// The last one that was gathered. `None`: it begins with the first.
-    behind: Option<Suffix>,
-    is_all: bool,
+    /// Where those begin that are not gathered yet; `None`: all are.
+    rest: Option<Vec<u8>>,
     many: usize,
 }
 
 impl Candidates {
     /// Those of one collection, or of all, behind `after`.
     pub fn new(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Candidates {
-        let (collection, behind) = (collection.cloned(), after.cloned());
-        Candidates { collection, queue: VecDeque::new(), behind, is_all: false, many: FIRST }
+        let rest = after.map_or_else(Vec::new, |after| just_after(after.as_bytes()));
+        Candidates { collection: collection.cloned(), queue: VecDeque::new(), rest: Some(rest), many: FIRST }
     }
 
     /// The next ones, at most `limit`; none: that was all.
     pub async fn take(&mut self, core: &Rc<Core>, limit: usize, gather: Gather<'_>) -> Result<Vec<Suffix>> {
-        while self.queue.is_empty() && !self.is_all {
-            let (ranges, many) = (ranges(self.collection.as_ref(), self.behind.as_ref()), self.many);
+        while let (true, Some(rest)) = (self.queue.is_empty(), &self.rest) {
+            let (ranges, many) = (ranges(self.collection.as_ref(), rest), self.many);
             let read = |state: &State, view: TreeView<'_>| {
-                let mut found = BTreeSet::new();
-                gather(state, view, &ranges, many, &mut found)?;
-                Ok(found.into_iter().collect::<VecDeque<_>>())
+                let mut found = Gathered::new(many);
+                view.loaded.in_portions();
+                gather(state, view, &ranges, &mut found)?;
+                Ok(found)
             };
-            self.queue = core.read(read).await?;
-            self.is_all = self.queue.len() < many;
-            self.behind = self.queue.back().cloned();
+            let Gathered { rows, rest, .. } = core.read(read).await?;
+            (self.queue, self.rest) = (rows.into_iter().collect(), rest);
             self.many = (many * 4).min(MOST);
         }
         Ok(self.queue.drain(..self.queue.len().min(limit)).collect())
@@ -62,12 +102,12 @@ impl Candidates {
     }
 
     pub fn has_more(&self) -> bool {
-        !self.queue.is_empty() || !self.is_all
+        !self.queue.is_empty() || self.rest.is_some()
     }
 }
 
 /// The rows that can be changes: documents and entries, not what is derived from them.
-fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<SuffixRange> {
+fn ranges(collection: Option<&CollectionName>, from: &[u8]) -> Vec<SuffixRange> {
     let mut ranges = match collection {
         Some(name) => [Kind::Document, Kind::Entry]
             .map(|kind| SuffixRange { from: prefix(name.as_str(), kind), before: prefix_end(name.as_str(), kind) })
@@ -75,11 +115,8 @@ fn ranges(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Vec<Su
         // Names are not empty, so the rows of the collections themselves, under the empty name, come before.
         None => vec![SuffixRange { from: vec![1], before: vec![0xff] }],
     };
-    if let Some(after) = after {
-        let from = just_after(after.as_bytes());
-        for range in &mut ranges {
-            range.from = range.from.clone().max(from.clone());
-        }
+    for range in &mut ranges {
+        range.from = (&range.from[..]).max(from).to_vec();
     }
     ranges
 }

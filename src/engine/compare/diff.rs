@@ -4,21 +4,20 @@
 //! that they share at two LSNs only what was written between them is; of all above, every row is a candidate.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::candidates::{COMPARED_AT_ONCE, Candidates, portion};
+use super::candidates::{COMPARED_AT_ONCE, Candidates, Gathered, portion};
 use crate::engine::handle::Handle;
 use crate::engine::handle::snapshot::Pinned;
 use crate::engine::rows::path::{Level, Path};
 use crate::engine::rows::read::{self, SuffixRange, is_content};
 use crate::engine::rows::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, RowCursor, RowRange, State, TreeView};
+use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView};
 use crate::query::{self, Fields};
 use crate::types::pack::{Reader as PackReader, Shape};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
-use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix};
+use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix};
 
 /// One row that differs; the public API calls it a change. `before` is the other side's, `after` this side's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,9 +79,9 @@ pub async fn page(
     let (path, other) = core.read(|state, _| Ok(sides(state)?)).await?;
     let begun = kept.take().filter(|begun| begun.goes_on(&other, collection, after));
     let mut comparing = begun.unwrap_or_else(|| Comparing::new(&other, collection, after));
-    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], found: &mut Gathered| {
         sides(state)?;
-        gather_candidates(state, view, (&path, &other), ranges, many, found)
+        gather_candidates(state, view, (&path, &other), ranges, found)
     };
     let mut candidates = comparing.candidates.take(core, limit.clamp(1, COMPARED_AT_ONCE), &gather).await?;
     let compare = |state: &State, view: TreeView<'_>| {
@@ -177,67 +176,62 @@ pub fn compare_all(
     portion(view, candidates.iter().map(|suffix| compare(view, one, other, suffix)), size)
 }
 
-/// Of what may differ only the first so many are kept: all of a large difference would not fit.
-fn insert(candidates: &mut BTreeSet<Suffix>, suffix: &[u8], limit: usize) {
-    candidates.insert(Suffix::from_bytes(suffix.to_vec()));
-    if candidates.len() > limit {
-        candidates.pop_last();
-    }
-}
-
-/// Adds the rows in which two paths may differ; the first `limit` of all are kept.
+/// Adds the rows in which two paths may differ.
 pub fn gather_candidates(
     state: &State,
     view: TreeView<'_>,
     (one, other): (&Path, &Path),
     ranges: &[SuffixRange],
-    limit: usize,
-    candidates: &mut BTreeSet<Suffix>,
+    candidates: &mut Gathered,
 ) -> Attempt<()> {
-    let aligned = align(one, other);
-    for range in ranges {
-        for level in &aligned.whole {
-            gather(view, level.layer, (Lsn::ZERO, level.lsn), range, limit, candidates)?;
-        }
-        for between in &aligned.between {
-            if between.older >= state.manifest.floor() {
-                written::visit(state, view, *between, range, limit, &mut |suffix| {
-                    if is_content(suffix) {
-                        insert(candidates, suffix, limit);
-                    }
-                    Ok(())
-                })?;
-            } else {
-                // The feed ends at the floor; below it only a clone's pin is left, and every row has to be looked at.
-                gather(view, between.layer, (between.older, between.newer), range, limit, candidates)?;
-            }
+    let Aligned { whole, between } = align(one, other);
+    // The feed ends at the floor. Below it a clone's pin keeps the version that it reads of each row, and the newer
+    // ones that hide it, tombstones too.
+    let (fed, older): (Vec<_>, Vec<_>) = between.into_iter().partition(|it| it.older >= state.manifest.floor());
+    let whole = whole.iter().map(|level| Between { layer: level.layer, older: Lsn::ZERO, newer: level.lsn });
+    let ranges = || ranges.iter().filter(|range| range.from < range.before);
+    for walked in whole.chain(older) {
+        ranges().try_for_each(|range| gather(view, walked, range, candidates))?;
+    }
+    // The feed is read as a whole. It comes last, because behind it there is no room for what the walks hold.
+    for fed in fed {
+        for range in ranges() {
+            let most = candidates.most();
+            let rest = written::visit(state, view, fed, range, most, &mut |suffix| {
+                if is_content(suffix) {
+                    candidates.insert(suffix);
+                }
+                Ok(())
+            })?;
+            rest.iter().for_each(|rest| candidates.cut(rest));
         }
     }
     Ok(())
 }
 
-/// Adds the rows of a layer whose newest version at `at` is newer than `above`.
+/// Adds the rows of a layer whose newest version is one of those. Blocks that hold nothing newer than the older LSN are
+/// not read. Where what was read is as much as is held at a time, the rows behind that are left for later.
 fn gather(
     view: TreeView<'_>,
-    layer: LayerId,
-    (above, at): (Lsn, Lsn),
+    Between { layer, older, newer }: Between,
     range: &SuffixRange,
-    limit: usize,
-    candidates: &mut BTreeSet<Suffix>,
+    candidates: &mut Gathered,
 ) -> Attempt<()> {
     let rows = RowRange { from: row(layer, &range.from), before: row(layer, &range.before) };
-    let mut cursor = RowCursor::new(view, &rows, at, false);
-    let mut found = 0;
-    while found < limit
-        && let Some(next) = cursor.next_row()?
-    {
-        let suffix = &next.row[LAYER_BYTES..];
-        if next.lsn > above && is_content(suffix) {
-            insert(candidates, suffix, limit);
-            found += 1;
+    let mut cursor = RowCursor::above(view, &rows, older, newer);
+    loop {
+        let next = match cursor.next_row() {
+            Err(Fault::Need(_)) if view.loaded.is_full() && cursor.place() > rows.from => {
+                candidates.cut(&cursor.place()[LAYER_BYTES..]);
+                return Ok(());
+            }
+            next => next?,
+        };
+        let Some(next) = next.filter(|next| candidates.takes(&next.row[LAYER_BYTES..])) else { return Ok(()) };
+        if next.lsn > older && is_content(&next.row[LAYER_BYTES..]) {
+            candidates.insert(&next.row[LAYER_BYTES..]);
         }
     }
-    Ok(())
 }
 
 fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Attempt<Option<Difference>> {

@@ -50,7 +50,8 @@ pub fn check_layer(
     let between = Between { layer, older: snapshot, newer: present.at };
     written::visit(present.state, present.view, between, &all, usize::MAX, &mut |suffix| {
         if matters(suffix)? { Err(conflict("what was read was written")) } else { Ok(()) }
-    })
+    })?;
+    Ok(())
 }
 
 /// A database's row that stands on another layer, or on another point of its origin.

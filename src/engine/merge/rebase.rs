@@ -1,6 +1,5 @@
 //! Rebase: a clone's changes onto what its origin is now, or was at a later point (SEMANTICS C13).
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
@@ -12,7 +11,7 @@ use super::stand::{Point, Stand, page, stand};
 use super::{MergeReport, RebaseOptions, Tally};
 use crate::engine::catalog::Origin;
 use crate::engine::clones::clone::draw_layer;
-use crate::engine::compare::candidates::{self, Candidates};
+use crate::engine::compare::candidates::{self, Candidates, Gathered};
 use crate::engine::compare::diff;
 use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
@@ -20,7 +19,7 @@ use crate::engine::rows::read::SuffixRange;
 use crate::error::Result;
 use crate::lsm::{State, TreeView};
 use crate::query;
-use crate::types::{Lsn, Suffix};
+use crate::types::Lsn;
 
 /// Moves this clone onto its origin's present, or another later point of it, under its own changes (SEMANTICS C13).
 pub async fn rebase(handle: &Rc<Handle>, mut options: RebaseOptions) -> Result<MergeReport> {
@@ -65,9 +64,9 @@ async fn has_moved(handle: &Rc<Handle>, stand: &Stand) -> Result<bool> {
     if handle.core.read(|_, view| collections(view, below)).await? != stand.origin_collections {
         return Ok(true);
     }
-    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], found: &mut Gathered| {
         commit::check_floor(state, stand.head)?;
-        diff::gather_candidates(state, view, (origin, below), ranges, many, found)
+        diff::gather_candidates(state, view, (origin, below), ranges, found)
     };
     let mut candidates = Candidates::new(None, None);
     loop {

@@ -1,7 +1,6 @@
 //! The present is made equal to a past: what differs is written, or, where a clone has moved since, the layer of then
 //! is copied and stands on the link of then again.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
@@ -12,7 +11,7 @@ use super::settle::{Added, carried};
 use super::shown::shown;
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::clones::clone::{check_point, draw_layer, exists};
-use crate::engine::compare::candidates::{self, Candidates, portion};
+use crate::engine::compare::candidates::{self, Candidates, Gathered, portion};
 use crate::engine::compare::diff;
 use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
@@ -130,9 +129,9 @@ async fn write_difference(
 ) -> Result<Option<Vec<Change>>> {
     let has_below = !then.now_path.below().is_empty();
     let mut candidates = Candidates::new(None, None);
-    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], found: &mut Gathered| {
         commit::check_floor(state, then.lsn)?;
-        diff::gather_candidates(state, view, (&then.now_path, &then.then_path), ranges, many, found)
+        diff::gather_candidates(state, view, (&then.now_path, &then.then_path), ranges, found)
     };
     let mut is_changed = false;
     loop {

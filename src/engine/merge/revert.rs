@@ -12,7 +12,7 @@ use super::shown::{Shown, shown};
 use super::stand::wrong_kind;
 use super::{MergeReport, Policy, Tally};
 use crate::engine::catalog;
-use crate::engine::compare::candidates::{self, Candidates, portion};
+use crate::engine::compare::candidates::{self, Candidates, Gathered, portion};
 use crate::engine::compare::diff;
 use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
@@ -153,10 +153,10 @@ async fn undo_page(
         commit::check_floor(state, head)?;
         if is_pruned(state, undone) { Err(pruned(state).into()) } else { Ok(()) }
     };
-    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], many, found: &mut BTreeSet<Suffix>| {
+    let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], found: &mut Gathered| {
         check(state)?;
         undone.iter().try_for_each(|Undone { before, after, .. }| {
-            diff::gather_candidates(state, view, (after, before), ranges, many, found)
+            diff::gather_candidates(state, view, (after, before), ranges, found)
         })
     };
     let mut page = candidates.take(&handle.core, candidates::COMPARED_AT_ONCE, &gather).await?;

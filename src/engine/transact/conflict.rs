@@ -116,7 +116,7 @@ impl Checking {
         }
         let RowRange { from, before } = feed_range(layer, self.up_to.next(), checkpoint.next());
         let from = from.max(self.feed.clone());
-        let mut cursor = RowCursor::above(view, &RowRange { from, before }, self.up_to);
+        let mut cursor = RowCursor::above(view, &RowRange { from, before }, self.up_to, Lsn::MAX);
         while let Some(next) = cursor.next_row()?
             && !planted::is(Bug::FeedNotValidated)
         {
