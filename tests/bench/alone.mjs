@@ -132,6 +132,25 @@ export async function measureRows(bench, { rounds, tell }) {
   return figures;
 }
 
+/** What calls read of a storage that counts it, and the memory of a compaction. */
+export async function measureCosts(bench, { documents, tell }) {
+  tell("costs: reads of the storage are counted");
+  const page = await bench.page();
+  const counted = await bench.call(page, "countedCosts", { count: LARGE });
+  await page.close();
+  tell(`costs: a store of ${documents} documents is compacted`);
+  const given = { name: "compacted", count: documents, cacheBytes: 4 * MIB };
+  const filling = await bench.page();
+  await bench.call(filling, "fillLarge", given);
+  await filling.close();
+  const compacting = await bench.page();
+  await bench.call(compacting, "startModule");
+  const compaction = await bench.call(compacting, "compactionGrowth", given);
+  await bench.call(compacting, "destroy", given.name);
+  await compacting.close();
+  return { ...counted, compaction };
+}
+
 const LOOK = 50;
 
 /** Scans a store in pages, looking at both memories every so often; gives by how much they grew at most. */

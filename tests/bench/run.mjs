@@ -137,6 +137,16 @@ const parts = [
     ],
   },
   {
+    name: "costs",
+    measure: (bench) => alone.measureCosts(bench, { documents, tell }),
+    judge: targets.judgeCosts,
+    notes: ({ validationTook, rebaseReads, listed }) => [
+      `a transaction that has read 100,000 documents commits in ${shown(validationTook, "ms")} after 100 others; ` +
+        `a clone older than the history is rebased over 20 changes with ${rebaseReads} reads; 1,000 databases are ` +
+        `listed in ${shown(listed, "ms")}`,
+    ],
+  },
+  {
     name: "memory",
     measure: (bench) => alone.measureMemory(bench, { documents, tell }),
     judge: targets.judgeMemory,

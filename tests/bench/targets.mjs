@@ -107,6 +107,21 @@ export function judgeRows({ insert, delete: deleted, count, longest, before, beh
   ];
 }
 
+/** Reads are counted on a storage of Maps. They must not grow with what is stored beside what a call needs. */
+export function judgeCosts(costs) {
+  const reads = (number) => `${number} reads`;
+  return [
+    atMost("memory-of-a-compaction", costs.compaction, 12 * MIB, (bytes) => shown(bytes / MIB, "MiB")),
+    atMost("get-many-of-1000-cold", costs.manyReads, 20, reads),
+    atMost("get-many-of-twice-as-many", costs.twice, 3, times),
+    atMost("validation-of-100000-rows", costs.validationReads, 20, reads),
+    atMost("validation-of-100000-rows-took", costs.validationTook, 100, (time) => shown(time, "ms")),
+    atMost("rebase-below-the-floor", costs.rebaseReads / costs.smallRebaseReads, 1.5, (number) =>
+      `${times(number)} the reads of a quarter of the store`),
+    atMost("listing-of-1000-databases", costs.listedReads, 20, reads),
+  ];
+}
+
 export function judgeMemory(figures) {
   const show = (bytes) => shown(bytes / MIB, "MiB");
   return [
