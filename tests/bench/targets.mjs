@@ -116,8 +116,7 @@ export function judgeCosts(costs) {
     atMost("get-many-of-twice-as-many", costs.twice, 3, times),
     atMost("validation-of-100000-rows", costs.validationReads, 20, reads),
     atMost("validation-of-100000-rows-took", costs.validationTook, 100, (time) => shown(time, "ms")),
-    atMost("rebase-below-the-floor", costs.rebaseReads / costs.smallRebaseReads, 1.5, (number) =>
-      `${times(number)} the reads of a quarter of the store`),
+    atMost("rebase-below-the-floor", costs.rebaseReads, 20, reads),
     atMost("listing-of-1000-databases", costs.listedReads, 20, reads),
   ];
 }
