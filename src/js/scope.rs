@@ -141,7 +141,7 @@ impl Scope {
                 (Inner::Live(database), None) => database.run(op, durability).await?,
                 (Inner::Snapshot(snapshot), Some(unfinished)) => snapshot.finish(unfinished).await?,
                 (Inner::Snapshot(snapshot), None) => snapshot.run(op).await?,
-                (Inner::Transaction(transaction), Some(unfinished)) => transaction.finish(unfinished).await?,
+                (Inner::Transaction(transaction), Some(unfinished)) => transaction.finish(op, unfinished).await?,
                 (Inner::Transaction(transaction), None) => transaction.run(op).await?,
             };
             Ok(bytes(&answer))

@@ -2,9 +2,12 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
 
 use offshoot::engine::op::{Answer, Op};
-use offshoot::engine::{AtOnce, OpenOptions, TransactionOptions};
+use offshoot::engine::{AtOnce, OpenOptions, OpenTransaction, TransactionOptions};
+use offshoot::error::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::support::{Db, World, open_in, rest, run, say};
@@ -100,7 +103,7 @@ fn long_reads_of_snapshots_and_transactions_are_done_in_steps() {
             assert!(answer.is_ok() && most < STEP + SLACK, "{most} for {op:?}");
             let body = async |open: std::rc::Rc<offshoot::engine::OpenTransaction>| {
                 let AtOnce::Unfinished(unfinished) = open.run_at_once(&op)? else { panic!("too long for one go") };
-                let (answer, most, _) = measured(&main, open.finish(unfinished)).await;
+                let (answer, most, _) = measured(&main, open.finish(op.clone(), unfinished)).await;
                 assert!(answer.is_ok() && most < STEP + SLACK, "{most} for {op:?}");
                 Ok::<_, offshoot::error::Error>(())
             };
@@ -254,4 +257,52 @@ fn a_row_of_many_versions_costs_little_to_walk_past() {
             }
         }
     });
+}
+
+/// SEMANTICS W6, W7, R5: of two calls that a body makes at once one comes first, and the other sees all that it wrote.
+#[test]
+fn a_call_of_a_transaction_never_sees_a_part_of_another_one() {
+    run(async |world| {
+        let main = overwritten(&world).await;
+        let rows: Vec<(String, Value)> = (0..9000).map(|n| (key(n), json!({"n": n}))).collect();
+        let insert = say::insert(&rows.iter().map(|(id, row)| (&id[..], row.clone())).collect::<Vec<_>>());
+        let delete =
+            Op::Delete { collection: say::collection("todos"), ids: rows.into_iter().map(|(id, _)| id).collect() };
+        let body = async |open: Rc<OpenTransaction>| {
+            // A row comes where the count has been, and another one goes where it comes later.
+            let AtOnce::Unfinished(unfinished) = open.run_at_once(&say::count())? else {
+                panic!("too long for one go")
+            };
+            open.run(say::put(&[("000003b", json!({}))])).await?;
+            open.run(say::delete(&[&key(8999)])).await?;
+            let counted = open.finish(say::count(), unfinished).await?;
+            assert!(matches!(counted, Answer::Count(9000)), "{counted:?}");
+            // Of two rows that come while all rows are deleted both are deleted, or none.
+            open.run(delete.clone()).await?;
+            let two = say::put(&[(&key(3), json!({})), (&key(8999), json!({}))]);
+            let (deleted, written) = beside(open.run(delete.clone()), open.run(two)).await;
+            written?;
+            assert!(matches!(deleted?, Answer::Count(0 | 2)));
+            // What another call puts is not overwritten by an insert.
+            open.run(delete.clone()).await?;
+            let (inserted, written) =
+                beside(open.run(insert.clone()), open.run(say::put(&[(&key(3), json!({}))]))).await;
+            written?;
+            let code = inserted.expect_err("the row is there").code();
+            assert_eq!(code, ErrorCode::KeyExists);
+            Ok::<_, offshoot::error::Error>(())
+        };
+        main.0.transact(TransactionOptions::default(), body).await.unwrap();
+    });
+}
+
+/// What two calls answer, the second one of which begins once the first one has taken a step.
+async fn beside<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let early = std::future::poll_fn(|context| Poll::Ready(one.as_mut().poll(context))).await;
+    let second = other.as_mut().await;
+    match early {
+        Poll::Ready(first) => (first, second),
+        Poll::Pending => (one.await, second),
+    }
 }

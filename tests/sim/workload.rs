@@ -290,7 +290,7 @@ pub async fn step(world: &World, open: &offshoot::engine::OpenTransaction, call:
         let answered = match world.random.chance(500) {
             true => match open.run_at_once(&op) {
                 Ok(AtOnce::Done(answer)) => Ok(answer),
-                Ok(AtOnce::Unfinished(unfinished)) => open.finish(unfinished).await,
+                Ok(AtOnce::Unfinished(unfinished)) => open.finish(op, unfinished).await,
                 Err(error) => Err(error),
             },
             false => open.run(op).await,

@@ -177,7 +177,7 @@ impl Handle {
             (Some(answer), ..) => AtOnce::Done(answer),
             (None, Some(path), Some(op)) => {
                 let at = Some(Rc::new(Pinned::new(self.core.clone(), path, false)));
-                AtOnce::Unfinished(Unfinished { op, at })
+                AtOnce::Unfinished(Unfinished { op, at, changes: 0 })
             }
             (None, ..) => AtOnce::unfinished(op, None),
         })

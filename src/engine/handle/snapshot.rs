@@ -24,12 +24,14 @@ pub struct Unfinished {
     pub op: Op,
     /// Where the call has begun to read; `None`: it has read nothing, or its transaction or snapshot fixes the place.
     pub at: Option<Rc<Pinned>>,
+    /// `Transaction::changes` where the call has begun to read, if it is one of a transaction.
+    pub changes: u64,
 }
 
 impl AtOnce {
     /// `rest`: what is left of the call, if it got on.
     pub fn unfinished(op: &Op, rest: Option<Op>) -> AtOnce {
-        AtOnce::Unfinished(Unfinished { op: rest.unwrap_or_else(|| op.clone()), at: None })
+        AtOnce::Unfinished(Unfinished { op: rest.unwrap_or_else(|| op.clone()), at: None, changes: 0 })
     }
 }
 

@@ -173,12 +173,13 @@ impl<'a> Context<'a> {
         lacking.check()
     }
 
-    /// Where this reads. A transaction and a snapshot always read the same; a call inside the commit reads what stands
-    /// before it, which may have been written anew.
+    /// Where this reads. A snapshot always reads the same. Beside a call of a transaction another one of its calls may
+    /// write; a call inside the commit reads what stands before it, which may have been written anew.
     fn read_point(&self) -> ReadPoint {
         match &self.transaction {
             Some(transaction) if transaction.is_immediate() => (transaction.snapshot_lsn(), self.view.tree.changes),
-            _ => (Lsn::ZERO, 0),
+            Some(transaction) => (Lsn::ZERO, transaction.changes()),
+            None => (Lsn::ZERO, 0),
         }
     }
 

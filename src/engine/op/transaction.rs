@@ -120,6 +120,10 @@ pub struct Transaction {
     pub reads: ReadSet,
     writes: BTreeMap<Suffix, Version>,
     write_bytes: usize,
+    /// How often a write was added, of those that were not taken back.
+    changes: u64,
+    /// `changes` at the last savepoint.
+    changes_before: u64,
     undo: Vec<Undo>,
     /// Rows that were only updated here, with the fields that were set.
     updated: BTreeMap<Suffix, BTreeSet<String>>,
@@ -135,6 +139,8 @@ impl Transaction {
             reads: ReadSet::default(),
             writes: BTreeMap::new(),
             write_bytes: 0,
+            changes: 0,
+            changes_before: 0,
             undo: Vec::new(),
             updated: BTreeMap::new(),
         }
@@ -159,6 +165,11 @@ impl Transaction {
 
     pub fn write_bytes(&self) -> usize {
         self.write_bytes
+    }
+
+    /// Two calls see the same writes where this is the same.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub fn record_key(&mut self, suffix: &Suffix, reader: Reader) -> Result<()> {
@@ -189,6 +200,7 @@ impl Transaction {
 
     /// A call that this fails is taken back whole, what it wrote last included.
     pub fn write(&mut self, suffix: Suffix, version: Version) -> Result<()> {
+        self.changes += 1;
         self.write_bytes += cost(&suffix, &version);
         let before = self.writes.insert(suffix.clone(), version);
         self.write_bytes -= before.as_ref().map_or(0, |before| cost(&suffix, before));
@@ -238,10 +250,12 @@ impl Transaction {
     /// From here on, `roll_back` undoes; what was written before stays.
     pub fn savepoint(&mut self) {
         self.undo.clear();
+        self.changes_before = self.changes;
     }
 
     /// Takes back what a call wrote that then failed: any failure leaves none of it (SEMANTICS W6, W8).
     pub fn roll_back(&mut self) {
+        self.changes = self.changes_before;
         for step in std::mem::take(&mut self.undo).into_iter().rev() {
             match step {
                 Undo::Write(suffix, before) => self.take_back(suffix, before),

@@ -61,6 +61,10 @@ impl OpenTransaction {
             return Ok(AtOnce::unfinished(op, None));
         }
         let (mut rest, mut known, mut until) = (None, Known::default(), None);
+        let changes = transaction.changes();
+        let unfinished = |rest: Option<Op>| {
+            AtOnce::Unfinished(Unfinished { op: rest.unwrap_or_else(|| op.clone()), at: None, changes })
+        };
         loop {
             let op = rest.as_ref().unwrap_or(op);
             let taken = self.core.read_now(|state, view| {
@@ -72,27 +76,39 @@ impl OpenTransaction {
                 Some(Err(error)) => return Err(self.note(error)),
                 Some(Ok((Step::Done(answer), _))) => return Ok(AtOnce::Done(answer)),
                 Some(Ok((Step::More(next), false))) => rest = Some(next),
-                Some(Ok((Step::More(next), true))) => return Ok(AtOnce::unfinished(op, Some(next))),
-                None => return Ok(AtOnce::unfinished(op, None)),
+                Some(Ok((Step::More(next), true))) => return Ok(unfinished(Some(next))),
+                None => return Ok(unfinished(rest)),
             }
         }
     }
 
-    pub async fn finish(&self, unfinished: Unfinished) -> Result<Answer> {
-        self.run(unfinished.op).await
+    /// Goes on with a call, which is `op` as a whole.
+    pub async fn finish(&self, op: Op, unfinished: Unfinished) -> Result<Answer> {
+        self.go_on(op, Some(unfinished.op), unfinished.changes).await
     }
 
     /// Runs a call, a long one in steps, between which others have their turn.
-    pub async fn run(&self, mut op: Op) -> Result<Answer> {
+    pub async fn run(&self, op: Op) -> Result<Answer> {
+        self.go_on(op, None, 0).await
+    }
+
+    /// `rest` is left of the call since the transaction had made `changes`. Where another call of the same body writes
+    /// between two steps, the call begins again: its answer would mix what was there before with what is there now.
+    async fn go_on(&self, op: Op, mut rest: Option<Op>, mut changes: u64) -> Result<Answer> {
         let mut known = Known::default();
         let step = |state: &State, view: TreeView<'_>| {
             let mut slot = self.transaction.borrow_mut();
             let Some(transaction) = slot.as_mut() else { return Err(closed("the transaction").into()) };
             let until = context::step_end(view);
-            match attempt((state, view), transaction, (&op, &mut known), (&self.core, until))? {
+            let now = transaction.changes();
+            if std::mem::replace(&mut changes, now) != now {
+                rest = None;
+            }
+            let op = rest.as_ref().unwrap_or(&op);
+            match attempt((state, view), transaction, (op, &mut known), (&self.core, until))? {
                 Step::Done(answer) => Ok(Some(answer)),
                 Step::More(next) => {
-                    op = next;
+                    rest = Some(next);
                     Ok(None)
                 }
             }
