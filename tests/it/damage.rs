@@ -1,10 +1,15 @@
 //! Damage: told when it is met, never built on, and opened around by `repair`.
 
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
+use std::task::Poll;
 
 use offshoot::engine::{OpenOptions, Store, Testimony};
 use offshoot::error::{Error, ErrorCode};
-use offshoot::storage::{Batch, Durability, ListRange, MemoryDisk, Space};
+use offshoot::platform::Platform;
+use offshoot::storage::{Batch, Durability, ListRange, LocalFuture, MemoryDisk, MemoryStorage, Space};
+use offshoot::types::Lsn;
 use serde_json::json;
 use xxhash_rust::xxh64::xxh64;
 
@@ -151,6 +156,83 @@ fn a_loss_that_an_opening_found_which_failed_is_told_by_the_next_one() {
         assert!(world.open(dying, options).await.is_err(), "it dies at its first commit");
         assert_eq!(world.tab().await.stats().await.unwrap().lost_commits, 2);
         assert_eq!(world.tab().await.stats().await.unwrap().lost_commits, 0, "it is told once");
+    });
+}
+
+/// A page that goes away right behind one of its texts: nothing that follows is done.
+struct Leaving {
+    inner: Rc<dyn Platform>,
+    left: Cell<usize>,
+}
+
+impl Platform for Leaving {
+    fn now(&self) -> u64 {
+        self.inner.now()
+    }
+
+    fn random(&self) -> u64 {
+        self.inner.random()
+    }
+
+    fn spawn(&self, task: LocalFuture<'static, ()>) {
+        self.inner.spawn(task);
+    }
+
+    fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()> {
+        self.inner.sleep(milliseconds)
+    }
+
+    fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
+        self.inner.testimony()
+    }
+
+    fn testify(&self, add: Vec<String>, strike: Vec<String>) -> LocalFuture<'static, ()> {
+        self.left.set(self.left.get().saturating_sub(1));
+        let is_last = self.left.get() == 0;
+        let written = self.inner.testify(add, strike);
+        Box::pin(async move {
+            written.await;
+            if is_last {
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+
+    fn announce(&self, _: Lsn) {}
+}
+
+#[test]
+fn a_loss_is_told_by_the_next_opening_wherever_the_one_that_found_it_was_cut_off() {
+    run(async |world| {
+        watch(&world);
+        let db = world.main().await;
+        put_strictly(&db, "a").await;
+        settle().await;
+        let before = world.disk.copied();
+        put(&db, "b").await;
+        put(&db, "c").await;
+        settle().await;
+        let texts = world.witness.borrow().clone();
+        world.disk.turn_into(&before);
+        let before = world.disk.copied();
+        for last in 1.. {
+            world.disk.turn_into(&before);
+            world.witness.replace(texts.clone());
+            let platform = Rc::new(Leaving { inner: world.platform(), left: Cell::new(last) });
+            let storage = Rc::new(MemoryStorage::open(&world.disk));
+            let mut opening = Box::pin(Store::open(platform, storage, OpenOptions::default()));
+            let mut is_open = false;
+            for _ in 0..100 {
+                is_open = is_open || poll_fn(|context| Poll::Ready(opening.as_mut().poll(context).is_ready())).await;
+                pause().await;
+            }
+            let is_told = world.witness.borrow().iter().flatten().all(|text| !text.starts_with("lost-"));
+            if is_told {
+                assert!(last > 2, "the witness is written a few times");
+                break;
+            }
+            assert_eq!(world.tab().await.stats().await.unwrap().lost_commits, 2, "cut off behind text {last}");
+        }
     });
 }
 

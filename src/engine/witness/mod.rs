@@ -295,12 +295,12 @@ impl Witness {
         let turn = self.turns.take().await;
         self.is_queued.set(false);
         while self.is_there.get() {
-            let (store, head, hash) = self.core.lsm.with(|state| (state.manifest.store, state.head, state.head_hash()));
+            let (store, head, text) =
+                self.core.lsm.with(|state| (state.manifest.store, state.head, self.text_of(state)));
             let durable = self.durable.get();
             if self.core.check_open().is_err() || self.raised.get() == (durable, head) {
                 break;
             }
-            let text = Text::Head { store, durable, head, hash }.write();
             let Some(texts) = self.core.platform.testimony().await else { break };
             let testimony = Testimony::new(texts);
             // A late text of a store that was destroyed meanwhile must not stay.
@@ -322,6 +322,12 @@ impl Witness {
         drop(turn);
     }
 
+    /// What is to be written down of the store as it is.
+    fn text_of(&self, state: &State) -> String {
+        let (store, head, hash) = (state.manifest.store, state.head, state.head_hash());
+        Text::Head { store, durable: self.durable.get(), head, hash }.write()
+    }
+
     async fn is_destroyed(&self, store: u64) -> bool {
         self.core.platform.testimony().await.is_some_and(|texts| Testimony::new(texts).is_gone(store))
     }
@@ -330,13 +336,15 @@ impl Witness {
     /// down until the opening is complete: one that fails tells nobody, and the next one must know of the loss.
     async fn witness_afresh(self: &Rc<Witness>, testimony: &Testimony) {
         let commits = self.lost.get();
-        let store = self.core.lsm.with(|state| state.manifest.store);
+        let (store, head) = self.core.lsm.with(|state| (state.manifest.store, self.text_of(state)));
         let known = testimony.known().into_iter().find(|known| known.store == store && commits > 0);
         let lost = known.map(|known| Text::Lost { store, commits, hash: known.hash }.write());
-        let is_old = |text: &&String| !text.starts_with("gone-") && Some(*text) != lost.as_ref();
-        let old = testimony.texts.iter().filter(is_old).cloned().collect();
         self.untold.replace(lost.clone());
-        self.core.platform.testify(lost.into_iter().collect(), old).await;
+        // A loss counts for a store that is known, so its head comes with it: no opening finds one without the other.
+        let add: Vec<String> = lost.into_iter().chain([head]).collect();
+        let is_old = |text: &&String| !text.starts_with("gone-") && !add.contains(text);
+        let old = testimony.texts.iter().filter(is_old).cloned().collect();
+        self.core.platform.testify(add, old).await;
         self.witness_now().await;
     }
 
