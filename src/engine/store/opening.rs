@@ -32,10 +32,15 @@ impl Store {
         });
         let listener: Rc<dyn Listener> = store.clone();
         store.core.set_listener(Rc::downgrade(&listener));
+        // Read first: a loss is told once, and an opening that failed behind that would keep it from everybody.
+        let retain = match options.retain {
+            Some(retain) if retain::retain(&store.core).await? != retain => Some(retain),
+            _ => None,
+        };
         if let Some(testimony) = testimony {
             store.witness.meet(&testimony, options.repair).await?;
         }
-        if let Some(retain) = options.retain {
+        if let Some(retain) = retain {
             retain::set_retain(&store.core, retain).await?;
         }
         store.witness.loss_is_told().await;
