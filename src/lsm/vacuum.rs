@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::run::RunDescription;
+use crate::error::Result;
 use crate::types::row::{split_internal, split_row, split_suffix};
 use crate::types::{Bytes, Kind, LayerId, Lsn, Version};
 
@@ -97,6 +98,9 @@ struct Held {
     is_pinned: bool,
 }
 
+/// Takes a version that stays. It is passed by reference, so that all who vacuum share the code.
+pub type Keep<'a> = dyn FnMut(&[u8], &Bytes, bool) -> Result<()> + 'a;
+
 /// Takes versions in order, newest first within a row, and gives those that stay.
 pub struct Vacuum<'a> {
     retention: &'a Retention,
@@ -114,12 +118,7 @@ impl<'a> Vacuum<'a> {
     }
 
     /// The next version. `keep` is called with every version that stays, in order, and whether a clone pins it.
-    pub fn push<E>(
-        &mut self,
-        internal: &[u8],
-        version: &Bytes,
-        keep: &mut impl FnMut(&[u8], &Bytes, bool) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn push(&mut self, internal: &[u8], version: &Bytes, keep: &mut Keep<'_>) -> Result<()> {
         let (row, lsn) = split_internal(internal);
         if row != &self.row[..] {
             self.finish(keep)?;
@@ -161,7 +160,7 @@ impl<'a> Vacuum<'a> {
     }
 
     /// After the last version of a row: its oldest tombstone stays only where it may hide something.
-    pub fn finish<E>(&mut self, keep: &mut impl FnMut(&[u8], &Bytes, bool) -> Result<(), E>) -> Result<(), E> {
+    pub fn finish(&mut self, keep: &mut Keep<'_>) -> Result<()> {
         let Some(held) = self.held.take() else { return Ok(()) };
         let (row, lsn) = split_internal(&held.internal);
         let hides_older = self.others.iter().any(|run| Lsn(run.oldest) < lsn && run.may_hold(row));
@@ -196,7 +195,7 @@ mod tests {
         let mut kept = Vec::new();
         let mut keep = |internal: &[u8], _: &Bytes, _: bool| {
             kept.push(split_internal(internal).1.0);
-            Ok::<(), ()>(())
+            Ok(())
         };
         for (lsn, version) in versions {
             let mut internal = row(LAYER, Suffix::new("todos", Kind::Document, b"k").as_bytes());
@@ -242,7 +241,7 @@ mod tests {
         let mut vacuum = Vacuum::new(&retention, &[]);
         let mut internal = row(LAYER, Suffix::new("todos", Kind::Document, b"k").as_bytes());
         push_lsn(&mut internal, Lsn(9));
-        let mut keep = |_: &[u8], _: &Bytes, _: bool| Err(());
+        let mut keep = |_: &[u8], _: &Bytes, _: bool| panic!("it is kept");
         vacuum.push(&internal, &value().encode().into(), &mut keep).unwrap();
         vacuum.finish(&mut keep).unwrap();
         assert_eq!(vacuum.dropped, 1);
