@@ -17,7 +17,7 @@ use xxhash_rust::xxh64::Xxh64;
 use super::block::BlockCursor;
 use super::choose::MANY_RUNS;
 use super::data_blocks::data_blocks;
-use super::fault::{Attempt, Fault};
+use super::fault::{Attempt, BlockReference, Fault};
 use super::install::Installation;
 use super::manifest::{Manifest, Merging};
 use super::range::RowRange;
@@ -144,20 +144,28 @@ impl Lsm {
         Ok(has_more)
     }
 
-    /// Of each input, the first segment that is still read where its rows count from `end` on. What comes before the
-    /// last block that ends before `end` belongs to blocks that end before it too: data blocks, the pieces of their
-    /// values, and indexes of them alone.
+    /// Of each input, the first segment that is still read where its rows count from `end` on: that of the block which
+    /// holds `end`, or of the first piece of a value that stands apart from the rest of this block's rows.
+    ///
+    /// ```text
+    /// segments   0: piece of a    1: piece of b    2: piece of c    3: block with a, b and c    4: index
+    /// end is b   0 goes
+    /// ```
+    /// A writer sends a block's pieces before the block, and a block before those of later rows. So whatever comes
+    /// before belongs to rows before `end`, or to indexes of such rows alone.
     async fn trimmed(&self, inputs: &[Rc<RunDescription>], end: &[u8]) -> Result<Vec<(u64, u32)>> {
         let mut trimmed = Vec::new();
         for run in inputs {
             let range = RowRange { from: run.first.clone(), before: end.to_vec() };
-            let mut found = Vec::new();
+            let mut to = run.dropped;
             let mut look = |view: TreeView<'_>| {
-                found = data_blocks(view, run, &range, 2, (Lsn::ZERO, true))?.blocks;
+                let Some(block) = data_blocks(view, run, &range, 1, (Lsn::ZERO, true))?.blocks.pop() else {
+                    return Ok(());
+                };
+                to = to.max(block.reference.address.segment().min(first_piece(view, block.reference, end)?));
                 Ok(())
             };
             self.attempt(&mut look).await?;
-            let to = if found.len() < 2 { run.dropped } else { found[0].reference.address.segment().max(run.dropped) };
             trimmed.push((run.id, to));
         }
         Ok(trimmed)
@@ -176,6 +184,18 @@ impl Lsm {
         }
         Ok(())
     }
+}
+
+/// The segment of the first piece that a block's rows from `end` on refer to.
+fn first_piece(view: TreeView<'_>, block: BlockReference, end: &[u8]) -> Attempt<u32> {
+    let mut rows = BlockCursor::seek(view.block(block)?, end)?;
+    while rows.key().is_some() {
+        if let Some(overflow) = Version::decode(&rows.value()).and_then(|version| version.overflow()) {
+            return Ok(overflow.first);
+        }
+        rows.advance()?;
+    }
+    Ok(u32::MAX)
 }
 
 impl Slice {
