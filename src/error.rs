@@ -165,6 +165,11 @@ impl Error {
         self.0.code
     }
 
+    /// The disk is full, or the quota used up.
+    pub fn is_full(&self) -> bool {
+        self.0.code == ErrorCode::QuotaExceeded
+    }
+
     pub fn message(&self) -> &str {
         &self.0.message
     }

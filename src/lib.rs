@@ -99,6 +99,9 @@
 //!   a quicker one was never first.
 //! - Runs are merged in slices, each a run of its own (`lsm/compaction.rs`). The manifest says from which row on the
 //!   inputs still count. So a merge of any size needs little memory and little room, and goes on where it was cut off.
+//! - Some records that say nothing lie on the disk (`lsm/reserve.rs`). On a full one they are deleted by what frees
+//!   room, because a deletion is an append and a compaction writes before it deletes. The log is moved in pieces then,
+//!   without what was deleted meanwhile.
 //! - A user's backend has its own deadlines, and its locks are real. Contract 1, whose log was made of named records,
 //!   is gone: beside a quick writer its appends were refused without an end.
 //! - A walk passes rows that it need not read. An index keeps figures of each block (`lsm/figures.rs`); a walk notes
@@ -113,8 +116,9 @@
 //! and in memory, clones, transactions, history, the witness and repair. So do materialization, merge, rebase, reset,
 //! revert, restore, exports and imports. Queries have no filters, and nothing is synced.
 //!
-//! Open in the engine: a full disk cannot be emptied by deleting alone; a walk over a clone reads all rows that the
-//! clone has deleted of its origin; writers do not pass one door yet.
+//! Open in the engine: on Chromium's LevelDB backend, which counts what was deleted until it next tidies up, a quota
+//! that is used up may refuse even deletions; a walk over a clone reads all rows that the clone has deleted of its
+//! origin; writers do not pass one door yet.
 
 pub mod drive;
 pub mod engine;

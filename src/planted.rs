@@ -95,6 +95,12 @@ pub enum Bug {
     ImportedRowsNotValidated,
     /// A block's newest LSN is that of its first version, so that what was written later is passed.
     NewestOfBlockNotRaised,
+    /// On a full disk any write takes the room that is kept for those that free some.
+    ReserveForAnyWrite,
+    /// Once the reserve was given up, no other one is made.
+    ReserveNotMadeAgain,
+    /// A checkpoint on a full disk writes what is deleted, too.
+    DeletedKeptByCheckpoint,
 }
 
 #[cfg(feature = "planted")]

@@ -21,6 +21,7 @@ use super::fault::{Attempt, BlockReference, Fault};
 use super::install::Installation;
 use super::manifest::{Manifest, Merging};
 use super::range::RowRange;
+use super::reserve::Room;
 use super::run::{RunDescription, pieces};
 use super::store::Lsm;
 use super::tree::TreeView;
@@ -98,7 +99,7 @@ impl Lsm {
     pub async fn merge_slice(
         &self,
         merging: &Merging,
-        slice_bytes: u64,
+        (slice_bytes, room): (u64, Room),
         retention: &Retention,
         id: u64,
         now: u64,
@@ -112,7 +113,7 @@ impl Lsm {
         }
         let is_input = |run: &RunDescription| merging.inputs.contains(&run.id);
         let others: Vec<_> = manifest.runs.iter().filter(|run| !is_input(run)).cloned().collect();
-        let written = NewRun::begin(self, id, now);
+        let written = NewRun::begin(self, id, now, room);
         let vacuum = Vacuum::new(retention, &others);
         let mut merge = MergeSlice::new(&inputs, (&merging.from, slice_bytes), vacuum, written);
         while self.merge_step(&mut merge).await? {

@@ -1,6 +1,7 @@
 //! Finding out what became of a commit whose append failed.
 
 use super::record::Commit;
+use super::reserve::Room;
 use super::state::State;
 use super::store::{Lsm, Sought};
 use crate::error::Result;
@@ -36,7 +37,7 @@ impl Lsm {
                 return Ok(sought);
             }
             self.with_mut(|state| state.stage(filler.clone()));
-            let written = self.write_staged(Durability::Relaxed, Batch::default()).await;
+            let written = self.write_staged(Durability::Relaxed, Batch::default(), Room::Takes).await;
             // What failed is not staged any more, and may come, too: then the LSN is taken all the same.
             self.with_mut(State::unstage);
             written?;

@@ -7,6 +7,7 @@ use super::fault::Attempt;
 use super::feed::Chunks;
 use super::install::Installation;
 use super::range::RowRange;
+use super::reserve::Room;
 use super::run::RunDescription;
 use super::store::Lsm;
 use super::tree::TreeView;
@@ -24,7 +25,7 @@ impl Lsm {
     pub async fn write_feed(&self, run: &Rc<RunDescription>, id: u64, now: u64) -> Result<Installation> {
         let base = self.with(|state| state.manifest.clone());
         let mut manifest = base.clone();
-        let mut written = NewRun::begin(self, id, now);
+        let mut written = NewRun::begin(self, id, now, Room::Moves);
         let lsn = run.own_feed().expect("BUG: only such runs are listed");
         let mut listing = Listing { run, lsn, resume: Vec::new(), chunks: None };
         let mut has_more = true;

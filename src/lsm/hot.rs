@@ -38,7 +38,8 @@ impl Lsm {
 
     /// The record for these runs; `None` where there is no use for one, or a block cannot be read.
     pub(super) async fn pack_hot(&self, runs: &[Rc<RunDescription>]) -> Option<Vec<u8>> {
-        if !self.storage().is_lasting() || runs.is_empty() {
+        // On a full disk its room is for what must be written.
+        if !self.storage().is_lasting() || runs.is_empty() || self.reserve().is_short() {
             return None;
         }
         let (mut blocks, mut room) = (Vec::new(), ROOM);

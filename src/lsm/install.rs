@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::head_mark::HeadMark;
 use super::manifest::{Manifest, Merging};
 use super::record::{self, Commit, Head, Record};
+use super::reserve::Room;
 use super::run::RunDescription;
 use super::state::State;
 use super::store::Lsm;
@@ -43,6 +44,7 @@ pub struct Installation {
     has_same_rows: bool,
     /// It was judged by what the replaced manifest names, so it is not made over another one.
     is_for_base_only: bool,
+    room: Room,
 }
 
 /// How a swap of the manifest ended.
@@ -76,6 +78,7 @@ impl Installation {
             closes: None,
             has_same_rows: false,
             is_for_base_only: false,
+            room: Room::Frees,
         }
     }
 
@@ -155,6 +158,11 @@ impl Installation {
     /// the two manifests may have dropped tombstones of their rows, and then the versions would be read again.
     pub fn only_over_its_base(&mut self) {
         self.is_for_base_only = true;
+    }
+
+    /// It is the work of a caller who wants to store more, and not maintenance.
+    pub fn takes_room(&mut self) {
+        self.room = Room::Takes;
     }
 
     /// For an installation that moves versions from the log into a run, or from runs into another one, and adds none.
@@ -265,7 +273,7 @@ impl Lsm {
                 let (space, name) = installation.manifest.hot_place();
                 batch.put.push((space, name, hot));
             }
-            if self.storage().write(batch).await?.is_written() {
+            if self.reserve().write(batch, installation.room).await?.is_written() {
                 installation.named.iter().for_each(|run| run.is_named());
                 self.adopt(installation.manifest.clone(), installation.has_same_rows)?;
                 if installation.closes.is_some() {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::checkpoint::Part;
 use super::fault::Need;
 use super::head_mark::HeadMark;
 use super::install::Installation;
@@ -107,7 +108,7 @@ impl Lsm {
     async fn close_gap(&self, mark: Option<HeadMark>, opening: &Opening) -> Result<()> {
         let log = Log::read(&**self.storage()).await?;
         let used = log.used(mark, opening).max(self.head());
-        let installation = self.checkpoint(opening.genesis.id, opening.genesis.time).await?;
+        let installation = self.checkpoint(opening.genesis.id, opening.genesis.time, Part::Whole).await?;
         let mut installation =
             installation.unwrap_or_else(|| Installation::new(self.with(|state| state.manifest.clone())));
         installation.begin_anew(opening.store, used, log.last);

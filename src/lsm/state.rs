@@ -26,7 +26,7 @@ pub struct Logged {
     pub(super) first: Lsn,
     pub last: Lsn,
     /// Of its body.
-    bytes: usize,
+    pub bytes: usize,
     pub hash: u64,
     /// Of its last part.
     pub number: u64,

@@ -11,6 +11,7 @@ use super::cache::Kept;
 use super::fault::{BlockAddress, BlockReference, Need};
 use super::manifest::Manifest;
 use super::record::{self, Record};
+use super::reserve::{Reserve, Room};
 use super::run::RunDescription;
 use super::state::State;
 use super::strays::Strays;
@@ -54,12 +55,14 @@ pub struct Lsm {
     /// The row that every opening reads.
     hot_row: Vec<u8>,
     strays: Rc<Strays>,
+    reserve: Rc<Reserve>,
     state: RefCell<State>,
 }
 
 impl Lsm {
     pub(super) fn on(storage: Rc<dyn Storage>, hot_row: Vec<u8>, state: State) -> Lsm {
-        Lsm { storage, hot_row, strays: Rc::default(), state: RefCell::new(state) }
+        let reserve = Rc::new(Reserve::of(storage.clone()));
+        Lsm { storage, hot_row, strays: Rc::default(), reserve, state: RefCell::new(state) }
     }
 
     pub(super) fn hot_row(&self) -> &[u8] {
@@ -68,6 +71,10 @@ impl Lsm {
 
     pub(super) fn strays(&self) -> &Rc<Strays> {
         &self.strays
+    }
+
+    pub fn reserve(&self) -> &Rc<Reserve> {
+        &self.reserve
     }
 
     pub fn storage(&self) -> &Rc<dyn Storage> {
@@ -90,7 +97,7 @@ impl Lsm {
     /// Appends what is staged as one record under the next LSN. It counts if nobody else appended since this engine
     /// read the log; if somebody did, the log is read to see who was first. On an error the outcome is unknown: see
     /// `decide_commit`.
-    pub async fn write_staged(&self, durability: Durability, mut batch: Batch) -> Result<Written> {
+    pub async fn write_staged(&self, durability: Durability, mut batch: Batch, room: Room) -> Result<Written> {
         let (record, before) = {
             let state = self.state.borrow();
             assert!(!state.staged.is_empty(), "BUG: nothing is staged");
@@ -112,7 +119,7 @@ impl Lsm {
             return self.write_halves(record, batch).await;
         }
         let parts = batch.append.len() as u64;
-        let outcome = self.storage.write(batch).await?;
+        let outcome = self.reserve.write(batch, room).await?;
         if outcome == Outcome::Written(before + parts) {
             let mut state = self.state.borrow_mut();
             state.staged.clear();

@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::fault::BlockAddress;
+use super::reserve::{Reserve, Room};
 use super::run::RunDescription;
 use super::run_writer::RunWriter;
 use super::store::Lsm;
@@ -47,6 +48,8 @@ struct Claim {
     began: u64,
     storage: Rc<dyn Storage>,
     strays: Rc<Strays>,
+    reserve: Rc<Reserve>,
+    room: Room,
     /// Whether the job record was sent, and whether it is there.
     is_sent: bool,
     is_begun: bool,
@@ -92,9 +95,8 @@ impl Claim {
             put.push((space, name, self.began.to_be_bytes().to_vec()));
         }
         self.is_sent = true;
-        let storage = self.storage.clone();
         let batch = Batch { put, present, ..Batch::default() };
-        self.on_their_way.push_back(Box::pin(async move { storage.write(batch).await }));
+        self.on_their_way.push_back(self.reserve.write(batch, self.room));
         self.wait(IN_FLIGHT).await
     }
 
@@ -131,12 +133,14 @@ pub struct NewRun {
 
 impl NewRun {
     /// `now` is written down beside it: a run whose writer is gone for long is taken for abandoned.
-    pub fn begin(lsm: &Lsm, id: u64, now: u64) -> NewRun {
+    pub fn begin(lsm: &Lsm, id: u64, now: u64, room: Room) -> NewRun {
         let claim = Claim {
             run: id,
             began: now,
             storage: lsm.storage().clone(),
             strays: lsm.strays().clone(),
+            reserve: lsm.reserve().clone(),
+            room,
             is_sent: false,
             is_begun: false,
             is_named: Cell::new(false),

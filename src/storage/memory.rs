@@ -179,6 +179,10 @@ impl MemoryDisk {
         self.record_bytes.set(Some(record_bytes));
     }
 
+    pub fn capacity(&self) -> Option<Capacity> {
+        self.capacity.get()
+    }
+
     /// From here on so much fits.
     pub fn set_capacity(&self, capacity: Option<Capacity>) {
         self.capacity.set(capacity);
@@ -279,6 +283,10 @@ impl Storage for MemoryStorage {
     fn close(&self) -> LocalFuture<'_, Result<()>> {
         self.closed.set(true);
         Box::pin(async { Ok(()) })
+    }
+
+    fn quota(&self) -> LocalFuture<'_, Option<u64>> {
+        Box::pin(async { self.disk.capacity().map(|capacity| capacity.bytes) })
     }
 
     fn is_lasting(&self) -> bool {

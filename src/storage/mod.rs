@@ -27,6 +27,8 @@
 //!     is at least `limits::RECORD_BYTES`.
 //! 13. `lock` gives the lock of a name to one at a time of all who have the storage open, until it is dropped or the
 //!     storage is closed. It answers without waiting for whoever has it. A lock only saves work: no data depends on it.
+//! 14. A record may have `spare_bytes` too. The engine puts such records only to delete them on a full disk, so they
+//!     are of the size whose room comes back at once. `quota` is what the host allows, where it says so.
 //!
 //! So a commit is an append, which no other tab's append can make fail; the chain of the records says whose counts. It
 //! needs no guard, and costs one request.
@@ -183,6 +185,14 @@ pub trait Storage {
     fn close(&self) -> LocalFuture<'_, Result<()>>;
     fn record_bytes(&self) -> usize {
         limits::RECORD_BYTES
+    }
+    /// The size of a record whose room comes back at once when it is deleted, as far as the host can help it.
+    fn spare_bytes(&self) -> usize {
+        limits::RECORD_BYTES
+    }
+    /// How many bytes the host allows this storage, with whatever shares them; `None`: it does not say.
+    fn quota(&self) -> LocalFuture<'_, Option<u64>> {
+        Box::pin(async { None })
     }
     fn lock<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Lock> {
         let _ = name;

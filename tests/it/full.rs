@@ -1,10 +1,10 @@
-//! A full disk: what finds no room leaves nothing behind.
+//! A full disk: what finds no room leaves nothing behind, and what frees room needs none.
 
 use std::rc::Rc;
 
 use offshoot::engine::{OpenOptions, Store};
 use offshoot::error::ErrorCode;
-use offshoot::storage::Capacity;
+use offshoot::storage::{Capacity, ListRange, Space};
 use serde_json::{Value, json};
 
 use crate::support::disk::Watched;
@@ -16,8 +16,18 @@ fn options() -> OpenOptions {
     OpenOptions { retain: Some(0), ..OpenOptions::default() }
 }
 
+/// With the room that is kept for what frees some.
 async fn store(world: &World) -> Rc<Store> {
-    world.try_tab(options()).await.expect("the store opens")
+    let store = world.try_tab(options()).await.expect("the store opens");
+    rest().await;
+    assert!(reserve(world) > 0, "the reserve is there");
+    store
+}
+
+/// Bytes that are kept for what frees room.
+fn reserve(world: &World) -> u64 {
+    let range = ListRange { from: Some("reserve/".into()), before: Some("reserve0".into()), limit: usize::MAX };
+    world.disk.list(Space::Meta, &range).iter().map(|(name, bytes)| (name.len() + bytes.len()) as u64).sum()
 }
 
 /// From here on so many bytes more find room.
@@ -54,14 +64,20 @@ fn a_checkpoint_that_finds_no_room_leaves_no_blocks() {
     run(async |world| {
         let store = store(&world).await;
         let main = open_in(&store, "main").await;
-        fill(&world, &main, 3 * MIB).await;
+        fill(&world, &main, 5 * MIB).await;
+        store.maintain().await.expect("there is room");
+        // Less than what is moved of itself.
+        fill(&world, &main, world.disk.used() + MIB).await;
         let before = world.disk.used();
-        leave(&world, MIB);
+        leave(&world, MIB / 4);
         assert_eq!(store.maintain().await.expect_err("there is no room").code(), ErrorCode::QuotaExceeded);
         assert_eq!(world.disk.used(), before, "what was written of the run is gone");
         world.disk.set_capacity(None);
+        let logged = store.stats().await.expect("figures").log_bytes;
+        assert!(logged > MIB / 2, "{logged}");
         store.maintain().await.expect("there is room");
-        assert!(world.disk.used() < before, "the log is a run");
+        let logged = store.stats().await.expect("figures").log_bytes;
+        assert!(logged < MIB / 16, "the log is a run, not {logged} bytes");
     });
 }
 
@@ -108,16 +124,17 @@ fn a_compaction_that_finds_no_room_leaves_no_blocks() {
         let main = open_in(&store, "main").await;
         let count = fill(&world, &main, 9 * MIB).await;
         store.compact_all().await.expect("there is room");
-        let before = world.disk.used();
+        let held = || world.disk.used() - reserve(&world);
+        let before = held();
         leave(&world, MIB / 16);
         assert_eq!(store.compact_all().await.expect_err("there is no room").code(), ErrorCode::QuotaExceeded);
-        assert!(world.disk.used() < before + 1024, "{} of {before}", world.disk.used());
+        assert!(held() < before + 1024, "{} of {before}", held());
         leave(&world, MIB);
         let half: Vec<String> = (0..count).step_by(2).map(key).collect();
         let ids: Vec<&str> = half.iter().map(String::as_str).collect();
         assert_eq!(main.ok(say::delete(&ids)).await, json!(half.len()));
         store.compact_all().await.expect("a slice at a time has room");
-        assert!(world.disk.used() * 100 < before * 55, "{} of {before}", world.disk.used());
+        assert!(held() * 100 < before * 55, "{} of {before}", held());
         assert_eq!(main.ok(say::count()).await, json!(count - half.len()));
     });
 }
@@ -149,5 +166,106 @@ fn a_merge_that_finds_no_room_rests() {
         commits(0).await;
         let resting = commits(40).await;
         assert!(resting <= 80, "a commit is one or two batches. batches={resting}");
+    });
+}
+
+/// Documents of 40,000 bytes, until no more has room; how many there are then.
+async fn fill_up(world: &World, db: &Db, from: usize) -> usize {
+    for n in from..from + 1000 {
+        match db.run(say::put(&[(&key(n), json!({"text": text(world, 40_000)}))])).await {
+            Ok(_) => rest().await,
+            Err(error) => {
+                assert_eq!(error.code(), ErrorCode::QuotaExceeded);
+                return n;
+            }
+        }
+    }
+    panic!("the disk is never full");
+}
+
+async fn delete(db: &Db, numbers: impl Iterator<Item = usize>) -> Value {
+    let keys: Vec<String> = numbers.map(key).collect();
+    db.ok(say::delete(&keys.iter().map(String::as_str).collect::<Vec<_>>())).await
+}
+
+/// SEMANTICS C10: also where a batch is judged before its deletions, and where the store was opened on a full disk.
+#[test]
+fn what_frees_room_needs_none_on_a_full_disk() {
+    run(async |world| {
+        for (capacity, is_opened_anew) in [
+            (Capacity::of(8 * MIB), false),
+            (Capacity::before_deletions(8 * MIB), false),
+            (Capacity::before_deletions(8 * MIB), true),
+        ] {
+            let world = world.elsewhere();
+            world.disk.set_capacity(Some(capacity));
+            let mut tab = store(&world).await;
+            let mut main = open_in(&tab, "main").await;
+            let draft = main.clone_as("draft").await;
+            draft.ok(say::put(&[("mine", json!({}))])).await;
+            let count = fill_up(&world, &main, 0).await;
+            assert!(count > 80, "{count} documents");
+            if is_opened_anew {
+                tab = store(&world).await;
+                main = open_in(&tab, "main").await;
+            }
+            let draft = open_in(&tab, "draft").await;
+            assert_eq!(delete(&main, 0..1).await, json!(1));
+            assert_eq!(delete(&main, (1..count).step_by(2)).await, json!(count / 2));
+            draft.0.drop_database().await.expect("a drop needs no room");
+            let full = world.disk.used() - reserve(&world);
+            tab.compact_all().await.expect("a compaction needs no room");
+            let half = world.disk.used() - reserve(&world);
+            assert!(half * 100 < full * 60, "{half} of {full}");
+            assert_eq!(main.ok(say::count()).await, json!(count - 1 - count / 2));
+            assert!(reserve(&world) > 0, "the reserve is back");
+            let again = fill_up(&world, &main, count).await - count;
+            assert!(again * 5 > count * 2, "{again} of {count} have room again");
+            delete(&main, 0..count + again).await;
+            tab.compact_all().await.expect("a compaction needs no room");
+            assert!(world.disk.used() - reserve(&world) < 64 * 1024, "all of it is free");
+            let last = fill_up(&world, &main, 0).await;
+            assert!(last * 10 > count * 9, "{last} of {count}");
+        }
+    });
+}
+
+/// Three quarters of a disk are one store, and the rest is somebody else's. A compaction that finds no room leaves what
+/// was there.
+#[test]
+fn a_store_of_three_quarters_of_its_disk_is_compacted_once_half_of_it_is_deleted() {
+    run(async |world| {
+        let capacity = 12 * MIB;
+        world.disk.set_capacity(Some(Capacity::before_deletions(capacity)));
+        let store = store(&world).await;
+        let main = open_in(&store, "main").await;
+        let count = fill(&world, &main, capacity * 3 / 4).await;
+        store.maintain().await.expect("there is room for the log");
+        let before = world.disk.used();
+        leave(&world, 0);
+        assert_eq!(store.compact_all().await.expect_err("there is no room").code(), ErrorCode::QuotaExceeded);
+        assert_eq!(world.disk.used(), before, "what was written is gone, and what was given up is back");
+        assert_eq!(delete(&main, (0..count).step_by(2)).await, json!(count / 2));
+        store.compact_all().await.expect("a compaction needs no room");
+        assert!(world.disk.used() * 100 < before * 62, "{} of {before}", world.disk.used());
+        assert_eq!(main.ok(say::count()).await, json!(count - count / 2));
+    });
+}
+
+/// A store pays for the reserve as it grows, and one that is nearly empty next to nothing.
+#[test]
+fn the_reserve_grows_with_the_store() {
+    run(async |world| {
+        let store = store(&world).await;
+        let main = open_in(&store, "main").await;
+        main.ok(say::put(&[("small", json!({}))])).await;
+        store.maintain().await.expect("maintenance");
+        assert!(reserve(&world) < 17 * 1024, "{} bytes", reserve(&world));
+        for (stored, least, most) in [(2 * MIB, MIB / 4, MIB * 3 / 4), (9 * MIB, MIB * 5 / 4, MIB * 8 / 5)] {
+            fill(&world, &main, stored).await;
+            store.maintain().await.expect("maintenance");
+            let kept = reserve(&world);
+            assert!(kept > least && kept < most, "{kept} bytes beside {stored}");
+        }
     });
 }

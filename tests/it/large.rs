@@ -6,7 +6,7 @@ use std::rc::Rc;
 use offshoot::engine::Op;
 use offshoot::engine::op::NewDocument;
 use offshoot::error::ErrorCode;
-use offshoot::lsm::{Commit, NewRun, Written};
+use offshoot::lsm::{Commit, NewRun, Room, Written};
 use offshoot::storage::{Batch, Durability, ListRange, MemoryDisk, MemoryStorage, Space};
 use offshoot::types::limits::{COMMIT_BYTES, COMMIT_IN_LOG_BYTES, RECORD_BYTES, VALUE_BYTES};
 use offshoot::types::pack::{write_bin, write_map, write_text};
@@ -269,7 +269,7 @@ fn a_large_commit_that_drops_a_database_closes_its_handles() {
         let tell = told.clone();
         draft.0.on_close(Box::new(move |error| tell.set(Some(error.code()))));
         let other = open_lsm(Rc::new(MemoryStorage::open(&world.disk))).await;
-        let mut written = NewRun::begin(&other, world.draw(), 0);
+        let mut written = NewRun::begin(&other, world.draw(), 0, Room::Takes);
         let mut dropped = row(LayerId::CATALOG, Suffix::named("databases", Kind::Catalog, "draft").as_bytes());
         push_lsn(&mut dropped, Lsn::ZERO);
         written.push(&dropped, &Version::tombstone().encode()).await.expect("a row of a run");
@@ -279,7 +279,7 @@ fn a_large_commit_that_drops_a_database_closes_its_handles() {
         let lsn = other.with_mut(|state| state.stage(commit));
         let mut batch = Batch::default();
         ahead.name_in(&mut batch);
-        assert_eq!(other.write_staged(Durability::Relaxed, batch).await.unwrap(), Written::Complete(lsn));
+        assert_eq!(other.write_staged(Durability::Relaxed, batch, Room::Takes).await.unwrap(), Written::Complete(lsn));
         ahead.is_named();
         main.0.store().refresh().await.expect("the other tab's commit is taken in");
         rest().await;

@@ -11,7 +11,7 @@ use offshoot::storage::{Batch, Space};
 use serde_json::{Value, json};
 
 use crate::support::disk::{Figures, Watched};
-use crate::support::{Db, World, json as told, open_in, pause, run, say};
+use crate::support::{Db, World, json as told, open_in, pause, rest, run, say};
 
 /// Batches that a commit sends at most while `tabs` other ones commit: it loses three times, pleads, loses to each
 /// once more, and is there.
@@ -139,6 +139,8 @@ fn a_plea_of_a_dead_tab_costs_every_other_one_a_short_wait_and_no_second_one() {
         for _ in 0..2 {
             tabs.push(late_tab(&world, 0).await);
         }
+        // The work that follows an opening reads, too.
+        rest().await;
         plead_and_die(&world, 77);
         for (tab, figures) in &tabs {
             let mut reads = Vec::new();

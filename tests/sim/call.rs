@@ -66,7 +66,7 @@ impl Content {
         }
         if self.padding > 0 {
             write_text(&mut out, "padding");
-            write_text(&mut out, &"x".repeat(self.padding));
+            write_text(&mut out, &noise(self.padding));
         }
         out
     }
@@ -248,4 +248,14 @@ pub fn observe(answer: Answer) -> (Observed, Option<Vec<u8>>) {
             (Observed::Rows(rows), last)
         }
     }
+}
+
+/// Text that nothing packs: what fills a disk takes the room that it says. Of one length there is one text.
+fn noise(length: usize) -> String {
+    let mut state = length as u64;
+    let mut letter = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'0' + (state >> 58) as u8)
+    };
+    (0..length).map(|_| letter()).collect()
 }

@@ -96,7 +96,7 @@ pub async fn work_in_a_temporary_clone(world: &Rc<World>, tab: &Rc<Tab>, handle:
     }
 }
 
-pub async fn drop_one(world: &World, tab: &Tab, handle: &Handle) {
+pub async fn drop_one(world: &World, tab: &Tab, handle: &Handle) -> Outcome {
     let number = world.begin(tab, Act::Drop { database: handle.identity.clone() });
     let outcome = match handle.database.drop_database().await {
         Ok(()) => {
@@ -105,7 +105,8 @@ pub async fn drop_one(world: &World, tab: &Tab, handle: &Handle) {
         }
         Err(error) => failed(world, tab, handle, &error),
     };
-    world.end(tab, number, outcome);
+    world.end(tab, number, outcome.clone());
+    outcome
 }
 
 pub async fn lineage(world: &World, tab: &Tab, handle: &Handle) {

@@ -38,8 +38,7 @@ impl Dimension {
         match self {
             Dimension::Damage => 120,
             Dimension::Capacity => 100,
-            // None yet: a compaction of a full disk may still fail.
-            Dimension::Freeing => 0,
+            Dimension::Freeing => 120,
             Dimension::Power => 120,
             Dimension::Nesting => 120,
             Dimension::Waiting => 120,
@@ -165,8 +164,10 @@ impl Plan {
             self.capacity = Some(Random::new(!seed).between(40_000, 250_000));
         }
         if Dimension::Freeing.is_drawn(seed) {
-            self.capacity = self.capacity.or(Some(1_500_000));
+            self.capacity = Some(4_000_000);
             self.frees = true;
+            // Mostly, what is deleted is read by nobody and comes back.
+            self.retain = if Random::new(!seed).chance(700) { Some(0) } else { self.retain };
         }
         if Dimension::Power.is_drawn(seed) {
             self.power = true;

@@ -245,3 +245,18 @@ fn an_import_that_does_not_check_its_rows_is_caught() {
     // An import tells no LSN, so its commit is found to be nobody's.
     catch_by(Bug::ImportedRowsNotValidated, &[Check::Transfers, Check::Atomicity], |plan| plan.transfers);
 }
+
+#[test]
+fn a_reserve_that_any_write_takes_is_caught() {
+    catch_where(Bug::ReserveForAnyWrite, Check::Space, |plan| plan.frees);
+}
+
+#[test]
+fn a_reserve_that_is_not_made_again_is_caught() {
+    catch_where(Bug::ReserveNotMadeAgain, Check::Space, |plan| plan.frees);
+}
+
+#[test]
+fn a_checkpoint_of_what_is_deleted_is_caught() {
+    catch_where(Bug::DeletedKeptByCheckpoint, Check::Space, |plan| plan.frees);
+}

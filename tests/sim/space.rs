@@ -3,15 +3,21 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use offshoot::error::ErrorCode;
 use offshoot::storage::{ListRange, Space};
 
 use crate::call::{Call, IDS, Shelf};
+use crate::cloning;
+use crate::draw::draw_filling;
 use crate::history::{Check, Outcome};
-use crate::workload;
-use crate::world::{Tab, World};
+use crate::workload::{self, CLONES};
+use crate::world::{Handle, Tab, World};
 
 /// Writes that fill a disk, at most.
 const FILLINGS: usize = 400;
+/// Microseconds after which a full disk is looked at again, and how often, until it has come to rest.
+const REST: u64 = 1_000_000;
+const RESTS: usize = 60;
 /// Milliseconds after which what is being written is nobody's, also where the clock of its tab was a year ahead.
 const ABANDONED: u64 = 2 * 365 * 24 * 60 * 60 * 1000;
 
@@ -83,28 +89,93 @@ fn leftovers(world: &World, named: &BTreeSet<u64>) -> BTreeSet<String> {
     lost.chain(jobs.filter(|name| name.starts_with("run-") || name.starts_with("drop-"))).collect()
 }
 
-/// Fills the disk until nothing more fits. What frees room gets through all the same.
+/// Fills the disk until nothing more fits. Deletions get through all the same, and then there is room again.
 pub async fn fill_and_free(world: &Rc<World>, tab: &Rc<Tab>) {
     let Some(main) = workload::handle(world, tab, "main").await else { return };
-    let mut is_full = false;
-    for _ in 0..FILLINGS {
-        let outcome = workload::perform(world, tab, &main, crate::draw::draw_filling(world)).await;
-        if matches!(outcome, Outcome::Refused(_)) {
-            is_full = true;
-            break;
-        }
-    }
-    if !is_full {
+    cloning::make_clone(world, tab, &main).await;
+    if world.disk.is_damaged() {
         return;
     }
-    world.report.count("full disks");
-    for shelf in [Shelf::Documents, Shelf::Entries] {
-        let outcome = workload::perform(world, tab, &main, Call::Delete(shelf, IDS.to_vec())).await;
-        if !matches!(outcome, Outcome::Done { .. }) {
-            world.violate(Check::Space, format!("tab {}: a delete on a full disk: {outcome:?}", tab.number));
+    if reserve(world) == 0 {
+        // The disk was full before anything was kept for this.
+        return world.report.count("full disks without a reserve");
+    }
+    // The reserve is made again as large as it was: by the second time it has grown with the store.
+    for _ in 0..2 {
+        if !fill(world, tab, &main).await || !free(world, tab, &main).await {
+            return;
         }
     }
-    if let Err(error) = tab.store().compact_all().await {
-        world.violate(Check::Space, format!("tab {}: a compaction of a full disk: {error}", tab.number));
+}
+
+/// Frees room on a full disk. False: not all of it comes back.
+async fn free(world: &Rc<World>, tab: &Rc<Tab>, main: &Handle) -> bool {
+    world.report.count("full disks");
+    // Maintenance that was under way ends, and puts back what it took.
+    for _ in 0..RESTS {
+        if reserve(world) > 0 {
+            break;
+        }
+        world.executor.sleep(REST).await;
     }
+    let before = reserve(world);
+    if before == 0 {
+        world.violate(Check::Space, format!("tab {}: a full disk has no reserve", tab.number));
+        return false;
+    }
+    // A clone of a clone goes before its origin.
+    for name in CLONES.repeat(CLONES.len()) {
+        let Some(handle) = workload::handle(world, tab, name).await else { continue };
+        if cloning::drop_one(world, tab, &handle).await == Outcome::Refused(ErrorCode::QuotaExceeded) {
+            world.violate(Check::Space, format!("tab {}: a drop on a full disk", tab.number));
+        }
+    }
+    for shelf in [Shelf::Documents, Shelf::Entries] {
+        for ids in [vec![IDS[0]], IDS.to_vec()] {
+            let outcome = workload::perform(world, tab, main, Call::Delete(shelf, ids)).await;
+            if !matches!(outcome, Outcome::Done { .. }) {
+                world.violate(Check::Space, format!("tab {}: a delete on a full disk: {outcome:?}", tab.number));
+            }
+        }
+    }
+    // Other clones, kept history and bodies that wait read what is deleted.
+    let left = tab.store().databases(false).await.map_or(0, |all| all.len());
+    let is_let_go = world.plan.retain == Some(0) && !world.plan.waits && left == 1;
+    if let Err(error) = tab.store().compact_all().await {
+        // Where somebody reads what is deleted nothing comes back.
+        if is_let_go || !error.is_full() {
+            world.violate(Check::Space, format!("tab {}: a compaction of a full disk: {error}", tab.number));
+        }
+        return false;
+    }
+    if is_let_go {
+        world.report.count("full disks that were emptied");
+        let after = reserve(world);
+        if after < before {
+            let what = format!("tab {}: of the reserve {after} of {before} records are put back", tab.number);
+            world.violate(Check::Space, what);
+        }
+        let outcome = workload::perform(world, tab, main, draw_filling(world)).await;
+        if !matches!(outcome, Outcome::Done { .. }) {
+            world.violate(Check::Space, format!("tab {}: a write to an emptied disk: {outcome:?}", tab.number));
+        }
+    }
+    is_let_go
+}
+
+/// False: there is room for more than this writes.
+async fn fill(world: &Rc<World>, tab: &Rc<Tab>, main: &Handle) -> bool {
+    for _ in 0..FILLINGS {
+        let outcome = workload::perform(world, tab, main, draw_filling(world)).await;
+        if matches!(outcome, Outcome::Refused(_)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// How many records are kept for what frees room.
+fn reserve(world: &World) -> usize {
+    let range = ListRange { from: Some("reserve/".into()), before: Some("reserve0".into()), limit: usize::MAX };
+    world.disk.names(Space::Meta, &range).len()
 }

@@ -116,7 +116,8 @@ impl SimulatedDisk {
         plan: &Plan,
     ) -> SimulatedDisk {
         let records = MemoryDisk::new();
-        records.set_capacity(plan.capacity.map(Capacity::of));
+        let capacity = if plan.frees { Capacity::before_deletions } else { Capacity::of };
+        records.set_capacity(plan.capacity.map(capacity));
         SimulatedDisk {
             executor,
             random,
@@ -134,6 +135,10 @@ impl SimulatedDisk {
             violations: RefCell::default(),
             records,
         }
+    }
+
+    pub fn capacity(&self) -> Option<u64> {
+        self.records.capacity().map(|capacity| capacity.bytes)
     }
 
     pub fn set_capacity(&self, bytes: Option<u64>) {
@@ -219,12 +224,9 @@ impl SimulatedDisk {
         let effect = self.journal.borrow_mut().take_in(tab, &batch);
         let names: Vec<&str> = batch.put.iter().take(4).map(|(_, name, _)| &name[..]).collect();
         let Effect { commits, is_void, is_plea, .. } = effect;
-        self.trace.say(
-            now,
-            format_args!(
-                "tab {tab}: {outcome:?}, commits={commits}, void={is_void}, plea={is_plea}, records={names:?}"
-            ),
-        );
+        let used = self.records.used();
+        let what = format_args!("commits={commits}, void={is_void}, plea={is_plea}, records={names:?}, used={used}");
+        self.trace.say(now, format_args!("tab {tab}: {outcome:?}, {what}"));
         self.count(&effect);
         bounds::check_manifest(self, tab, &effect);
         Ok((outcome, effect))
@@ -407,6 +409,10 @@ impl Storage for SimulatedStorage {
             self.disk.executor.spawn(WORLD, Box::pin(carry));
             receiver.await.unwrap_or_else(|_| Err(unavailable("without an answer")))
         })
+    }
+
+    fn quota(&self) -> LocalFuture<'_, Option<u64>> {
+        Box::pin(async { self.disk.capacity() })
     }
 
     fn close(&self) -> LocalFuture<'_, Result<()>> {

@@ -75,7 +75,7 @@ async fn act(world: &Rc<World>, tab: &Rc<Tab>) {
         "a snapshot" => hold_a_snapshot(world, tab, &handle).await,
         "a look back" => go_back(world, tab, &handle).await,
         "a clone" => make_clone(world, tab, &handle).await,
-        "a drop" => drop_one(world, tab, &handle).await,
+        "a drop" => drop(drop_one(world, tab, &handle).await),
         "a lineage" => lineage(world, tab, &handle).await,
         "a materialization" => materialize(world, tab, &handle).await,
         "a drop by force" => drop_by_force(world, tab, &handle).await,

@@ -13,7 +13,7 @@ use crate::engine::catalog::{self, Entry};
 use crate::engine::core::Core;
 use crate::engine::rows::path::Path;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Installation, NewRun, TreeView};
+use crate::lsm::{Attempt, Installation, NewRun, Room, TreeView};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, ListRange, Place, Space};
 use crate::types::fields::Field;
@@ -262,7 +262,8 @@ async fn begin_copy(core: &Rc<Core>, link: &Link, walk: &Walk<'_>, pace: Pace, w
 }
 
 fn begin_run(core: &Rc<Core>) -> Pending {
-    Pending { written: NewRun::begin(&core.lsm, core.platform.random(), core.platform.now()), bytes: 0 }
+    let written = NewRun::begin(&core.lsm, core.platform.random(), core.platform.now(), Room::Takes);
+    Pending { written, bytes: 0 }
 }
 
 async fn push(core: &Core, link: &Link, pending: &mut Pending, copies: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
@@ -294,6 +295,7 @@ async fn take_in(core: &Rc<Core>, link: &Link, job: &CopyJob, pending: Option<Pe
         let Some(manifest) = looked.await? else { return Ok(false) };
         let mut installation = Installation::new(manifest);
         installation.only_over_its_base();
+        installation.takes_room();
         if let Some(run) = &run {
             installation.name(run.clone());
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Core;
 use super::job::{Ahead, Effects};
 use crate::error::Result;
-use crate::lsm::{Change, NewRun, UnnamedRun};
+use crate::lsm::{Change, NewRun, Room, UnnamedRun};
 use crate::planted;
 use crate::storage::LocalFuture;
 use crate::types::row::{push_lsn, row};
@@ -21,7 +21,12 @@ const RENEW: u64 = 5 * 60 * 1000;
 
 impl Core {
     /// Writes a large commit's rows as a run before its log record names it, unless that is done already.
-    pub(super) async fn write_ahead(&self, ahead: &mut Option<Ahead>, changes: Vec<Change>) -> Result<Rc<UnnamedRun>> {
+    pub(super) async fn write_ahead(
+        &self,
+        ahead: &mut Option<Ahead>,
+        changes: Vec<Change>,
+        room: Room,
+    ) -> Result<Rc<UnnamedRun>> {
         if let Some(ahead) = ahead
             && *ahead.changes == changes
             && ahead.run.check_own().await.is_ok()
@@ -29,7 +34,7 @@ impl Core {
             return Ok(ahead.run.clone());
         }
         *ahead = None;
-        let mut written = NewRun::begin(&self.lsm, self.platform.random(), self.platform.now());
+        let mut written = NewRun::begin(&self.lsm, self.platform.random(), self.platform.now(), room);
         let mut internal = Vec::new();
         for Change(row, version) in &changes {
             internal.clear();
@@ -81,7 +86,7 @@ impl<'a> AheadWriter<'a> {
                 return Ok(());
             }
             let now = self.core.platform.now();
-            let written = NewRun::begin(&self.core.lsm, self.core.platform.random(), now);
+            let written = NewRun::begin(&self.core.lsm, self.core.platform.random(), now, Room::Takes);
             self.run = Some(Run { written, renewed: now });
         }
         if let Some(run) = &mut self.run {

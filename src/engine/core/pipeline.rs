@@ -12,7 +12,7 @@ use super::Core;
 use super::job::{Effects, Exclusive, Job, Pleading, Present, Work};
 use super::pump::{Answer, Done, Pumped};
 use crate::error::{Error, ErrorCode, Outcome, Result};
-use crate::lsm::{Attempt, BlockReference, Commit, Installation, Sought, State, Written};
+use crate::lsm::{Attempt, BlockReference, Commit, Installation, Room, Sought, State, UnnamedRun, Written};
 use crate::planted::{self, Bug};
 use crate::storage::{Durability, LocalFuture};
 use crate::types::Lsn;
@@ -23,7 +23,6 @@ const GROUP: usize = 1024;
 const LOOKUPS: u32 = 4;
 /// How often in one group blocks may be gone because another tab compacts them.
 const LOOKS: u32 = 8;
-
 fn check_looks(looks: u32) -> Result<()> {
     let message = "runs are compacted faster than their blocks can be read";
     if looks <= LOOKS { Ok(()) } else { Err(Error::new(ErrorCode::StorageUnavailable, message)) }
@@ -133,6 +132,26 @@ impl Core {
         let _ = self.lsm.sweep_strays().await;
     }
 
+    /// A commit that names these runs is complete.
+    fn note_named(self: &Rc<Core>, runs: &[Rc<UnnamedRun>]) {
+        if !runs.is_empty() {
+            runs.iter().for_each(|run| run.is_named());
+            self.write_hot_soon();
+        }
+    }
+
+    /// A commit is complete.
+    fn note_room(self: &Rc<Core>, room: Room) {
+        if room == Room::Takes {
+            self.lsm.reserve().has_room();
+        } else if self.lsm.reserve().is_short() {
+            self.lsm.reserve().note_freed();
+            // Before another tab takes the room that is left of it.
+            let core = self.clone();
+            self.platform.spawn(Box::pin(async move { drop(core.lsm.reserve().make().await) }));
+        }
+    }
+
     /// After a commit that brought a run of its own.
     fn write_hot_soon(self: &Rc<Core>) {
         let core = self.clone();
@@ -183,14 +202,12 @@ impl Core {
             if planted::is(Bug::AcknowledgedBeforeComplete) {
                 acknowledge(&mut jobs, &stage.results);
             }
-            let written = self.lsm.write_staged(stage.durability, batch).await;
+            let written = self.lsm.write_staged(stage.durability, batch, stage.room).await;
             match self.note_damage(written) {
                 Ok(Written::Complete(head)) => {
                     self.platform.announce(head);
-                    if !stage.runs.is_empty() {
-                        stage.runs.iter().for_each(|run| run.is_named());
-                        self.write_hot_soon();
-                    }
+                    self.note_room(stage.room);
+                    self.note_named(&stage.runs);
                     self.tell(|listener| listener.written(stage.durability, head));
                     return answer(jobs, stage.results);
                 }
@@ -202,6 +219,10 @@ impl Core {
                 }
                 Err(error) => {
                     self.lsm.with_mut(State::unstage);
+                    if stage.may_be_parted(&error) {
+                        return self.requeue(jobs);
+                    }
+                    self.lsm.reserve().note_full(&error);
                     return self.answer_failed_write(jobs, stage.results, first, error).await;
                 }
             }

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use super::Core;
-use super::job::{Effects, Evaluate, Exclusive, Job, Pleading, Present, Work, size};
+use super::job::{Ahead, Effects, Evaluate, Exclusive, Job, Pleading, Present, Work, size};
 use super::pump::{Answer, Done};
 use crate::engine::catalog;
 use crate::error::{Error, Result};
-use crate::lsm::{BlockReference, Commit, Fault, Loaded, TreeView, UnnamedRun};
+use crate::lsm::{BlockReference, Change, Commit, Fault, Loaded, Room, TreeView, UnnamedRun};
 use crate::storage::{Batch, Durability};
-use crate::types::{Lsn, limits};
+use crate::types::{Lsn, Version};
 
 enum Evaluated {
     Effects(Effects),
@@ -26,10 +26,31 @@ pub(super) struct Stage {
     pub batch: Batch,
     /// The runs that the commits name.
     pub runs: Vec<Rc<UnnamedRun>>,
+    /// Whether all that is staged only deletes.
+    pub room: Room,
+    /// Whether room was short when the first was staged: then what takes room is not staged with anything else.
+    pub is_short: bool,
     pub stale: Option<BlockReference>,
 }
 
 impl Stage {
+    fn new(is_short: bool) -> Stage {
+        let (results, runs, batch) = (Vec::new(), Vec::new(), Batch::default());
+        let (durability, room) = (Durability::Relaxed, Room::Frees);
+        Stage { results, staged: 0, durability, batch, runs, room, is_short, stale: None }
+    }
+
+    /// Whether a commit may be written with what is staged: where room is short, only if all of them delete.
+    fn may_take(&self, room: Room) -> bool {
+        self.staged == 0 || !self.is_short || room == Room::Frees && self.room == Room::Frees
+    }
+
+    /// After a write that found no room: one commit may have room where all together have none, and what only deletes
+    /// has the reserve.
+    pub fn may_be_parted(&self, error: &Error) -> bool {
+        error.is_full() && !self.is_short && self.staged > 1
+    }
+
     /// The plea of the first job that wrote something.
     pub fn first<'a>(&self, jobs: &'a mut [Job]) -> &'a mut Option<Rc<Pleading>> {
         let first = self.results.iter().position(|result| matches!(result, Ok(Done::Committed(_))));
@@ -46,8 +67,9 @@ impl Stage {
 impl Core {
     /// Evaluates jobs in order and stages what they write, until one record is full. Jobs without a result wait.
     pub(super) async fn stage(self: &Rc<Core>, jobs: &mut [Job]) -> Stage {
-        let (durability, batch) = (Durability::Relaxed, Batch::default());
-        let mut stage = Stage { results: Vec::new(), staged: 0, durability, batch, runs: Vec::new(), stale: None };
+        let is_short = self.lsm.reserve().is_short();
+        let mut stage = Stage::new(is_short);
+        let most = self.lsm.reserve().commit_in_log_bytes();
         let mut bytes = 0;
         for job in jobs {
             let evaluate = match &mut job.work {
@@ -61,11 +83,7 @@ impl Core {
                     return stage;
                 }
             };
-            let evaluated = match job.failed.clone() {
-                Some(error) => Evaluated::Failed(error),
-                None => self.evaluate(evaluate).await,
-            };
-            let Effects { changes, mut runs } = match evaluated {
+            let Effects { changes, mut runs } = match self.evaluate(evaluate, job.failed.clone()).await {
                 Evaluated::Effects(effects) => effects,
                 Evaluated::Failed(error) => {
                     // What was written ahead for another outcome than this one is given up.
@@ -83,22 +101,22 @@ impl Core {
                 continue;
             }
             let size = size(&changes);
-            if stage.staged > 0 && bytes + size > limits::COMMIT_IN_LOG_BYTES {
+            let room = room_of(&changes, &runs);
+            if !stage.may_take(room) || stage.staged > 0 && bytes + size > most {
                 return stage;
+            }
+            if let Err(error) = self.check_room(is_short, room).await {
+                stage.results.push(Err(error));
+                continue;
             }
             bytes += size;
             let id = job.plea.as_ref().map_or_else(|| self.platform.random(), |plea| plea.id);
-            let time = self.platform.now();
-            let touches_catalog = catalog::touches(&changes, &runs);
-            let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false, touches_catalog };
-            let ahead = match check_own(&runs).await {
-                Ok(()) if size > limits::COMMIT_IN_LOG_BYTES => {
-                    self.write_ahead(&mut job.ahead, std::mem::take(&mut commit.changes)).await.map(Some)
-                }
-                checked => checked.map(|()| None),
-            };
-            match ahead {
+            let mut commit = self.commit_of(id, changes, &runs);
+            let large = (size > most).then_some(&mut commit.changes);
+            match self.ahead(&mut job.ahead, large, &runs, room).await {
                 Ok(run) => runs.extend(run),
+                // It is evaluated again, and takes the reserve.
+                Err(error) if error.is_full() && room == Room::Frees && !is_short => return stage,
                 Err(error) => {
                     stage.results.push(Err(error));
                     continue;
@@ -107,6 +125,7 @@ impl Core {
             commit.runs = runs.iter().map(|run| (*run.description).clone()).collect();
             stage.name(runs);
             stage.durability = stage.durability.max(job.durability);
+            stage.room = if room == Room::Takes { room } else { stage.room };
             let lsn = self.lsm.with_mut(|state| state.stage(commit));
             stage.results.push(Ok(Done::Committed(lsn)));
             stage.staged += 1;
@@ -114,7 +133,10 @@ impl Core {
         stage
     }
 
-    async fn evaluate(self: &Rc<Core>, evaluate: &mut Evaluate) -> Evaluated {
+    async fn evaluate(self: &Rc<Core>, evaluate: &mut Evaluate, failed: Option<Error>) -> Evaluated {
+        if let Some(error) = failed {
+            return Evaluated::Failed(error);
+        }
         let loaded = Loaded::default();
         loop {
             let attempt = self.lsm.with(|state| {
@@ -141,6 +163,35 @@ impl Core {
         }
     }
 
+    fn commit_of(&self, id: u64, changes: Vec<Change>, runs: &[Rc<UnnamedRun>]) -> Commit {
+        let touches_catalog = catalog::touches(&changes, runs);
+        Commit { id, time: self.platform.now(), changes, runs: Vec::new(), unsent: false, touches_catalog }
+    }
+
+    /// Writes the rows of a large commit ahead, once the runs that it brings are known to be its own.
+    async fn ahead(
+        &self,
+        ahead: &mut Option<Ahead>,
+        large: Option<&mut Vec<Change>>,
+        runs: &[Rc<UnnamedRun>],
+        room: Room,
+    ) -> Result<Option<Rc<UnnamedRun>>> {
+        check_own(runs).await?;
+        match large {
+            Some(changes) => self.write_ahead(ahead, std::mem::take(changes), room).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Where room is short, a commit that takes some waits until there is as much as is kept for those that free some.
+    async fn check_room(&self, is_short: bool, room: Room) -> Result<()> {
+        if !is_short || room != Room::Takes {
+            return Ok(());
+        }
+        let made = self.lsm.reserve().make().await;
+        made.inspect_err(|error| self.lsm.reserve().note_full(error))
+    }
+
     async fn exclude(self: &Rc<Core>, work: Exclusive) -> Result<bool> {
         match work {
             Exclusive::Refresh => self.look_at_log().await,
@@ -148,6 +199,12 @@ impl Core {
             Exclusive::Plead(id) => self.plead(id).await.map(|()| true),
         }
     }
+}
+
+/// A commit that writes nothing but tombstones frees room, once a compaction comes.
+fn room_of(changes: &[Change], runs: &[Rc<UnnamedRun>]) -> Room {
+    let frees = runs.is_empty() && changes.iter().all(|Change(_, version)| Version::is_encoded_tombstone(version));
+    if frees { Room::Frees } else { Room::Takes }
 }
 
 /// Runs that a commit's evaluation brings must still be its writer's own.

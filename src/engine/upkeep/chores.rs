@@ -37,6 +37,7 @@ impl Upkeep {
             let Some(upkeep) = upkeep.upgrade() else { return };
             upkeep.settled().await;
             let _ = upkeep.reclaim_if_worth().await;
+            upkeep.keep_reserve().await;
         }));
     }
 

@@ -7,31 +7,25 @@
 use std::rc::Rc;
 
 use super::Upkeep;
+use super::due::URGENT;
 use super::retain::{RETAIN, RETAIN_SETTING};
 use super::sole::Running;
 use crate::engine::catalog;
 use crate::engine::catalog::retention::retention;
 use crate::engine::copy::copying::sweep_copies;
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{
-    Attempt, Installation, MANY_RUNS, Merging, Retention, RowCursor, RunDescription, State, TreeView, choose,
-    decode_feed, feed_range,
+    Attempt, Installation, MANY_RUNS, Merging, Part, Retention, Room, RowCursor, RunDescription, State, TreeView,
+    choose, decode_feed, feed_range,
 };
 use crate::planted::{self, Bug};
 use crate::platform::Lease;
+use crate::storage::LocalFuture;
 use crate::types::{LayerId, Lsn};
 
-/// The log is moved into a run when it is larger than this, or has more records than that.
-const LOG_BYTES: u64 = 4 * 1024 * 1024;
-const LOG_ENTRIES: u64 = 2000;
-/// From so many times the size on, a tab does it without the lease: whoever has that may be frozen.
-const URGENT: u64 = 4;
 const LEASE: &str = "maintain";
 /// Milliseconds after which a run that was never named is taken for abandoned.
 const ABANDONED: u64 = 60 * 60 * 1000;
-/// Milliseconds that maintenance rests after a failure, and how often they are doubled at most.
-const REST: u64 = 1000;
-const MOST_DOUBLED: u32 = 10;
 /// So many merges are made at once. A later maintenance makes those that are due then.
 const MERGES: u32 = 4;
 /// Milliseconds between two looks at whether maintenance is still under way.
@@ -62,9 +56,12 @@ impl Upkeep {
         }
         // On damage nothing is built; but a log that grows for ever could not be opened any more.
         let times = if self.core.is_damaged() { URGENT } else { 1 };
-        let is_due =
-            self.core.lsm.with(|state| is_due(state, times) && (times == 1 || state.manifest.runs.len() < MANY_RUNS));
-        if is_due
+        let is_due = self
+            .core
+            .lsm
+            .with(|state| self.is_due(state, times) && (times == 1 || state.manifest.runs.len() < MANY_RUNS));
+        let is_room_due = self.is_room_due() && !self.core.is_damaged();
+        if (is_due || is_room_due)
             && !self.is_resting()
             && self.core.check_open().is_ok()
             && let Some(running) = self.maintaining.begin(self.core.platform.steady())
@@ -72,35 +69,21 @@ impl Upkeep {
             let upkeep = self.clone();
             self.core.platform.spawn(Box::pin(async move {
                 // What fails here is nobody's call; a later commit that finds the work still due tries again.
-                let maintained = upkeep.maintain_if_free(false).await;
+                let maintained = upkeep.maintain_if_free(is_room_due).await;
                 upkeep.rest_after(&maintained);
                 drop(running);
             }));
         }
     }
 
-    /// Whether maintenance has failed a short while ago.
-    fn is_resting(&self) -> bool {
-        self.failures.get() > 0 && self.core.platform.steady() < self.rests_until.get()
-    }
-
-    /// After each failure in a row maintenance rests twice as long as after the one before.
-    pub fn rest_after(&self, maintained: &Result<()>) {
-        let failures = if maintained.is_ok() { 0 } else { self.failures.get() + 1 };
-        self.failures.set(failures);
-        if failures > 0 {
-            self.rests_until.set(self.core.platform.steady() + (REST << (failures - 1).min(MOST_DOUBLED)));
-        }
-    }
-
     /// `is_worth`: much would come back, whether or not the log is due.
     pub async fn maintain_if_free(self: &Rc<Upkeep>, is_worth: bool) -> Result<()> {
         let lease: Option<Lease> = self.core.try_lease(LEASE).await;
-        if lease.is_none() && !self.core.lsm.with(|state| is_due(state, URGENT)) {
+        if lease.is_none() && !self.core.lsm.with(|state| self.is_due(state, URGENT)) {
             return Ok(());
         }
         self.core.refresh().await?;
-        if is_worth || self.core.lsm.with(|state| is_due(state, 1)) {
+        if is_worth || self.core.lsm.with(|state| self.is_due(state, 1)) {
             self.maintain_now(true).await?;
         }
         drop(lease);
@@ -131,8 +114,10 @@ impl Upkeep {
 
     /// Moves the log into a run, raises the history floor, merges what is worth merging.
     async fn maintain_now(self: &Rc<Upkeep>, merges: bool) -> Result<()> {
+        self.core.lsm.reserve().begin();
         let maintained = self.maintain_runs(merges).await;
         self.core.sweep_strays().await;
+        self.keep_reserve().await;
         maintained?;
         self.sweep().await?;
         self.look_after().await
@@ -154,13 +139,15 @@ impl Upkeep {
 
     /// False: another one was first, and the log is where it was.
     async fn maintain_runs(self: &Rc<Upkeep>, merges: bool) -> Result<bool> {
-        if !self.move_log().await? {
-            return Ok(false);
+        let moved = self.move_log().await;
+        if matches!(moved, Ok(false)) || self.core.is_damaged() || !merges {
+            return moved;
         }
-        if self.core.is_damaged() || !merges {
-            return Ok(true);
+        // A merge may give back enough for the log the next time.
+        if moved.as_ref().is_ok() || moved.as_ref().is_err_and(Error::is_full) {
+            self.reclaim().await?;
         }
-        self.reclaim().await?;
+        moved?;
         // Others write meanwhile: each merge may find that there are enough runs for another one.
         for _ in 0..MERGES {
             let inputs = self.core.lsm.with(|state| match &state.manifest.merging {
@@ -176,10 +163,35 @@ impl Upkeep {
 
     /// Moves the log into a run and raises the history floor. False: another one was first, and the log is where it
     /// was.
-    pub async fn move_log(self: &Rc<Upkeep>) -> Result<bool> {
-        // What is named no more makes room for what follows.
-        self.sweep_dropped().await?;
-        let checkpoint = self.core.lsm.checkpoint(self.core.platform.random(), self.core.platform.now()).await?;
+    ///
+    /// Boxed, so that its callers share its code.
+    pub fn move_log(self: &Rc<Upkeep>) -> LocalFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            // What is named no more makes room for what follows.
+            self.sweep_dropped().await?;
+            if self.core.is_damaged() {
+                return self.move_whole_log().await;
+            }
+            let mut full = self.look_for_room().await;
+            if full.is_none() {
+                match self.move_whole_log().await {
+                    Err(error) if error.is_full() => full = Some(error),
+                    moved => return moved,
+                }
+                self.core.sweep_strays().await;
+            }
+            // Where nothing would come back, a full disk has no room for writing all of it again.
+            let clock = self.core.lsm.with(|state| self.core.clock.agreed(state));
+            match full {
+                Some(error) if !self.is_worth_at(clock).await? => Err(error),
+                _ => self.move_log_in_pieces().await,
+            }
+        })
+    }
+
+    async fn move_whole_log(self: &Rc<Upkeep>) -> Result<bool> {
+        let checkpoint =
+            self.core.lsm.checkpoint(self.core.platform.random(), self.core.platform.now(), Part::Whole).await?;
         let mut installation = match checkpoint {
             Some(installation) => installation,
             None => Installation::new(self.core.lsm.with(|state| state.manifest.clone())),
@@ -208,7 +220,8 @@ impl Upkeep {
     }
 
     async fn merge_all(self: &Rc<Upkeep>, inputs: &[Rc<RunDescription>]) -> Result<bool> {
-        if let Some(merging) = self.core.lsm.merging() {
+        let is_short = self.core.lsm.reserve().is_short();
+        if let Some(merging) = self.core.lsm.merging().filter(|_| !is_short) {
             return self.go_on_merging(merging).await;
         }
         let mut chosen: Vec<u64> = inputs.iter().map(|run| run.id).collect();
@@ -218,6 +231,14 @@ impl Upkeep {
             && !self.core.install(installation).await?
         {
             return Ok(false);
+        }
+        // The log has moved, in pieces and without what nobody reads; writing the rest again would give nothing back.
+        if self.is_emptied().await? {
+            return Ok(true);
+        }
+        // On a full disk dead runs go first, because that needs no room.
+        if let Some(merging) = self.core.lsm.merging().filter(|_| is_short) {
+            return self.go_on_merging(merging).await;
         }
         let floor = self.core.lsm.with(|state| state.manifest.floor());
         let is_to_feed = |run: &Rc<RunDescription>| run.own_feed().is_some_and(|lsn| lsn > floor);
@@ -245,13 +266,14 @@ impl Upkeep {
     /// that go on side by side would write each slice twice.
     async fn go_on_merging(self: &Rc<Upkeep>, mut merging: Merging) -> Result<bool> {
         let (mut lost, mut found_room, mut slice_bytes) = (0, 0, merging.slice_bytes);
+        let (mut is_begun, mut room) = (false, Room::Moves);
         loop {
             self.maintaining.sign(self.core.platform.steady());
             self.core.refresh().await?;
             let before = self.core.lsm.merging();
             let retention = self.retention_to_drop_by().await?;
             let (id, now) = (self.core.platform.random(), self.core.platform.now());
-            let merged = match self.core.lsm.merge_slice(&merging, slice_bytes, &retention, id, now).await {
+            let merged = match self.core.lsm.merge_slice(&merging, (slice_bytes, room), &retention, id, now).await {
                 Ok(slice) => {
                     let is_last = slice.is_last;
                     let (mut installation, moved) = slice.take();
@@ -261,9 +283,16 @@ impl Upkeep {
                 Err(error) => Err(error),
             };
             let (installed, is_last, moved) = match merged {
-                Err(error) if error.code() == ErrorCode::QuotaExceeded => {
+                Err(error) if error.is_full() => {
                     self.core.sweep_strays().await;
-                    slice_bytes = self.core.lsm.smaller_slice(slice_bytes).ok_or(error)?;
+                    // The reserve is for what gives room back. Other merges have what is free, a small slice at a time.
+                    let gives_back = self.gives_back().await?;
+                    room = if gives_back { Room::Moves } else { Room::Takes };
+                    slice_bytes = match self.core.lsm.smaller_slice(slice_bytes) {
+                        Some(smaller) => smaller,
+                        None if is_begun && !gives_back => return Ok(true),
+                        None => return Err(error),
+                    };
                     found_room = 0;
                     continue;
                 }
@@ -278,6 +307,7 @@ impl Upkeep {
                 self.rest_between(lost).await;
                 continue;
             }
+            is_begun = true;
             lost = 0;
             found_room += 1;
             if found_room % WITH_ROOM == 0 {
@@ -307,7 +337,7 @@ impl Upkeep {
         platform.sleep(1 + platform.random() % (WAIT << lost.min(WAIT_DOUBLED))).await;
     }
 
-    async fn retention_to_drop_by(self: &Rc<Upkeep>) -> Result<Retention> {
+    pub(super) async fn retention_to_drop_by(self: &Rc<Upkeep>) -> Result<Retention> {
         let floor = self.floor_to_drop_by().await?;
         self.core.read(|_, view| retention(view, floor)).await
     }
@@ -366,10 +396,4 @@ fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, retain: u64) -> At
     let logged = state.notes.iter().filter(|note| note.lsn > checkpoint);
     let old = logged.take_while(|note| !young.contains(&note.time)).filter(|note| note.time < *young.start());
     Ok(old.last().map_or(last, |note| note.lsn))
-}
-
-fn is_due(state: &State, times: u64) -> bool {
-    state.log_bytes() > LOG_BYTES * times
-        || state.log_entries() > LOG_ENTRIES * times
-        || times == 1 && (state.manifest.merging.is_some() || !choose(state.tree.runs()).is_empty())
 }

@@ -3,9 +3,11 @@
 //! It does not know: rows, op, handle, witness, compare, transact, merge, transfer, store.
 
 pub mod chores;
+mod due;
 pub mod maintain;
 pub mod reclaim;
 pub mod retain;
+mod room;
 mod sole;
 
 use std::cell::{Cell, RefCell};

@@ -3,13 +3,16 @@
 use std::rc::Rc;
 
 use super::Upkeep;
+use super::room::run_bytes;
 use crate::engine::catalog::retention::retention;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lsm::{Footprint, Manifest, choose_all};
 use crate::types::Lsn;
 
 /// Less than this is worth no merge of everything.
 const WORTH_BYTES: u64 = 1024 * 1024;
+/// One part in so many is worth one on a full disk.
+const WORTH_PART: u64 = 16;
 /// How often another tab may be first, before `compact` leaves it to that one.
 const TRIES: u32 = 8;
 
@@ -91,29 +94,51 @@ impl Upkeep {
         self.settled().await;
         // What is under way would move the rest of the log into a run behind this one's back.
         let _alone = self.alone().await?;
-        let compacted = self.compact_runs().await;
+        self.core.lsm.reserve().begin();
+        let was_short = self.core.lsm.reserve().is_short();
+        let mut compacted = self.compact_runs().await;
         self.core.sweep_strays().await;
+        // The compaction that found out that the disk is full was not told to take the reserve.
+        if !was_short && compacted.as_ref().is_err_and(Error::is_full) {
+            compacted = self.compact_runs().await;
+            self.core.sweep_strays().await;
+        }
+        self.keep_reserve().await;
         compacted
     }
 
     async fn compact_runs(self: &Rc<Upkeep>) -> Result<()> {
-        let mut begun = None;
+        let (mut begun, mut full) = (None, None);
         for round in 1..=TRIES {
             // Nothing else is merged: all of it would be written again by the merge of everything.
-            let mut is_first = self.move_log().await?;
+            let mut is_first = match self.move_log().await {
+                Ok(is_moved) => {
+                    full = full.filter(|_| !is_moved);
+                    is_moved
+                }
+                // The runs may give back enough for the log the next time.
+                Err(error) if error.is_full() && full.is_none() => full.insert(error).is_full(),
+                Err(error) => return Err(error),
+            };
             if is_first {
-                begun.get_or_insert_with(|| self.core.lsm.with(|state| Begun::of(&state.manifest)));
+                if full.is_none() {
+                    begun.get_or_insert_with(|| self.core.lsm.with(|state| Begun::of(&state.manifest)));
+                }
                 let runs = self.core.lsm.with(|state| choose_all(&state.manifest.runs));
                 is_first = self.merge(&runs).await?;
             }
             let is_done = |begun: &Begun| self.core.lsm.with(|state| begun.is_merged_in(&state.manifest));
-            if self.core.is_damaged() || begun.as_ref().is_some_and(is_done) {
+            let is_done = begun.as_ref().is_some_and(is_done) || is_first && self.is_emptied().await?;
+            if self.core.is_damaged() || full.is_none() && is_done {
                 break;
             }
             if !is_first {
                 self.rest_between(round).await;
                 self.core.check_open()?;
             }
+        }
+        if let Some(error) = full {
+            return Err(error);
         }
         self.sweep().await?;
         self.look_after().await
@@ -123,21 +148,21 @@ impl Upkeep {
     pub async fn reclaim(self: &Rc<Upkeep>) -> Result<()> {
         let floor = self.core.lsm.with(|state| state.manifest.floor());
         let space = self.footprint_below(floor).await?;
-        if !is_worth(space) || space.total <= 2 * self.left_bytes.get() {
+        if !self.is_worth(space) || space.total <= 2 * self.left_bytes.get() {
             return Ok(());
         }
         let runs = self.core.lsm.with(|state| choose_all(&state.manifest.runs));
         if self.merge(&runs).await? {
             // What a merge did not give back is not tried again until there is much more.
             let left = self.footprint_below(floor).await?;
-            self.left_bytes.set(if is_worth(left) { left.total } else { 0 });
+            self.left_bytes.set(if self.is_worth(left) { left.total } else { 0 });
         }
         Ok(())
     }
 
     /// Once the store is open: what was deleted long ago comes back without a call.
     pub async fn reclaim_if_worth(self: &Rc<Upkeep>) -> Result<()> {
-        let bytes = self.core.lsm.with(|state| state.tree.runs().iter().map(|run| run.bytes).sum::<u64>());
+        let bytes = self.core.lsm.with(run_bytes);
         if bytes <= WORTH_BYTES || self.core.is_damaged() {
             return Ok(());
         }
@@ -155,16 +180,30 @@ impl Upkeep {
     }
 
     /// Whether much would come back if it were this time.
-    async fn is_worth_at(self: &Rc<Upkeep>, clock: u64) -> Result<bool> {
+    pub(super) async fn is_worth_at(self: &Rc<Upkeep>, clock: u64) -> Result<bool> {
         let floor = self.next_floor(self.core.head(), clock).await?;
-        Ok(is_worth(self.footprint_below(floor).await?))
+        Ok(self.is_worth(self.footprint_below(floor).await?))
+    }
+
+    /// Whether a merge of everything would give some room back.
+    pub(super) async fn gives_back(self: &Rc<Upkeep>) -> Result<bool> {
+        let floor = self.core.lsm.with(|state| state.manifest.floor());
+        Ok(self.is_worth(self.footprint_below(floor).await?))
+    }
+
+    /// Whether the disk is full, and a merge of everything would give no room back.
+    pub(super) async fn is_emptied(self: &Rc<Upkeep>) -> Result<bool> {
+        Ok(self.core.lsm.reserve().is_short() && !self.gives_back().await?)
+    }
+
+    fn is_worth(&self, space: Footprint) -> bool {
+        if self.core.lsm.reserve().is_short() {
+            return space.reclaimable > space.total / WORTH_PART;
+        }
+        space.reclaimable > WORTH_BYTES && space.reclaimable > space.total / 2
     }
 
     async fn footprint_below(self: &Rc<Upkeep>, floor: Lsn) -> Result<Footprint> {
         self.core.read(|_, view| view.footprint(&retention(view, floor)?, floor)).await
     }
-}
-
-fn is_worth(space: Footprint) -> bool {
-    space.reclaimable > WORTH_BYTES && space.reclaimable > space.total / 2
 }

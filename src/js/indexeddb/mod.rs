@@ -29,6 +29,7 @@ use connection::Connection;
 pub use failure::Failure;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::js::globals::{call, field, global};
 use crate::js::promise::spawn;
 use crate::storage::{Batch, ListRange, Listed, LocalFuture, Logged, Outcome, Space, Storage};
 use crate::types::limits;
@@ -37,6 +38,8 @@ pub use connection::delete;
 
 /// Records of at most 60,000 bytes: a page of a list stays in the megabytes.
 const LIST_LIMIT: usize = 256;
+/// A record of the reserve.
+const SPARE_BYTES: usize = 256 * 1024;
 /// Names in a page of names.
 const NAMES_LIMIT: usize = 8192;
 
@@ -310,6 +313,20 @@ impl Storage for IndexedDb {
         self.0.closed.set(true);
         self.pause();
         Box::pin(async { Ok(()) })
+    }
+
+    /// LevelDB, below one of Chromium's backends, gives the room of a deleted record back when it next tidies up, which
+    /// may be never on a full disk. But a value of 64 KiB and more has a file of its own, and that goes at once.
+    fn spare_bytes(&self) -> usize {
+        SPARE_BYTES
+    }
+
+    fn quota(&self) -> LocalFuture<'_, Option<u64>> {
+        Box::pin(async {
+            let storage = field(&global("navigator")?, "storage")?;
+            let estimate = deadline::within(deadline::WAIT, call(&storage, "estimate", &[])).await??;
+            field(&estimate, "quota")?.as_f64().map(|quota| quota as u64)
+        })
     }
 
     /// LevelDB, below one of Chromium's backends, moves longer values into files of their own.

@@ -191,6 +191,10 @@ impl Storage for Watched {
         })
     }
 
+    fn quota(&self) -> LocalFuture<'_, Option<u64>> {
+        self.inner.quota()
+    }
+
     fn close(&self) -> LocalFuture<'_, Result<()>> {
         self.inner.close()
     }

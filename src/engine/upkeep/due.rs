@@ -1,0 +1,60 @@
+//! When maintenance is due, and how long it rests after it has failed.
+
+use super::Upkeep;
+use super::room::run_bytes;
+use crate::error::Result;
+use crate::lsm::{State, choose};
+
+/// The log is moved into a run when it is larger than this, or has more records than that.
+const LOG_BYTES: u64 = 4 * 1024 * 1024;
+const LOG_ENTRIES: u64 = 2000;
+/// From so many times the size on, a tab does it without the lease: whoever has that may be frozen.
+pub const URGENT: u64 = 4;
+/// Milliseconds that maintenance rests after a failure, and how often they are doubled at most.
+const REST: u64 = 1000;
+const MOST_DOUBLED: u32 = 10;
+/// Milliseconds between two runs of maintenance that are made only because room is short.
+const PAUSE: u64 = 1000;
+
+impl Upkeep {
+    /// Whether the log has more than so many times its share, or runs are to be merged.
+    pub fn is_due(&self, state: &State, times: u64) -> bool {
+        // On a full disk maintenance waits until something was deleted.
+        !self.core.lsm.reserve().is_short()
+            && (self.is_log_over(state, times)
+                || times == 1 && (state.manifest.merging.is_some() || !choose(state.tree.runs()).is_empty()))
+    }
+
+    /// Whether the log has more than so many times its share.
+    fn is_log_over(&self, state: &State, times: u64) -> bool {
+        let share = self.core.lsm.reserve().log_bytes(LOG_BYTES, run_bytes(state));
+        state.log_bytes() > share * times || state.log_entries() > LOG_ENTRIES * times
+    }
+
+    /// Whether maintenance has failed a short while ago.
+    pub fn is_resting(&self) -> bool {
+        self.core.platform.steady() < self.rests_until.get()
+    }
+
+    /// After each failure in a row maintenance rests twice as long as after the one before.
+    pub fn rest_after(&self, maintained: &Result<()>) {
+        let failures = if maintained.is_ok() { 0 } else { self.failures.get() + 1 };
+        self.failures.set(failures);
+        let rest = match failures {
+            0 if self.core.lsm.reserve().is_short() => PAUSE,
+            0 => 0,
+            _ => REST << (failures - 1).min(MOST_DOUBLED),
+        };
+        self.rests_until.set(self.core.platform.steady() + rest);
+    }
+
+    /// Whether commits on a full disk wait for room that maintenance may give back. After a deletion it rests no longer
+    /// than a moment, however often it has failed before.
+    pub fn is_room_due(&self) -> bool {
+        if self.core.lsm.reserve().has_freed() {
+            self.failures.set(0);
+            self.rests_until.set(self.rests_until.get().min(self.core.platform.steady() + PAUSE));
+        }
+        self.core.lsm.reserve().is_waited_for()
+    }
+}
