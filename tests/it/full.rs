@@ -1,5 +1,6 @@
 //! A full disk: what finds no room leaves nothing behind, and what frees room needs none.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use offshoot::engine::{OpenOptions, Store};
@@ -8,7 +9,7 @@ use offshoot::storage::{Capacity, ListRange, Space};
 use serde_json::{Value, json};
 
 use crate::support::disk::Watched;
-use crate::support::{Db, World, open_in, rest, run, say};
+use crate::support::{Db, World, open_in, pause, rest, run, say};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -250,6 +251,50 @@ fn a_store_of_three_quarters_of_its_disk_is_compacted_once_half_of_it_is_deleted
         assert!(world.disk.used() * 100 < before * 62, "{} of {before}", world.disk.used());
         assert_eq!(main.ok(say::count()).await, json!(count - count / 2));
     });
+}
+
+/// Each of these writes as soon as its last write is answered, and a record of the log takes as long as one block of a
+/// run. So the log would grow for as long as a merge takes.
+#[test]
+fn the_log_of_quick_writers_has_a_bounded_share() {
+    run(async |world| {
+        let (writers, rounds, row) = (16, 30, 40_000);
+        // A commit is held back for a second, in which the storage answers hundreds of times.
+        world.has_turns.set(true);
+        world.disk.set_capacity(Some(Capacity::of(64 * MIB)));
+        let storage = Watched::new(&world.disk, None).late(2);
+        let store = world.open(Rc::new(storage), options()).await.expect("the store opens");
+        let left = Rc::new(Cell::new(writers));
+        pauses(1000).await;
+        for writer in 0..writers {
+            let (db, left, around) = (open_in(&store, "main").await, left.clone(), world.elsewhere());
+            world.spawn(async move {
+                for round in 0..rounds {
+                    let text = text(&around, row);
+                    db.ok(say::put(&[(&key(writer * rounds + round), json!({"text": text}))])).await;
+                }
+                left.set(left.get() - 1);
+            });
+        }
+        let (mut most, mut runs) = (0, 0);
+        while left.get() > 0 {
+            let stats = store.stats().await.expect("figures");
+            runs = runs.max(stats.block_bytes);
+            // A sixteenth of what the host allows, and at first less, as long as runs are small.
+            let share = (runs / 2).clamp(MIB, 4 * MIB);
+            most = most.max(stats.log_bytes * 100 / share);
+            pauses(1).await;
+        }
+        assert!(runs > 8 * MIB, "{runs}");
+        // Two records may be admitted below four times the share.
+        assert!(most < 600, "the log had {most}% of its share");
+    });
+}
+
+async fn pauses(count: usize) {
+    for _ in 0..count {
+        pause().await;
+    }
 }
 
 /// A store pays for the reserve as it grows, and one that is nearly empty next to nothing.

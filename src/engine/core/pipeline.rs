@@ -23,6 +23,11 @@ const GROUP: usize = 1024;
 const LOOKUPS: u32 = 4;
 /// How often in one group blocks may be gone because another tab compacts them.
 const LOOKS: u32 = 8;
+/// Milliseconds that commits are held back at a time until the log is moved, and how often until some are let through:
+/// maintenance may be stuck.
+const HOLD: u64 = 10;
+const HOLDS: u32 = 100;
+
 fn check_looks(looks: u32) -> Result<()> {
     let message = "runs are compacted faster than their blocks can be read";
     if looks <= LOOKS { Ok(()) } else { Err(Error::new(ErrorCode::StorageUnavailable, message)) }
@@ -45,12 +50,19 @@ impl Pumped for Core {
 
     fn pump(self: Rc<Core>) -> LocalFuture<'static, ()> {
         Box::pin(async move {
+            let mut held = 0;
             while self.has_work() {
                 if let Err(error) = self.check_open() {
                     for job in self.queue.borrow_mut().drain(..) {
                         let _ = job.reply.send(Err(error.clone()));
                     }
                     break;
+                }
+                let is_held = held < HOLDS && self.listener().is_some_and(|listener| listener.holds_back());
+                held = if is_held { held + 1 } else { 0 };
+                if is_held && !self.lets_first() {
+                    self.platform.sleep(HOLD).await;
+                    continue;
                 }
                 self.group().await;
                 self.tell(|listener| listener.has_taken_in());
@@ -157,6 +169,15 @@ impl Core {
         let core = self.clone();
         // What fails here costs the next opening a little time.
         self.platform.spawn(Box::pin(async move { drop(core.lsm.write_hot().await) }));
+    }
+
+    /// While commits are held back, what maintenance asks for goes first. False: it asks for nothing.
+    fn lets_first(&self) -> bool {
+        let mut queue = self.queue.borrow_mut();
+        let found = queue.iter().position(|job| matches!(job.work, Work::Exclusive(_)));
+        let Some(job) = found.and_then(|at| queue.remove(at)) else { return false };
+        queue.push_front(job);
+        true
     }
 
     /// Evaluates the jobs that wait, writes what they want as one record, and answers them.

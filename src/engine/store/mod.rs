@@ -161,6 +161,10 @@ impl Listener for Store {
         }
     }
 
+    fn holds_back(&self) -> bool {
+        self.upkeep.holds_back()
+    }
+
     fn flushed(self: Rc<Store>, checkpoint: Lsn) -> LocalFuture<'static, ()> {
         Box::pin(async move {
             self.witness.flushed(checkpoint);

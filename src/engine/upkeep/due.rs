@@ -10,6 +10,8 @@ const LOG_BYTES: u64 = 4 * 1024 * 1024;
 const LOG_ENTRIES: u64 = 2000;
 /// From so many times the size on, a tab does it without the lease: whoever has that may be frozen.
 pub const URGENT: u64 = 4;
+/// From so many times the size on, it is moved between two slices of a merge.
+pub const AMID_MERGE: u64 = 2;
 /// Milliseconds that maintenance rests after a failure, and how often they are doubled at most.
 const REST: u64 = 1000;
 const MOST_DOUBLED: u32 = 10;
@@ -26,9 +28,16 @@ impl Upkeep {
     }
 
     /// Whether the log has more than so many times its share.
-    fn is_log_over(&self, state: &State, times: u64) -> bool {
+    pub fn is_log_over(&self, state: &State, times: u64) -> bool {
         let share = self.core.lsm.reserve().log_bytes(LOG_BYTES, run_bytes(state));
         state.log_bytes() > share * times || state.log_entries() > LOG_ENTRIES * times
+    }
+
+    /// Whether commits are to wait for maintenance that is under way: a writer that is quicker than it would make the
+    /// log as large as the store.
+    pub fn holds_back(&self) -> bool {
+        self.maintaining.is_running(self.core.platform.steady())
+            && self.core.lsm.with(|state| self.is_log_over(state, URGENT))
     }
 
     /// Whether maintenance has failed a short while ago.

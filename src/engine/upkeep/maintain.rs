@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use super::Upkeep;
-use super::due::URGENT;
+use super::due::{AMID_MERGE, URGENT};
 use super::retain::{RETAIN, RETAIN_SETTING};
 use super::sole::Running;
 use crate::engine::catalog;
@@ -324,9 +324,20 @@ impl Upkeep {
                 Some(next) if !is_last => merging = next,
                 _ => return Ok(true),
             }
-            // Others go first between two slices.
+            // Others go first between two slices, and what they have written meanwhile need not wait for all of them.
             self.core.platform.sleep(0).await;
             self.core.check_open()?;
+            self.move_log_amid_merge().await?;
+        }
+    }
+
+    async fn move_log_amid_merge(self: &Rc<Upkeep>) -> Result<()> {
+        if self.core.lsm.reserve().is_short() || !self.core.lsm.with(|state| self.is_log_over(state, AMID_MERGE)) {
+            return Ok(());
+        }
+        match self.move_log().await {
+            Err(error) if !error.is_full() => Err(error),
+            _ => Ok(()),
         }
     }
 
