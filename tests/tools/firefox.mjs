@@ -13,15 +13,17 @@ export const missing = () => (find() === undefined ? "Firefox is not installed" 
 /**
  * A browser with `openTab(url)` and `close()`. Closing removes a profile that was made here; one that was passed in
  * stays, to be opened again.
- * @param {{ profile?: string }} [options]
+ * `prefs` are settings of Firefox, as on its page about:config.
+ * @param {{ profile?: string, prefs?: Record<string, unknown> }} [options]
  */
-export async function launch({ profile } = {}) {
+export async function launch({ profile, prefs = {} } = {}) {
   const folder = profile ?? (await mkdtemp(join(tmpdir(), "offshoot-firefox-")));
   const browser = await puppeteer.launch({
     browser: "firefox",
     executablePath: find(),
     headless: true,
     userDataDir: folder,
+    extraPrefsFirefox: prefs,
   });
   return {
     async openTab(url) {

@@ -37,7 +37,9 @@ pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Fa
         transaction.abort().await?;
         return Ok(Outcome::Refused);
     }
-    let Sent { last, mut appended } = send(&transaction, batch)?;
+    // A throw leaves the transaction to its abort, with nothing written. Firefox throws here when it has just given up
+    // the connection because the quota was exceeded.
+    let Sent { last, mut appended } = send(&transaction, batch).map_err(Failure::not_begun)?;
     let system = transaction.as_sys().clone();
     let is_over = || deadline.as_ref().is_some_and(Deadline::is_over);
     let mut number = None;
