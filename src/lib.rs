@@ -30,6 +30,7 @@
 //! - `query/`: MongoDB's update language and three-way merging on MessagePack bytes.
 //! - `engine/`: databases, in rooms that are layers too, lowest first. Each header lists the rooms it does not know.
 //!   - `catalog/`: databases as rows, and what must stay readable; `rows/`: path, reads, what was written when;
+//!   - `door/`: the write door, which every row passes on its way into a commit or a copy;
 //!   - `op/`: calls as data, and a transaction's reads and writes;
 //!   - `core/`: the pipeline and who makes it go on, the read loop; every room above is given it;
 //!   - `handle/`: one database: single calls, snapshots, the past; `witness/`: tells a wiped store from a new one;
@@ -120,7 +121,7 @@
 //!
 //! Open in the engine: on Chromium's LevelDB backend, which counts what was deleted until it next tidies up, a quota
 //! that is used up may refuse even deletions; a walk over a clone reads all rows that the clone has deleted of its
-//! origin; writers do not pass one door yet.
+//! origin.
 
 pub mod drive;
 pub mod engine;

@@ -101,6 +101,10 @@ pub enum Bug {
     ReserveNotMadeAgain,
     /// A checkpoint on a full disk writes what is deleted, too.
     DeletedKeptByCheckpoint,
+    /// The rows of large commits and of moves come into a commit beside the write door.
+    RowsPastTheDoor,
+    /// A move tells the write door that its layer is new and lies on nothing.
+    OldVersionsMistold,
 }
 
 #[cfg(feature = "planted")]

@@ -1,6 +1,8 @@
 //! The house rules that a program can check. Each rule is a function in `tests/tidy/`, with a test of its own that it
 //! catches what breaks it; here each is held against the whole repository.
 
+#[path = "tidy/door.rs"]
+mod door;
 #[path = "tidy/homes.rs"]
 mod homes;
 #[path = "tidy/layers.rs"]
@@ -36,6 +38,11 @@ fn hold(rule: fn(&Source) -> Vec<String>) {
 #[test]
 fn arrows_between_layers_point_down_only() {
     hold(layers::arrows_that_point_up);
+}
+
+#[test]
+fn rows_are_written_through_the_door_only() {
+    hold(door::ways_past_the_door);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod clones;
 mod compare;
 mod copy;
 mod core;
+mod door;
 mod handle;
 mod merge;
 pub mod op;
@@ -23,6 +24,8 @@ pub use clones::clone::{CloneOptions, Existing, LineageEntry, Status};
 pub use clones::listing::DatabaseInfo;
 pub use compare::diff::{Difference, DifferencePage};
 pub use copy::copying::{Progress, Watch};
+#[cfg(feature = "planted")]
+pub use door::{Told, ToldRow, take_told};
 pub use handle::history::When;
 pub use handle::snapshot::{AtOnce, Unfinished};
 pub use merge::{

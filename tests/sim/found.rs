@@ -84,7 +84,7 @@ impl Storage for HeldStorage {
 
 /// A disk on which tabs are opened, each with the means to hold it.
 #[derive(Clone)]
-struct Scene {
+pub struct Scene {
     world: Rc<World>,
     disk: MemoryDisk,
     tabs: Rc<Cell<u32>>,
@@ -102,12 +102,12 @@ impl Scene {
         Store::open(platform, storage, options).await.expect("the store opens")
     }
 
-    async fn open(&self) -> Rc<Store> {
+    pub async fn open(&self) -> Rc<Store> {
         self.open_held(Rc::default()).await
     }
 }
 
-fn run<F: Future<Output = ()> + 'static>(body: impl FnOnce(Scene) -> F) {
+pub fn run<F: Future<Output = ()> + 'static>(body: impl FnOnce(Scene) -> F) {
     let world = World::new(0, false);
     let ended = Rc::new(Cell::new(false));
     let scene = Scene { world: world.clone(), disk: MemoryDisk::new(), tabs: Rc::default(), retain: Rc::default() };
@@ -121,7 +121,7 @@ fn run<F: Future<Output = ()> + 'static>(body: impl FnOnce(Scene) -> F) {
     world.clear();
 }
 
-async fn database(store: &Rc<Store>, name: &str) -> Rc<Database> {
+pub async fn database(store: &Rc<Store>, name: &str) -> Rc<Database> {
     store.database(&DatabaseName::new(name).expect("a good name")).await.expect("it is there")
 }
 

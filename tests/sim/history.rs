@@ -41,6 +41,8 @@ pub enum Check {
     Space,
     /// No batch, step or list is larger than it may be.
     Bounds,
+    /// Whatever is written passes the write door, with its old version and its new one.
+    Door,
     /// No engine panics.
     Panics,
 }

@@ -10,6 +10,7 @@ mod call;
 mod claims;
 mod cloning;
 mod damage;
+mod door;
 mod draw;
 mod executor;
 mod found;
@@ -36,6 +37,7 @@ mod transfer;
 mod watch;
 mod workload;
 mod world;
+mod writers;
 
 use std::sync::Mutex;
 

@@ -3,9 +3,10 @@
 
 use std::rc::Rc;
 
-use offshoot::engine::Isolation;
+use offshoot::engine::{Isolation, Told};
 
 use crate::claims;
+use crate::door;
 use crate::history::{Act, Attempt, Check, Event, History, Identity, Outcome, Violation, violation};
 use crate::journal::{CatalogChange, Journal, Logged};
 use crate::model::{ModelDatabase, Rows, State};
@@ -28,14 +29,15 @@ pub struct Oracle<'a> {
 type Verdict<T> = Result<T, Violation>;
 
 /// Everything that was broken, the replay's first finding only: what comes after it stands on a wrong state.
-pub fn judge(history: &History, disk: &SimulatedDisk, report: &Report) -> Vec<Violation> {
+pub fn judge(history: &History, disk: &SimulatedDisk, report: &Report, told: &[Told]) -> Vec<Violation> {
     let journal = &*disk.journal.borrow();
     let mut found = history.violations.clone();
     found.extend(disk.violations.borrow().iter().cloned());
     for lsn in &journal.rewritten {
         found.push(violation(Check::Durability, format!("another commit was written over {lsn}")));
     }
-    found.extend(replay(&mut Oracle::new(history, journal, report)).err());
+    let mut oracle = Oracle::new(history, journal, report);
+    found.extend(replay(&mut oracle).and_then(|()| door::check(&oracle, told)).err());
     found
 }
 

@@ -35,6 +35,16 @@ fn a_commit_acknowledged_before_it_is_complete_is_caught() {
 }
 
 #[test]
+fn rows_that_go_past_the_write_door_are_caught() {
+    catch(Bug::RowsPastTheDoor, Check::Door);
+}
+
+#[test]
+fn old_versions_that_are_told_wrong_at_the_write_door_are_caught() {
+    catch(Bug::OldVersionsMistold, Check::Door);
+}
+
+#[test]
 fn keys_that_are_not_validated_are_caught() {
     catch(Bug::KeysNotValidated, Check::Serializability);
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What every whole run must have met.
-const NEEDED: [&str; 43] = [
+const NEEDED: [&str; 52] = [
     "big commits",
     "body failures",
     "calls",
+    "calls through the door",
     "clock jumps",
     "checkpoints",
     "clones",
@@ -20,6 +21,7 @@ const NEEDED: [&str; 43] = [
     "commits",
     "compactions",
     "conflicts",
+    "copies through the door",
     "crashes",
     "crashes while writing",
     "diffs",
@@ -36,18 +38,25 @@ const NEEDED: [&str; 43] = [
     "lost announcements",
     "merge conflicts",
     "merges",
+    "merges through the door",
+    "old versions at the door",
     "pruned history",
     "pleas",
     "quota errors",
     "races",
     "rebases",
+    "rebases through the door",
     "resets",
+    "resets through the door",
     "restores",
+    "restores through the door",
     "reverts",
+    "reverts through the door",
     "snapshots",
     "split records",
     "temporary clones",
     "transactions",
+    "transactions through the door",
     "unknown outcomes that were commits",
 ];
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use offshoot::engine::take_told;
 use offshoot::planted::{self, Bug};
 use offshoot::types::DatabaseName;
 
@@ -26,11 +27,12 @@ pub struct Verdict {
 /// Runs a seed with a bug planted, or none.
 pub fn run(seed: u64, bug: Option<Bug>, print: bool) -> Verdict {
     planted::plant(bug);
+    take_told();
     let world = World::new(seed, print);
     let simulated = catch_unwind(AssertUnwindSafe(|| simulate(&world)));
     planted::plant(None);
     let violations = match simulated {
-        Ok(()) => judge(&world.history.borrow(), &world.disk, &world.report),
+        Ok(()) => judge(&world.history.borrow(), &world.disk, &world.report, &take_told()),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));

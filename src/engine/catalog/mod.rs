@@ -1,6 +1,7 @@
 //! The catalog: databases as rows of the store's own layer, versioned like all rows.
 //!
-//! It does not know: rows, op, core, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
+//! It does not know: rows, door, op, core, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep,
+//! store.
 
 pub mod retention;
 

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::copy::copying::{Copies, Progress, copy_jobs};
 use crate::engine::core::job::Present;
+use crate::engine::door::Effects;
 use crate::engine::handle::Handle;
 use crate::engine::handle::history::When;
 use crate::engine::rows::path::Path;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change};
+use crate::lsm::Attempt;
 use crate::platform::Platform;
 use crate::types::{DatabaseName, LayerId, Lsn, limits};
 
@@ -116,8 +117,7 @@ pub async fn create_clone(
             background: options.background,
             ..DatabaseRow::clone_of(id, layer, origin, created_at)
         };
-        let change = Change(catalog::database_row(&made), row.encode().encode());
-        Ok(((), vec![change]))
+        Ok(((), Effects::of_catalog(catalog::database_row(&made), &row.encode())))
     };
     let made = handle.core.commit(handle.core.durability, evaluate).await;
     if made.is_err() {
@@ -188,11 +188,11 @@ pub fn check_depth(path: &Path) -> Result<()> {
 }
 
 /// A clone under a name that is taken: an error, or the one that is there, if it is a clone of the same database.
-fn check_existing(own: &Entry, other: &Entry, existing: Existing) -> Attempt<((), Vec<Change>)> {
+fn check_existing(own: &Entry, other: &Entry, existing: Existing) -> Attempt<((), Effects)> {
     let is_on_own = other.row.origin.as_ref().is_some_and(|origin| origin.name == own.name.as_str());
     let was_on_own = other.row.materialized && other.row.copied_from == Some(own.row.id);
     match existing {
-        Existing::Open if is_on_own || was_on_own => Ok(((), Vec::new())),
+        Existing::Open if is_on_own || was_on_own => Ok(((), Effects::default())),
         Existing::Open => {
             let message =
                 format!("the database with this name is no clone of this one. name={}, this={}", other.name, own.name);

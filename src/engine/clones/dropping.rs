@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use crate::engine::catalog::{self, Entry};
 use crate::engine::copy::copying::{Link, Watch, forget_copies, readable_since};
-use crate::engine::copy::materialize::{copy_in_turn, cut_changes};
+use crate::engine::copy::materialize::{copy_in_turn, put_cut};
 use crate::engine::core::Core;
 use crate::engine::core::job::Present;
+use crate::engine::door::Effects;
 use crate::engine::handle::Handle;
 use crate::error::{Detail, Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change};
+use crate::lsm::Attempt;
 use crate::types::{DatabaseName, Version};
 
 /// Removes this database; with `force` its clones are materialized first, and all of it happens or nothing does
@@ -50,15 +51,15 @@ async fn drop_with(handle: &Rc<Handle>, copied: BTreeSet<Link>) -> Result<(BTree
     let (this, known) = (handle.clone(), copied.clone());
     let evaluate = move |present: &Present<'_>| {
         let own = this.entry(present.view, present.at)?;
-        let mut changes = Vec::new();
+        let mut effects = Effects::default();
         for entry in clones_of(&catalog::list(present.view, present.at)?, &own.name) {
             if Link::of(entry).is_none_or(|link| !known.contains(&link)) {
-                return Ok((false, Vec::new()));
+                return Ok((false, Effects::default()));
             }
-            changes.extend(cut_changes(present.view, entry)?);
+            put_cut(present.view, entry, &mut effects)?;
         }
-        changes.push(Change(catalog::database_row(&own.name), Version::tombstone().encode()));
-        Ok((true, changes))
+        effects.put_in_catalog(catalog::database_row(&own.name), &Version::tombstone());
+        Ok((true, effects))
     };
     let (is_dropped, _) = handle.core.commit(handle.core.durability, evaluate).await?;
     Ok((Rc::unwrap_or_clone(copied), is_dropped))
@@ -78,7 +79,7 @@ pub async fn drop_database(handle: &Rc<Handle>) -> Result<()> {
     let this = handle.clone();
     let evaluate = move |present: &Present<'_>| {
         let own = this.entry(present.view, present.at)?;
-        Ok(((), drop_changes(present, &own)?))
+        Ok(((), dropped(present, &own)?))
     };
     handle.core.commit(handle.core.durability, evaluate).await.map(drop)
 }
@@ -88,8 +89,8 @@ pub async fn drop_unused(core: &Rc<Core>, name: &DatabaseName, id: u64) {
     let name = name.clone();
     let evaluate = move |present: &Present<'_>| {
         let found = catalog::find(present.view, &name, present.at)?.filter(|found| found.row.id == id);
-        let changes = found.map(|found| drop_changes(present, &found)).transpose()?;
-        Ok(((), changes.unwrap_or_default()))
+        let effects = found.map(|found| dropped(present, &found)).transpose()?;
+        Ok(((), effects.unwrap_or_default()))
     };
     let _ = core.commit(core.durability, evaluate).await;
 }
@@ -103,13 +104,13 @@ fn links_to(all: &[Entry], name: &DatabaseName) -> Vec<Link> {
     clones_of(all, name).filter_map(Link::of).collect()
 }
 
-/// The changes that drop a database. Where others read through it: CLONE_DEPENDENCY.
-pub fn drop_changes(present: &Present<'_>, entry: &Entry) -> Attempt<Vec<Change>> {
+/// What a commit that drops a database writes. Where others read through it: CLONE_DEPENDENCY.
+fn dropped(present: &Present<'_>, entry: &Entry) -> Attempt<Effects> {
     let dependents = catalog::dependents(&catalog::list(present.view, present.at)?, &entry.name);
     if !dependents.is_empty() {
         return Err(dependency(&entry.name, dependents).into());
     }
-    Ok(vec![Change(catalog::database_row(&entry.name), Version::tombstone().encode())])
+    Ok(Effects::of_catalog(catalog::database_row(&entry.name), &Version::tombstone()))
 }
 
 /// The error of dropping what others read through.

@@ -11,13 +11,13 @@ use super::walk::Walk;
 use crate::engine::catalog::retention::retention;
 use crate::engine::catalog::{self, Entry};
 use crate::engine::core::Core;
+use crate::engine::core::ahead::CopyWriter;
 use crate::engine::rows::path::Path;
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Installation, NewRun, Room, TreeView};
+use crate::lsm::{Attempt, Installation, TreeView};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, ListRange, Place, Space};
 use crate::types::fields::Field;
-use crate::types::row::{push_lsn, row};
 use crate::types::{DatabaseName, LayerId, Lsn};
 
 /// Copies are taken in when there are about so many bytes of them.
@@ -146,12 +146,6 @@ pub fn aborted() -> Error {
     Error::new(ErrorCode::Aborted, "the materialization was aborted; it goes on from here when it is called again")
 }
 
-/// Copies that are being written, until they are taken in.
-struct Pending {
-    written: NewRun,
-    bytes: usize,
-}
-
 /// The job record of copying over this link, if there is one.
 pub async fn copy_job(core: &Core, link: &Link) -> Result<Option<CopyJob>> {
     let (space, name) = link.place();
@@ -206,12 +200,12 @@ pub async fn copy_all(core: &Rc<Core>, (link, oldest): &(Link, Lsn), pace: Pace,
     });
     let Some(path) = looked.await? else { return Ok(false) };
     let (max_rows, max_bytes) = (pace.rows(), pace.bytes());
-    let walk = Walk { below: path.below(), layer: link.layer, oldest: *oldest, max_rows, max_bytes };
+    let walk = Walk { path: &path, layer: link.layer, oldest: *oldest, max_rows, max_bytes };
     let mut job = match copy_job(core, link).await? {
         Some(job) => job,
         None => begin_copy(core, link, &walk, pace, watch).await?,
     };
-    let mut pending: Option<Pending> = None;
+    let mut pending: Option<CopyWriter> = None;
     loop {
         let slice = core.read(|_, view| walk.copy(view, &job.position)).await?;
         job.rows_done += slice.rows;
@@ -220,9 +214,10 @@ pub async fn copy_all(core: &Rc<Core>, (link, oldest): &(Link, Lsn), pace: Pace,
             job.position = slice.position;
         }
         if !slice.copies.is_empty() {
-            let pending = pending.get_or_insert_with(|| begin_run(core));
-            pending.bytes += slice.bytes;
-            push(core, link, pending, &slice.copies).await?;
+            let pending = pending.get_or_insert_with(|| CopyWriter::begin(core));
+            for copy in &slice.copies {
+                pending.push(copy).await?;
+            }
         }
         let goes_on = watch(job.progress());
         let is_full = pending.as_ref().is_some_and(|pending| pending.bytes >= BATCH_BYTES);
@@ -261,28 +256,13 @@ async fn begin_copy(core: &Rc<Core>, link: &Link, walk: &Walk<'_>, pace: Pace, w
     Ok(job)
 }
 
-fn begin_run(core: &Rc<Core>) -> Pending {
-    let written = NewRun::begin(&core.lsm, core.platform.random(), core.platform.now(), Room::Takes);
-    Pending { written, bytes: 0 }
-}
-
-async fn push(core: &Core, link: &Link, pending: &mut Pending, copies: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
-    let date = if planted::is(Bug::CopiesDatedNow) { core.head() } else { link.as_of };
-    for (suffix, version) in copies {
-        let mut internal = row(link.layer, suffix);
-        push_lsn(&mut internal, date);
-        pending.written.push(&internal, version).await?;
-    }
-    Ok(())
-}
-
 /// Has the manifest name the copies, and writes down how far they go, in one swap. False: the link stands no more.
 ///
 /// A cut link lets vacuum drop tombstones that a late copy would undo. So the link is looked at under the very
 /// manifest that is replaced: what was vacuumed since came with another one, and then the swap is refused.
-async fn take_in(core: &Rc<Core>, link: &Link, job: &CopyJob, pending: Option<Pending>) -> Result<bool> {
+async fn take_in(core: &Rc<Core>, link: &Link, job: &CopyJob, pending: Option<CopyWriter>) -> Result<bool> {
     let run = match pending {
-        Some(pending) => pending.written.finish().await?,
+        Some(pending) => pending.finish().await?,
         None => None,
     };
     let is_blind = planted::is(Bug::AbandonedJobServed);

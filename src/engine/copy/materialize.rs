@@ -8,9 +8,10 @@ use super::copying::{
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::core::Core;
 use crate::engine::core::job::Present;
+use crate::engine::door::Effects;
 use crate::engine::handle::Handle;
 use crate::error::{ErrorCode, Result};
-use crate::lsm::{Attempt, Change, TreeView};
+use crate::lsm::{Attempt, TreeView};
 use crate::platform::Lease;
 use crate::types::{DatabaseName, Lsn};
 
@@ -38,11 +39,12 @@ fn cut(view: TreeView<'_>, entry: &Entry) -> Attempt<DatabaseRow> {
     Ok(DatabaseRow { origin, created, began, materialized, background, parked, copied_from, ..row })
 }
 
-pub fn cut_changes(view: TreeView<'_>, entry: &Entry) -> Attempt<[Change; 2]> {
-    Ok([
-        Change(catalog::database_row(&entry.name), cut(view, entry)?.encode().encode()),
-        Change(catalog::whole_row(entry.row.layer()), catalog::encode_whole(entry.row.origin.as_ref()).encode()),
-    ])
+/// Cuts a database's link, in the commit that is given.
+pub fn put_cut(view: TreeView<'_>, entry: &Entry, effects: &mut Effects) -> Attempt<()> {
+    effects.put_in_catalog(catalog::database_row(&entry.name), &cut(view, entry)?.encode());
+    let whole = catalog::encode_whole(entry.row.origin.as_ref());
+    effects.put_in_catalog(catalog::whole_row(entry.row.layer()), &whole);
+    Ok(())
 }
 
 /// Copies every row that the clone sees and its layer lacks, then cuts its link (SEMANTICS C6). `watch` is told how
@@ -113,9 +115,11 @@ async fn turn_to_copy(core: &Rc<Core>, link: &Link, watch: &Watch<'_>) -> Result
 pub async fn cut_link(core: &Rc<Core>, link: &Link) -> Result<bool> {
     let cut = link.clone();
     let evaluate = move |present: &Present<'_>| {
-        let entry = cut.find(present.view, present.at)?;
-        let changes = entry.map(|entry| cut_changes(present.view, &entry)).transpose()?;
-        Ok(((), changes.into_iter().flatten().collect::<Vec<_>>()))
+        let mut effects = Effects::default();
+        if let Some(entry) = cut.find(present.view, present.at)? {
+            put_cut(present.view, &entry, &mut effects)?;
+        }
+        Ok(((), effects))
     };
     let ((), lsn) = core.commit(core.durability, evaluate).await?;
     // A record that stays behind is swept in time.

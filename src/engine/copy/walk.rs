@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use crate::engine::rows::path::Level;
+use crate::engine::door::{Before, Copy};
+use crate::engine::rows::path::{Level, Path};
 use crate::engine::rows::read::is_content;
 use crate::engine::rows::read::{self, SuffixRange, just_after};
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, TreeView};
@@ -39,14 +40,15 @@ pub struct Slice {
     pub rows: u64,
     /// The last row walked.
     pub position: Vec<u8>,
-    pub copies: Vec<(Vec<u8>, Vec<u8>)>,
+    pub copies: Vec<Copy>,
     pub bytes: usize,
     pub is_last: bool,
 }
 
 /// A walk over what a clone sees below its layer.
 pub struct Walk<'a> {
-    pub below: &'a [Level],
+    /// The clone's.
+    pub path: &'a Path,
     pub layer: LayerId,
     /// Nobody can read the layer at an older LSN.
     pub oldest: Lsn,
@@ -59,11 +61,13 @@ impl Walk<'_> {
     pub fn copy(&self, view: TreeView<'_>, after: &[u8]) -> Attempt<Slice> {
         let mut slice = Slice::default();
         let mut is_full = false;
-        let link = self.below[0].lsn;
+        let below = self.path.below();
+        let link = below[0].lsn;
+        let date = if planted::is(Bug::CopiesDatedNow) { view.tree.head } else { link };
         for range in ranges(after) {
-            let hidden = planted_hidden(view, self.below, &range)?;
+            let hidden = planted_hidden(view, below, &range)?;
             let mut own = OwnRows::new(view, self.layer, &range, self.oldest);
-            let walked = read::scan(view, self.below, hidden.as_ref(), &range, false, |row| {
+            let walked = read::scan(view, below, hidden.as_ref(), &range, false, |row| {
                 if is_full {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -79,9 +83,9 @@ impl Walk<'_> {
                     // increments on two sides would clash once the link is cut and the row below is gone.
                     let counters = Counters::decode(version.delta.as_ref(), link)?.since(link);
                     (version.base, version.delta) = (None, counters.encode());
-                    let copy = version.encode();
-                    slice.bytes += row.suffix.len() + copy.len();
-                    slice.copies.push((row.suffix.to_vec(), copy));
+                    let copy = Copy::of(self.layer, row.suffix, &version, (Before::On(self.path), date));
+                    slice.bytes += row.suffix.len() + copy.version().len();
+                    slice.copies.push(copy);
                 }
                 slice.walked += 1;
                 slice.rows += u64::from(is_content(row.suffix));
@@ -105,7 +109,7 @@ impl Walk<'_> {
     pub fn count(&self, view: TreeView<'_>, after: &[u8]) -> Attempt<Slice> {
         let mut slice = Slice::default();
         for range in ranges(after) {
-            let walked = read::scan(view, self.below, None, &range, false, |row| {
+            let walked = read::scan(view, self.path.below(), None, &range, false, |row| {
                 if slice.walked as usize >= COUNTED_ROWS {
                     return Ok(ControlFlow::Break(()));
                 }

@@ -4,18 +4,17 @@
 use std::rc::Rc;
 
 use super::Core;
-use super::job::{Ahead, Effects};
+use super::job::Ahead;
+use crate::engine::door::{Before, Copy, Effects};
 use crate::error::Result;
 use crate::lsm::{Change, NewRun, Room, UnnamedRun};
 use crate::planted;
 use crate::storage::LocalFuture;
-use crate::types::row::{push_lsn, row};
-use crate::types::{LayerId, Lsn, SortedBytes, Version, limits};
+use crate::types::row::push_lsn;
+use crate::types::{LayerId, Lsn, Version, limits};
 
 /// What stays for the log: of two layers and the catalog together less than a record takes.
 const IN_LOG_BYTES: usize = if planted::HAS_FEW_ROWS { 256 } else { limits::COMMIT_IN_LOG_BYTES / 4 };
-/// Changes that are put in among others one by one.
-const FEW: usize = 16;
 /// Milliseconds after which it is said again that a run is being written.
 const RENEW: u64 = 5 * 60 * 1000;
 
@@ -52,7 +51,7 @@ impl Core {
 pub struct AheadWriter<'a> {
     core: &'a Core,
     layer: LayerId,
-    changes: Vec<Change>,
+    effects: Effects,
     bytes: usize,
     run: Option<Run>,
 }
@@ -65,14 +64,12 @@ struct Run {
 
 impl<'a> AheadWriter<'a> {
     pub fn new(core: &'a Core, layer: LayerId) -> AheadWriter<'a> {
-        AheadWriter { core, layer, changes: Vec::new(), bytes: 0, run: None }
+        AheadWriter { core, layer, effects: Effects::default(), bytes: 0, run: None }
     }
 
     /// Takes one more row. It stays in memory until the next flush.
-    pub fn push(&mut self, suffix: &[u8], version: &Version) {
-        let change = Change(row(self.layer, suffix), version.encode());
-        self.bytes += change.0.len() + change.1.len();
-        self.changes.push(change);
+    pub fn push(&mut self, suffix: &[u8], version: &Version, before: Before<'_>) {
+        self.bytes += self.effects.put(self.layer, suffix, version, before);
     }
 
     /// Writes what is too much to be kept.
@@ -90,7 +87,7 @@ impl<'a> AheadWriter<'a> {
             self.run = Some(Run { written, renewed: now });
         }
         if let Some(run) = &mut self.run {
-            for Change(mut internal, version) in std::mem::take(&mut self.changes) {
+            for Change(mut internal, version) in self.effects.take_changes() {
                 push_lsn(&mut internal, Lsn::ZERO);
                 run.written.push(&internal, &version).await?;
             }
@@ -106,32 +103,36 @@ impl<'a> AheadWriter<'a> {
         run.written.renew(now).await
     }
 
-    /// Writes the last rows, and gives the changes that the commit writes or the run that it names.
+    /// Writes the last rows, and gives what the commit writes or names.
     pub async fn finish(mut self) -> Result<Effects> {
         self.flush().await?;
-        match self.run {
-            None => Ok(Effects { changes: self.changes, runs: Vec::new() }),
-            Some(run) => Ok(Effects { changes: Vec::new(), runs: run.written.finish().await?.into_iter().collect() }),
+        if let Some(run) = self.run
+            && let Some(run) = run.written.finish().await?
+        {
+            self.effects.add_run(run);
         }
+        Ok(self.effects)
     }
 }
 
-impl Effects {
-    /// Both, in the order of their rows.
-    pub fn and(mut self, other: Effects) -> Effects {
-        if other.changes.len() <= FEW {
-            for change in other.changes {
-                let at = self.changes.partition_point(|Change(row, _)| *row < change.0);
-                self.changes.insert(at, change);
-            }
-        } else {
-            let mut sorted = SortedBytes::new();
-            for Change(row, version) in self.changes.into_iter().chain(other.changes) {
-                sorted.insert(row, version.into());
-            }
-            self.changes = sorted.into_iter().map(|(row, version)| Change(row, version.to_vec())).collect();
-        }
-        self.runs.extend(other.runs);
-        self
+/// Copies of rows below a layer, in rising order, on their way into a run. The manifest names the run, no commit does.
+pub struct CopyWriter {
+    written: NewRun,
+    pub bytes: usize,
+}
+
+impl CopyWriter {
+    pub fn begin(core: &Core) -> CopyWriter {
+        let written = NewRun::begin(&core.lsm, core.platform.random(), core.platform.now(), Room::Takes);
+        CopyWriter { written, bytes: 0 }
+    }
+
+    pub async fn push(&mut self, copy: &Copy) -> Result<()> {
+        self.bytes += copy.bytes();
+        self.written.push(copy.internal(), copy.version()).await
+    }
+
+    pub async fn finish(self) -> Result<Option<Rc<UnnamedRun>>> {
+        self.written.finish().await
     }
 }

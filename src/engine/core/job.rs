@@ -1,16 +1,15 @@
 //! A commit that waits in the queue: what it works out, and what that is to write.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
 
 use super::pump::Answer;
+use crate::engine::door::Effects;
 use crate::error::Error;
 use crate::lsm::{Attempt, Change, Installation, Lsm, State, TreeView, UnnamedRun};
 use crate::storage::Durability;
-use crate::types::row::row;
-use crate::types::{LayerId, Lsn, Suffix, Version};
+use crate::types::Lsn;
 
 /// The present as a commit that is evaluated sees it: everything before it is in `view`, up to `at`.
 pub struct Present<'a> {
@@ -21,19 +20,6 @@ pub struct Present<'a> {
 
 /// Works out what to write. It may be asked again: after fetching blocks, and after another tab was first.
 pub type Evaluate = Box<dyn FnMut(&Present<'_>) -> Attempt<Effects>>;
-
-/// What a commit writes: changes for the log, and rows that were written ahead of it as runs.
-#[derive(Default)]
-pub struct Effects {
-    pub changes: Vec<Change>,
-    pub runs: Vec<Rc<UnnamedRun>>,
-}
-
-impl From<Vec<Change>> for Effects {
-    fn from(changes: Vec<Change>) -> Effects {
-        Effects { changes, runs: Vec::new() }
-    }
-}
 
 pub struct Job {
     pub work: Work,
@@ -66,11 +52,6 @@ pub enum Exclusive {
 pub struct Ahead {
     pub changes: Rc<Vec<Change>>,
     pub run: Rc<UnnamedRun>,
-}
-
-/// The changes of one layer, in the order of their rows.
-pub fn changes_of(layer: LayerId, writes: &BTreeMap<Suffix, Version>) -> Vec<Change> {
-    writes.iter().map(|(suffix, version)| Change(row(layer, suffix.as_bytes()), version.encode())).collect()
 }
 
 pub fn size(changes: &[Change]) -> usize {

@@ -1,7 +1,7 @@
 //! The core of an opened store, which every room above is given: the queue of commits and who makes it go on, the read
 //! loop, leases, holds, clocks, and whether the store is open and whole.
 //!
-//! It does not know: rows, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
+//! It does not know: catalog, rows, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
 
 pub mod ahead;
 pub mod clock;

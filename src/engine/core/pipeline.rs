@@ -9,8 +9,9 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 
 use super::Core;
-use super::job::{Effects, Exclusive, Job, Pleading, Present, Work};
+use super::job::{Exclusive, Job, Pleading, Present, Work};
 use super::pump::{Answer, Done, Pumped};
+use crate::engine::door::Effects;
 use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::lsm::{Attempt, BlockReference, Commit, Installation, Room, Sought, State, UnnamedRun, Written};
 use crate::planted::{self, Bug};
@@ -73,27 +74,27 @@ impl Pumped for Core {
 
 impl Core {
     /// Queues `evaluate` and waits until what it wrote is complete. The LSN is `None` when it wrote nothing.
-    pub async fn commit<T: 'static, E: Into<Effects>>(
+    pub async fn commit<T: 'static>(
         self: &Rc<Core>,
         durability: Durability,
-        evaluate: impl FnMut(&Present<'_>) -> Attempt<(T, E)> + 'static,
+        evaluate: impl FnMut(&Present<'_>) -> Attempt<(T, Effects)> + 'static,
     ) -> Result<(T, Option<Lsn>)> {
         self.commit_pleaded(durability, None, evaluate).await
     }
 
     /// As `commit`, of what has pleaded to go first.
-    pub async fn commit_pleaded<T: 'static, E: Into<Effects>>(
+    pub async fn commit_pleaded<T: 'static>(
         self: &Rc<Core>,
         durability: Durability,
         plea: Option<Rc<Pleading>>,
-        mut evaluate: impl FnMut(&Present<'_>) -> Attempt<(T, E)> + 'static,
+        mut evaluate: impl FnMut(&Present<'_>) -> Attempt<(T, Effects)> + 'static,
     ) -> Result<(T, Option<Lsn>)> {
         let slot = Rc::new(RefCell::new(None));
         let filled = slot.clone();
         let work = Work::Commit(Box::new(move |present| {
             let (value, effects) = evaluate(present)?;
             *filled.borrow_mut() = Some(value);
-            Ok(effects.into())
+            Ok(effects)
         }));
         let lsn = match self.submit(work, durability, plea).await? {
             Done::Committed(lsn) => Some(lsn),

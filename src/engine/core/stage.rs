@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use super::Core;
-use super::job::{Ahead, Effects, Evaluate, Exclusive, Job, Pleading, Present, Work, size};
+use super::job::{Ahead, Evaluate, Exclusive, Job, Pleading, Present, Work, size};
 use super::pump::{Answer, Done};
-use crate::engine::catalog;
+use crate::engine::door::{Effects, Parts, Story};
 use crate::error::{Error, Result};
 use crate::lsm::{BlockReference, Change, Commit, Fault, Loaded, Room, TreeView, UnnamedRun};
 use crate::storage::{Batch, Durability};
-use crate::types::{Lsn, Version};
+use crate::types::Lsn;
 
 enum Evaluated {
     Effects(Effects),
@@ -83,7 +83,11 @@ impl Core {
                     return stage;
                 }
             };
-            let Effects { changes, mut runs } = match self.evaluate(evaluate, job.failed.clone()).await {
+            let evaluated = match job.failed.clone() {
+                Some(error) => Evaluated::Failed(error),
+                None => self.evaluate(evaluate).await,
+            };
+            let effects = match evaluated {
                 Evaluated::Effects(effects) => effects,
                 Evaluated::Failed(error) => {
                     // What was written ahead for another outcome than this one is given up.
@@ -96,12 +100,13 @@ impl Core {
                     return stage;
                 }
             };
-            if changes.is_empty() && runs.is_empty() {
+            if effects.is_empty() {
                 stage.results.push(Ok(Done::Nothing));
                 continue;
             }
-            let size = size(&changes);
-            let room = room_of(&changes, &runs);
+            let size = size(effects.changes());
+            // A commit that only deletes frees room, once a compaction comes.
+            let room = if effects.only_deletes() { Room::Frees } else { Room::Takes };
             if !stage.may_take(room) || stage.staged > 0 && bytes + size > most {
                 return stage;
             }
@@ -111,7 +116,10 @@ impl Core {
             }
             bytes += size;
             let id = job.plea.as_ref().map_or_else(|| self.platform.random(), |plea| plea.id);
-            let mut commit = self.commit_of(id, changes, &runs);
+            let time = self.platform.now();
+            let touches_catalog = effects.touches_catalog();
+            let Parts { changes, mut runs, story } = effects.into_parts();
+            let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false, touches_catalog };
             let large = (size > most).then_some(&mut commit.changes);
             match self.ahead(&mut job.ahead, large, &runs, room).await {
                 Ok(run) => runs.extend(run),
@@ -126,17 +134,24 @@ impl Core {
             stage.name(runs);
             stage.durability = stage.durability.max(job.durability);
             stage.room = if room == Room::Takes { room } else { stage.room };
-            let lsn = self.lsm.with_mut(|state| state.stage(commit));
+            let lsn = self.put_on_stage(commit, story);
             stage.results.push(Ok(Done::Committed(lsn)));
             stage.staged += 1;
         }
         stage
     }
 
-    async fn evaluate(self: &Rc<Core>, evaluate: &mut Evaluate, failed: Option<Error>) -> Evaluated {
-        if let Some(error) = failed {
-            return Evaluated::Failed(error);
-        }
+    /// From here on the commit's LSN is known, and the door tells with it what has passed.
+    fn put_on_stage(&self, commit: Commit, story: Story) -> Lsn {
+        let id = commit.id;
+        self.lsm.with_mut(|state| {
+            let lsn = state.stage(commit);
+            story.tell(id, lsn, TreeView { tree: &state.tree, loaded: &Loaded::default() });
+            lsn
+        })
+    }
+
+    async fn evaluate(self: &Rc<Core>, evaluate: &mut Evaluate) -> Evaluated {
         let loaded = Loaded::default();
         loop {
             let attempt = self.lsm.with(|state| {
@@ -161,11 +176,6 @@ impl Core {
                 Err(error) => return Evaluated::Failed(error),
             }
         }
-    }
-
-    fn commit_of(&self, id: u64, changes: Vec<Change>, runs: &[Rc<UnnamedRun>]) -> Commit {
-        let touches_catalog = catalog::touches(&changes, runs);
-        Commit { id, time: self.platform.now(), changes, runs: Vec::new(), unsent: false, touches_catalog }
     }
 
     /// Writes the rows of a large commit ahead, once the runs that it brings are known to be its own.
@@ -199,12 +209,6 @@ impl Core {
             Exclusive::Plead(id) => self.plead(id).await.map(|()| true),
         }
     }
-}
-
-/// A commit that writes nothing but tombstones frees room, once a compaction comes.
-fn room_of(changes: &[Change], runs: &[Rc<UnnamedRun>]) -> Room {
-    let frees = runs.is_empty() && changes.iter().all(|Change(_, version)| Version::is_encoded_tombstone(version));
-    if frees { Room::Frees } else { Room::Takes }
 }
 
 /// Runs that a commit's evaluation brings must still be its writer's own.

@@ -11,8 +11,9 @@ use std::rc::Rc;
 use snapshot::{AtOnce, Pinned, Unfinished};
 
 use crate::engine::catalog::{self, Entry};
-use crate::engine::core::job::{Present, changes_of};
+use crate::engine::core::job::Present;
 use crate::engine::core::{Core, closed};
+use crate::engine::door::Effects;
 use crate::engine::op::context::Context;
 use crate::engine::op::known::Known;
 use crate::engine::op::transaction::{Guard, Transaction};
@@ -229,32 +230,25 @@ impl Handle {
             let (path, lsn) = this.path_at(present.view, present.at)?;
             let found = read::topmost(present.view, path.below(), suffix.as_bytes())?;
             let own = read::topmost(present.view, &path.levels()[..1], suffix.as_bytes())?;
-            let layer = path.levels()[0].layer;
             let mut transaction = Transaction::immediate(path, Guard { name: this.name.clone(), lsn });
             if let (None, Some(value)) = (own, found.as_ref().and_then(|found| found.version.here())) {
                 Context::writing(present.view, &mut transaction).put(suffix.clone(), value.clone())?;
             }
-            Ok(((), changes_of(layer, transaction.writes())))
+            Ok(((), transaction.effects()))
         };
         self.core.commit(self.core.durability, evaluate).await.map(drop)
     }
 
     /// Works out what a call that writes answers, and what it writes.
-    pub fn evaluate(
-        &self,
-        present: &Present<'_>,
-        op: &Op,
-        known: &mut Known,
-    ) -> Attempt<(Answer, Vec<crate::lsm::Change>)> {
+    pub fn evaluate(&self, present: &Present<'_>, op: &Op, known: &mut Known) -> Attempt<(Answer, Effects)> {
         let (path, lsn) = self.path_at(present.view, present.at)?;
-        let layer = path.levels()[0].layer;
         let mut transaction = Transaction::immediate(path, Guard { name: self.name.clone(), lsn });
         let mut context = Context::writing(present.view, &mut transaction);
         let answer = match op.apply(&mut context, &self.core.ids, known)? {
             Step::Done(answer) => answer,
             Step::More(_) => unreachable!("BUG: a call that writes is done in one step"),
         };
-        Ok((answer, changes_of(layer, transaction.writes())))
+        Ok((answer, transaction.effects()))
     }
 
     /// What the database is at the head: fixed from now on.

@@ -7,16 +7,19 @@ use super::rows::{self, Collections};
 use crate::engine::catalog::{self, DatabaseRow, Entry, Origin};
 use crate::engine::core::Core;
 use crate::engine::core::ahead::AheadWriter;
-use crate::engine::core::job::{Effects, Present};
+use crate::engine::core::job::Present;
+use crate::engine::door::{Before, Effects};
 use crate::engine::handle::Handle;
 use crate::engine::rows::collections::collection_row;
+use crate::engine::rows::path::Path;
 use crate::engine::rows::read::SuffixRange;
 use crate::engine::rows::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change, Fault, State};
+use crate::lsm::{Attempt, Fault, State};
+use crate::planted::{self, Bug};
 use crate::storage::LocalFuture;
-use crate::types::row::{row, split_suffix};
-use crate::types::{CollectionName, Kind, LayerId, Lsn, Suffix, Version};
+use crate::types::row::split_suffix;
+use crate::types::{Bytes, CollectionName, Kind, LayerId, Lsn, Suffix, Version};
 
 /// How often all of it starts over before it fails with CONFLICT.
 const RETRIES: u32 = 8;
@@ -60,13 +63,16 @@ pub fn flipped(own: &Entry, layer: LayerId, origin: Option<Origin>, parked: bool
     DatabaseRow { layer: layer.0, origin, created, parked, began: None, ..own.row.clone() }
 }
 
-pub fn catalog_change(own: &Entry, row: &DatabaseRow) -> Change {
-    Change(catalog::database_row(&own.name), row.encode().encode())
+/// What a commit writes that gives a database this row.
+pub fn moved(own: &Entry, row: &DatabaseRow) -> Effects {
+    Effects::of_catalog(catalog::database_row(&own.name), &row.encode())
 }
 
 /// Rows for one layer, in rising order, and the collections that they need.
 pub struct LayerWriter<'a> {
     layer: LayerId,
+    /// The path that the layer is the topmost of, or, where the layer is new, that lies below it.
+    path: Path,
     rows: AheadWriter<'a>,
     ancestors: AheadWriter<'a>,
     /// Those to be made; made with their first row, they are written at the end.
@@ -77,10 +83,10 @@ pub struct LayerWriter<'a> {
 }
 
 impl<'a> LayerWriter<'a> {
-    pub fn new(core: &'a Core, layer: LayerId) -> LayerWriter<'a> {
+    pub fn new(core: &'a Core, layer: LayerId, path: Path) -> LayerWriter<'a> {
         let (rows, ancestors) = (AheadWriter::new(core, layer), AheadWriter::new(core, layer));
         let (made, held) = (Collections::default(), Collections::default());
-        LayerWriter { layer, rows, ancestors, made, held, has_parked: false }
+        LayerWriter { layer, path, rows, ancestors, made, held, has_parked: false }
     }
 
     pub fn layer(&self) -> LayerId {
@@ -88,19 +94,32 @@ impl<'a> LayerWriter<'a> {
     }
 
     pub fn push(&mut self, suffix: &Suffix, version: &Version) {
+        self.hold(suffix, version);
+        let is_mistold = planted::is(Bug::OldVersionsMistold);
+        let before = if is_mistold { Before::Above(None) } else { Before::On(&self.path) };
+        self.rows.push(suffix.as_bytes(), version, before);
+    }
+
+    /// As `push`, of a row of a new layer below which the same commit leaves this value.
+    pub fn push_above(&mut self, suffix: &Suffix, version: &Version, below: Option<&Bytes>) {
+        self.hold(suffix, version);
+        self.rows.push(suffix.as_bytes(), version, Before::Above(below));
+    }
+
+    fn hold(&mut self, suffix: &Suffix, version: &Version) {
         if let (false, Some((name, kind @ (Kind::Document | Kind::Entry), _))) =
             (version.is_tombstone(), split_suffix(suffix.as_bytes()))
         {
             self.held.add(name, kind);
         }
-        self.rows.push(suffix.as_bytes(), version);
     }
 
     /// What a parked row is compared with.
     pub fn park(&mut self, suffix: &Suffix, ancestor: Option<&[u8]>) {
         self.has_parked = true;
         let beside = rows::ancestor_suffix(suffix.as_bytes());
-        self.ancestors.push(beside.as_bytes(), &rows::encode_ancestor(ancestor));
+        // No path shows an ancestor.
+        self.ancestors.push(beside.as_bytes(), &rows::encode_ancestor(ancestor), Before::Above(None));
     }
 
     /// After each page of rows.
@@ -126,36 +145,36 @@ impl<'a> LayerWriter<'a> {
     }
 
     async fn finished(self) -> Result<Effects> {
-        let mut made = Vec::new();
+        let mut made = Effects::default();
         for (name, kind) in self.made.iter() {
             let suffix = collection_row(&CollectionName::new(name)?);
-            made.push(Change(row(self.layer, suffix.as_bytes()), Version::value(vec![kind as u8]).encode()));
+            let version = Version::value(vec![kind as u8]);
+            made.put(self.layer, suffix.as_bytes(), &version, Before::On(&self.path));
         }
         let rows = self.rows.finish().await?;
-        Ok(rows.and(self.ancestors.finish().await?).and(made.into()))
+        Ok(rows.and(self.ancestors.finish().await?).and(made))
     }
 }
 
 /// What a commit adds to what was written ahead, if nothing has moved.
-type Check = Box<dyn Fn(&Present<'_>) -> Attempt<Vec<Change>>>;
+type Check = Box<dyn Fn(&Present<'_>) -> Attempt<Effects>>;
 
 /// One try of something that may lose to others.
 pub type Try<'a, T> = &'a dyn Fn() -> LocalFuture<'a, Result<T>>;
 
-/// Commits what was written ahead, with the changes that `check` gives if nothing has moved.
+/// Commits what was written ahead, with what `check` adds if nothing has moved.
 pub(super) fn commit_checked<'a>(
     handle: &'a Rc<Handle>,
     effects: Effects,
-    check: impl Fn(&Present<'_>) -> Attempt<Vec<Change>> + 'static,
+    check: impl Fn(&Present<'_>) -> Attempt<Effects> + 'static,
 ) -> LocalFuture<'a, Result<Lsn>> {
     Box::pin(committed(handle, effects, Box::new(check)))
 }
 
 async fn committed(handle: &Rc<Handle>, effects: Effects, check: Check) -> Result<Lsn> {
     let evaluate = move |present: &Present<'_>| {
-        let changes = check(present)?;
-        let ahead = Effects { changes: effects.changes.clone(), runs: effects.runs.clone() };
-        Ok(((), ahead.and(changes.into())))
+        let added = check(present)?;
+        Ok(((), effects.clone().and(added)))
     };
     let (_, lsn) = handle.core.commit(handle.core.durability, evaluate).await?;
     Ok(lsn.unwrap_or(handle.core.head()))

@@ -12,6 +12,7 @@ use crate::engine::catalog::Origin;
 use crate::engine::clones::clone::draw_layer;
 use crate::engine::compare::diff;
 use crate::engine::core::job::Present;
+use crate::engine::door::Effects;
 use crate::engine::handle::Handle;
 use crate::engine::rows::read;
 use crate::error::Result;
@@ -37,8 +38,8 @@ async fn try_merge(handle: &Rc<Handle>, options: &MergeOptions, at: Option<Lsn>)
     let store = &*handle.core;
     let target_layer = stand.paths.origin.levels()[0].layer;
     let mut merge = IntoOrigin {
-        into: LayerWriter::new(store, target_layer),
-        left: LayerWriter::new(store, draw_layer(&*store.platform)),
+        into: LayerWriter::new(store, target_layer, stand.paths.origin.clone()),
+        left: LayerWriter::new(store, draw_layer(&*store.platform), stand.paths.origin.clone()),
         tally: Tally::default(),
         stand,
         options,
@@ -68,11 +69,11 @@ async fn try_merge(handle: &Rc<Handle>, options: &MergeOptions, at: Option<Lsn>)
             Ok(is_ours || matches!(split_suffix(suffix), Some((_, Kind::Collection, _))))
         })?;
         if planted::is(Bug::MergedCloneNotMoved) {
-            return Ok(Vec::new());
+            return Ok(Effects::default());
         }
         let origin = Origin { name: stand.link.name.clone(), as_of: present.at.next().0 };
         let row = commit::flipped(&stand.own, layer, Some(origin), parked);
-        Ok(vec![commit::catalog_change(&stand.own, &row)])
+        Ok(commit::moved(&stand.own, &row))
     };
     let version = commit::commit_checked(handle, effects, check).await?;
     Ok(tally.report(version))
@@ -163,7 +164,7 @@ impl IntoOrigin<'_> {
         let base = if is_written { Some(Lsn::ZERO) } else { row.origin.lsn };
         let base = base.filter(|_| below.is_some());
         if let Some(kept) = keep(row, part, below.as_ref(), base, self.stand.own.began())? {
-            self.left.push(&row.suffix, &kept.version);
+            self.left.push_above(&row.suffix, &kept.version, below.as_ref());
             if let Some(ancestor) = kept.ancestor {
                 self.left.park(&row.suffix, ancestor.as_deref());
             }

@@ -35,7 +35,7 @@ pub async fn rebase(handle: &Rc<Handle>, mut options: RebaseOptions) -> Result<M
 async fn try_rebase(handle: &Rc<Handle>, options: &RebaseOptions, to: Option<Lsn>) -> Result<MergeReport> {
     let stand = stand(handle, None, to.map_or(Point::Present, Point::At)).await?;
     stand.check_forward()?;
-    let mut left = LayerWriter::new(&handle.core, draw_layer(&*handle.core.platform));
+    let mut left = LayerWriter::new(&handle.core, draw_layer(&*handle.core.platform), stand.paths.origin.clone());
     let has_changes = stand.own.row.parked || has_moved(handle, &stand).await?;
     let mut tally = Tally { has_changes, ..Tally::default() };
     let rebased = match has_changes {
@@ -52,7 +52,7 @@ async fn try_rebase(handle: &Rc<Handle>, options: &RebaseOptions, to: Option<Lsn
         stand.check(present)?;
         let origin = Origin { name: stand.link.name.clone(), as_of: stand.to.0 };
         let row = commit::flipped(&stand.own, layer, Some(origin), false);
-        Ok(vec![commit::catalog_change(&stand.own, &row)])
+        Ok(commit::moved(&stand.own, &row))
     };
     let version = commit::commit_checked(handle, effects, check).await?;
     Ok(tally.report(version))

@@ -30,7 +30,7 @@ pub async fn reset(handle: &Rc<Handle>, only: Option<Select>) -> Result<Option<L
                 return Err(not_a_clone(&own.name).into());
             };
             let row = commit::flipped(&own, layer, Some(origin), false);
-            Ok(((), vec![commit::catalog_change(&own, &row)]))
+            Ok(((), commit::moved(&own, &row)))
         };
         return Ok(handle.core.commit(handle.core.durability, evaluate).await?.1);
     };
@@ -39,7 +39,7 @@ pub async fn reset(handle: &Rc<Handle>, only: Option<Select>) -> Result<Option<L
 
 async fn try_reset(handle: &Rc<Handle>, select: &Select) -> Result<Option<Lsn>> {
     let stand = stand::stand(handle, None, Point::Link).await?;
-    let mut left = LayerWriter::new(&handle.core, draw_layer(&*handle.core.platform));
+    let mut left = LayerWriter::new(&handle.core, draw_layer(&*handle.core.platform), stand.paths.below.clone());
     if !keep_unselected(handle, &stand, select, &mut left).await? {
         return Ok(None);
     }
@@ -49,7 +49,7 @@ async fn try_reset(handle: &Rc<Handle>, select: &Select) -> Result<Option<Lsn>> 
     let check = move |present: &Present<'_>| {
         stand.check(present)?;
         let row = commit::flipped(&stand.own, layer, Some(stand.link.clone()), parked);
-        Ok(vec![commit::catalog_change(&stand.own, &row)])
+        Ok(commit::moved(&stand.own, &row))
     };
     commit::commit_checked(handle, effects, check).await.map(Some)
 }

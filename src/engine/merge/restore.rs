@@ -14,6 +14,7 @@ use crate::engine::clones::clone::{check_point, draw_layer, exists};
 use crate::engine::compare::candidates::{self, Candidates, Gathered, portion};
 use crate::engine::compare::diff;
 use crate::engine::core::job::Present;
+use crate::engine::door::{Before, Effects};
 use crate::engine::handle::Handle;
 use crate::engine::handle::history::When;
 use crate::engine::handle::snapshot::pruned;
@@ -21,10 +22,10 @@ use crate::engine::rows::collections::collection_row;
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self, SuffixRange};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change, Fault, State, TreeView};
+use crate::lsm::{Attempt, Fault, State, TreeView};
 use crate::planted::{self, Bug};
 use crate::query::{self, Counter, Counters};
-use crate::types::row::{LAYER_BYTES, row};
+use crate::types::row::LAYER_BYTES;
 use crate::types::{CollectionName, DatabaseName, Lsn, Suffix, Version};
 
 /// The present and a past of one database.
@@ -58,10 +59,11 @@ async fn try_restore(handle: &Rc<Handle>, lsn: Lsn, keep_as: Option<&DatabaseNam
     let hold = handle.core.hold(handle.core.head().min(lsn));
     let then = then(handle, lsn).await?;
     let layer = if then.is_in_place() { then.own.row.layer() } else { draw_layer(&*handle.core.platform) };
-    let mut writer = LayerWriter::new(&handle.core, layer);
+    let path = if then.is_in_place() { then.now_path.clone() } else { Path::of(then.then_path.below()) };
+    let mut writer = LayerWriter::new(&handle.core, layer, path);
     let written = match then.is_in_place() {
         true => write_difference(handle, &then, &mut writer).await,
-        false => copy_layer(handle, &then, &mut writer).await.map(|()| Some(Vec::new())),
+        false => copy_layer(handle, &then, &mut writer).await.map(|()| Some(Effects::default())),
     };
     let gone = match written? {
         None if keep_as.is_none() => return Ok(None),
@@ -81,8 +83,7 @@ async fn try_restore(handle: &Rc<Handle>, lsn: Lsn, keep_as: Option<&DatabaseNam
         let restored = then.own.row.restored + 1;
         let began = then.is_in_place().then(|| then.own.began().0);
         let row = DatabaseRow { restored, began, ..commit::flipped(&then.own, layer, origin, parked) };
-        let mut changes = gone.clone();
-        changes.push(commit::catalog_change(&then.own, &row));
+        let mut effects = gone.clone().and(commit::moved(&then.own, &row));
         if let Some((name, id, layer)) = &keep {
             let as_of = check_point(&this, present, None, &then.own)?;
             if let Some(other) = catalog::find(present.view, name, present.at)? {
@@ -90,9 +91,9 @@ async fn try_restore(handle: &Rc<Handle>, lsn: Lsn, keep_as: Option<&DatabaseNam
             }
             let origin = Origin { name: then.own.name.to_string(), as_of: as_of.0 };
             let row = DatabaseRow::clone_of(*id, *layer, origin, created_at);
-            changes.push(Change(catalog::database_row(name), row.encode().encode()));
+            effects.put_in_catalog(catalog::database_row(name), &row.encode());
         }
-        Ok(changes)
+        Ok(effects)
     };
     let version = commit::commit_checked(handle, effects, check).await?;
     drop(hold);
@@ -122,11 +123,7 @@ async fn then(handle: &Rc<Handle>, lsn: Lsn) -> Result<Then> {
 
 /// Writes the rows that differ into the layer as it is, and gives the tombstones of collections that were not there
 /// then. `None`: nothing differs.
-async fn write_difference(
-    handle: &Rc<Handle>,
-    then: &Then,
-    writer: &mut LayerWriter<'_>,
-) -> Result<Option<Vec<Change>>> {
+async fn write_difference(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<Option<Effects>> {
     let has_below = !then.now_path.below().is_empty();
     let mut candidates = Candidates::new(None, None);
     let gather = |state: &State, view: TreeView<'_>, ranges: &[SuffixRange], found: &mut Gathered| {
@@ -167,7 +164,7 @@ async fn write_difference(
     Ok(is_changed.then_some(gone))
 }
 
-async fn restore_collections(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<Vec<Change>> {
+async fn restore_collections(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<Effects> {
     let read =
         |_: &State, view: TreeView<'_>| Ok((collections(view, &then.now_path)?, collections(view, &then.then_path)?));
     let (now, past) = handle.core.read(read).await?;
@@ -176,12 +173,12 @@ async fn restore_collections(handle: &Rc<Handle>, then: &Then, writer: &mut Laye
             writer.make(name, kind);
         }
     }
-    let mut gone = Vec::new();
+    let mut gone = Effects::default();
     for name in now.iter().map(|(name, _)| name).filter(|name| past.kind(name).is_none()) {
         let suffix = collection_row(&CollectionName::new(name)?);
         let base = handle.core.read(|_, view| shown(view, &then.now_path, suffix.as_bytes())).await?;
         let tombstone = Version::tombstone().based_on(base.base_above(!then.now_path.below().is_empty()));
-        gone.push(Change(row(then.own.row.layer(), suffix.as_bytes()), tombstone.encode()));
+        gone.put(then.own.row.layer(), suffix.as_bytes(), &tombstone, Before::On(&then.now_path));
     }
     Ok(gone)
 }

@@ -15,6 +15,7 @@ use crate::engine::catalog;
 use crate::engine::compare::candidates::{self, Candidates, Gathered, portion};
 use crate::engine::compare::diff;
 use crate::engine::core::job::Present;
+use crate::engine::door::Effects;
 use crate::engine::handle::Handle;
 use crate::engine::handle::history::When;
 use crate::engine::handle::snapshot::pruned;
@@ -81,7 +82,7 @@ async fn try_revert(handle: &Rc<Handle>, commits: &[Lsn], policy: &Policy, dry_r
         Ok((own, now, undone, known))
     };
     let (own, now, undone, known) = handle.core.read(read).await?;
-    let mut writer = LayerWriter::new(&handle.core, own.row.layer());
+    let mut writer = LayerWriter::new(&handle.core, own.row.layer(), now.clone());
     let (mut tally, mut candidates) = (Tally::default(), Candidates::new(None, None));
     let reverted: Result<()> = async {
         loop {
@@ -118,7 +119,7 @@ async fn try_revert(handle: &Rc<Handle>, commits: &[Lsn], policy: &Policy, dry_r
             let is_collection = matches!(split_suffix(suffix), Some((_, Kind::Collection, _)));
             Ok(is_collection || is_pruned(present.state, &undone) || is_undone(present.view, &undone, suffix)?)
         })?;
-        Ok(Vec::new())
+        Ok(Effects::default())
     };
     let version = commit::commit_checked(handle, effects, check).await?;
     drop(hold);

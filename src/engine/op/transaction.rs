@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use crate::engine::door::{Effects, Replaced, Writes};
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::SuffixRange;
 use crate::error::{Error, ErrorCode, Result};
@@ -102,8 +103,8 @@ fn cost(suffix: &Suffix, version: &Version) -> usize {
 /// What takes one step back.
 #[derive(Debug)]
 enum Undo {
-    /// A write, and what was written of the row before.
-    Write(Suffix, Option<Version>),
+    /// A write.
+    Write(Suffix, Replaced),
     /// What was noted of a row was another, or nothing.
     Noted(Suffix, Option<BTreeSet<String>>),
     /// These fields were noted too.
@@ -118,7 +119,7 @@ pub struct Transaction {
     /// False for a call that runs inside the commit itself: nothing can come between, so nothing is noted.
     records: bool,
     pub reads: ReadSet,
-    writes: BTreeMap<Suffix, Version>,
+    writes: Writes,
     write_bytes: usize,
     /// How often a write was added, of those that were not taken back.
     changes: u64,
@@ -132,12 +133,12 @@ pub struct Transaction {
 impl Transaction {
     pub fn new(path: Path, guard: Guard, isolation: Isolation) -> Transaction {
         Transaction {
+            writes: Writes::on(path.clone()),
             path,
             guard,
             isolation,
             records: true,
             reads: ReadSet::default(),
-            writes: BTreeMap::new(),
             write_bytes: 0,
             changes: 0,
             changes_before: 0,
@@ -160,7 +161,12 @@ impl Transaction {
     }
 
     pub fn writes(&self) -> &BTreeMap<Suffix, Version> {
-        &self.writes
+        self.writes.rows()
+    }
+
+    /// What a commit of it writes.
+    pub fn effects(&self) -> Effects {
+        Effects::of(&self.writes)
     }
 
     pub fn write_bytes(&self) -> usize {
@@ -202,9 +208,9 @@ impl Transaction {
     pub fn write(&mut self, suffix: Suffix, version: Version) -> Result<()> {
         self.changes += 1;
         self.write_bytes += cost(&suffix, &version);
-        let before = self.writes.insert(suffix.clone(), version);
-        self.write_bytes -= before.as_ref().map_or(0, |before| cost(&suffix, before));
-        self.undo.push(Undo::Write(suffix, before));
+        let replaced = self.writes.put(suffix.clone(), version);
+        self.write_bytes -= replaced.version().map_or(0, |before| cost(&suffix, before));
+        self.undo.push(Undo::Write(suffix, replaced));
         if self.write_bytes <= limits::COMMIT_BYTES {
             return Ok(());
         }
@@ -243,7 +249,7 @@ impl Transaction {
     pub fn end(&mut self) {
         self.undo.clear();
         if self.isolation == Isolation::Snapshot {
-            self.reads.keys.extend(self.writes.keys().cloned());
+            self.reads.keys.extend(self.writes.rows().keys().cloned());
         }
     }
 
@@ -258,7 +264,7 @@ impl Transaction {
         self.changes = self.changes_before;
         for step in std::mem::take(&mut self.undo).into_iter().rev() {
             match step {
-                Undo::Write(suffix, before) => self.take_back(suffix, before),
+                Undo::Write(suffix, replaced) => self.take_back(suffix, replaced),
                 Undo::Noted(suffix, Some(before)) => drop(self.updated.insert(suffix, before)),
                 Undo::Noted(suffix, None) => drop(self.updated.remove(&suffix)),
                 Undo::Added(suffix, fields) => {
@@ -269,18 +275,10 @@ impl Transaction {
         }
     }
 
-    fn take_back(&mut self, suffix: Suffix, before: Option<Version>) {
-        let undone = self.writes.remove(&suffix).expect("BUG: what is undone was written");
+    fn take_back(&mut self, suffix: Suffix, replaced: Replaced) {
+        self.write_bytes += replaced.version().map_or(0, |before| cost(&suffix, before));
+        let undone = self.writes.take_back(&suffix, replaced).expect("BUG: what is undone was written");
         self.write_bytes -= cost(&suffix, &undone);
-        if let Some(version) = before {
-            self.write_bytes += cost(&suffix, &version);
-            self.writes.insert(suffix, version);
-        }
-    }
-
-    pub fn take_writes(&mut self) -> BTreeMap<Suffix, Version> {
-        self.undo.clear();
-        std::mem::take(&mut self.writes)
     }
 }
 

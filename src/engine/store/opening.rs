@@ -7,11 +7,12 @@ use super::{OpenOptions, Store};
 use crate::engine::catalog::{self, DatabaseRow};
 use crate::engine::clones::clone::draw_layer;
 use crate::engine::core::{Core, Listener};
+use crate::engine::door::Effects;
 use crate::engine::transact::claim::Claims;
 use crate::engine::upkeep::{Upkeep, retain};
 use crate::engine::witness::{Testimony, Witness};
 use crate::error::{ErrorCode, Result};
-use crate::lsm::{Change, Commit, Lsm, Opening};
+use crate::lsm::{Commit, Lsm, Opening};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::types::{DatabaseName, Lsn};
@@ -115,7 +116,8 @@ fn genesis(platform: &dyn Platform) -> Result<Commit> {
         copied_from: None,
         temporary: false,
     };
-    let change = Change(catalog::database_row(&DatabaseName::main()), main.encode().encode());
-    let (changes, runs) = (vec![change], Vec::new());
-    Ok(Commit { id: platform.random(), time: now, changes, runs, unsent: false, touches_catalog: true })
+    let effects = Effects::of_catalog(catalog::database_row(&DatabaseName::main()), &main.encode());
+    let touches_catalog = effects.touches_catalog();
+    let changes = effects.into_parts().changes;
+    Ok(Commit { id: platform.random(), time: now, changes, touches_catalog, ..Commit::default() })
 }

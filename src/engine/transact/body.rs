@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::claim::{Claimed, Claims};
 use super::conflict::Checking;
 use crate::engine::core::hold::Hold;
-use crate::engine::core::job::{Pleading, Present, changes_of};
+use crate::engine::core::job::{Pleading, Present};
 use crate::engine::core::{Core, closed};
 use crate::engine::handle::Handle;
 use crate::engine::handle::snapshot::{AtOnce, Unfinished};
@@ -229,14 +229,13 @@ async fn commit_transaction(
     if transaction.writes().is_empty() {
         return Ok(None);
     }
-    let layer = match transaction.path.top() {
-        Some(level) => level.layer,
-        None => return Err(closed("the database")),
-    };
+    if transaction.path.top().is_none() {
+        return Err(closed("the database"));
+    }
     let mut checking = Checking::new(transaction);
     let check = move |present: &Present<'_>| {
         checking.check(present.view, present.state)?;
-        Ok(((), changes_of(layer, checking.transaction().writes())))
+        Ok(((), checking.transaction().effects()))
     };
     handle.core.commit_pleaded(durability, plea, check).await.map(|((), lsn)| lsn)
 }

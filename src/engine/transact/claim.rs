@@ -128,12 +128,12 @@ impl Claims {
     pub async fn let_first_of_call(&self, handle: &Handle, op: &Op) -> Result<()> {
         let mut known = Known::default();
         let written = self.core.read(|state, view| {
-            let (_, changes) = handle.evaluate(&Present { view, state, at: state.head }, op, &mut known)?;
-            Ok(changes)
+            let (_, effects) = handle.evaluate(&Present { view, state, at: state.head }, op, &mut known)?;
+            Ok(effects)
         });
         // A call that fails does so where it stands in the order of commits.
-        let changes = written.await.unwrap_or_default();
-        let mut rows = changes.iter().map(|Change(row, _)| split_row(row)).peekable();
+        let effects = written.await.unwrap_or_default();
+        let mut rows = effects.changes().iter().map(|Change(row, _)| split_row(row)).peekable();
         let Some((layer, _)) = rows.peek().copied() else { return Ok(()) };
         let rows: Vec<Suffix> = rows.map(|(_, suffix)| Suffix::from_bytes(suffix.to_vec())).collect();
         self.let_first(layer, &rows, None).await;

@@ -6,7 +6,8 @@ use super::format::{End, ExportedRow, Frame};
 use super::reader::FrameReader;
 use crate::engine::catalog;
 use crate::engine::core::ahead::AheadWriter;
-use crate::engine::core::job::{Effects, Present, changes_of};
+use crate::engine::core::job::Present;
+use crate::engine::door::{Before, Effects};
 use crate::engine::handle::Handle;
 use crate::engine::op::context::Context;
 use crate::engine::op::transaction::{Guard, Isolation, Transaction};
@@ -14,7 +15,7 @@ use crate::engine::rows::path::{Level, Path};
 use crate::engine::rows::read::{SuffixRange, may_be_copy};
 use crate::engine::rows::written::{self, Between};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lsm::{Attempt, Change, Fault, Found, Need, State, TreeView};
+use crate::lsm::{Attempt, Fault, Found, State, TreeView};
 use crate::planted::{self, Bug};
 use crate::storage::LocalFuture;
 use crate::types::row::{row, split_suffix};
@@ -134,7 +135,7 @@ impl Import {
         for ((row, suffix), base) in frame.into_iter().zip(&suffixes).zip(bases) {
             let mut version = Version::value(row.value).based_on(base);
             version.expiry = row.expiry;
-            rows.push(suffix.as_bytes(), &version);
+            rows.push(suffix.as_bytes(), &version, Before::On(&self.path));
         }
         rows.flush().await
     }
@@ -202,7 +203,7 @@ impl Import {
         let evaluate = move |present: &Present<'_>| {
             let made = self.evaluate(present, &effects);
             if let Err(Fault::Need(needed)) = &made
-                && is_of(needed, &effects)
+                && effects.has_any_of(needed)
             {
                 asked += 1;
                 if asked > ASKED {
@@ -233,8 +234,7 @@ impl Import {
         for (name, kind) in &self.collections {
             context.ensure_collection(name, *kind)?;
         }
-        let made = Effects::from(changes_of(self.layer, transaction.writes()));
-        Ok(Effects { changes: effects.changes.clone(), runs: effects.runs.clone() }.and(made))
+        Ok(effects.clone().and(transaction.effects()))
     }
 
     /// Fails if a row that was imported was written meanwhile and is there now.
@@ -265,22 +265,11 @@ impl Import {
 
 /// Whether a row is among the imported ones, and is there now.
 fn is_taken(view: TreeView<'_>, levels: &[Level], effects: &Effects, layer: LayerId, suffix: &[u8]) -> Attempt<bool> {
-    let whole = row(layer, suffix);
-    let mut is_imported = effects.changes.binary_search_by(|Change(other, _)| other.cmp(&whole)).is_ok();
-    for run in &effects.runs {
-        is_imported = is_imported || view.is_in_run(&run.description, &whole)?;
-    }
-    if !is_imported {
+    if !effects.has(view, &row(layer, suffix))? {
         return Ok(false);
     }
     let found = topmost(view, levels, &Suffix::from_bytes(suffix.to_vec()))?;
     Ok(found.is_some_and(|(_, version)| !version.is_tombstone()))
-}
-
-/// Whether any of the blocks belongs to a run of the import's own.
-fn is_of(needed: &[Need], effects: &Effects) -> bool {
-    let is_own = |run: u64| effects.runs.iter().any(|own| own.description.id == run);
-    needed.iter().any(|Need::Block(reference)| is_own(reference.address.run))
 }
 
 /// The topmost version of a row, its value wherever it is stored.

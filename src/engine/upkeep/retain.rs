@@ -5,8 +5,8 @@ use std::rc::Rc;
 use crate::engine::catalog;
 use crate::engine::core::Core;
 use crate::engine::core::job::Present;
+use crate::engine::door::Effects;
 use crate::error::Result;
-use crate::lsm::Change;
 
 /// How far back `at()` reaches, beyond what clones pin, unless the store says otherwise.
 pub const RETAIN: u64 = 60 * 60 * 1000;
@@ -16,10 +16,10 @@ pub async fn set_retain(core: &Rc<Core>, retain: u64) -> Result<()> {
     let set = move |present: &Present<'_>| {
         let now: u64 = catalog::setting(present.view, RETAIN_SETTING, present.at)?.unwrap_or(RETAIN);
         if now == retain {
-            return Ok(((), Vec::new()));
+            return Ok(((), Effects::default()));
         }
-        let version = catalog::encode_setting(retain).encode();
-        Ok(((), vec![Change(catalog::setting_row(RETAIN_SETTING), version)]))
+        let version = catalog::encode_setting(retain);
+        Ok(((), Effects::of_catalog(catalog::setting_row(RETAIN_SETTING), &version)))
     };
     core.commit(core.durability, set).await.map(drop)
 }

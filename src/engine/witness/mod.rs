@@ -5,7 +5,7 @@
 //! so two tabs need no lock: the greatest counts. Destroying a store marks it as gone first, so its own late texts say
 //! nothing.
 //!
-//! It does not know: catalog, rows, op, handle, compare, copy, transact, clones, merge, transfer, upkeep, store.
+//! It does not know: catalog, rows, door, op, handle, compare, copy, transact, clones, merge, transfer, upkeep, store.
 
 mod turn;
 
