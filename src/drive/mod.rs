@@ -5,6 +5,16 @@
 //! earlier one asked for is on its way; after a pause others had their turn. The work, what it needs and where that
 //! comes from are its caller's.
 //!
+//! All that waits for blocks is served by it:
+//! - what the engine reads, at once or in steps (`engine/core/reading.rs`): calls, snapshots, comparisons, merges,
+//!   exports, imports, and each slice of a materialization;
+//! - the evaluation of a commit (`engine/core/stage.rs`);
+//! - merges of runs, the change feed, and all else that the map reads for itself (`lsm/serve.rs`).
+//!
+//! Two places fetch blocks without it. Each does so once, only to save others the time, and goes on without a block
+//! that does not come: an opening brings the topmost blocks of the runs (`lsm/opening.rs`), and a written manifest
+//! gathers what the next opening will read (`lsm/hot.rs`).
+//!
 //! It does not know: types, lsm, query, engine, js.
 
 use crate::error::{Error, ErrorCode, Result};

@@ -73,7 +73,7 @@ pub use run::RunDescription;
 pub use serve::{ReadStep, step_of};
 pub use source::Span;
 pub use state::{Note, State};
-pub use store::{Lsm, Sought, Written};
+pub use store::{Lsm, Sought, Written, gone};
 pub use tree::{Found, GivenUp, Loaded, PORTION_BYTES, Tree, TreeView};
 pub use unnamed::{NewRun, UnnamedRun};
 pub use vacuum::{LayerPins, Retention};

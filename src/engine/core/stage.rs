@@ -1,14 +1,17 @@
 //! What a group of jobs is to write: each is evaluated on what those before it wrote, and staged.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::rc::Rc;
 
 use super::Core;
 use super::job::{Ahead, Evaluate, Exclusive, Job, Pleading, Present, Work, size};
 use super::pump::{Answer, Done};
+use crate::drive::{self, Fetched, Server, Step};
 use crate::engine::door::{Effects, Parts, Story};
 use crate::error::{Error, Result};
-use crate::lsm::{BlockReference, Change, Commit, Fault, Loaded, Room, TreeView, UnnamedRun};
-use crate::storage::{Batch, Durability};
+use crate::lsm::{BlockReference, Change, Commit, Loaded, Need, Room, TreeView, UnnamedRun, gone, step_of};
+use crate::storage::{Batch, Durability, LocalFuture};
 use crate::types::Lsn;
 
 enum Evaluated {
@@ -61,6 +64,39 @@ impl Stage {
     fn name(&mut self, runs: Vec<Rc<UnnamedRun>>) {
         runs.iter().for_each(|run| run.name_in(&mut self.batch));
         self.runs.extend(runs);
+    }
+}
+
+/// Fetches blocks for one job of a group. A block that is gone ends its evaluation: the pipeline alone can take in
+/// another manifest, once nothing is staged.
+struct Evaluating<'a> {
+    core: &'a Core,
+    loaded: Loaded,
+    gone: Cell<Option<BlockReference>>,
+}
+
+impl Server<Vec<Need>, Infallible> for Evaluating<'_> {
+    fn fetch(&self, needed: Vec<Need>) -> LocalFuture<'_, Result<Fetched>> {
+        // Each round brings blocks that the one before did not have, so there are no more rounds than blocks.
+        assert!(!self.loaded.has_all(&needed), "BUG: a job asks for blocks that it was given");
+        Box::pin(async move {
+            let found = self.core.lsm.load(&needed, &self.loaded).await;
+            match self.core.note_damage(found)? {
+                None => Ok(Fetched::Here),
+                Some(reference) => {
+                    self.gone.set(Some(reference));
+                    Err(gone(reference))
+                }
+            }
+        })
+    }
+
+    fn write(&self, what: Infallible) -> LocalFuture<'_, Result<()>> {
+        match what {}
+    }
+
+    fn pause(&self) -> LocalFuture<'_, ()> {
+        unreachable!("BUG: what is evaluated for a commit is one step")
     }
 }
 
@@ -151,30 +187,25 @@ impl Core {
         })
     }
 
-    async fn evaluate(self: &Rc<Core>, evaluate: &mut Evaluate) -> Evaluated {
-        let loaded = Loaded::default();
-        loop {
-            let attempt = self.lsm.with(|state| {
-                let view = TreeView { tree: &state.tree, loaded: &loaded };
+    /// Evaluates a job on what stands before its commit.
+    async fn evaluate(&self, evaluate: &mut Evaluate) -> Evaluated {
+        let evaluating = Evaluating { core: self, loaded: Loaded::default(), gone: Cell::default() };
+        let mut effects = None;
+        let mut step = || {
+            let tried = self.lsm.with(|state| {
+                let view = TreeView { tree: &state.tree, loaded: &evaluating.loaded };
                 evaluate(&Present { view, state, at: Lsn(state.next().0 - 1) })
             });
-            let needed = match attempt {
-                Ok(effects) => return Evaluated::Effects(effects),
-                Err(Fault::Error(error)) => {
-                    let _ = self.note_damage::<()>(Err(error.clone()));
-                    return Evaluated::Failed(error);
-                }
-                Err(Fault::Need(needed)) => needed,
-                Err(Fault::Pause) => unreachable!("BUG: what is evaluated for a commit is one step"),
-            };
-            // Each round brings blocks that the one before did not have, so there are no more rounds than blocks.
-            assert!(!loaded.has_all(&needed), "BUG: a job asks for blocks that it was given");
-            let found = self.lsm.load(&needed, &loaded).await;
-            match self.note_damage(found) {
-                Ok(None) => {}
-                Ok(Some(gone)) => return Evaluated::Stale(gone),
-                Err(error) => return Evaluated::Failed(error),
-            }
+            self.note_damage(step_of(tried.map(|made| {
+                effects = Some(made);
+                Step::Done
+            })))
+        };
+        let ended = drive::drive(&evaluating, &mut step).await;
+        match (evaluating.gone.get(), ended) {
+            (Some(gone), _) => Evaluated::Stale(gone),
+            (None, Err(error)) => Evaluated::Failed(error),
+            (None, Ok(())) => Evaluated::Effects(effects.expect("BUG: the last step has effects")),
         }
     }
 
