@@ -3,7 +3,7 @@
 //! A field is a counter from one version of the row on for as long as nothing but `$inc` changes it.
 //!
 //! ```text
-//! counters = [[path, LSN of the version that the first increment replaced, the sum of the increments], …]
+//! counters = [[path, LSN of the version that the first increment replaced (see `Since`), sum of the increments], …]
 //! ```
 
 use super::names::Names;
@@ -13,11 +13,42 @@ use crate::types::fields::Field;
 use crate::types::number::Number;
 use crate::types::{Bytes, Lsn};
 
+/// From where on nothing but `$inc` has changed a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Since {
+    /// Since the layer of the version began, on what lay below it.
+    Layer,
+    /// Since the version of this LSN.
+    At(Lsn),
+    /// Since the commit that wrote the version: it had no LSN yet when the version was written.
+    OwnCommit,
+}
+
+impl Since {
+    /// As it is stored. Of two it tells which came first.
+    pub fn lsn(self) -> Lsn {
+        match self {
+            Since::Layer => Lsn::ZERO,
+            Since::At(lsn) => lsn,
+            Since::OwnCommit => Lsn::MAX,
+        }
+    }
+
+    /// What was stored in a version of `lsn`; `None`: it is not committed.
+    fn stored(number: u64, lsn: Option<Lsn>) -> Since {
+        match (Lsn(number), lsn) {
+            (Lsn::ZERO, _) => Since::Layer,
+            (Lsn::MAX, None) => Since::OwnCommit,
+            (stored, lsn) => Since::At(stored.min(lsn.unwrap_or(stored))),
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Counter {
     /// Dotted.
     pub path: String,
-    pub since: Lsn,
+    pub since: Since,
     /// A number, as MessagePack.
     pub sum: Vec<u8>,
 }
@@ -59,13 +90,15 @@ impl Counters {
         Counters(places.into_iter().filter_map(|place| left[place].take()).collect())
     }
 
-    /// Of a version that was committed at `lsn`: a counter that its own commit began counts from there.
-    pub fn decode(delta: Option<&Bytes>, lsn: Lsn) -> Result<Counters> {
+    /// Of a version that was committed at `lsn`: a counter that its own commit began counts from there. `None`: the
+    /// version is not committed.
+    pub fn decode(delta: Option<&Bytes>, lsn: Option<Lsn>) -> Result<Counters> {
         let Some(delta) = delta else { return Ok(Counters::default()) };
         let read = || {
             Field::decode(delta)?.lists(|mut counter| {
                 let path = counter.text()?.to_string();
-                Some(Counter { path, since: Lsn(counter.number()?).min(lsn), sum: counter.bytes()?.to_vec() })
+                let since = Since::stored(counter.number()?, lsn);
+                Some(Counter { path, since, sum: counter.bytes()?.to_vec() })
             })
         };
         read().map(Counters::of).ok_or_else(|| Error::corrupt("the counters of a version cannot be read"))
@@ -74,7 +107,7 @@ impl Counters {
     pub fn encode(&self) -> Option<Bytes> {
         let counter = |counter: &'_ Counter| -> Vec<u8> {
             let (path, sum) = (Field::Text(&counter.path), Field::Bytes(&counter.sum));
-            Field::List(vec![path, Field::Number(counter.since.0), sum]).encode()
+            Field::List(vec![path, Field::Number(counter.since.lsn().0), sum]).encode()
         };
         if self.0.is_empty() {
             return None;
@@ -86,8 +119,8 @@ impl Counters {
         Some(out.into())
     }
 
-    /// The same counts, noted as of a version of `since`.
-    pub fn since(mut self, since: Lsn) -> Counters {
+    /// The same counts, from `since` on.
+    pub fn since(mut self, since: Since) -> Counters {
         self.0.iter_mut().for_each(|counter| counter.since = since);
         self
     }
@@ -101,11 +134,11 @@ impl Counters {
         Some(&self.0[place])
     }
 
-    /// As an update leaves them. `since` says from where on a field counts that was none; `Lsn::MAX`: from this commit.
+    /// As an update leaves them. `since` says from where on a field counts that was no counter before.
     pub fn updated<E: From<Error>>(
         self,
         update: &Update,
-        since: impl Fn(&str) -> std::result::Result<Lsn, E>,
+        since: impl Fn(&str) -> std::result::Result<Since, E>,
     ) -> std::result::Result<Counters, E> {
         let steps: Vec<&Step> = update.steps().iter().filter(|step| step.operator == Operator::Inc).collect();
         let added = Names::of(&mut steps.iter().map(|step| &step.path[..]));
@@ -142,8 +175,8 @@ mod tests {
         out
     }
 
-    fn at(lsn: u64) -> impl Fn(&str) -> Result<Lsn> {
-        move |_| Ok(Lsn(lsn))
+    fn at(lsn: u64) -> impl Fn(&str) -> Result<Since> {
+        move |_| Ok(Since::At(Lsn(lsn)))
     }
 
     fn update(operator: &str, path: &str, by: i64) -> Update {
@@ -160,8 +193,8 @@ mod tests {
     fn a_field_is_a_counter_until_it_is_set() {
         let counters = Counters::default().updated(&update("$inc", "n", 2), at(4)).unwrap();
         let counters = counters.updated(&update("$inc", "n", 3), at(5)).unwrap();
-        assert_eq!(counters.0, [Counter { path: "n".into(), since: Lsn(4), sum: number(5) }]);
-        assert_eq!(Counters::decode(counters.encode().as_ref(), Lsn(9)).unwrap(), counters);
+        assert_eq!(counters.0, [Counter { path: "n".into(), since: Since::At(Lsn(4)), sum: number(5) }]);
+        assert_eq!(Counters::decode(counters.encode().as_ref(), Some(Lsn(9))).unwrap(), counters);
         let other = counters.clone().updated(&update("$set", "nn", 3), at(6)).unwrap();
         assert_eq!(other, counters);
         assert_eq!(counters.updated(&update("$set", "n.m", 3), at(6)).unwrap(), Counters::default());

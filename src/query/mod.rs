@@ -9,7 +9,7 @@ mod merge;
 mod names;
 mod update;
 
-pub use counters::{Counter, Counters, add, subtract};
+pub use counters::{Counter, Counters, Since, add, subtract};
 pub use edit::{Editor, Lookup, at_path, edit, field};
 pub use merge::{Clash, Counts, Sides, is_same, merge};
 pub use names::{Fields, Names, meets_any, twice};

@@ -80,7 +80,7 @@ fn an_update_of_many_places_in_an_array_grows_with_them() {
 
 #[test]
 fn counters_of_many_fields_grow_with_them() {
-    let since = |_: &str| Result::Ok(Lsn(3));
+    let since = |_: &str| Result::Ok(Since::At(Lsn(3)));
     assert_grows_slowly("counters", |n| {
         let counted = Counters::default().updated(&operator("$inc", "", (0..n).rev()), since).unwrap();
         let again = counted.updated(&operator("$inc", "", 0..2 * n), since).unwrap();

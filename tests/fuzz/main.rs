@@ -102,7 +102,7 @@ fn fields_and_versions_and_keys_of_any_bytes_are_read_or_refused() {
     let version = Version::value(document()).based_on(Some(Lsn(3))).expiring(Some(9)).encode();
     fuzz(&[version], formats::leave, 4, |bytes| {
         let Some(version) = Version::decode(&Bytes::from(bytes)) else { return };
-        let _ = Counters::decode(version.delta.as_ref(), Lsn(9));
+        let _ = Counters::decode(version.delta.as_ref(), Some(Lsn(9)));
         let _ = decode_feed(&[0; 30], &version);
     });
     let key = Key::text("a key").encode().unwrap();

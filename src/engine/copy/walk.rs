@@ -8,7 +8,7 @@ use crate::engine::rows::read::is_content;
 use crate::engine::rows::read::{self, SuffixRange, just_after};
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, TreeView};
 use crate::planted::{self, Bug};
-use crate::query::Counters;
+use crate::query::{Counters, Since};
 use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
 use crate::types::{Kind, LayerId, Lsn, Suffix, Version};
 
@@ -81,7 +81,7 @@ impl Walk<'_> {
                     let mut version = row.version()?;
                     // The copy keeps the counters of the row below, counted from the link's LSN. Without them
                     // increments on two sides would clash once the link is cut and the row below is gone.
-                    let counters = Counters::decode(version.delta.as_ref(), link)?.since(link);
+                    let counters = Counters::decode(version.delta.as_ref(), Some(link))?.since(Since::At(link));
                     (version.base, version.delta) = (None, counters.encode());
                     let copy = Copy::of(self.layer, row.suffix, &version, (Before::On(self.path), date));
                     slice.bytes += row.suffix.len() + copy.version().len();

@@ -18,7 +18,7 @@ use crate::engine::rows::path::{Level, Path};
 use crate::engine::rows::read::{self, Placed};
 use crate::error::Result;
 use crate::lsm::{Attempt, Found, State, TreeView};
-use crate::query::{self, Counter, Counters, Lookup};
+use crate::query::{self, Counter, Counters, Lookup, Since};
 use crate::types::{DatabaseName, LayerId, Lsn};
 
 use super::settle::Added;
@@ -30,8 +30,7 @@ struct Span {
     layer: LayerId,
     /// The commit that put the layer over what is below it.
     began: Lsn,
-    /// Zero: since the layer began.
-    from: Lsn,
+    from: Since,
     /// The LSN of the version that notes the counter.
     version: Lsn,
     /// The LSN at which the level is read.
@@ -52,7 +51,7 @@ impl Span {
             name: name.clone(),
             layer: *layer,
             began: *began,
-            from: counter.map_or(version, |counter| counter.since),
+            from: counter.map_or(Since::At(version), |counter| counter.since),
             version,
             to: *lsn,
             is_topmost,
@@ -62,14 +61,17 @@ impl Span {
         })
     }
 
-    /// Whether both spans have an LSN in common. A span from zero began with its own layer; against a span of another
+    /// Whether both spans have an LSN in common. A span from `Since::Layer` began with its own layer; against a span of another
     /// layer of the same database only the LSN of the version itself is sure.
     fn meets(&self, other: &Span) -> bool {
         if self.name != other.name {
             return false;
         }
         let is_one_layer = self.layer == other.layer;
-        let from = |span: &Span| if span.from == Lsn::ZERO && !is_one_layer { span.version } else { span.from };
+        let from = |span: &Span| match span.from {
+            Since::Layer if !is_one_layer => span.version,
+            from => from.lsn(),
+        };
         from(self) <= other.to && from(other) <= self.to
     }
 
@@ -89,7 +91,7 @@ impl Span {
             return Ok(false);
         }
         let before = |lsn: Lsn| Lsn(lsn.0.saturating_sub(1));
-        let mut at = if self.from < self.began { self.to } else { before(self.from) };
+        let mut at = if self.from.lsn() < self.began { self.to } else { before(self.from.lsn()) };
         while at > earlier.to {
             if at < state.manifest.floor() && at != self.to {
                 return Ok(false);
@@ -102,7 +104,7 @@ impl Span {
             if is_own {
                 changed = changed.max(found.lsn);
             }
-            let is_in_span = is_own && path.levels()[0].layer == self.layer && found.lsn >= self.from;
+            let is_in_span = is_own && path.levels()[0].layer == self.layer && found.lsn >= self.from.lsn();
             if !is_in_span {
                 let Some(value) = found.version.here() else { return Ok(false) };
                 if !is_start(query::at_path(value, field)?)? {
@@ -139,7 +141,7 @@ impl<'a> Seen<'a> {
     /// `None`: a tombstone.
     fn of(found: &'a Found) -> Result<Option<Seen<'a>>> {
         let Some(value) = found.version.here() else { return Ok(None) };
-        let counters = Counters::decode(found.version.delta.as_ref(), found.lsn)?;
+        let counters = Counters::decode(found.version.delta.as_ref(), Some(found.lsn))?;
         Ok(Some(Seen { value: Lookup::new(Some(value)), counters }))
     }
 
@@ -211,17 +213,17 @@ impl Trace {
         let since = seen.counters.get(field).map(|counter| counter.since);
         // A copy carries the counter of the row that it was copied from. If the counter's start is the LSN of the level
         // below, and the field began there with the same number, the counter goes on in that level.
-        let is_of_copy = since.is_some_and(|since| rest.first().is_some_and(|below| below.lsn == since));
+        let is_of_copy = since.is_some_and(|since| rest.first().is_some_and(|below| since == Since::At(below.lsn)));
         let started = |below: Option<&Seen<'_>>| below.map_or(Ok(None), |below| below.started(field));
         if is_of_copy && started(below()?)? == self.start {
             return Ok(false);
         }
         match since {
             // The counter goes on below.
-            Some(Lsn::ZERO) => Ok(false),
+            Some(Since::Layer) => Ok(false),
             // The layer was put over the levels that are below it now after the counter began: the counter says nothing
             // of them.
-            Some(since) if since < here.began => Ok(true),
+            Some(since) if since.lsn() < here.began => Ok(true),
             _ => {
                 let Some(below) = below()? else { return Ok(true) };
                 let is_start = is_start(since.is_some(), self.start.as_deref(), below.value.at(field)?)?;
@@ -318,7 +320,7 @@ pub fn added_over(now: &Shown, base: Option<&[u8]>) -> Result<Added> {
     let (value, base) = (Lookup::new(Some(value)), Lookup::new(Some(base)));
     let mut added = Added::new();
     for counter in now.counters.iter() {
-        let is_counted = counter.since == Lsn::ZERO || starts_at(&value, counter, &base)?;
+        let is_counted = counter.since == Since::Layer || starts_at(&value, counter, &base)?;
         if is_counted {
             added.push((counter.path.clone(), counter.sum.clone()));
         }
@@ -336,7 +338,7 @@ pub fn added_since(now: &Shown, then: &Shown) -> Result<Added> {
         let before = then.counters.get(&counter.path).filter(|before| before.since == counter.since);
         let by = match before {
             Some(before) => query::subtract(&counter.sum, &before.sum)?,
-            None if counter.since <= own => Some(counter.sum.clone()),
+            None if counter.since.lsn() <= own => Some(counter.sum.clone()),
             None => starts_at(&value, counter, &base)?.then(|| counter.sum.clone()),
         };
         added.extend(by.map(|by| (counter.path.clone(), by)));

@@ -6,7 +6,7 @@ use super::rows::ComparedRow;
 use super::settle::{Added, Merging, adding_up, carried, check_length, names_of};
 use super::shown::Shown;
 use crate::error::{Error, ErrorCode, Result};
-use crate::query::{self, Counter, Counters, Editor, Fields, Lookup, Names};
+use crate::query::{self, Counter, Counters, Editor, Fields, Lookup, Names, Since};
 use crate::types::pack::{Reader, Shape};
 use crate::types::{Bytes, Lsn, Version};
 
@@ -135,14 +135,14 @@ pub fn keep(
 pub fn anew(below: Option<&Bytes>, value: Option<Bytes>, added: &Added, now: (&Shown, Lsn)) -> Result<Version> {
     let (now, began) = now;
     let below = Shown { value: below.cloned(), ..Shown::default() };
-    let over_below = carried(&below, value.as_ref(), added, Some(Lsn::ZERO))?;
+    let over_below = carried(&below, value.as_ref(), added, Some(Since::Layer))?;
     let mut counters: Vec<Counter> = over_below.iter().cloned().collect();
     let (was, is, sums) = (Lookup::new(below.bytes()), Lookup::new(value.as_deref()), names_of(added));
     for counter in carried(now, value.as_ref(), &Added::new(), None)?.iter() {
         // A field that equals the origin's needs no counter here: the origin's own version has it.
         let is_as_below = below.value.is_some() && was.at(&counter.path)? == is.at(&counter.path)?;
         if over_below.get(&counter.path).is_none() && !is_as_below {
-            let since = if counter.since == Lsn::ZERO { began } else { counter.since };
+            let since = if counter.since == Since::Layer { Since::At(began) } else { counter.since };
             let sum = sums.place(&counter.path).map_or_else(|| counter.sum.clone(), |place| added[place].1.clone());
             counters.push(Counter { path: counter.path.clone(), since, sum });
         }

@@ -24,7 +24,7 @@ use crate::engine::rows::read::{self, SuffixRange};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, State, TreeView};
 use crate::planted::{self, Bug};
-use crate::query::{self, Counter, Counters};
+use crate::query::{self, Counter, Counters, Since};
 use crate::types::row::LAYER_BYTES;
 use crate::types::{CollectionName, DatabaseName, Lsn, Suffix, Version};
 
@@ -240,7 +240,7 @@ fn counted_from_below(view: TreeView<'_>, path: &Path, suffix: &Suffix) -> Attem
     let own = shown(view, path, suffix.as_bytes())?;
     let below = shown(view, &Path::of(path.below()), suffix.as_bytes())?;
     let added = added_over(&own, below.bytes())?;
-    let counter = |(path, sum)| Counter { path, since: Lsn::ZERO, sum };
+    let counter = |(path, sum)| Counter { path, since: Since::Layer, sum };
     Ok(Counters::of(added.into_iter().map(counter).collect()))
 }
 

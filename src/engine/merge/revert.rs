@@ -221,7 +221,7 @@ fn noted(view: TreeView<'_>, paths: &[&Path], suffix: &[u8]) -> Attempt<Vec<Stri
     let mut noted = BTreeSet::new();
     for path in paths {
         if let Some(found) = read::topmost(view, path.levels(), suffix)? {
-            let counters = Counters::decode(found.version.delta.as_ref(), found.lsn)?;
+            let counters = Counters::decode(found.version.delta.as_ref(), Some(found.lsn))?;
             noted.extend(counters.iter().map(|counter| counter.path.clone()));
         }
     }

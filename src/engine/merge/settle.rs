@@ -7,10 +7,10 @@ use super::shown::Shown;
 use super::{Conflict, Policy, Reason, Resolution, Select, Selected, Tally};
 use crate::engine::compare::diff::Difference;
 use crate::error::{Error, ErrorCode, Result};
-use crate::query::{self, Clash, Counter, Counters, Counts, Lookup, Names, Sides};
+use crate::query::{self, Clash, Counter, Counters, Counts, Lookup, Names, Sides, Since};
 use crate::types::pack::{Reader, Shape};
 use crate::types::row::split_suffix;
-use crate::types::{Bytes, Kind, Lsn, SortedBytes, Suffix, limits};
+use crate::types::{Bytes, Kind, SortedBytes, Suffix, limits};
 use xxhash_rust::xxh64::xxh64;
 
 /// What the clone added to its counters: dotted paths and numbers.
@@ -198,7 +198,7 @@ fn unequal() -> Error {
 
 /// The counters of a version written over `replaced`: those that only what was added has changed go on, others are
 /// counted from `since` on.
-pub fn carried(replaced: &Shown, value: Option<&Bytes>, added: &Added, since: Option<Lsn>) -> Result<Counters> {
+pub fn carried(replaced: &Shown, value: Option<&Bytes>, added: &Added, since: Option<Since>) -> Result<Counters> {
     let (Some(value), Some(before)) = (value, replaced.bytes()) else { return Ok(Counters::default()) };
     let (was, is) = (Lookup::new(Some(before)), Lookup::new(Some(value)));
     let names = names_of(added);

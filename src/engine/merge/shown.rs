@@ -3,7 +3,7 @@
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read::{self, Placed};
 use crate::lsm::{Attempt, TreeView};
-use crate::query::Counters;
+use crate::query::{Counters, Since};
 use crate::types::{Bytes, Lsn};
 
 /// A row as a path shows it.
@@ -32,8 +32,8 @@ impl Shown {
     }
 
     /// What an increment of it counts from.
-    pub fn since(&self) -> Option<Lsn> {
-        self.lsn.map(|lsn| if self.is_own { lsn } else { Lsn::ZERO })
+    pub fn since(&self) -> Option<Since> {
+        self.lsn.map(|lsn| if self.is_own { Since::At(lsn) } else { Since::Layer })
     }
 
     /// What a version written over this one is based on.
@@ -59,7 +59,7 @@ pub fn shown(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Shown> {
     let is_own = level == 0;
     // What was counted in a level below is no difference from it.
     let counters =
-        if is_own { Counters::decode(found.version.delta.as_ref(), found.lsn)? } else { Counters::default() };
+        if is_own { Counters::decode(found.version.delta.as_ref(), Some(found.lsn))? } else { Counters::default() };
     Ok(Shown {
         value: found.version.here().cloned(),
         lsn: Some(found.lsn),

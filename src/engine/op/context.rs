@@ -12,7 +12,7 @@ use crate::engine::rows::read::{self, Placed, Position, Scan, Seen, Standing, Su
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, PORTION_BYTES, Spans, TreeView};
 use crate::planted;
-use crate::query::{self, Counters, Update};
+use crate::query::{self, Counters, Since, Update};
 use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
 
 pub struct Context<'a> {
@@ -34,8 +34,8 @@ pub fn step_end(view: TreeView<'_>) -> u64 {
 /// A visible row.
 pub struct Current {
     pub value: Bytes,
-    /// `Lsn::MAX`: the transaction wrote it itself.
-    lsn: Lsn,
+    /// `None`: the transaction wrote it itself.
+    lsn: Option<Lsn>,
     level: usize,
     /// Its counters, if it is of the topmost level.
     delta: Option<Bytes>,
@@ -43,7 +43,7 @@ pub struct Current {
 
 impl Current {
     fn is_uncommitted(&self) -> bool {
-        self.lsn == Lsn::MAX
+        self.lsn.is_none()
     }
 }
 
@@ -114,13 +114,14 @@ impl<'a> Context<'a> {
     pub fn current(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Current>> {
         if let Some(version) = self.own(suffix) {
             let delta = version.delta.clone();
-            return Ok(version.here().cloned().map(|value| Current { value, lsn: Lsn::MAX, level: 0, delta }));
+            return Ok(version.here().cloned().map(|value| Current { value, lsn: None, level: 0, delta }));
         }
         self.record(suffix, reader)?;
         let Some(Placed { level, found }) = self.placed(suffix)? else { return Ok(None) };
         // What was counted in a level below is no difference from it.
         let delta = found.version.delta.clone().filter(|_| level == 0);
-        Ok(found.version.here().cloned().map(|value| Current { value, lsn: found.lsn, level, delta }))
+        let lsn = Some(found.lsn);
+        Ok(found.version.here().cloned().map(|value| Current { value, lsn, level, delta }))
     }
 
     /// Finds the values of many rows.
@@ -321,12 +322,13 @@ impl<'a> Context<'a> {
         Ok(Some(placed))
     }
 
-    /// What an increment of a field counts from: the version that it replaces, or zero if that is of a level below, so
-    /// that all increments since the layer began are known as such. What the transaction updated itself counts from
+    /// What an increment of a field counts from: the version that it replaces, or, if that is of a level below, the
+    /// beginning of the layer, so that all increments since then are known as such. What the transaction updated itself counts from
     /// what stood before, unless the field was set.
-    fn counts_since(&self, suffix: &Suffix, replaced: &Current, field: &str) -> Attempt<Lsn> {
-        if !replaced.is_uncommitted() {
-            return Ok(if replaced.level == 0 { replaced.lsn } else { Lsn::ZERO });
+    fn counts_since(&self, suffix: &Suffix, replaced: &Current, field: &str) -> Attempt<Since> {
+        let since = |level: usize, lsn: Lsn| if level == 0 { Since::At(lsn) } else { Since::Layer };
+        if let Some(lsn) = replaced.lsn {
+            return Ok(since(replaced.level, lsn));
         }
         let updated = self.transaction.as_ref().and_then(|transaction| transaction.updated(suffix));
         let is_set = |sets: &BTreeSet<String>| {
@@ -336,9 +338,9 @@ impl<'a> Context<'a> {
         if updated.is_some_and(|sets| !is_set(sets))
             && let Some(Placed { level, found }) = self.placed(suffix)?
         {
-            return Ok(if level == 0 { found.lsn } else { Lsn::ZERO });
+            return Ok(since(level, found.lsn));
         }
-        Ok(Lsn::MAX)
+        Ok(Since::OwnCommit)
     }
 
     /// Writes a tombstone over a row that is visible and whose base is known (SEMANTICS W4).
