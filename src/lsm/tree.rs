@@ -16,7 +16,7 @@ use super::run::{RunDescription, pieces};
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::types::row::{LAYER_BYTES, internal, split_internal};
-use crate::types::{Bytes, Lsn, Overflow, Version};
+use crate::types::{Base, Bytes, Lsn, Overflow, Version};
 
 /// Blocks that one call has fetched: they stay until it ends, however small the cache is, so that it always gets on.
 #[derive(Default)]
@@ -165,10 +165,12 @@ pub struct Found {
 }
 
 impl Found {
-    /// The LSN of the version that was first replaced, if any was. A version that was written over what its own commit
-    /// wrote below it knows that by `Lsn::ZERO`, for its LSN was not yet given.
+    /// The LSN of the version that was first replaced, if any was.
     pub fn base(&self) -> Option<Lsn> {
-        self.version.base.map(|base| if base == Lsn::ZERO { self.lsn } else { base })
+        self.version.base.map(|base| match base {
+            Base::At(lsn) => lsn,
+            Base::OwnCommit => self.lsn,
+        })
     }
 
     /// The value of a version that was found whole and is no tombstone.

@@ -21,4 +21,4 @@ pub use lsn::Lsn;
 pub use name::{CollectionName, DatabaseName};
 pub use row::{Kind, LayerId, Suffix};
 pub use varint::{read_varint, write_varint};
-pub use version::{Overflow, Version};
+pub use version::{Base, Overflow, Version};

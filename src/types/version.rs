@@ -34,12 +34,28 @@ enum Content {
     Overflow(Overflow),
 }
 
+/// The version that a version first replaced below its layer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Base {
+    /// The one of this LSN.
+    At(Lsn),
+    /// One that the same commit wrote: it had no LSN yet when both were written.
+    OwnCommit,
+}
+
+impl Base {
+    /// As it is stored.
+    pub fn number(self) -> u64 {
+        if let Base::At(lsn) = self { lsn.0 } else { 0 }
+    }
+}
+
 /// A value or a tombstone, with what merge, expiry and sync must know of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Version {
     content: Content,
-    /// The LSN, in the level below, of the version first replaced (SEMANTICS W9); `None` for an insert.
-    pub base: Option<Lsn>,
+    /// What it replaced in the level below (SEMANTICS W9); `None` for an insert.
+    pub base: Option<Base>,
     /// Milliseconds since 1970 from which on the row is absent.
     pub expiry: Option<u64>,
     /// What `$inc` and `increment` added since the base, so that two of them add up in a merge.
@@ -66,7 +82,7 @@ impl Version {
     }
 
     pub fn based_on(mut self, base: Option<Lsn>) -> Version {
-        self.base = base;
+        self.base = base.map(Base::At);
         self
     }
 
@@ -117,7 +133,7 @@ impl Version {
                 | flag(self.overflow().is_some(), OVERFLOW),
         );
         if let Some(base) = self.base {
-            write_varint(&mut out, base.0);
+            write_varint(&mut out, base.number());
         }
         if let Some(expiry) = self.expiry {
             write_varint(&mut out, expiry);
@@ -148,7 +164,7 @@ impl Version {
         let mut number = |wanted: u8| -> Option<Option<u64>> {
             if flags & wanted == 0 { Some(None) } else { read_varint(encoded, &mut position).map(Some) }
         };
-        let base = number(BASE)?.map(Lsn);
+        let base = number(BASE)?.map(|number| if number == 0 { Base::OwnCommit } else { Base::At(Lsn(number)) });
         let expiry = number(EXPIRY)?;
         let delta = match number(DELTA)? {
             None => None,
@@ -184,7 +200,7 @@ mod tests {
     fn every_shape_survives_the_round_trip() {
         let overflow = Overflow { bytes: 1 << 24, run: u64::MAX, first: 7, blocks: 280, checksum: 1 << 60 };
         let full = Version {
-            base: Some(Lsn(300)),
+            base: Some(Base::At(Lsn(300))),
             expiry: Some(1_800_000_000_000),
             delta: Some(vec![1, 2].into()),
             ..Version::value(vec![9; 5])
@@ -193,6 +209,7 @@ mod tests {
             Version::value(vec![]),
             Version::tombstone(),
             Version::tombstone().based_on(Some(Lsn(1))),
+            Version { base: Some(Base::OwnCommit), ..Version::tombstone() },
             full.moved_to(overflow),
             full,
         ];

@@ -2,7 +2,7 @@
 
 use offshoot::engine::op::NewDocument;
 use offshoot::error::ErrorCode;
-use offshoot::types::Version;
+use offshoot::types::{Base, Version};
 use serde_json::{Value, json};
 
 use crate::support::place::{Way, document_row, everywhere, in_clones};
@@ -145,7 +145,7 @@ fn a_version_remembers_what_it_replaced() {
         let (inserted, updated) = (2, 3);
         let base = async |id: &str| -> Option<u64> {
             let (_, version): (_, Version) = place.own_version(&document_row(id)).await.expect("a version");
-            version.base.map(|lsn| lsn.0)
+            version.base.map(Base::number)
         };
         place.ok(say::increment("a", 1)).await;
         place.ok(say::put(&[("b", json!({}))])).await;
@@ -175,7 +175,7 @@ fn the_base_is_the_nearest_origins_version() {
             way.run(&leaf, say::increment("a", 1)).await.unwrap();
             way.run(&leaf, say::insert(&[("b", json!({}))])).await.unwrap();
             let version = crate::support::place::own_version(&world, &leaf, &document_row("a")).await;
-            assert_eq!(version.expect("a version").1.base, Some(copied));
+            assert_eq!(version.expect("a version").1.base, Some(Base::At(copied)));
             let version = crate::support::place::own_version(&world, &leaf, &document_row("b")).await;
             assert_eq!(version.expect("a version").1.base, None, "over a tombstone it is an insert");
         });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use offshoot::lsm::{Change, Commit, Head, Joined, Judged, Manifest, join};
 use offshoot::storage::{Batch, Space};
 use offshoot::types::row::{split_name, split_row, split_suffix};
-use offshoot::types::{Bytes, Kind, LayerId, Lsn, Version, key};
+use offshoot::types::{Base, Bytes, Kind, LayerId, Lsn, Version, key};
 
 use crate::call::{Content, IDS, Id, Shelf};
 use crate::executor::Owner;
@@ -204,7 +204,7 @@ impl Logged {
             let id = IDS.into_iter().find(|id| *id == text).expect("a key of the workload");
             let version = Version::decode(&Bytes::from(&version[..])).expect("a version can be read");
             let value = version.here().map(|bytes| Content::decode(bytes));
-            rows.push(Written { layer: layer.0, shelf, id, value, base: version.base.map(|lsn| lsn.0) });
+            rows.push(Written { layer: layer.0, shelf, id, value, base: version.base.map(Base::number) });
         }
         rows
     }

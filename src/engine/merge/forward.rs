@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::planted::{self, Bug};
 use crate::query;
 use crate::types::row::{row, split_suffix};
-use crate::types::{Bytes, Kind, Lsn};
+use crate::types::{Base, Bytes, Kind, Lsn};
 
 /// Brings this clone's changes into its origin in one commit (SEMANTICS C12). Afterwards the clone stands on the
 /// origin as merged.
@@ -161,7 +161,7 @@ impl IntoOrigin<'_> {
             self.into.push(&row.suffix, &version.based_on(row.origin.base_above(has_below)));
         }
         let below = if is_written { merged } else { row.origin.value.clone() };
-        let base = if is_written { Some(Lsn::ZERO) } else { row.origin.lsn };
+        let base = if is_written { Some(Base::OwnCommit) } else { row.origin.lsn.map(Base::At) };
         let base = base.filter(|_| below.is_some());
         if let Some(kept) = keep(row, part, below.as_ref(), base, self.stand.own.began())? {
             self.left.push_above(&row.suffix, &kept.version, below.as_ref());

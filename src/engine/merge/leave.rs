@@ -8,7 +8,7 @@ use super::shown::Shown;
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::{self, Counter, Counters, Editor, Fields, Lookup, Names, Since};
 use crate::types::pack::{Reader, Shape};
-use crate::types::{Bytes, Lsn, Version};
+use crate::types::{Base, Bytes, Lsn, Version};
 
 /// The part of a clone's change that is merged, as the row would be with that part alone.
 pub struct Chosen {
@@ -103,7 +103,7 @@ pub fn keep(
     row: &ComparedRow,
     chosen: &Chosen,
     merged: Option<&Bytes>,
-    base: Option<Lsn>,
+    base: Option<Base>,
     began: Lsn,
 ) -> Result<Option<Kept>> {
     let merging = Merging {
@@ -126,7 +126,8 @@ pub fn keep(
         return Ok(None);
     }
     let expiry = if value == row.now.value { row.now.expiry } else { row.origin.expiry };
-    let version = anew(merged, value, &chosen.rest, (&row.now, began))?.expiring(expiry).based_on(base);
+    let mut version = anew(merged, value, &chosen.rest, (&row.now, began))?.expiring(expiry);
+    version.base = base;
     Ok(Some(Kept { version, ancestor: ancestor.map(|ancestor| ancestor.map(Bytes::from)) }))
 }
 

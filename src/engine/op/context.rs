@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, PORTION_BYTES, Spans, TreeView};
 use crate::planted;
 use crate::query::{self, Counters, Since, Update};
-use crate::types::{Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
+use crate::types::{Base, Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
 
 pub struct Context<'a> {
     view: TreeView<'a>,
@@ -186,7 +186,8 @@ impl<'a> Context<'a> {
 
     fn standing(&mut self, suffix: &Suffix) -> Attempt<Standing> {
         if let Some(version) = self.own(suffix) {
-            return Ok(Standing { is_there: !version.is_tombstone(), base: version.base });
+            let base = if let Some(Base::At(lsn)) = version.base { Some(lsn) } else { None };
+            return Ok(Standing { is_there: !version.is_tombstone(), base });
         }
         self.record(suffix, Reader::Engine)?;
         read::standing(self.view, &self.path, suffix.as_bytes())
