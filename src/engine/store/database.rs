@@ -202,7 +202,7 @@ impl Database {
     /// Removes this database. One that others read through stays, and the error names them (SEMANTICS C8, C9).
     pub async fn drop_database(&self) -> Result<()> {
         dropping::check_droppable(&self.handle)?;
-        self.store.upkeep.settled().await;
+        self.store.upkeep.looked_after().await;
         dropping::drop_database(&self.handle).await
     }
 
@@ -210,7 +210,7 @@ impl Database {
     /// `watch` is told of one clone after the other.
     pub async fn drop_by_force(&self, watch: &Watch<'_>) -> Result<()> {
         dropping::check_droppable(&self.handle)?;
-        self.store.upkeep.settled().await;
+        self.store.upkeep.looked_after().await;
         dropping::drop_by_force(&self.handle, watch).await
     }
 

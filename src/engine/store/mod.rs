@@ -59,7 +59,7 @@ impl Store {
 
     /// All databases, by name; with how many bytes each wrote itself where `sizes` are asked for.
     pub async fn databases(&self, sizes: bool) -> Result<Vec<DatabaseInfo>> {
-        self.upkeep.settled().await;
+        self.upkeep.looked_after().await;
         listing::databases(&self.core, sizes).await
     }
 

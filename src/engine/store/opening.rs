@@ -45,7 +45,7 @@ impl Store {
             retain::set_retain(&store.core, retain).await?;
         }
         store.witness.loss_is_told().await;
-        store.upkeep.settle_soon();
+        store.upkeep.look_after_soon();
         Ok(store)
     }
 }

@@ -17,8 +17,8 @@ use crate::lsm::Installation;
 use crate::types::row::{LAYER_BYTES, prefix, row, split_name};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn};
 
-/// An opening and what follows it at once go first.
-const SETTLE: u64 = 20;
+/// Milliseconds from an opening to the first look: the calls that follow an opening at once go first.
+const FIRST_LOOK: u64 = 20;
 /// Milliseconds between two looks at whether the store was looked after.
 const LOOK: u64 = 10;
 /// How long to wait for a tab that copies before this one asks again, in milliseconds, and how often.
@@ -29,20 +29,20 @@ const RETRIES: u32 = 60;
 
 impl Upkeep {
     /// Looks after the store a moment from now.
-    pub fn settle_soon(self: &Rc<Upkeep>) {
+    pub fn look_after_soon(self: &Rc<Upkeep>) {
         // What sleeps keeps no engine: one that is closed meanwhile gives its memory back at once.
         let (platform, upkeep) = (self.core.platform.clone(), Rc::downgrade(self));
         self.core.platform.spawn(Box::pin(async move {
-            platform.sleep(SETTLE).await;
+            platform.sleep(FIRST_LOOK).await;
             let Some(upkeep) = upkeep.upgrade() else { return };
-            upkeep.settled().await;
+            upkeep.looked_after().await;
             let _ = upkeep.reclaim_if_worth().await;
             upkeep.keep_reserve().await;
         }));
     }
 
     /// Waits until the store was looked after since it is open. What fails is made up for by the next time.
-    pub async fn settled(self: &Rc<Upkeep>) {
+    pub async fn looked_after(self: &Rc<Upkeep>) {
         while !self.is_looked_after.get() && self.core.check_open().is_ok() {
             match self.looking.begin(self.core.platform.steady()) {
                 Some(_running) => {

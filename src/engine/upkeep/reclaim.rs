@@ -91,7 +91,7 @@ impl Upkeep {
     /// Moves the log into a run, ends history where the retention says, merges all runs into one, and drops everything
     /// that nobody can read.
     pub async fn compact_all(self: &Rc<Upkeep>) -> Result<()> {
-        self.settled().await;
+        self.looked_after().await;
         // What is under way would move the rest of the log into a run behind this one's back.
         let _alone = self.alone().await?;
         self.core.lsm.reserve().begin();
