@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
 use super::known::{Known, ReadPoint};
-use super::transaction::{Reader, Transaction};
+use super::transaction::{ReadBy, Transaction};
 use crate::engine::rows::collections::{collection_row, decode_collection};
 use crate::engine::rows::lacking::Lacking;
 use crate::engine::rows::path::Path;
@@ -98,25 +98,25 @@ impl<'a> Context<'a> {
         self.transaction.as_ref()?.writes().get(suffix)
     }
 
-    fn record(&mut self, suffix: &Suffix, reader: Reader) -> Result<()> {
+    fn record(&mut self, suffix: &Suffix, by: ReadBy) -> Result<()> {
         match &mut self.transaction {
-            Some(transaction) => transaction.record_key(suffix, reader),
+            Some(transaction) => transaction.record_key(suffix, by),
             None => Ok(()),
         }
     }
 
     /// The value of a row, or `None` where it is absent (SEMANTICS R1, R8).
-    pub fn get(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Bytes>> {
-        Ok(self.current(suffix, reader)?.map(|current| current.value))
+    pub fn get(&mut self, suffix: &Suffix, by: ReadBy) -> Attempt<Option<Bytes>> {
+        Ok(self.current(suffix, by)?.map(|current| current.value))
     }
 
     /// As `get`, with what an update of the row must know.
-    pub fn current(&mut self, suffix: &Suffix, reader: Reader) -> Attempt<Option<Current>> {
+    pub fn current(&mut self, suffix: &Suffix, by: ReadBy) -> Attempt<Option<Current>> {
         if let Some(version) = self.own(suffix) {
             let delta = version.delta.clone();
             return Ok(version.here().cloned().map(|value| Current { value, lsn: None, level: 0, delta }));
         }
-        self.record(suffix, reader)?;
+        self.record(suffix, by)?;
         let Some(Placed { level, found }) = self.placed(suffix)? else { return Ok(None) };
         // What was counted in a level below is no difference from it.
         let delta = found.version.delta.clone().filter(|_| level == 0);
@@ -129,7 +129,7 @@ impl<'a> Context<'a> {
         known.begin(self.read_point(), suffixes)?;
         known.values.resize(known.suffixes.len(), None);
         self.many(known, |context, known, place| {
-            known.values[place] = context.get(&known.suffixes[place], Reader::Body)?.map(Bytes::alone);
+            known.values[place] = context.get(&known.suffixes[place], ReadBy::Body)?.map(Bytes::alone);
             Ok(())
         })
     }
@@ -189,7 +189,7 @@ impl<'a> Context<'a> {
             let base = if let Some(Base::At(lsn)) = version.base { Some(lsn) } else { None };
             return Ok(Standing { is_there: !version.is_tombstone(), base });
         }
-        self.record(suffix, Reader::Engine)?;
+        self.record(suffix, ReadBy::Engine)?;
         read::standing(self.view, &self.path, suffix.as_bytes())
     }
 
@@ -256,18 +256,18 @@ impl<'a> Context<'a> {
             Err(error) => return Err(error),
         };
         if let Some(transaction) = &mut self.transaction {
-            transaction.record_range(covered(range, reverse, rest.as_ref()), Reader::Body)?;
+            transaction.record_range(covered(range, reverse, rest.as_ref()), ReadBy::Body)?;
         }
         Ok(rest)
     }
 
     /// Fails with WRONG_KIND if the collection exists and is of the other kind.
     pub fn check_kind(&mut self, collection: &CollectionName, kind: Kind) -> Attempt<()> {
-        self.kind_of(collection, kind, Reader::Body).map(drop)
+        self.kind_of(collection, kind, ReadBy::Body).map(drop)
     }
 
-    fn kind_of(&mut self, collection: &CollectionName, kind: Kind, reader: Reader) -> Attempt<bool> {
-        let Some(row) = self.get(&collection_row(collection), reader)? else { return Ok(false) };
+    fn kind_of(&mut self, collection: &CollectionName, kind: Kind, by: ReadBy) -> Attempt<bool> {
+        let Some(row) = self.get(&collection_row(collection), by)? else { return Ok(false) };
         if decode_collection(&row)? == kind {
             return Ok(true);
         }
@@ -278,7 +278,7 @@ impl<'a> Context<'a> {
 
     /// Makes the collection with its first row; one name is one kind.
     pub fn ensure_collection(&mut self, collection: &CollectionName, kind: Kind) -> Attempt<()> {
-        if !self.kind_of(collection, kind, Reader::Engine)? {
+        if !self.kind_of(collection, kind, ReadBy::Engine)? {
             self.put(collection_row(collection), vec![kind as u8].into())?;
         }
         Ok(())

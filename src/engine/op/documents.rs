@@ -5,19 +5,19 @@ use std::collections::BTreeSet;
 use super::{Answer, MakeId, NewDocument, Op, Step};
 use crate::engine::op::context::{Context, PageLimits};
 use crate::engine::op::known::Known;
-use crate::engine::op::transaction::Reader;
+use crate::engine::op::transaction::ReadBy;
 use crate::engine::rows::read::{Standing, SuffixRange, just_after};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::Attempt;
 use crate::query;
-use crate::types::pack::Reader as PackReader;
+use crate::types::pack::Reader;
 use crate::types::row::{prefix, prefix_end, split_suffix};
 use crate::types::{CollectionName, Kind, Suffix, key, limits};
 
 pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut Known) -> Attempt<Step> {
     let answer = match op {
         Op::Get { collection, id } => {
-            let value = context.get(&document(collection, id)?, Reader::Body)?;
+            let value = context.get(&document(collection, id)?, ReadBy::Body)?;
             check_when_absent(context, collection, value.is_none())?;
             Answer::Value(value)
         }
@@ -34,14 +34,14 @@ pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut K
         Op::Put { collection, documents } => Answer::Ids(write(context, collection, documents, ids, (known, false))?),
         Op::Update { collection, id, update } => {
             let suffix = document(collection, id)?;
-            let found = context.current(&suffix, Reader::Engine)?;
+            let found = context.current(&suffix, ReadBy::Engine)?;
             check_when_absent(context, collection, found.is_none())?;
             let Some(current) = found else { return Ok(Step::Done(Answer::Flag(false))) };
             let updated = query::apply(&current.value, update)?;
             if updated[..] != current.value[..] {
                 // It may nest deeper than before.
                 check_size(&updated)?;
-                PackReader::new(&updated).value()?;
+                Reader::new(&updated).value()?;
                 context.put_updated(suffix, updated.into(), &current, update)?;
             }
             Answer::Flag(true)

@@ -3,12 +3,12 @@
 use super::{Answer, Condition, KeyRange, Op, Step};
 use crate::engine::op::context::{Context, PageLimits};
 use crate::engine::op::known::Known;
-use crate::engine::op::transaction::Reader;
+use crate::engine::op::transaction::ReadBy;
 use crate::engine::rows::read::{Standing, SuffixRange, just_after};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::Attempt;
 use crate::query;
-use crate::types::pack::{Reader as PackReader, Shape, write_map};
+use crate::types::pack::{Reader, Shape, write_map};
 use crate::types::row::{prefix, prefix_end, split_suffix};
 use crate::types::{Bytes, CollectionName, Kind, Suffix, limits};
 
@@ -21,12 +21,12 @@ pub fn apply(op: &Op, context: &mut Context<'_>, known: &mut Known) -> Attempt<S
             if *one { Answer::Value(values.pop().flatten()) } else { Answer::Values(values) }
         }
         Op::EntryHas { collection, key } => {
-            let found = context.get(&Suffix::entry(collection, key), Reader::Body)?.is_some();
+            let found = context.get(&Suffix::entry(collection, key), ReadBy::Body)?.is_some();
             check_when_absent(context, collection, !found)?;
             Answer::Flag(found)
         }
         Op::EntryField { collection, key, field } => {
-            let value = context.get(&Suffix::entry(collection, key), Reader::Body)?;
+            let value = context.get(&Suffix::entry(collection, key), ReadBy::Body)?;
             check_when_absent(context, collection, value.is_none())?;
             Answer::Value(match value {
                 Some(value) => query::field(check_map(&value)?, field)?.map(Bytes::from),
@@ -67,11 +67,11 @@ fn check_value(value: &[u8]) -> Result<()> {
         let message = format!("a value has at most {} bytes. bytes={}", limits::VALUE_BYTES, value.len());
         return Err(Error::new(ErrorCode::TooLarge, message));
     }
-    PackReader::new(value).value().map(drop)
+    Reader::new(value).value().map(drop)
 }
 
 fn check_map(value: &[u8]) -> Result<&[u8]> {
-    if PackReader::new(value).shape()? == Shape::Map {
+    if Reader::new(value).shape()? == Shape::Map {
         return Ok(value);
     }
     Err(Error::new(ErrorCode::WrongKind, "the value is no object, and has no fields"))
@@ -113,7 +113,7 @@ fn set_field(
     value: Option<&[u8]>,
 ) -> Attempt<()> {
     let suffix = Suffix::entry(collection, key);
-    let found = context.get(&suffix, Reader::Engine)?;
+    let found = context.get(&suffix, ReadBy::Engine)?;
     if found.is_none() && value.is_none() {
         return context.check_kind(collection, Kind::Entry);
     }

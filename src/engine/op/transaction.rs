@@ -90,7 +90,7 @@ impl ReadSet {
 
 /// Who reads: a body's reads are checked as its isolation says, the engine's own always.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reader {
+pub enum ReadBy {
     Body,
     Engine,
 }
@@ -178,30 +178,30 @@ impl Transaction {
         self.changes
     }
 
-    pub fn record_key(&mut self, suffix: &Suffix, reader: Reader) -> Result<()> {
+    pub fn record_key(&mut self, suffix: &Suffix, by: ReadBy) -> Result<()> {
         if planted::is(Bug::KeysNotValidated) {
             return Ok(());
         }
-        if self.records && self.is_checked(reader) && !self.reads.keys.contains(suffix.as_bytes()) {
+        if self.records && self.is_checked(by) && !self.reads.keys.contains(suffix.as_bytes()) {
             self.reads.keys.insert(suffix.clone());
             self.reads.check_size()?;
         }
         Ok(())
     }
 
-    pub fn record_range(&mut self, range: SuffixRange, reader: Reader) -> Result<()> {
+    pub fn record_range(&mut self, range: SuffixRange, by: ReadBy) -> Result<()> {
         if planted::is(Bug::RangesNotValidated) {
             return Ok(());
         }
-        if self.records && self.is_checked(reader) {
+        if self.records && self.is_checked(by) {
             self.reads.add_range(range);
             self.reads.check_size()?;
         }
         Ok(())
     }
 
-    fn is_checked(&self, reader: Reader) -> bool {
-        reader == Reader::Engine || self.isolation == Isolation::Serializable
+    fn is_checked(&self, by: ReadBy) -> bool {
+        by == ReadBy::Engine || self.isolation == Isolation::Serializable
     }
 
     /// A call that this fails is taken back whole, what it wrote last included.
