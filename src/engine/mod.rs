@@ -29,8 +29,8 @@ pub use door::{Told, ToldRow, take_told};
 pub use handle::history::When;
 pub use handle::snapshot::{AtOnce, Unfinished};
 pub use merge::{
-    Conflict, Heed, MergeOptions, MergeReport, Outcome, Policy, Reason, RebaseOptions, Resolution, Select, Selected,
-    Settle,
+    Conflict, Heed, MergeOptions, MergeOutcome, MergeReport, Policy, Reason, RebaseOptions, Resolution, Select,
+    Selected, Settle,
 };
 pub use op::transaction::Isolation;
 pub use op::{Answer, Op};

@@ -11,7 +11,8 @@ use super::error::to_js;
 use super::options::{JsResult, when};
 use super::report::{kind_name, write_changes, write_row_key};
 use crate::engine::{
-    Conflict, Heed, MergeOptions, MergeReport, Outcome, Policy, Reason, RebaseOptions, Resolution, Select, Selected,
+    Conflict, Heed, MergeOptions, MergeOutcome, MergeReport, Policy, Reason, RebaseOptions, Resolution, Select,
+    Selected,
 };
 use crate::error::{Error, ErrorCode, Result};
 use crate::types::pack::{Reader, Shape, write_array, write_integer, write_nil, write_text};
@@ -171,9 +172,9 @@ pub fn report(report: &MergeReport) -> JsValue {
     write_text(
         &mut out,
         match report.outcome {
-            Outcome::Merged => "merged",
-            Outcome::Nothing => "nothing",
-            Outcome::Conflict => "conflict",
+            MergeOutcome::Merged => "merged",
+            MergeOutcome::Nothing => "nothing",
+            MergeOutcome::Conflict => "conflict",
         },
     );
     for count in [report.inserted, report.updated, report.deleted] {

@@ -1,6 +1,6 @@
 //! Going back: resetting a clone, undoing commits, restoring a past.
 
-use offshoot::engine::{MergeOptions, MergeReport, Outcome, Policy, Resolution, Selected, When};
+use offshoot::engine::{MergeOptions, MergeOutcome, MergeReport, Policy, Resolution, Selected, When};
 use offshoot::error::ErrorCode;
 use offshoot::types::{DatabaseName, Lsn};
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn a_selection_is_reset() {
         let version = draft.0.version();
         draft.0.reset(Some(select(|_| Selected::Nothing))).await.expect("nothing to do");
         assert_eq!(draft.0.version(), version);
-        assert_eq!(draft.0.merge(MergeOptions::default()).await.expect("a merge").outcome, Outcome::Merged);
+        assert_eq!(draft.0.merge(MergeOptions::default()).await.expect("a merge").outcome, MergeOutcome::Merged);
         assert_eq!(main.ok(say::find()).await, expected);
     });
 }
@@ -92,7 +92,7 @@ fn a_commit_is_undone_beside_what_came_later() {
         let without = json!([["a", {"n": 1, "m": 9}], ["b", {"n": 1}], ["c", {"n": 101}]]);
         assert_eq!(db.ok(say::find()).await, without);
         let again = revert(db, &[report.version]).await;
-        assert_eq!(again.outcome, Outcome::Merged);
+        assert_eq!(again.outcome, MergeOutcome::Merged);
         let with = json!([["a", {"n": 2, "m": 9}], ["c", {"n": 106}], ["d", {}]]);
         assert_eq!(db.reopened(&place.world).await.ok(say::find()).await, with);
         revert(db, &[again.version]).await;
@@ -119,13 +119,13 @@ fn a_revert_that_changes_nothing_is_no_commit() {
         let version = db.0.version();
         for is_dry in [true, false] {
             let nothing = db.0.revert(&[undone], &Policy::default(), is_dry).await.expect("a revert");
-            assert_eq!((nothing.outcome, nothing.version), (Outcome::Nothing, version));
+            assert_eq!((nothing.outcome, nothing.version), (MergeOutcome::Nothing, version));
         }
         db.ok(say::update("a", json!({"$set": {"n": 3}}))).await;
         let version = db.0.version();
         let present = Policy::Always(Resolution::Clone);
         let left = db.0.revert(&[undone], &present, false).await.expect("a revert");
-        assert_eq!((left.outcome, left.conflicts.len(), left.version), (Outcome::Nothing, 1, version));
+        assert_eq!((left.outcome, left.conflicts.len(), left.version), (MergeOutcome::Nothing, 1, version));
         assert_eq!(db.0.version(), version);
     });
 }
@@ -145,15 +145,15 @@ fn several_commits_are_undone_together() {
         let draft = main.clone_as("draft").await;
         draft.ok(say::insert(&[("x", json!({}))])).await;
         let elsewhere = draft.0.version();
-        assert_eq!(revert(&main, &[elsewhere]).await.outcome, Outcome::Nothing);
+        assert_eq!(revert(&main, &[elsewhere]).await.outcome, MergeOutcome::Nothing);
         revert(&main, &[commits[1], commits[3], commits[2], commits[3]]).await;
         assert_eq!(main.ok(say::get("a")).await, json!([{"n": 1, "m": 1}]));
         let report = revert(&main, &[commits[3]]).await;
-        assert_eq!(report.outcome, Outcome::Conflict, "what it set is not there any more");
+        assert_eq!(report.outcome, MergeOutcome::Conflict, "what it set is not there any more");
         assert_eq!(main.ok(say::get("a")).await, json!([{"n": 1, "m": 1}]));
         let origin = Policy::Always(Resolution::Origin);
         let report = main.0.revert(&[commits[3]], &origin, true).await.expect("a dry run");
-        assert_eq!((report.outcome, report.conflicts.len()), (Outcome::Merged, 1));
+        assert_eq!((report.outcome, report.conflicts.len()), (MergeOutcome::Merged, 1));
         main.0.revert(&[commits[3]], &origin, false).await.expect("a revert");
         assert_eq!(main.ok(say::get("a")).await[0]["n"], json!(3));
     });

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use offshoot::engine::{MergeOptions, OpenOptions, Outcome, Select, Selected, Store};
+use offshoot::engine::{MergeOptions, MergeOutcome, OpenOptions, Select, Selected, Store};
 use serde_json::{Value, json};
 
 use crate::support::merging::{merge, rebase, told};
@@ -49,7 +49,7 @@ fn increments_below_a_copy_add_up() {
             rebase(&draft).await;
             copy(&draft, copied).await;
             inner.ok(say::increment("a", 1)).await;
-            assert_eq!(merge(&inner).await.outcome, Outcome::Merged, "{copied:?}");
+            assert_eq!(merge(&inner).await.outcome, MergeOutcome::Merged, "{copied:?}");
             assert_eq!(n(&draft).await, json!(12), "{copied:?}");
             draft.ok(say::increment("a", 1)).await;
             inner.ok(say::increment("a", 1)).await;
@@ -155,7 +155,7 @@ fn a_copy_is_no_change_of_a_clone() {
                 })
             });
             let merged = draft.0.merge(MergeOptions { only: Some(select), ..MergeOptions::default() }).await;
-            assert_eq!(merged.expect("nothing clashes").outcome, Outcome::Merged, "copied: {is_copied}");
+            assert_eq!(merged.expect("nothing clashes").outcome, MergeOutcome::Merged, "copied: {is_copied}");
             assert_eq!(runs.get(), 1, "copied: {is_copied}");
         });
     }

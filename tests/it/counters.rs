@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use offshoot::engine::{MergeOptions, OpenOptions, Outcome, Policy, Resolution, Selected, When};
+use offshoot::engine::{MergeOptions, MergeOutcome, OpenOptions, Policy, Resolution, Selected, When};
 use serde_json::json;
 
 use crate::support::merging::{always, merge, merge_with, only, rebase, told};
@@ -53,7 +53,7 @@ fn a_clone_that_moved_goes_on_counting() {
             }
             let stands = n(&draft, "a").await;
             inner.ok(say::increment("a", 1)).await;
-            assert_eq!(merge(&inner).await.outcome, Outcome::Merged, "{moved}");
+            assert_eq!(merge(&inner).await.outcome, MergeOutcome::Merged, "{moved}");
             assert_eq!(n(&draft, "a").await, json!(stands.as_i64().expect("a number") + 1), "{moved}");
         });
     }
@@ -119,7 +119,7 @@ fn a_row_written_for_another_field_below_leaves_the_count() {
             if is_written && is_pruned {
                 assert_eq!(told(&merged), ["field todos/a n: 1/101/11"]);
             } else {
-                assert_eq!(merged.outcome, Outcome::Merged, "written {is_written}, pruned {is_pruned}");
+                assert_eq!(merged.outcome, MergeOutcome::Merged, "written {is_written}, pruned {is_pruned}");
                 assert_eq!(n(&draft, "a").await, json!(111));
             }
         });

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use offshoot::engine::{MergeOptions, OpenOptions, Outcome, Selected, Side, Store, When};
+use offshoot::engine::{MergeOptions, MergeOutcome, OpenOptions, Selected, Side, Store, When};
 use offshoot::storage::{ListRange, MemoryDisk, Space};
 use offshoot::types::key::read_id;
 use serde_json::{Value, json};
@@ -133,7 +133,7 @@ fn a_large_merge_that_is_cut_off_leaves_nothing_or_all() {
         let draft = open_in(&store, "draft").await;
         let version = draft.0.version();
         let report = draft.0.merge(every_other()).await.expect("a merge");
-        assert_eq!((report.outcome, counts(&report)), (Outcome::Merged, (0, ROWS as u64 / 2, 0)));
+        assert_eq!((report.outcome, counts(&report)), (MergeOutcome::Merged, (0, ROWS as u64 / 2, 0)));
         assert_eq!(report.version, version.next(), "one commit");
         let new: Vec<_> = runs(&world.disk).difference(&before).cloned().collect();
         assert_eq!(new.len(), 2, "one for the origin and one for the clone");
@@ -211,7 +211,7 @@ fn others_read_and_write_on_during_a_large_merge() {
         });
         let report = draft.0.merge(every_other()).await.expect("a merge");
         is_done.set(true);
-        assert_eq!(report.outcome, Outcome::Merged);
+        assert_eq!(report.outcome, MergeOutcome::Merged);
         assert!(rounds.get() > 10, "the other tab went on: {}", rounds.get());
         let main = world.main().await;
         assert_eq!(sampled(&main).await, expected_of_main(true));

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use offshoot::engine::{MergeOptions, OpenOptions, Outcome, Policy, Side, When};
+use offshoot::engine::{MergeOptions, MergeOutcome, OpenOptions, Policy, Side, When};
 use serde_json::json;
 
 use crate::support::disk::Watched;
@@ -65,7 +65,7 @@ fn large_rows_are_moved_a_few_at_a_time() {
         assert!(peak < bound, "diff: {} MiB", peak / MIB);
         let (merged, peak) = peak_of(&world, draft.0.merge(MergeOptions::default())).await;
         let merged = merged.expect("a merge");
-        assert_eq!((merged.outcome, merged.updated), (Outcome::Merged, ROWS as u64));
+        assert_eq!((merged.outcome, merged.updated), (MergeOutcome::Merged, ROWS as u64));
         assert!(peak < bound, "merge: {} MiB", peak / MIB);
         let (reverted, peak) = peak_of(&world, main.0.revert(&[merged.version], &Policy::default(), false)).await;
         assert_eq!(reverted.expect("a revert").updated, ROWS as u64);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use offshoot::engine::{MergeOptions, Outcome, Policy, RebaseOptions, Resolution, When};
+use offshoot::engine::{MergeOptions, MergeOutcome, Policy, RebaseOptions, Resolution, When};
 use offshoot::error::{ErrorCode, Result};
 use offshoot::types::key::read_id;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn a_merge_brings_a_clones_changes_into_its_origin() {
         main.ok(say::insert(&[("e", json!({"n": 5}))])).await;
         let before = main.0.version();
         let report = merge(&draft).await;
-        assert_eq!((report.outcome, counts(&report)), (Outcome::Merged, (2, 2, 1)));
+        assert_eq!((report.outcome, counts(&report)), (MergeOutcome::Merged, (2, 2, 1)));
         assert_eq!(report.version, before.next(), "one commit");
         let expected = json!([
             ["a", {"n": 2, "m": 2}], ["c", {"n": 1}], ["d", {"n": 4}], ["e", {"n": 5}]
@@ -41,7 +41,7 @@ fn a_merge_brings_a_clones_changes_into_its_origin() {
             assert_eq!(db.ok(say::find_in("other")).await, json!([["x", {"new": true}]]));
         }
         assert_eq!(changed(&draft).await, [] as [&str; 0]);
-        assert_eq!(merge(&draft).await.outcome, Outcome::Nothing);
+        assert_eq!(merge(&draft).await.outcome, MergeOutcome::Nothing);
         assert_eq!(draft.0.version(), report.version, "nothing was committed for nothing");
         assert_eq!(main.0.merge(MergeOptions::default()).await.unwrap_err().code(), ErrorCode::NotAClone);
     });
@@ -66,11 +66,11 @@ fn conflicts_are_all_told_and_nothing_is_written() {
         let expected = ["row kv/k : 1/2/3", "field todos/a n: 1/2/3", "row todos/b : {\"n\":1}/-/{\"n\":9}"];
         for options in [MergeOptions::default(), MergeOptions { dry_run: true, ..MergeOptions::default() }] {
             let report = merge_with(&draft, options).await;
-            assert_eq!((report.outcome, told(&report)), (Outcome::Conflict, expected.map(String::from).to_vec()));
+            assert_eq!((report.outcome, told(&report)), (MergeOutcome::Conflict, expected.map(String::from).to_vec()));
             assert_eq!(main.0.version(), version);
         }
         let dry = merge_with(&draft, MergeOptions { dry_run: true, ..always(Resolution::Clone) }).await;
-        assert_eq!((dry.outcome, counts(&dry), dry.conflicts.len()), (Outcome::Merged, (1, 2, 1), 3));
+        assert_eq!((dry.outcome, counts(&dry), dry.conflicts.len()), (MergeOutcome::Merged, (1, 2, 1), 3));
         assert_eq!(main.0.version(), version, "a dry run writes nothing");
         let report = merge_with(&draft, always(Resolution::Clone)).await;
         assert_eq!((report.outcome, report.conflicts), (dry.outcome, dry.conflicts));
@@ -141,7 +141,7 @@ fn increments_of_both_sides_add_up() {
         let report = merge(&draft).await;
         assert_eq!(told(&report), ["field todos/c n: 10/11/51"]);
         let report = merge_with(&draft, always(Resolution::Origin)).await;
-        assert_eq!(report.outcome, Outcome::Merged);
+        assert_eq!(report.outcome, MergeOutcome::Merged);
         let expected = [("a", 21), ("b", 12), ("c", 51), ("d", 12)];
         for (id, n) in expected {
             assert_eq!(main.ok(say::get(id)).await[0]["n"], json!(n), "{id}");
@@ -169,7 +169,7 @@ fn increments_of_many_clones_add_up() {
             draft.ok(say::increment("a", by)).await;
         }
         for draft in &drafts {
-            assert_eq!(merge(draft).await.outcome, Outcome::Merged);
+            assert_eq!(merge(draft).await.outcome, MergeOutcome::Merged);
         }
         assert_eq!(main.ok(say::get("a")).await, json!([{"n": 111}]));
     });
@@ -187,12 +187,12 @@ fn a_clone_can_be_merged_again_and_again() {
             draft.ok(say::put(&[("b", json!({"n": round * 2}))])).await;
             main.ok(say::update("a", json!({"$set": {"theirs": round}}))).await;
             if round % 3 == 0 {
-                assert_eq!(rebase(&draft).await.outcome, Outcome::Merged);
+                assert_eq!(rebase(&draft).await.outcome, MergeOutcome::Merged);
                 assert_eq!(draft.ok(say::get("a")).await, json!([{"n": round, "theirs": round}]));
                 assert_eq!(changed(&draft).await, ["a", "b"]);
             }
             let report = merge(&draft).await;
-            assert_eq!((report.outcome, counts(&report), report.conflicts.len()), (Outcome::Merged, (0, 2, 0), 0));
+            assert_eq!((report.outcome, counts(&report), report.conflicts.len()), (MergeOutcome::Merged, (0, 2, 0), 0));
             for db in [&main, &draft] {
                 assert_eq!(db.ok(say::get("a")).await, json!([{"n": round, "theirs": round}]));
                 assert_eq!(db.ok(say::get("b")).await, json!([{"n": round * 2}]));
@@ -215,7 +215,7 @@ fn a_rebase_moves_a_clone_onto_its_origins_present() {
         main.ok(say::delete(&["b"])).await;
         main.ok(say::insert(&[("theirs", json!({}))])).await;
         let grandchild = draft.clone_as("grandchild").await;
-        assert_eq!(rebase(&draft).await.outcome, Outcome::Merged);
+        assert_eq!(rebase(&draft).await.outcome, MergeOutcome::Merged);
         let expected = json!([["a", {"n": 2, "m": 2}], ["c", {}], ["mine", {}], ["theirs", {}]]);
         let old = json!([["a", {"n": 2, "m": 1}], ["b", {"n": 1}], ["c", {}], ["mine", {}]]);
         assert_eq!(draft.ok(say::find()).await, expected);
@@ -224,7 +224,7 @@ fn a_rebase_moves_a_clone_onto_its_origins_present() {
         assert_eq!(crate::support::read(&before, say::find()).await, old);
         assert_eq!(changed(&draft).await, ["a", "mine"]);
         assert_eq!(main.ok(say::get("a")).await, json!([{"n": 1, "m": 2}]), "the origin is as it was");
-        assert_eq!(rebase(&grandchild).await.outcome, Outcome::Merged);
+        assert_eq!(rebase(&grandchild).await.outcome, MergeOutcome::Merged);
         assert_eq!(grandchild.ok(say::find()).await, expected);
         assert_eq!(main.0.rebase(RebaseOptions::default()).await.unwrap_err().code(), ErrorCode::NotAClone);
     });
@@ -243,16 +243,19 @@ fn a_rebase_has_a_point_and_a_policy() {
         let middle = main.0.version();
         main.ok(say::put(&[("a", json!({"n": 3}))])).await;
         let to = |lsn| RebaseOptions { to: Some(When::Version(lsn)), ..RebaseOptions::default() };
-        assert_eq!(draft.0.rebase(to(middle)).await.expect("a rebase").outcome, Outcome::Merged);
+        assert_eq!(draft.0.rebase(to(middle)).await.expect("a rebase").outcome, MergeOutcome::Merged);
         assert_eq!(draft.ok(say::find()).await, json!([["a", {"n": 2}], ["b", {}]]));
         assert_eq!(draft.0.rebase(to(early)).await.unwrap_err().code(), ErrorCode::InvalidOption);
         let version = draft.0.version();
         let report = rebase(&draft).await;
-        assert_eq!((report.outcome, told(&report)), (Outcome::Conflict, vec!["field todos/a n: 1/2/3".to_string()]));
+        assert_eq!(
+            (report.outcome, told(&report)),
+            (MergeOutcome::Conflict, vec!["field todos/a n: 1/2/3".to_string()])
+        );
         assert_eq!(draft.0.version(), version);
         let policy = Policy::Always(Resolution::Origin);
         let report = draft.0.rebase(RebaseOptions { policy, ..RebaseOptions::default() }).await.expect("a rebase");
-        assert_eq!((report.outcome, report.conflicts.len()), (Outcome::Merged, 1));
+        assert_eq!((report.outcome, report.conflicts.len()), (MergeOutcome::Merged, 1));
         assert_eq!(draft.ok(say::get("a")).await, json!([{"n": 3}]));
         assert_eq!(changed(&draft).await, [] as [&str; 0]);
     });
@@ -285,7 +288,7 @@ fn a_merge_starts_over_if_its_origin_moved() {
             })
         }));
         let report = merge_with(&draft, MergeOptions { policy, ..MergeOptions::default() }).await;
-        assert_eq!(report.outcome, Outcome::Merged);
+        assert_eq!(report.outcome, MergeOutcome::Merged);
         assert_eq!(*seen.borrow(), [json!(3), json!(4)]);
         assert_eq!(main.ok(say::find()).await, json!([["a", {"n": 2}], ["z", {"rounds": 1}]]));
     });
@@ -341,7 +344,7 @@ fn a_merge_goes_up_level_by_level() {
         assert_eq!(counts(&merge(&draft).await), (0, 2, 1));
         assert_eq!(main.ok(say::find()).await, expected);
         assert_eq!(inner.ok(say::find()).await, expected);
-        assert_eq!(rebase(&inner).await.outcome, Outcome::Nothing, "what it stands on reads as before");
+        assert_eq!(rebase(&inner).await.outcome, MergeOutcome::Nothing, "what it stands on reads as before");
         assert_eq!(changed(&inner).await, [] as [&str; 0]);
     });
 }
@@ -373,7 +376,7 @@ fn a_conflict_among_many_rows_is_told_with_nothing_written() {
         main.ok(say::put(&[("599", json!({"n": 2}))])).await;
         let (version, collections) = (main.0.version(), main.0.collections().await.expect("a list"));
         for report in [merge(&draft).await, rebase(&draft).await] {
-            assert_eq!((report.outcome, counts(&report)), (Outcome::Conflict, (0, 0, 0)));
+            assert_eq!((report.outcome, counts(&report)), (MergeOutcome::Conflict, (0, 0, 0)));
             assert_eq!(told(&report), ["field todos/599 n: 0/1/2"]);
         }
         assert_eq!((main.0.version(), main.0.collections().await.expect("a list")), (version, collections));

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use offshoot::engine::{Heed, MergeOptions, Op, Outcome, Policy, RebaseOptions, Resolution, Selected, When};
+use offshoot::engine::{Heed, MergeOptions, MergeOutcome, Op, Policy, RebaseOptions, Resolution, Selected, When};
 use offshoot::error::{Error, ErrorCode};
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn a_dotted_name_and_a_path_are_two_conflicts() {
             Box::pin(async move { Ok(answers) })
         }));
         let report = merge_with(&draft, MergeOptions { policy, ..MergeOptions::default() }).await;
-        assert_eq!(report.outcome, Outcome::Merged, "{:?}", told(&report));
+        assert_eq!(report.outcome, MergeOutcome::Merged, "{:?}", told(&report));
         let found = main.ok(say::get("a")).await;
         assert!(
             found == json!([{"x.y": 2, "x": {"y": 30}}]) || found == json!([{"x.y": 3, "x": {"y": 20}}]),
@@ -100,7 +100,7 @@ fn a_sum_that_overflows_is_told() {
         draft.ok(say::increment("a", 1)).await;
         main.ok(say::increment("a", 1)).await;
         match draft.0.merge(MergeOptions::default()).await {
-            Ok(report) => assert_eq!(report.outcome, Outcome::Conflict),
+            Ok(report) => assert_eq!(report.outcome, MergeOutcome::Conflict),
             Err(error) => assert_eq!(error.code(), ErrorCode::Overflow),
         }
         assert_eq!(main.ok(say::get("a")).await, json!([{"n": most}]));
@@ -152,7 +152,7 @@ fn an_emptied_collection_of_another_kind_is_no_obstacle() {
                 draft.ok(Op::Delete { collection: say::collection("kv"), ids: vec!["x".into()] }).await;
             }
             assert_eq!(changed(&draft).await, ["a"]);
-            assert_eq!(merge(&draft).await.outcome, Outcome::Merged);
+            assert_eq!(merge(&draft).await.outcome, MergeOutcome::Merged);
             assert_eq!(draft.ok(say::kv_get("k")).await, json!([1]));
         });
     }

@@ -1,6 +1,6 @@
 //! A part of a clone's changes is merged; the rest waits.
 
-use offshoot::engine::{MergeOptions, Outcome, Resolution, Selected, Side, When};
+use offshoot::engine::{MergeOptions, MergeOutcome, Resolution, Selected, Side, When};
 use offshoot::error::ErrorCode;
 use offshoot::types::key::read_id;
 use serde_json::json;
@@ -21,7 +21,7 @@ fn a_selection_is_merged_and_the_rest_stays() {
         let names = fields(&["n"]);
         let options = only(move |id| if id == "a" { names.clone() } else { Selected::Nothing });
         let report = merge_with(&draft, options).await;
-        assert_eq!((report.outcome, counts(&report)), (Outcome::Merged, (0, 1, 0)));
+        assert_eq!((report.outcome, counts(&report)), (MergeOutcome::Merged, (0, 1, 0)));
         let of_main = json!([["a", {"n": 2, "m": 1}], ["b", {"n": 1}], ["c", {"n": 1}]]);
         let of_draft = json!([["a", {"n": 2, "m": 2}], ["b", {"n": 2}]]);
         assert_eq!(main.ok(say::find()).await, of_main);
@@ -31,11 +31,11 @@ fn a_selection_is_merged_and_the_rest_stays() {
         assert_eq!(fields_of_a.expect("a change").fields, ["m"]);
         assert_eq!(changed(&draft).await, ["a", "b", "c"]);
         let nothing = merge_with(&draft, only(|_| Selected::Nothing)).await;
-        assert_eq!(nothing.outcome, Outcome::Nothing);
+        assert_eq!(nothing.outcome, MergeOutcome::Nothing);
         merge(&draft).await;
         assert_eq!(main.ok(say::find()).await, of_draft);
         let refused = draft.0.merge(only(|_| Selected::Fields(vec!["n".into()]))).await;
-        assert_eq!(refused.expect("nothing to select").outcome, Outcome::Nothing);
+        assert_eq!(refused.expect("nothing to select").outcome, MergeOutcome::Nothing);
         draft.ok(say::delete(&["a"])).await;
         let refused = draft.0.merge(only(|_| Selected::Fields(vec!["n".into()]))).await;
         assert_eq!(refused.unwrap_err().code(), ErrorCode::InvalidOption, "a delete has no fields");
@@ -53,7 +53,7 @@ fn a_conflict_that_was_not_selected_waits() {
         draft.ok(say::put(&[("a", json!({"n": 2, "m": 2, "o": 1})), ("b", json!({"n": 2}))])).await;
         main.ok(say::put(&[("a", json!({"n": 3, "m": 1, "o": 3})), ("b", json!({"n": 3}))])).await;
         let m = || only(|id| if id == "a" { Selected::Fields(vec!["m".into()]) } else { Selected::Nothing });
-        assert_eq!(merge_with(&draft, m()).await.outcome, Outcome::Merged);
+        assert_eq!(merge_with(&draft, m()).await.outcome, MergeOutcome::Merged);
         assert_eq!(main.ok(say::get("a")).await, json!([{"n": 3, "m": 2, "o": 3}]));
         assert_eq!(draft.ok(say::get("a")).await, json!([{"n": 2, "m": 2, "o": 3}]));
         let expected = ["field todos/a n: 1/2/3", "field todos/b n: 1/2/3"];
@@ -68,7 +68,7 @@ fn a_conflict_that_was_not_selected_waits() {
         assert_eq!(told(&merge(&draft).await), expected);
         let draft = draft.reopened(&world).await;
         assert_eq!(told(&rebase(&draft).await), expected);
-        assert_eq!(merge_with(&draft, always(Resolution::Clone)).await.outcome, Outcome::Merged);
+        assert_eq!(merge_with(&draft, always(Resolution::Clone)).await.outcome, MergeOutcome::Merged);
         let main = main.reopened(&world).await;
         assert_eq!(main.ok(say::get("a")).await, json!([{"n": 2, "m": 5, "o": 4}]));
         assert_eq!(main.ok(say::get("b")).await, json!([{"n": 2}]));
@@ -149,7 +149,7 @@ fn what_waits_is_not_materialized() {
         let expected = json!([["a", {"n": 2}], ["b", {"n": 2}]]);
         assert_eq!(inner.ok(say::find()).await, expected);
         assert_eq!(told(&merge(&draft).await), ["field todos/a n: 1/2/3"], "and it waits on");
-        assert_eq!(merge_with(&draft, always(Resolution::Origin)).await.outcome, Outcome::Merged);
+        assert_eq!(merge_with(&draft, always(Resolution::Origin)).await.outcome, MergeOutcome::Merged);
         assert_eq!(inner.ok(say::find()).await, expected);
     });
 }
@@ -201,7 +201,7 @@ fn a_row_that_both_inserted_is_selected_by_field() {
         let fields = |name: &'static str| only(move |_| Selected::Fields(vec![name.to_string()]));
         assert_eq!(told(&merge_with(&draft, fields("n")).await), ["field todos/new n: -/2/3"]);
         let options = MergeOptions { policy: always(Resolution::Clone).policy, ..fields("n") };
-        assert_eq!(merge_with(&draft, options).await.outcome, Outcome::Merged);
+        assert_eq!(merge_with(&draft, options).await.outcome, MergeOutcome::Merged);
         assert_eq!(main.ok(say::get("new")).await, json!([{"n": 2, "m": 3}]));
         assert_eq!(told(&merge(&draft).await), ["field todos/new m: -/2/3"]);
         // Reset by field, it is the origin's.

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use offshoot::engine::{
-    Conflict, MergeOptions, MergeReport, Outcome as Found, Policy as EnginePolicy, Reason, RebaseOptions, Resolution,
-    Select, Selected, When,
+    Conflict, MergeOptions, MergeOutcome as Found, MergeReport, Policy as EnginePolicy, Reason, RebaseOptions,
+    Resolution, Select, Selected, When,
 };
 use offshoot::error::{Error, ErrorCode};
 use offshoot::types::key::read_id;

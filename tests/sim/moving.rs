@@ -1,6 +1,6 @@
 //! Merging and going back, as the actors of a tab do it.
 
-use offshoot::engine::{MergeOptions, MergeReport, Outcome as Settling, Policy, RebaseOptions, Resolution, When};
+use offshoot::engine::{MergeOptions, MergeOutcome as Settling, MergeReport, Policy, RebaseOptions, Resolution, When};
 use offshoot::error::Error;
 use offshoot::types::Lsn;
 

@@ -119,7 +119,7 @@ pub struct RebaseOptions {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum MergeOutcome {
     Merged,
     Nothing,
     Conflict,
@@ -128,7 +128,7 @@ pub enum Outcome {
 /// What was done. Where the outcome is a conflict, nothing was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MergeReport {
-    pub outcome: Outcome,
+    pub outcome: MergeOutcome,
     pub inserted: u64,
     pub updated: u64,
     pub deleted: u64,
@@ -170,13 +170,13 @@ impl Tally {
 
     fn report(self, version: Lsn) -> MergeReport {
         let outcome = match (self.is_stuck(), self.has_changes) {
-            (true, _) => Outcome::Conflict,
-            (false, true) => Outcome::Merged,
-            (false, false) => Outcome::Nothing,
+            (true, _) => MergeOutcome::Conflict,
+            (false, true) => MergeOutcome::Merged,
+            (false, false) => MergeOutcome::Nothing,
         };
         // What was compared before the conflict was met is written no more than the rest.
         let (inserted, updated, deleted) = match outcome {
-            Outcome::Conflict => (0, 0, 0),
+            MergeOutcome::Conflict => (0, 0, 0),
             _ => (self.inserted, self.updated, self.deleted),
         };
         let Tally { settled, unsettled, .. } = self;
