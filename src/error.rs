@@ -89,18 +89,18 @@ pub enum Detail {
 
 /// What became of the work that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum FailureOutcome {
     /// Nothing of it was written, nor will be.
     None,
     /// All of it may have been written, or may yet be.
     Unknown,
 }
 
-impl Outcome {
+impl FailureOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
-            Outcome::None => "none",
-            Outcome::Unknown => "unknown",
+            FailureOutcome::None => "none",
+            FailureOutcome::Unknown => "unknown",
         }
     }
 }
@@ -113,27 +113,27 @@ struct Inner {
     code: ErrorCode,
     message: String,
     details: Vec<(&'static str, Detail)>,
-    outcome: Outcome,
+    outcome: FailureOutcome,
 }
 
 impl Error {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Error {
-        Error(Box::new(Inner { code, message: message.into(), details: Vec::new(), outcome: Outcome::None }))
+        Error(Box::new(Inner { code, message: message.into(), details: Vec::new(), outcome: FailureOutcome::None }))
     }
 
     /// The same, of work that may have been done.
     pub fn of_unknown_outcome(mut self) -> Error {
-        self.0.outcome = Outcome::Unknown;
+        self.0.outcome = FailureOutcome::Unknown;
         self
     }
 
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> FailureOutcome {
         self.0.outcome
     }
 
     /// Whether the same call can succeed later, and cannot be done twice by that.
     pub fn is_retryable(&self) -> bool {
-        self.0.code.is_passing() && self.0.outcome == Outcome::None
+        self.0.code.is_passing() && self.0.outcome == FailureOutcome::None
     }
 
     /// Damage: names what is lost, so that a person can judge it.

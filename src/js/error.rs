@@ -4,7 +4,7 @@
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::JsValue;
 
-use crate::error::{Detail, Error, ErrorCode, Outcome};
+use crate::error::{Detail, Error, ErrorCode, FailureOutcome};
 
 fn set(object: &Object, name: &str, value: &JsValue) {
     // A fresh plain object takes any field.
@@ -21,7 +21,7 @@ pub fn to_js(error: &Error) -> JsValue {
         };
         set(&details, name, &value);
     }
-    if error.code().is_passing() || error.outcome() == Outcome::Unknown {
+    if error.code().is_passing() || error.outcome() == FailureOutcome::Unknown {
         set(&details, "outcome", &error.outcome().as_str().into());
     }
     let object = Object::new();

@@ -321,7 +321,7 @@ fn what_is_retryable_is_not_done_twice() {
                 match outcome {
                     Ok(_) => done += 1,
                     Err(error) => {
-                        assert_eq!(error.outcome(), offshoot::error::Outcome::Unknown, "{error}");
+                        assert_eq!(error.outcome(), offshoot::error::FailureOutcome::Unknown, "{error}");
                         unknown += 1;
                     }
                 }
@@ -380,7 +380,7 @@ impl Storage for Withheld {
 /// A commit whose answer is lost, behind so many others that its id is forgotten: it is not told as undone.
 #[test]
 fn a_commit_whose_id_is_forgotten_is_told_as_unknown() {
-    for (others, expected) in [(3, None), (600, Some(offshoot::error::Outcome::Unknown))] {
+    for (others, expected) in [(3, None), (600, Some(offshoot::error::FailureOutcome::Unknown))] {
         run(async |world| {
             let main = world.main().await;
             main.ok(say::insert(&[("a", json!({"n": 0}))])).await;

@@ -12,7 +12,7 @@ use super::Core;
 use super::job::{Exclusive, Job, Pleading, Present, Work};
 use super::pump::{Answer, Done, Pumped};
 use crate::engine::door::Effects;
-use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::error::{Error, ErrorCode, FailureOutcome, Result};
 use crate::lsm::{Attempt, BlockReference, Commit, Installation, Room, Sought, State, UnnamedRun, Written};
 use crate::planted::{self, Bug};
 use crate::storage::{Durability, LocalFuture};
@@ -312,7 +312,7 @@ impl Core {
         if matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge) {
             return Sought::Void;
         }
-        if error.outcome() == Outcome::Unknown || error.code() == ErrorCode::Closed {
+        if error.outcome() == FailureOutcome::Unknown || error.code() == ErrorCode::Closed {
             return Sought::Forgotten;
         }
         let (random, time) = (self.platform.random(), self.platform.now());
