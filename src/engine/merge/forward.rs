@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::commit::{self, LayerWriter};
 use super::leave::{self, Chosen, keep};
 use super::rows::ComparedRow;
-use super::settle::{self, Merging, adding_up, carried, settle};
+use super::settle::{self, ThreeWay, adding_up, carried, settle};
 use super::stand::{Point, Stand, page, stand, wrong_kind};
 use super::{MergeOptions, MergeReport, Selected, Tally};
 use crate::engine::catalog::Origin;
@@ -110,7 +110,7 @@ impl IntoOrigin<'_> {
         for (row, selected) in rows.iter().zip(&selected) {
             let part = Chosen::of(row, selected)?;
             self.tally.has_changes |= !query::is_same(part.value.as_deref(), row.base.as_deref())?;
-            merging.push(Merging {
+            merging.push(ThreeWay {
                 suffix: row.suffix.clone(),
                 base: row.base.clone(),
                 clone: part.value.clone(),

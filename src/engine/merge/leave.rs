@@ -3,7 +3,7 @@
 use super::Selected;
 use super::counting::{added_over, added_since};
 use super::rows::ComparedRow;
-use super::settle::{Added, Merging, adding_up, carried, check_length, names_of};
+use super::settle::{Added, ThreeWay, adding_up, carried, check_length, names_of};
 use super::shown::Shown;
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::{self, Counter, Counters, Editor, Fields, Lookup, Names, Since};
@@ -106,7 +106,7 @@ pub fn keep(
     base: Option<Base>,
     began: Lsn,
 ) -> Result<Option<Kept>> {
-    let merging = Merging {
+    let merging = ThreeWay {
         suffix: row.suffix.clone(),
         base: chosen.value.clone(),
         clone: row.now.value.clone(),

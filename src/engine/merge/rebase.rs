@@ -6,7 +6,7 @@ use super::commit::{self, LayerWriter};
 use super::counting::added_over;
 use super::leave;
 use super::rows::{Collections, collections};
-use super::settle::{self, Merging, adding_up, settle};
+use super::settle::{self, ThreeWay, adding_up, settle};
 use super::stand::{Point, Stand, page, stand};
 use super::{MergeReport, RebaseOptions, Tally};
 use crate::engine::catalog::Origin;
@@ -98,7 +98,7 @@ async fn rebase_rows(
         let mut rows = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             let added = added_over(&row.now, row.base.as_deref())?;
-            let merging = Merging {
+            let merging = ThreeWay {
                 suffix: row.suffix.clone(),
                 base: row.base.clone(),
                 clone: row.now.value.clone(),
@@ -108,7 +108,7 @@ async fn rebase_rows(
             };
             rows.push((merging, added));
         }
-        let merging: Vec<Merging> = rows.iter().map(|(merging, _)| merging.clone()).collect();
+        let merging: Vec<ThreeWay> = rows.iter().map(|(merging, _)| merging.clone()).collect();
         let settled = settle(&merging, &options.policy, tally).await?;
         for ((row, (_, added)), value) in page.rows.iter().zip(rows).zip(settled) {
             if tally.is_stuck() || query::is_same(value.as_deref(), row.origin.bytes())? {

@@ -7,7 +7,7 @@ use super::commit::{self, LayerWriter};
 use super::counting::only_counted;
 use super::leave::version;
 use super::rows::{Collections, collections};
-use super::settle::{self, Added, Merging, carried, settle};
+use super::settle::{self, Added, ThreeWay, carried, settle};
 use super::shown::{Shown, shown};
 use super::stand::wrong_kind;
 use super::{MergeReport, Policy, Tally};
@@ -302,7 +302,7 @@ async fn undo(rows: &[Undo], count: usize, policy: &Policy, tally: &mut Tally) -
             let Some(step) = row.steps.iter().find(|step| step.commit == commit) else { continue };
             let (base, origin) = (step.after.value.clone(), step.before.value.clone());
             let (clone, added) = (back[place].value.clone(), back[place].since(step)?);
-            merging.push(Merging { suffix: row.suffix.clone(), base, clone, origin, added, unsure: Vec::new() });
+            merging.push(ThreeWay { suffix: row.suffix.clone(), base, clone, origin, added, unsure: Vec::new() });
             steps.push((place, step));
         }
         let settled = settle(&merging, policy, tally).await?;

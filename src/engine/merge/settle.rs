@@ -16,9 +16,9 @@ use xxhash_rust::xxh64::xxh64;
 /// What the clone added to its counters: dotted paths and numbers.
 pub type Added = Vec<(String, Vec<u8>)>;
 
-/// A row to merge.
+/// A row to merge: its three sides, and the counters that add up.
 #[derive(Clone)]
-pub struct Merging {
+pub struct ThreeWay {
     pub suffix: Suffix,
     pub base: Option<Bytes>,
     pub clone: Option<Bytes>,
@@ -29,7 +29,7 @@ pub struct Merging {
     pub unsure: Vec<String>,
 }
 
-impl Merging {
+impl ThreeWay {
     fn sides(&self) -> Sides<'_> {
         Sides { base: self.base.as_deref(), clone: self.clone.as_deref(), origin: self.origin.as_deref() }
     }
@@ -89,7 +89,7 @@ fn chosen(resolution: &Resolution, clash: &Clash<'_>) -> Option<Vec<u8>> {
 }
 
 /// Merges rows, and asks the policy once for all that clash in them.
-pub async fn settle(rows: &[Merging], policy: &Policy, tally: &mut Tally) -> Result<Vec<Option<Bytes>>> {
+pub async fn settle(rows: &[ThreeWay], policy: &Policy, tally: &mut Tally) -> Result<Vec<Option<Bytes>>> {
     let mut conflicts = Vec::new();
     let mut merged = Vec::with_capacity(rows.len());
     let mut clashing = Vec::new();
