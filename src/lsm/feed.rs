@@ -176,7 +176,8 @@ pub fn newest_until(view: TreeView<'_>, time: u64, floor: Lsn, last: Lsn) -> Att
     let mut lsn = last;
     loop {
         // A repair leaves LSNs out, and the floor's own row may be gone: then the one before is next.
-        let Some(row) = RowCursor::new(view, &range(LayerId::CATALOG, floor, lsn.next()), Lsn::MAX, true).next_row()?
+        let Some(row) =
+            RowCursor::new(view, &range(LayerId::CATALOG, floor, lsn.next()), Lsn::NEWEST, true).next_row()?
         else {
             return Ok(None);
         };

@@ -40,7 +40,7 @@ impl<'a> VersionCursor<'a> {
 
     /// The versions of all runs and of the memtable.
     pub fn everywhere(view: TreeView<'a>, range: &RowRange) -> VersionCursor<'a> {
-        VersionCursor { sources: sources(view, range, Lsn::MAX, false), last: 0 }
+        VersionCursor { sources: sources(view, range, Lsn::NEWEST, false), last: 0 }
     }
 
     /// The next version and its internal key.

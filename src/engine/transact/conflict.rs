@@ -154,7 +154,7 @@ fn check_guard(view: TreeView<'_>, transaction: &Transaction) -> Attempt<()> {
 /// Whether the database's catalog row was written without a change to what is read through it: a clone's link was cut.
 fn reads_on(view: TreeView<'_>, transaction: &Transaction) -> Attempt<bool> {
     let guard = &transaction.guard;
-    let (then, now) = (catalog::find(view, &guard.name, guard.lsn)?, catalog::find(view, &guard.name, Lsn::MAX)?);
+    let (then, now) = (catalog::find(view, &guard.name, guard.lsn)?, catalog::find(view, &guard.name, Lsn::NEWEST)?);
     Ok(then.zip(now).is_some_and(|(then, now)| catalog::reads_alike(&then.row, &now.row)))
 }
 

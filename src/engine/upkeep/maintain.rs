@@ -376,8 +376,8 @@ impl Upkeep {
                 oldest_kept(state, view, clock, retain)
             })
             .await?;
-        let reading = self.core.oldest_held().unwrap_or(Lsn::MAX);
-        Ok(floor.min(checkpoint).min(reading))
+        let kept = floor.min(checkpoint);
+        Ok(self.core.oldest_held().map_or(kept, |held| kept.min(held)))
     }
 }
 
@@ -394,7 +394,7 @@ fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, retain: u64) -> At
     let young = clock.saturating_sub(retain).saturating_add(1)..=clock.saturating_add(FAR_AHEAD);
     let mut last = floor;
     let mut cursor =
-        RowCursor::new(view, &feed_range(LayerId::CATALOG, floor.next(), checkpoint.next()), Lsn::MAX, false);
+        RowCursor::new(view, &feed_range(LayerId::CATALOG, floor.next(), checkpoint.next()), Lsn::NEWEST, false);
     while let Some(row) = cursor.next_row()? {
         let (lsn, written) = decode_feed(&row.row, &row.found(view)?.version)?;
         if young.contains(&written.time) {

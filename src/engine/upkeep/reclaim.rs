@@ -69,7 +69,7 @@ impl Upkeep {
             .read(|state, view| {
                 let cache = state.tree.cache.figures();
                 let runs = || state.tree.runs().iter();
-                let space = view.footprint(&retention(view, state.head)?, Lsn::MAX)?;
+                let space = view.footprint(&retention(view, state.head)?, Lsn::NEWEST)?;
                 Ok(Stats {
                     rows: runs().map(|run| run.entries).sum::<u64>() + state.tree.memtable.len() as u64,
                     blocks: runs().map(|run| u64::from(run.blocks)).sum(),
