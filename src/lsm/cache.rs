@@ -45,7 +45,7 @@ struct Slot {
 }
 
 #[derive(Default)]
-struct Content {
+struct Held {
     slots: HashMap<BlockAddress, Slot>,
     /// The addresses of all slots, the next to be looked at first.
     queue: VecDeque<BlockAddress>,
@@ -57,7 +57,7 @@ struct Content {
     is_asked: bool,
 }
 
-impl Content {
+impl Held {
     fn forget(&mut self, address: BlockAddress) {
         if let Some(slot) = self.slots.remove(&address) {
             self.bytes -= slot.kept.size();
@@ -81,7 +81,7 @@ impl Content {
 
 pub struct BlockCache {
     budget: usize,
-    content: RefCell<Content>,
+    content: RefCell<Held>,
 }
 
 /// What `stats()` tells of the cache.
@@ -173,7 +173,7 @@ impl BlockCache {
     /// Forgets the blocks of runs that are gone.
     pub fn retain_runs(&self, keep: impl Fn(u64) -> bool) {
         let content = &mut *self.content.borrow_mut();
-        let Content { slots, queue, bytes, .. } = content;
+        let Held { slots, queue, bytes, .. } = content;
         queue.retain(|address| {
             let is_kept = keep(address.run);
             if !is_kept {

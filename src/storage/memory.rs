@@ -11,7 +11,7 @@ use crate::types::{Bytes, SortedBytes, limits};
 /// The records themselves, shared by the storages opened on them.
 #[derive(Clone, Default)]
 pub struct MemoryDisk {
-    content: Rc<RefCell<Content>>,
+    content: Rc<RefCell<Stored>>,
     /// How much fits on it; `None`: as much as there is memory.
     capacity: Rc<Cell<Option<Capacity>>>,
     /// How large a record may be; `None`: as large as every storage takes them.
@@ -19,7 +19,7 @@ pub struct MemoryDisk {
 }
 
 #[derive(Clone, Default)]
-struct Content {
+struct Stored {
     /// By place: the space's number, then the name's bytes.
     records: SortedBytes,
     log: VecDeque<(u64, Bytes)>,
@@ -65,7 +65,7 @@ fn added(batch: &Batch) -> u64 {
     put as u64 + appended
 }
 
-impl Content {
+impl Stored {
     fn remove(&mut self, place: &[u8]) {
         if let Some(bytes) = self.records.remove(place) {
             self.used -= (place.len() - 1 + bytes.len()) as u64;
