@@ -60,10 +60,14 @@ impl Stage {
         &mut jobs[first.expect("BUG: what is staged has a job")].plea
     }
 
-    /// The commit's record names these runs.
-    fn name(&mut self, runs: Vec<Rc<UnnamedRun>>) {
+    /// Another commit is staged, whose record names these runs.
+    fn add(&mut self, lsn: Lsn, runs: Vec<Rc<UnnamedRun>>, (durability, room): (Durability, Room)) {
         runs.iter().for_each(|run| run.name_in(&mut self.batch));
         self.runs.extend(runs);
+        self.durability = self.durability.max(durability);
+        self.room = if room == Room::Takes { room } else { self.room };
+        self.results.push(Ok(Done::Committed(lsn)));
+        self.staged += 1;
     }
 }
 
@@ -119,11 +123,7 @@ impl Core {
                     return stage;
                 }
             };
-            let evaluated = match job.failed.clone() {
-                Some(error) => Evaluated::Failed(error),
-                None => self.evaluate(evaluate).await,
-            };
-            let effects = match evaluated {
+            let effects = match self.evaluate(evaluate, job.failed.clone()).await {
                 Evaluated::Effects(effects) => effects,
                 Evaluated::Failed(error) => {
                     // What was written ahead for another outcome than this one is given up.
@@ -167,12 +167,8 @@ impl Core {
                 }
             }
             commit.runs = runs.iter().map(|run| (*run.description).clone()).collect();
-            stage.name(runs);
-            stage.durability = stage.durability.max(job.durability);
-            stage.room = if room == Room::Takes { room } else { stage.room };
             let lsn = self.put_on_stage(commit, story);
-            stage.results.push(Ok(Done::Committed(lsn)));
-            stage.staged += 1;
+            stage.add(lsn, runs, (job.durability, room));
         }
         stage
     }
@@ -188,7 +184,10 @@ impl Core {
     }
 
     /// Evaluates a job on what stands before its commit.
-    async fn evaluate(&self, evaluate: &mut Evaluate) -> Evaluated {
+    async fn evaluate(&self, evaluate: &mut Evaluate, failed: Option<Error>) -> Evaluated {
+        if let Some(error) = failed {
+            return Evaluated::Failed(error);
+        }
         let evaluating = Evaluating { core: self, loaded: Loaded::default(), gone: Cell::default() };
         let mut effects = None;
         let mut step = || {

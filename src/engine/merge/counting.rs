@@ -61,8 +61,8 @@ impl Span {
         })
     }
 
-    /// Whether both spans have an LSN in common. A span from `Since::Layer` began with its own layer; against a span of another
-    /// layer of the same database only the LSN of the version itself is sure.
+    /// Whether both spans have an LSN in common. A span from `Since::Layer` began with its own layer; against a span of
+    /// another layer of the same database only the LSN of the version itself is sure.
     fn meets(&self, other: &Span) -> bool {
         if self.name != other.name {
             return false;

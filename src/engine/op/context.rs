@@ -323,9 +323,9 @@ impl<'a> Context<'a> {
         Ok(Some(placed))
     }
 
-    /// What an increment of a field counts from: the version that it replaces, or, if that is of a level below, the
-    /// beginning of the layer, so that all increments since then are known as such. What the transaction updated itself counts from
-    /// what stood before, unless the field was set.
+    /// An increment of a field counts from the version that it replaces, or, if that is of a level below, from the
+    /// beginning of the layer, so that all increments since then are known as such. A value that the transaction itself
+    /// updated counts from where the value before it counted from, unless the field was set.
     fn counts_since(&self, suffix: &Suffix, replaced: &Current, field: &str) -> Attempt<Since> {
         let since = |level: usize, lsn: Lsn| if level == 0 { Since::At(lsn) } else { Since::Layer };
         if let Some(lsn) = replaced.lsn {
