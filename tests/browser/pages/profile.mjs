@@ -18,6 +18,8 @@ export async function prepare(api, name) {
   const db = await api.open(name, { storage: "indexeddb", durability: "strict" });
   const rows = db.collection("rows");
   await rows.insertMany(Array.from({ length: ROWS }, (_, n) => row(n)));
+  // All rows are in blocks from here on, and what follows stays in the log.
+  await db.compact();
   for (let n = 0; n < 30; n++) await db.kv().set(n, `entry ${n}`);
   const { version } = db;
   await db.close();
