@@ -104,7 +104,7 @@ fn links_to(all: &[Entry], name: &DatabaseName) -> Vec<Link> {
     clones_of(all, name).filter_map(Link::of).collect()
 }
 
-/// What a commit that drops a database writes. Where others read through it: CLONE_DEPENDENCY.
+/// The rows that a commit writes to drop a database. Fails with CLONE_DEPENDENCY if clones read through it.
 fn dropped(present: &Present<'_>, entry: &Entry) -> Attempt<Effects> {
     let dependents = catalog::dependents(&catalog::list(present.view, present.at)?, &entry.name);
     if !dependents.is_empty() {

@@ -36,12 +36,12 @@ impl Gathered {
         Gathered { rows: BTreeSet::new(), many, rest: None }
     }
 
-    /// How many rows whoever finds them in their order has to add: with the last of them it is known where these end.
+    /// A source that finds rows in their order adds so many of them at most. The last one shows where the portion ends.
     pub fn most(&self) -> usize {
         self.many + 1
     }
 
-    /// Whether a row is not left to be gathered later.
+    /// True: the row belongs to this portion. Later rows are gathered with the next one.
     pub fn takes(&self, suffix: &[u8]) -> bool {
         self.rest.as_ref().is_none_or(|rest| *suffix < rest[..])
     }
@@ -67,7 +67,7 @@ impl Gathered {
 pub struct Candidates {
     collection: Option<CollectionName>,
     queue: VecDeque<Suffix>,
-    /// Where those begin that are not gathered yet; `None`: all are.
+    /// The first row that is not gathered yet; `None`: all rows are gathered.
     rest: Option<Vec<u8>>,
     many: usize,
 }

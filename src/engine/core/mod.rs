@@ -37,7 +37,7 @@ pub trait Listener {
     fn written(self: Rc<Self>, durability: Durability, head: Lsn);
     /// Jobs were done: commits of this tab or of others may have been taken in.
     fn has_taken_in(self: Rc<Self>);
-    /// Whether commits are to wait until more of the log is moved.
+    /// True: commits wait until more of the log is moved into runs.
     fn holds_back(&self) -> bool;
     /// The host has flushed everything up to `checkpoint`.
     fn flushed(self: Rc<Self>, checkpoint: Lsn) -> LocalFuture<'static, ()>;

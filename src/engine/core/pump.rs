@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::storage::LocalFuture;
 use crate::types::Lsn;
 
-/// How a job ended.
+/// The end of a job that did not fail.
 #[derive(Clone, Copy)]
 pub enum Done {
     /// Its commit is complete, under this LSN.

@@ -1,4 +1,4 @@
-//! What a group of jobs is to write: each is evaluated on what those before it wrote, and staged.
+//! Staging: the jobs of a group are evaluated one after the other, each on the rows that the jobs before it wrote.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ enum Evaluated {
     Stale(BlockReference),
 }
 
-/// What of a group is staged.
+/// The jobs of a group that are staged, and the batch that writes their commits.
 pub(super) struct Stage {
     pub results: Vec<Answer>,
     pub staged: usize,
