@@ -1,4 +1,5 @@
-//! What `$inc` did to a row, noted beside its value, so that increments of two sides add up in a merge.
+//! The increments that `$inc` made to a row. They are kept beside its value, so that those of two sides add up in a
+//! merge.
 //!
 //! A field is a counter from one version of the row on for as long as nothing but `$inc` changes it.
 //!
@@ -34,7 +35,7 @@ impl Since {
         }
     }
 
-    /// What was stored in a version of `lsn`; `None`: it is not committed.
+    /// Reads the number that a version of `lsn` stores for a counter. `None`: the version is not committed yet.
     fn stored(number: u64, lsn: Option<Lsn>) -> Since {
         match (Lsn(number), lsn) {
             (Lsn::ZERO, _) => Since::Layer,
@@ -66,7 +67,7 @@ pub fn add(a: &[u8], b: &[u8]) -> Result<Option<Vec<u8>>> {
     Ok(Some(out))
 }
 
-/// What is to be added to `b` for `a`; `None`: they are no numbers of one kind.
+/// The number that makes `a` when it is added to `b`, thus `a - b`; `None`: the two are not numbers of one kind.
 pub fn subtract(a: &[u8], b: &[u8]) -> Result<Option<Vec<u8>>> {
     add(a, &negated(b)?)
 }

@@ -13,7 +13,7 @@ use crate::types::{Bytes, SortedBytes, limits};
 /// A gap that `$set` may leave in an array, filled with null.
 const ARRAY_GAP: usize = 1024;
 
-/// What stands at the path (`None`: nothing) to what shall stand there (`None`: nothing).
+/// Takes the value at the path and returns the value that replaces it. `None` stands for no value in both.
 pub type Action<'a> = dyn FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>> + 'a;
 
 fn refused(path: &[&str], message: &str) -> Error {
@@ -34,7 +34,7 @@ pub fn field<'a>(map: &'a [u8], name: &str) -> Result<Option<&'a [u8]>> {
     Ok(None)
 }
 
-/// What stands at a dotted path of objects. Where one value is asked for many paths, `Lookup` costs less.
+/// The value at a dotted path of objects. Where one value is asked for many paths, `Lookup` costs less.
 pub fn at_path<'a>(value: &'a [u8], path: &str) -> Result<Option<&'a [u8]>> {
     let mut found = value;
     for name in path.split('.') {
@@ -63,7 +63,7 @@ pub struct Editor<'a> {
     padding: usize,
 }
 
-/// What stands at a place; `None`: nothing.
+/// The value at a place of the document while it is edited; `None`: no value.
 type Slot<'a> = Option<Node<'a>>;
 
 enum Node<'a> {
@@ -77,7 +77,7 @@ enum Node<'a> {
 /// An object that was opened.
 struct Object<'a> {
     fields: Fields<'a>,
-    /// What became of each field.
+    /// The value of each field after the edits so far.
     values: Vec<Slot<'a>>,
     added: Added<'a, String>,
 }
@@ -334,12 +334,12 @@ impl<'a> Lookup<'a> {
         Lookup { is_there: value.is_some(), root: RefCell::new(value.map_or(Looked::Scalar, Looked::Closed)) }
     }
 
-    /// Whether there is a value.
+    /// True if the looked-up value exists.
     pub fn is_there(&self) -> bool {
         self.is_there
     }
 
-    /// What stands at a dotted path of objects.
+    /// The value at a dotted path of objects.
     pub fn at(&self, path: &str) -> Result<Option<&'a [u8]>> {
         let mut root = self.root.borrow_mut();
         let (mut looked, mut found) = (&mut *root, None);

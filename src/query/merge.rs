@@ -6,7 +6,7 @@ use super::names::{Fields, Names};
 use crate::error::Result;
 use crate::types::pack::{Reader, Shape, write_map, write_text};
 
-/// What stands on each side; `None`: nothing.
+/// The value that each side has at one path; `None`: it has no value there.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides<'a> {
     pub base: Option<&'a [u8]>,
@@ -14,7 +14,7 @@ pub struct Sides<'a> {
     pub origin: Option<&'a [u8]>,
 }
 
-/// What both sides changed to different values.
+/// A path where both sides changed the base to different values.
 #[derive(Debug)]
 pub struct Clash<'a> {
     /// The names of the fields on the way; none: the whole value.
@@ -22,10 +22,10 @@ pub struct Clash<'a> {
     pub sides: Sides<'a>,
 }
 
-/// Says what shall stand where both sides differ.
+/// Returns the value that the merge writes where both sides differ.
 pub type Settle<'a> = dyn FnMut(Clash<'_>) -> Result<Option<Vec<u8>>> + 'a;
 
-/// What increments did to the sides.
+/// The counters of both sides.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Counts<'a> {
     /// The counters that both sides only incremented, with what the clone added.
@@ -118,7 +118,7 @@ fn is_map(value: &[u8]) -> Result<bool> {
     Ok(Reader::new(value).shape()? == Shape::Map)
 }
 
-/// Whether two values are equal, in whatever order their fields are written.
+/// True if two values are equal, in whatever order their fields are written.
 pub fn is_same(a: Option<&[u8]>, b: Option<&[u8]>) -> Result<bool> {
     let (Some(a), Some(b)) = (a, b) else { return Ok(a.is_none() && b.is_none()) };
     if a == b {

@@ -1,5 +1,5 @@
-//! MongoDB's update language and three-way merging, on MessagePack bytes. What an update does not name keeps its bytes
-//! exactly. A document here is a map of texts to values.
+//! MongoDB's update language and three-way merging, on MessagePack bytes. Fields that an update does not name keep
+//! their bytes exactly. A document here is a map of texts to values.
 //!
 //! It does not know: storage, platform, drive, lsm, engine, js.
 

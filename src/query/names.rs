@@ -67,13 +67,13 @@ impl<'a> Names<'a> {
         self.sorted.iter().map(|place| *place as usize)
     }
 
-    /// Whether one of these dotted paths is `path`, or lies inside it, or has it inside.
+    /// True if one of these dotted paths is `path`, lies inside it, or has it inside.
     pub fn meets(&self, path: &str) -> bool {
         meets_any(path, &|from| Some(self.least(from)?.0))
     }
 }
 
-/// Whether one of some dotted paths is `path`, or lies inside it, or has it inside. `least` gives the first of them, in
+/// True if one of some dotted paths is `path`, lies inside it, or has it inside. `least` gives the first of them, in
 /// the order of their bytes, that is not less than a text.
 pub fn meets_any<'a>(path: &str, least: &dyn Fn(&str) -> Option<&'a str>) -> bool {
     let inside = format!("{path}.");

@@ -92,7 +92,7 @@ fn check_crossing(steps: &[Step]) -> Result<()> {
     let mut paths = SortedBytes::new();
     for step in steps {
         let path = format!("{}.", step.path).into_bytes();
-        // What a path lies in sorts before it, and all between the two lies in it too.
+        // A path sorts before every path that lies in it, and only paths that lie in it sort between the two.
         let before = paths.range(..=path.clone()).next_back().is_some_and(|(outer, _)| path.starts_with(outer));
         let after = paths.range(path.clone()..).next().is_some_and(|(inner, _)| inner.starts_with(&path));
         if before || after {

@@ -1,4 +1,4 @@
-//! What is done to a document of many fields costs a little more per field than to one of few: a logarithm more.
+//! An operation on a document of many fields costs only a logarithm more per field than on a document of few fields.
 
 use super::*;
 use crate::error::Result;

@@ -34,7 +34,7 @@ struct Stored {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Capacity {
     pub bytes: u64,
-    /// Whether a batch may put into the room that its own deletions make. In Chromium it may not.
+    /// True if a batch may use the room that its own deletions make. In Chromium it may not.
     pub deletions_make_room: bool,
 }
 
@@ -49,7 +49,7 @@ impl Capacity {
     }
 }
 
-/// What a record of the log takes beside its bytes, as if its number were its name.
+/// The bytes that a record of the log takes beside its content, as if its number were its name.
 const NUMBER_BYTES: u64 = 8;
 
 fn place(space: Space, name: &str) -> Vec<u8> {
@@ -194,7 +194,7 @@ impl MemoryDisk {
     }
 }
 
-/// What becomes of disks, for tests.
+/// Copies and replaces the contents of disks, for tests.
 impl MemoryDisk {
     /// All that it holds now, on a disk without a capacity.
     pub fn copied(&self) -> MemoryDisk {

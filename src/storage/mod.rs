@@ -82,7 +82,7 @@ impl Space {
     }
 }
 
-/// What a resolved write survives.
+/// The failure that a write survives once its call has resolved.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Durability {
     /// The death of the tab and of the browser's process.
@@ -92,7 +92,7 @@ pub enum Durability {
     Strict,
 }
 
-/// How often names may change while the log is read.
+/// Listings that are tried before giving up, when names change while the log is read.
 const LOOKS: u32 = 8;
 
 /// The most characters of a record's name.
@@ -136,7 +136,7 @@ impl Outcome {
     }
 }
 
-/// What became of asking for a lock.
+/// The outcome of a request for a lock.
 pub enum Lock {
     /// It is the caller's until it is dropped.
     Held(Box<dyn Any>),
@@ -198,7 +198,7 @@ pub trait Storage {
         let _ = name;
         Box::pin(async { Lock::Unavailable })
     }
-    /// Whether what is written outlives this process. Where not, nothing is written that only tells of damage.
+    /// True if records outlive this process. Where they do not, no record that only tells of damage is written.
     fn is_lasting(&self) -> bool {
         true
     }

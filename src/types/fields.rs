@@ -1,4 +1,4 @@
-//! What the store's own records are made of: lists of fields, told apart by their place, as MessagePack.
+//! Lists of fields, told apart by their place and encoded as MessagePack: the store's own records are made of them.
 //!
 //! Records are turned into these and back by hand, because code derived for each of them fills a third of the module
 //! that an app loads. New fields come last; a reader takes those that an older writer left out by their default.
@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 /// Lists within lists: more than any record has.
 const DEPTH: usize = 16;
-/// Room that is made for a list before its fields are there: what it declares may be a lie.
+/// Room that is made for a list before its fields are there: the length that a list declares may be a lie.
 const ROOM: usize = 1024;
 
 #[derive(Clone, PartialEq, Debug)]

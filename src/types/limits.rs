@@ -1,5 +1,5 @@
-//! The one table of limits. What is over a limit fails with TOO_LARGE unless a line says otherwise, with nothing
-//! written. The npm package and the README repeat these figures; a test compares them.
+//! The one table of limits. A call that passes a limit fails with TOO_LARGE unless a line says otherwise, and writes
+//! nothing. The npm package and the README repeat these figures; a test compares them.
 
 /// A document or a KV value, encoded, in bytes.
 pub const VALUE_BYTES: usize = 16 * 1024 * 1024;

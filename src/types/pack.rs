@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorCode, Result};
 
 pub const EXT_BIGINT: i8 = 1;
 
-/// What a value is, from its first byte.
+/// The type of an encoded value, as its first byte tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape {
     Nil,

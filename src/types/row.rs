@@ -21,7 +21,7 @@ impl LayerId {
     pub const CATALOG: LayerId = LayerId(0);
 }
 
-/// What a row is. Documents and entries of one name never mix.
+/// The kind of a row. Documents and entries of one name never mix.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Kind {
@@ -87,7 +87,7 @@ impl Borrow<[u8]> for Suffix {
     }
 }
 
-/// What all rows of one collection begin with, after their layer.
+/// The bytes that every row of one kind in a collection begins with, after its layer.
 pub fn prefix(collection: &str, kind: Kind) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(collection.len() + 2 + 24);
     bytes.extend_from_slice(collection.as_bytes());

@@ -54,11 +54,11 @@ impl Base {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Version {
     content: Content,
-    /// What it replaced in the level below (SEMANTICS W9); `None` for an insert.
+    /// The base: the version in the level below that this version replaced (SEMANTICS W9); `None` for an insert.
     pub base: Option<Base>,
     /// Milliseconds since 1970 from which on the row is absent.
     pub expiry: Option<u64>,
-    /// What `$inc` and `increment` added since the base, so that two of them add up in a merge.
+    /// The sums that `$inc` and `increment` have added since the base, so that the sums of two sides add up in a merge.
     pub delta: Option<Bytes>,
 }
 
@@ -111,12 +111,13 @@ impl Version {
         if let Content::Overflow(overflow) = self.content { Some(overflow) } else { None }
     }
 
-    /// Whether encoded bytes are a tombstone's, without decoding them.
+    /// True if the encoded version is a tombstone. The version is not decoded.
     pub fn is_encoded_tombstone(encoded: &[u8]) -> bool {
         encoded.first().is_some_and(|flags| flags & TOMBSTONE != 0)
     }
 
-    /// Whether encoded bytes are a tombstone that hides nothing below its layer, only an older version in it.
+    /// True if the encoded version is a tombstone without a base: it hides no row below its layer, only older versions
+    /// in it.
     pub fn hides_own_layer(encoded: &[u8]) -> bool {
         encoded.first().is_some_and(|flags| flags & (TOMBSTONE | BASE) == TOMBSTONE)
     }

@@ -239,8 +239,8 @@ pub fn setting(view: TreeView<'_>, name: &str, at: Lsn) -> Attempt<Option<u64>> 
     }
 }
 
-/// Whether who read `then` reads the same over `now`: nothing moved, or only the link was cut, once the layer held all
-/// that it gave.
+/// True if a snapshot on `then` reads the same rows on `now`: the row is unchanged, or only the link was cut, after the
+/// layer had taken in every row that the link gave it.
 pub fn reads_alike(then: &DatabaseRow, now: &DatabaseRow) -> bool {
     let is_in_place = then.id == now.id && then.layer == now.layer && then.restored == now.restored;
     is_in_place && (then.origin == now.origin || now.materialized)
@@ -268,7 +268,7 @@ pub fn whole(view: TreeView<'_>, layer: LayerId) -> Attempt<Option<(Lsn, Option<
     Ok(Some((found.lsn, link)))
 }
 
-/// Whether the layer holds everything, by a commit that is complete.
+/// True if the layer holds all of its rows itself, by a commit that is complete.
 pub fn is_whole(view: TreeView<'_>, layer: LayerId) -> Attempt<bool> {
     Ok(view.get(&whole_row(layer), view.tree.head)?.is_some())
 }

@@ -1,4 +1,5 @@
-//! What must stay readable: everything from the history floor on, and below it what the links of clones pin.
+//! The versions that must stay readable: all from the history floor on, and below it those that the links of clones
+//! pin.
 
 use crate::engine::catalog::{self, DatabaseRow};
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! What a commit writes, and a copy that a materialization takes in.
+//! The effects of a commit: its changes and runs. And a copy of a row that a materialization takes in.
 
 use std::rc::Rc;
 
@@ -13,8 +13,8 @@ use crate::types::{LayerId, Lsn, SortedBytes, Version};
 /// So many changes are put in among others one by one.
 const FEW: usize = 16;
 
-/// What a commit writes: changes for the log, in the order of their rows, and rows that were written ahead of it as
-/// runs.
+/// The effects of a commit: changes for the log, in the order of their rows, and rows that were written ahead of the
+/// commit as runs.
 #[derive(Clone, Default)]
 pub struct Effects {
     changes: Vec<Change>,
@@ -22,7 +22,7 @@ pub struct Effects {
     story: Story,
 }
 
-/// The parts of what a commit writes, for who stages it.
+/// The parts of a commit's effects, for the code that stages the commit.
 pub struct Parts {
     pub changes: Vec<Change>,
     pub runs: Vec<Rc<UnnamedRun>>,
@@ -30,7 +30,7 @@ pub struct Parts {
 }
 
 impl Effects {
-    /// What a transaction has written.
+    /// The effects of a commit that writes the rows of a transaction.
     pub fn of(writes: &Writes) -> Effects {
         let Some(top) = writes.path.top() else { return Effects::default() };
         let change = |(suffix, version): (&crate::types::Suffix, &Version)| {
@@ -103,7 +103,7 @@ impl Effects {
         self.changes.is_empty() && self.runs.is_empty()
     }
 
-    /// Whether the commit writes nothing but tombstones.
+    /// True if the commit writes nothing but tombstones.
     pub fn only_deletes(&self) -> bool {
         self.runs.is_empty() && self.changes.iter().all(|Change(_, version)| Version::is_encoded_tombstone(version))
     }
@@ -112,7 +112,7 @@ impl Effects {
         &self.changes
     }
 
-    /// Whether a commit with these effects writes a row.
+    /// True if a commit with these effects writes the row.
     pub fn has(&self, view: TreeView<'_>, row: &[u8]) -> Attempt<bool> {
         if self.changes.binary_search_by(|Change(other, _)| other[..].cmp(row)).is_ok() {
             return Ok(true);
@@ -125,13 +125,13 @@ impl Effects {
         Ok(false)
     }
 
-    /// Whether any of the blocks belongs to a run that was written ahead.
+    /// True if any of the needed blocks belongs to a run that was written ahead.
     pub fn has_any_of(&self, needed: &[Need]) -> bool {
         let is_own = |run: u64| self.runs.iter().any(|own| own.description.id == run);
         needed.iter().any(|Need::Block(reference)| is_own(reference.address.run))
     }
 
-    /// Whether a row of the catalog is written.
+    /// True if the commit writes a row of the catalog.
     pub fn touches_catalog(&self) -> bool {
         catalog::touches(&self.changes, &self.runs)
     }

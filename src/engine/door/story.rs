@@ -1,5 +1,5 @@
-//! What passed the door, told to the simulator: it compares each row's old and new version, and its LSN, with what the
-//! store holds. The module that ships has `untold.rs` in place of this file.
+//! Tells the simulator of each row that passed the door: the simulator compares the row's old and new version, and its
+//! LSN, with those that the store holds. The module that ships has `untold.rs` in place of this file.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ enum Kept {
     InCatalog,
 }
 
-/// What the door tells of one commit that is staged, or of one copy.
+/// The rows of one commit that is staged, or of one copy, as the door tells the simulator of them.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// The commit's id; `None`: it is a copy.
@@ -61,7 +61,7 @@ thread_local! {
     static TOLD: RefCell<Vec<Told>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What this thread's engines have told since this was asked last.
+/// Takes the commits and copies that this thread's engines have told since the last call.
 pub fn take_told() -> Vec<Told> {
     TOLD.take()
 }

@@ -1,4 +1,4 @@
-//! What a transaction has written so far.
+//! The rows that a transaction has written so far.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Writes {
     pub(super) story: Story,
 }
 
-/// What a write has replaced in the same transaction. `Writes::take_back` wants it.
+/// The row that a write has replaced in the same transaction. `Writes::take_back` wants it.
 #[derive(Debug)]
 pub struct Replaced {
     version: Option<Version>,

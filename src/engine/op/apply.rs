@@ -6,8 +6,8 @@ use super::{MakeId, Op, Step, documents, entries};
 use crate::lsm::Attempt;
 
 impl Op {
-    /// Does it, all or nothing within its transaction's savepoint. What it has found out by then stays in `known`, for
-    /// the next try.
+    /// Runs the operation, all or nothing within its transaction's savepoint. The rows that it has looked up by then
+    /// stay in `known`, for the next try.
     pub fn apply(&self, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut Known) -> Attempt<Step> {
         match self {
             Op::Get { .. }

@@ -1,4 +1,4 @@
-//! What an operation works on: a path to read, and, where it may write, the transaction that takes the writes.
+//! The context of an operation: a path to read, and, where it may write, the transaction that takes the writes.
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
@@ -52,7 +52,7 @@ impl Current {
 #[derive(Debug)]
 pub struct Page<T> {
     pub rows: Vec<T>,
-    /// What is left of the range; `None`: it is exhausted.
+    /// The part of the range that is left; `None`: the range is exhausted.
     pub rest: Option<SuffixRange>,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Context<'a> {
         Context { until: Some(until), ..self }
     }
 
-    /// Whether the step has examined as much as one may.
+    /// True if the step has examined as many versions as one step may.
     pub fn is_over(&self) -> bool {
         self.until.is_some_and(|until| self.view.tree.examined() >= until)
     }
@@ -118,7 +118,7 @@ impl<'a> Context<'a> {
         }
         self.record(suffix, by)?;
         let Some(Placed { level, found }) = self.placed(suffix)? else { return Ok(None) };
-        // What was counted in a level below is no difference from it.
+        // A counter of a level below is no difference from that level.
         let delta = found.version.delta.clone().filter(|_| level == 0);
         let lsn = Some(found.lsn);
         Ok(found.version.here().cloned().map(|value| Current { value, lsn, level, delta }))
@@ -193,12 +193,12 @@ impl<'a> Context<'a> {
         read::standing(self.view, &self.path, suffix.as_bytes())
     }
 
-    /// Whether there are levels that a row may come from which is not of the topmost layer.
+    /// True if the path has levels below the topmost one.
     pub fn has_below(&self) -> bool {
         !self.path.below().is_empty()
     }
 
-    /// Whether the transaction itself has deleted the row.
+    /// True if the transaction itself has deleted the row.
     pub fn has_deleted(&self, suffix: &Suffix) -> bool {
         self.own(suffix).is_some_and(Version::is_tombstone)
     }
@@ -251,7 +251,8 @@ impl<'a> Context<'a> {
         let rest = match read::walk(scan, &mut position, visit) {
             Ok(Walked::All) => None,
             Ok(Walked::Part) => position.rest(range, reverse),
-            // What was walked before a block was missing stands; the rest begins where the block is needed.
+            // The rows that were walked before the missing block stay walked; the rest begins where the block is
+            // needed.
             Err(Fault::Need(blocks)) => Some(position.rest(range, reverse).ok_or(Fault::Need(blocks))?),
             Err(error) => return Err(error),
         };
@@ -377,7 +378,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What a walk has looked at, which is what its transaction depends on.
+/// The part of the range that a walk has looked at, which is the part that its transaction depends on.
 fn covered(range: &SuffixRange, reverse: bool, rest: Option<&SuffixRange>) -> SuffixRange {
     let mut covered = range.clone();
     match rest {

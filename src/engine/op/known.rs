@@ -1,5 +1,5 @@
-//! What a call over many keys has found out so far. A call is made again after each fetch; what it knows by then it
-//! need not look up again, and the blocks that it was read from can be let go.
+//! The rows that a call over many keys has looked up so far. The call is made again after each fetch. It does not look
+//! up a row in `Known` again, and the blocks that the row was read from can be let go.
 
 use crate::engine::rows::read::Standing;
 use crate::error::Result;

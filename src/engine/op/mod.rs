@@ -1,4 +1,5 @@
-//! What a caller can ask of a collection, as data: one way in for single calls, transactions and snapshots alike.
+//! The operations that a caller can ask of a collection, as data: one way in for calls, transactions and snapshots
+//! alike.
 //!
 //! It does not know: catalog, core, handle, witness, compare, copy, transact, clones, merge, transfer, upkeep, store.
 

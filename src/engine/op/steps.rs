@@ -7,7 +7,7 @@ use super::known::Known;
 use super::{Answer, MakeId, Op, Step};
 use crate::lsm::{Attempt, Fault};
 
-/// Whether a call names more rows than one step may examine.
+/// True if a call names more rows than one step may examine.
 pub fn names_many(op: &Op) -> bool {
     op.named() as u64 > STEP_ROWS
 }

@@ -1,4 +1,4 @@
-//! What a transaction read and wrote: everything that its commit must check, and everything that it will write.
+//! The rows that a transaction read, which its commit must check, and the rows that its commit will write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -26,7 +26,7 @@ pub struct Guard {
     pub lsn: Lsn,
 }
 
-/// What was read of the topmost level; the levels below are fixed and need no check.
+/// The keys and ranges that were read of the topmost level; the levels below are fixed and need no check.
 #[derive(Clone, Default, Debug)]
 pub struct ReadSet {
     keys: BTreeSet<Suffix>,
@@ -48,7 +48,7 @@ impl ReadSet {
         self.keys.len() + self.ranges.len()
     }
 
-    /// Whether a row is among what was read.
+    /// True if the row is among those that were read.
     pub fn has(&self, suffix: &[u8]) -> bool {
         let begun = self.ranges.range::<[u8], _>((Bound::Unbounded, Bound::Included(suffix))).next_back();
         begun.is_some_and(|(_, before)| suffix < &before[..]) || self.keys.contains(suffix)
@@ -95,19 +95,19 @@ pub enum ReadBy {
     Engine,
 }
 
-/// What a write takes of a commit's size.
+/// The bytes that a write counts toward the limit of a commit's size.
 fn cost(suffix: &Suffix, version: &Version) -> usize {
     suffix.as_bytes().len() + version.here().map_or(0, |value| value.len()) + 16
 }
 
-/// What takes one step back.
+/// The data that takes one step back.
 #[derive(Debug)]
 enum Undo {
     /// A write.
     Write(Suffix, Replaced),
-    /// What was noted of a row was another, or nothing.
+    /// The fields that were noted of a row before; `None`: none were noted.
     Noted(Suffix, Option<BTreeSet<String>>),
-    /// These fields were noted too.
+    /// The fields that were added to those noted of a row.
     Added(Suffix, Vec<String>),
 }
 
@@ -164,7 +164,7 @@ impl Transaction {
         self.writes.rows()
     }
 
-    /// What a commit of it writes.
+    /// The effects of a commit of this transaction.
     pub fn effects(&self) -> Effects {
         Effects::of(&self.writes)
     }
@@ -240,12 +240,14 @@ impl Transaction {
         }
     }
 
-    /// What was set in a row that was only updated here.
+    /// The fields that were set in a row that this transaction has only updated; `None`: it wrote the whole row, or
+    /// nothing.
     pub fn updated(&self, suffix: &Suffix) -> Option<&BTreeSet<String>> {
         self.updated.get(suffix)
     }
 
-    /// At the end of the body: where isolation does not check reads, what was written over must still be as it was.
+    /// Ends the body. Under snapshot isolation no read is checked, so the rows that the transaction wrote over are
+    /// noted as read: the commit then fails if another commit wrote one of them.
     pub fn end(&mut self) {
         self.undo.clear();
         if self.isolation == Isolation::Snapshot {

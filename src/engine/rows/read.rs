@@ -30,12 +30,12 @@ pub fn just_after(suffix: &[u8]) -> Vec<u8> {
     after
 }
 
-/// Whether a row is a document or an entry.
+/// True if the row is a document or an entry.
 pub fn is_content(suffix: &[u8]) -> bool {
     matches!(split_suffix(suffix), Some((_, Kind::Document | Kind::Entry, _)))
 }
 
-/// A version, and which level of its path it is of.
+/// A version with the place of its level in the path.
 #[derive(Clone, Debug)]
 pub struct Placed {
     pub level: usize,
@@ -50,8 +50,8 @@ pub fn placed(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<Op
     })
 }
 
-/// What the first level answers that answers anything. Where one cannot answer yet, the next ones are asked for what
-/// they lack, so that all of it is fetched in one go.
+/// The answer of the first level that has one. Where a level lacks blocks and cannot answer yet, the levels below are
+/// asked for the blocks that they lack too, so that all of them are fetched in one go.
 fn first_of<T>(levels: &[Level], mut ask: impl FnMut(usize, &Level) -> Attempt<Option<T>>) -> Attempt<Option<T>> {
     let mut needed = Vec::new();
     for (place, level) in levels.iter().enumerate() {
@@ -68,7 +68,7 @@ fn first_of<T>(levels: &[Level], mut ask: impl FnMut(usize, &Level) -> Attempt<O
     if needed.is_empty() { Ok(None) } else { Err(Fault::Need(needed)) }
 }
 
-/// What a write of a row must know of it. Values stay where they are stored.
+/// The facts about a row that a write must know. Values stay where they are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Standing {
     pub is_there: bool,
@@ -110,8 +110,8 @@ pub fn topmost(view: TreeView<'_>, levels: &[Level], suffix: &[u8]) -> Attempt<O
     Ok(placed(view, levels, suffix)?.map(|placed| placed.found))
 }
 
-/// Whether a version of the topmost layer may be a copy that a materialization made, and no change of the layer's own:
-/// it is as old as the link, and has replaced nothing. It is one if a row is visible below.
+/// True if a version of the topmost layer may be a copy that a materialization made, and no change of the layer's own:
+/// its LSN is not above the link's, and it has no base. It is a copy if a row is visible below.
 pub fn may_be_copy(path: &Path, lsn: Lsn, version: &Version) -> bool {
     let is_old = path.below().first().is_some_and(|link| lsn <= link.lsn);
     is_old && version.base.is_none() && !version.is_tombstone()
@@ -166,7 +166,7 @@ impl Lane<'_> {
         if let Some(Item::Span(span)) = &self.next { Some(span) } else { None }
     }
 
-    /// Whether all rows of this lane lie behind a span that another lane has come to. Forward, a row at `until` lies
+    /// True if all rows of this lane lie behind a span that another lane has come to. Forward, a row at `until` lies
     /// behind the span; backward, such a row may be in the span.
     fn is_behind(&self, until: &[u8], reverse: bool) -> bool {
         self.place().is_none_or(|place| match reverse {
@@ -176,7 +176,7 @@ impl Lane<'_> {
     }
 }
 
-/// What a walk over a path reads.
+/// The arguments of a walk over a path.
 #[derive(Clone, Copy)]
 pub struct Scan<'a> {
     pub view: TreeView<'a>,
@@ -191,10 +191,10 @@ pub struct Scan<'a> {
     pub until: Option<u64>,
 }
 
-/// What a walk over a path comes to.
+/// The items that a walk over a path gives to its visitor.
 pub enum Seen<'a> {
     Row(Visible<'a>),
-    /// So many visible rows, which were counted and not read.
+    /// This many visible rows, which were counted and not read.
     Rows(u64),
 }
 
