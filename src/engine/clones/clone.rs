@@ -176,7 +176,7 @@ pub async fn status(handle: &Rc<Handle>) -> Result<Status> {
     handle.core.read(|state, view| Ok(status_of(&handle.entry(view, state.head)?.row, &copies))).await
 }
 
-/// Whether a clone may lie on this.
+/// Fails if a clone on this path would lie too deep.
 pub fn check_depth(path: &Path) -> Result<()> {
     let Some(top) = path.top().filter(|_| path.levels().len() > limits::CLONE_DEPTH) else { return Ok(()) };
     let message = format!(

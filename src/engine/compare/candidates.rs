@@ -121,8 +121,8 @@ fn ranges(collection: Option<&CollectionName>, from: &[u8]) -> Vec<SuffixRange> 
     ranges
 }
 
-/// What is found by the first of some attempts: all of them, or as many as can be held at a time, one at least. What
-/// the others need is fetched in the same go.
+/// The results of the first of some attempts: of all, or of as many as can be held at a time, one at least. The blocks
+/// that the other attempts need are fetched in the same go.
 pub fn portion<T>(
     view: TreeView<'_>,
     attempts: impl Iterator<Item = Attempt<T>>,

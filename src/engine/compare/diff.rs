@@ -1,7 +1,7 @@
-//! What one side has that the other has not, at a cost that grows with the change (SEMANTICS C11).
-//!
-//! Two paths are aligned from the bottom. A level that both share at one LSN cannot differ and is not looked at; of one
-//! that they share at two LSNs only what was written between them is; of all above, every row is a candidate.
+//! The rows that differ between two sides, at a cost that grows with the change (SEMANTICS C11).
+//! Two paths are aligned from the bottom. A level that both share at one LSN cannot differ and is not looked at. Of a
+//! level that they share at two LSNs the rows written between the two are candidates; of all levels above, every row
+//! is.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -32,7 +32,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// What happened to the row, in the public API's word.
+    /// The public API's word for the change of the row.
     pub fn operation(&self) -> &'static str {
         match (&self.before, &self.after) {
             (None, _) => "insert",
@@ -117,7 +117,7 @@ pub async fn all(handle: &Rc<Handle>, against: Against<'_>) -> Result<Vec<Differ
 pub struct Comparing {
     other: Path,
     collection: Option<CollectionName>,
-    /// What was told as the end of its last page.
+    /// The row that the last page ended with, as the caller was told.
     after: Option<Suffix>,
     candidates: Candidates,
 }
@@ -164,7 +164,7 @@ fn align<'a>(one: &'a Path, other: &'a Path) -> Aligned<'a> {
     Aligned { whole: left.iter().chain(right).collect(), between }
 }
 
-/// What the first of some candidates are on both sides; `None`: the same.
+/// The differences of the first of some candidates; `None`: the row is the same on both sides.
 pub fn compare_all(
     view: TreeView<'_>,
     one: &Path,
@@ -242,7 +242,8 @@ fn compare(view: TreeView<'_>, one: &Path, other: &Path, suffix: &Suffix) -> Att
     Ok(change(suffix, value(other)?, value(one)?)?)
 }
 
-/// What happened to a row of documents or entries; `None`: nothing. The same fields in another order are no change.
+/// The difference between two values of a document or an entry; `None`: there is none. The same fields in another order
+/// are no change.
 pub fn change(suffix: &Suffix, before: Option<Bytes>, after: Option<Bytes>) -> Result<Option<Difference>> {
     if query::is_same(before.as_deref(), after.as_deref())? {
         return Ok(None);

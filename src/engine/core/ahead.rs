@@ -1,5 +1,5 @@
-//! What a large commit writes, gathered row by row: a little of it stays in memory for the log, more is written ahead
-//! as a run. So memory stays bounded, and others read and write meanwhile.
+//! Gathers the rows that a large commit writes: few rows stay in memory for the log, more are written ahead as a run.
+//! So memory stays bounded, and other calls read and write meanwhile.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use crate::storage::LocalFuture;
 use crate::types::row::push_lsn;
 use crate::types::{LayerId, Lsn, Version, limits};
 
-/// What stays for the log: of two layers and the catalog together less than a record takes.
+/// Bytes of rows that stay in memory for the log: those of two layers and the catalog take together less than a record.
 const IN_LOG_BYTES: usize = if planted::HAS_FEW_ROWS { 256 } else { limits::COMMIT_IN_LOG_BYTES / 4 };
 /// Milliseconds after which it is said again that a run is being written.
 const RENEW: u64 = 5 * 60 * 1000;

@@ -1,4 +1,4 @@
-//! The least time that it can be. Retention goes by it, so one clock that jumped destroys no history.
+//! The least time that it can be now. Retention goes by this time, so one clock that jumped destroys no history.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,9 +13,9 @@ pub struct Clock {
     opened_at: u64,
     /// The time that this opening and one before it agreed on, when this one began.
     agreed: u64,
-    /// The clock that cannot jump, then.
+    /// The reading of the clock that cannot jump, when this engine opened.
     steady: u64,
-    /// What an earlier opening has last written down of its clock.
+    /// The time that the last opening before this one has written down.
     before: Cell<u64>,
 }
 
@@ -31,20 +31,20 @@ impl Clock {
         self.opened_at
     }
 
-    /// What two openings agree that it is at least. Time that has passed while this one is open is measured by a clock
-    /// that cannot jump.
+    /// A time that is surely past: two openings agree on it. While this engine is open, a clock that cannot jump
+    /// measures the time that has passed.
     pub fn agreed(&self, state: &State) -> u64 {
         let told = state.manifest.clock;
         let told = if told == self.opened_at { self.before.get() } else { told };
         told.min(self.opened_at).max(self.steady()).min(self.platform.now())
     }
 
-    /// What was agreed on when this one opened, and what has passed since.
+    /// The time that was agreed on when this engine opened, plus the time that has passed since.
     pub fn steady(&self) -> u64 {
         self.agreed.saturating_add(self.platform.steady().saturating_sub(self.steady))
     }
 
-    /// What the manifest tells, before another one takes its place.
+    /// Keeps the time that the manifest tells, before another manifest takes its place.
     pub fn note_told(&self, told: u64) {
         if told != self.opened_at {
             self.before.set(told);

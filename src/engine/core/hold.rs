@@ -1,4 +1,4 @@
-//! What open snapshots and transactions read at: this engine's own vacuum spares it.
+//! The LSNs that open snapshots and transactions read at: this engine's own vacuum spares their versions.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! A commit that waits in the queue: what it works out, and what that is to write.
+//! The jobs of the queue: a commit with the function that works out its effects, or work that needs the log alone.
 
 use std::rc::Rc;
 
@@ -39,9 +39,9 @@ pub enum Work {
     Exclusive(Option<Exclusive>),
 }
 
-/// What is done in the pipeline's turn, with nothing staged.
+/// Work that is done in the pipeline's turn, with nothing staged.
 pub enum Exclusive {
-    /// Take in what other tabs wrote. True: there was something.
+    /// Take in the commits of other tabs. True: there were some.
     Refresh,
     /// Swap the manifest. False: another tab changed the same thing.
     Install(Box<Installation>),

@@ -114,7 +114,7 @@ impl Core {
         self.holds.oldest()
     }
 
-    /// Whether anything is being committed.
+    /// True if a commit is under way.
     pub fn is_committing(&self) -> bool {
         self.pump.is_at_work()
     }
@@ -134,7 +134,7 @@ impl Core {
         self.told.get() > self.head()
     }
 
-    /// Takes in what other tabs have told of. What they told may be wrong; then it is forgotten.
+    /// Takes in the commits that other tabs have told of. The head that they told may be wrong; then it is forgotten.
     pub async fn catch_up(self: &Rc<Core>) -> Result<()> {
         if self.is_behind() {
             let told = self.told.get();
@@ -146,7 +146,7 @@ impl Core {
         Ok(())
     }
 
-    /// Passes a result on; damage that it tells of is remembered.
+    /// Passes a result on. If its error tells of damage, the damage is remembered.
     pub fn note_damage<T>(&self, result: Result<T>) -> Result<T> {
         if result.as_ref().is_err_and(|error| error.code() == ErrorCode::StorageCorrupt) {
             self.is_damaged.set(true);
@@ -165,7 +165,7 @@ impl Core {
         }
     }
 
-    /// Ends all use of this engine, for `why`. What is being written is finished or not by storage's own rules.
+    /// Ends all use of this engine, for `why`. A write that is under way is finished or not by storage's own rules.
     pub async fn close(&self, why: Error) -> Result<()> {
         if self.closed.borrow().is_some() {
             return Ok(());

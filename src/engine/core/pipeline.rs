@@ -44,7 +44,7 @@ impl Pumped for Core {
         let (kept, gone): (VecDeque<Job>, VecDeque<Job>) =
             std::mem::take(&mut *queue).into_iter().partition(|job| !job.reply.is_canceled());
         *queue = kept;
-        // What a job holds may be the last of a handle, whose end may look at the queue.
+        // A job may hold the last reference to a handle, and the end of the handle may look at the queue.
         drop(queue);
         drop(gone);
     }
@@ -140,7 +140,8 @@ impl Core {
         Ok(installed)
     }
 
-    /// Deletes what was written here for commits that did not come. What fails is made up for by the next time.
+    /// Deletes the runs that were written here for commits that did not come. Runs that cannot be deleted now are
+    /// deleted next time.
     pub async fn sweep_strays(&self) {
         let _ = self.lsm.sweep_strays().await;
     }
@@ -168,11 +169,11 @@ impl Core {
     /// After a commit that brought a run of its own.
     fn write_hot_soon(self: &Rc<Core>) {
         let core = self.clone();
-        // What fails here costs the next opening a little time.
+        // A failure here costs the next opening a little time.
         self.platform.spawn(Box::pin(async move { drop(core.lsm.write_hot().await) }));
     }
 
-    /// While commits are held back, what maintenance asks for goes first. False: it asks for nothing.
+    /// While commits are held back, a job of maintenance goes first. False: none is queued.
     fn lets_first(&self) -> bool {
         let mut queue = self.queue.borrow_mut();
         let found = queue.iter().position(|job| matches!(job.work, Work::Exclusive(_)));
@@ -200,7 +201,8 @@ impl Core {
             }
             self.requeue(jobs.split_off(stage.results.len()));
             if stage.staged == 0 {
-                // What writes nothing meets no other tab's commit by itself, and yet is answered from the present.
+                // A job that writes nothing meets no other tab's commit by itself, and yet is answered from the
+                // present.
                 if !has_looked && jobs.iter().any(|job| matches!(job.work, Work::Commit(_))) {
                     has_looked = true;
                     match self.look_at_log().await {
@@ -294,7 +296,7 @@ impl Core {
             Sought::Void => error,
             Sought::NotYet | Sought::Forgotten => error.of_unknown_outcome(),
         };
-        // What wrote nothing may have seen what is now taken back: it is asked again.
+        // A job that wrote nothing may have read versions that are now taken back: the job is evaluated again.
         let mut again = Vec::new();
         for (job, result) in jobs.into_iter().zip(results) {
             match result {
@@ -307,7 +309,7 @@ impl Core {
 }
 
 impl Core {
-    /// What became of a commit whose write failed.
+    /// Finds out if a commit whose write failed is in the log.
     async fn seek(&self, id: u64, lsn: Lsn, error: &Error) -> Sought {
         if matches!(error.code(), ErrorCode::QuotaExceeded | ErrorCode::TooLarge) {
             return Sought::Void;

@@ -1,9 +1,9 @@
-//! Who makes the pipeline go on: whoever waits for it. A host may end any of its requests where it stands, and what
-//! such a request was to do for others is never done. So nobody's answer hangs on another's task: each caller that
-//! waits polls the work itself, and each step wakes them all.
+//! The callers that wait for the pipeline make it go on. A host may end any of its requests where it stands, and work
+//! that such a request was to do for others is never done. So no caller's answer depends on another caller's task: each
+//! caller that waits polls the work itself, and each step wakes them all.
 //!
-//! The callers own the work together. When the last of them leaves, the work is dropped where it stands. What it had
-//! staged is taken back; a record that it was appending counts or not, as that of any other tab.
+//! The callers own the work together. When the last of them leaves, the work is dropped where it stands. Commits that
+//! the work had staged are taken back; a record that it was appending counts or not, as that of any other tab.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -30,10 +30,10 @@ pub enum Done {
     Exclusively(bool),
 }
 
-/// What a job is answered with.
+/// The result that a job is answered with.
 pub type Answer = Result<Done>;
 
-/// The pipeline, as those see it who make it go on.
+/// The pipeline, as the callers see it that make it go on.
 pub trait Pumped {
     fn has_work(&self) -> bool;
     /// Does all that is queued.
@@ -97,7 +97,7 @@ impl Wake for Waiters {
 }
 
 impl Pump {
-    /// Whether anything is being committed.
+    /// True if a commit is under way.
     pub fn is_at_work(&self) -> bool {
         self.0.borrow().strong_count() > 0
     }
@@ -121,7 +121,7 @@ impl Pump {
 }
 
 impl Work {
-    /// Whether whoever comes now must poll by itself: nothing else will wake it.
+    /// True if a caller that comes now must poll the work itself, because nothing else will wake that caller.
     fn is_due(&self) -> bool {
         self.steps.borrow().is_none() || self.waiters.is_woken.load(Ordering::Relaxed)
     }
@@ -177,7 +177,7 @@ impl Future for Waiting {
         }
         self.work.waiters.register(self.number, context.waker());
         if !std::mem::replace(&mut self.has_begun, true) {
-            // What is called in one go is to be one record: the others queue first.
+            // Calls that are made in one go share one record: the first caller lets the others queue before it polls.
             if self.work.is_due() {
                 context.waker().wake_by_ref();
             }

@@ -11,7 +11,7 @@ use crate::lsm::{
 };
 use crate::storage::LocalFuture;
 
-/// What is done with a view, again after what it needed was fetched.
+/// A function of a view. It is called again after the blocks that it needed were fetched.
 pub type Read<'a> = dyn FnMut(&State, TreeView<'_>) -> Attempt<()> + 'a;
 
 /// One step of a long read, which keeps its own position.

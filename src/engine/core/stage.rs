@@ -29,9 +29,9 @@ pub(super) struct Stage {
     pub batch: Batch,
     /// The runs that the commits name.
     pub runs: Vec<Rc<UnnamedRun>>,
-    /// Whether all that is staged only deletes.
+    /// `Frees` if all staged commits only delete.
     pub room: Room,
-    /// Whether room was short when the first was staged: then what takes room is not staged with anything else.
+    /// True if room was short when the first commit was staged: a commit that takes room is then staged alone.
     pub is_short: bool,
     pub stale: Option<BlockReference>,
 }
@@ -43,13 +43,13 @@ impl Stage {
         Stage { results, staged: 0, durability, batch, runs, room, is_short, stale: None }
     }
 
-    /// Whether a commit may be written with what is staged: where room is short, only if all of them delete.
+    /// True if a commit may be staged with those already staged. Where room is short, all of them must only delete.
     fn may_take(&self, room: Room) -> bool {
         self.staged == 0 || !self.is_short || room == Room::Frees && self.room == Room::Frees
     }
 
-    /// After a write that found no room: one commit may have room where all together have none, and what only deletes
-    /// has the reserve.
+    /// After a write that found no room: one commit may have room where all together have none, and a commit that only
+    /// deletes has the reserve.
     pub fn may_be_parted(&self, error: &Error) -> bool {
         error.is_full() && !self.is_short && self.staged > 1
     }
@@ -126,7 +126,7 @@ impl Core {
             let effects = match self.evaluate(evaluate, job.failed.clone()).await {
                 Evaluated::Effects(effects) => effects,
                 Evaluated::Failed(error) => {
-                    // What was written ahead for another outcome than this one is given up.
+                    // Rows that were written ahead for an earlier outcome of the job are given up.
                     job.ahead = None;
                     stage.results.push(Err(error));
                     continue;

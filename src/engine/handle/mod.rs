@@ -251,7 +251,7 @@ impl Handle {
         Ok((answer, transaction.effects()))
     }
 
-    /// What the database is at the head: fixed from now on.
+    /// A snapshot of the database at the head, fixed from now on.
     pub async fn snapshot(self: &Rc<Handle>) -> Result<Pinned> {
         self.check_open()?;
         self.core.catch_up().await?;

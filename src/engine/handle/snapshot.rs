@@ -69,7 +69,8 @@ impl Pinned {
         self.predates_clone
     }
 
-    /// What it reads, as long as history holds it (another tab's vacuum may not spare it).
+    /// The path that the snapshot reads. Fails if history no longer holds its LSN: another tab's vacuum may not spare
+    /// it.
     pub fn path(&self, state: &State) -> Result<Path> {
         if self.version < state.manifest.floor() && !self.predates_clone {
             return Err(pruned(state));

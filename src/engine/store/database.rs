@@ -142,8 +142,8 @@ impl Database {
         self.handle.write(op, durability).await
     }
 
-    /// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out
-    /// unchanged.
+    /// Runs `body` in a transaction, again after a conflict. An error of the body undoes the transaction and is given
+    /// back unchanged.
     pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
         &self,
         options: TransactionOptions,
@@ -157,7 +157,7 @@ impl Database {
         self.handle.collections().await
     }
 
-    /// What the database is at the head: fixed from now on.
+    /// A snapshot of the database at the head, fixed from now on.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         self.handle.snapshot().await.map(Snapshot::from)
     }

@@ -44,7 +44,7 @@ pub struct Store {
     core: Rc<Core>,
     witness: Rc<Witness>,
     upkeep: Rc<Upkeep>,
-    /// What transactions that lost twice are about to read.
+    /// The claims of transactions that lost twice, on the rows that they are about to read.
     claims: Rc<Claims>,
     /// Handles to close when their database is dropped, here or in another tab.
     handles: RefCell<Vec<Weak<Handle>>>,
@@ -103,12 +103,12 @@ impl Store {
         self.upkeep.compact_all().await
     }
 
-    /// Writes down what this engine knows to be complete. What fails is made up for by the next time.
+    /// Writes down the commits that this engine knows to be complete. A failure is made up for by the next call.
     pub async fn witness_now(&self) {
         self.witness.witness_now().await;
     }
 
-    /// The same, but for what stands in the store itself, whose connection may be given up already.
+    /// The same without the head mark: it stands in the store itself, whose connection may be given up already.
     pub async fn testify_now(&self) {
         self.witness.testify_now().await;
     }
@@ -122,12 +122,12 @@ impl Store {
         closed
     }
 
-    /// Ends all use of this engine, for `why`. What is being written is finished or not by storage's own rules.
+    /// Ends all use of this engine, for `why`. A write that is under way is finished or not by storage's own rules.
     pub async fn close(&self, why: Error) -> Result<()> {
         self.core.close(why).await
     }
 
-    /// Whether a handle on the database is open.
+    /// True if a handle on the database is open.
     fn has_handle(&self, id: u64) -> bool {
         self.open_handles().iter().any(|handle| handle.id() == id && handle.check_open().is_ok())
     }

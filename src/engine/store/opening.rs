@@ -65,8 +65,8 @@ async fn open_witnessed(
         repair: options.repair.then_some(Lsn::ZERO),
     };
     if !options.repair {
-        // The store is read while the witness is asked: both take their time, and they nearly always agree. What is new
-        // or in doubt is looked at once more below, in the order that makes it certain.
+        // The store is read while the witness is asked: both take their time, and they nearly always agree. A new
+        // store, or one in doubt, is looked at once more below, in the order that makes it certain.
         opening.may_create = false;
         if let Ok(lsm) = Lsm::open(storage.clone(), &opening).await {
             let testimony = platform.testimony().await.map(Testimony::new);
@@ -77,7 +77,8 @@ async fn open_witnessed(
     }
     let mut looked_again = false;
     loop {
-        // First what was written down, then the store: what it has by then is no less.
+        // The texts of the witness are read first and the store after them: so the store has all commits that they tell
+        // of.
         let testimony = platform.testimony().await.map(Testimony::new);
         let known = testimony.as_ref().map(Testimony::known).unwrap_or_default();
         opening.may_create = known.is_empty();

@@ -17,7 +17,7 @@ pub struct Snapshot {
     comparing: RefCell<Option<Comparing>>,
 }
 
-/// What a database is compared with.
+/// The side that a database is compared with.
 #[derive(Clone, Copy)]
 pub enum Side<'a> {
     /// The origin where the clone began; a root has none.
@@ -80,7 +80,7 @@ impl Snapshot {
         diff::page(&self.pinned, &self.comparing, against, (collection, after), limit).await
     }
 
-    /// What it reads, as the bytes of an export that names the database `name`.
+    /// The rows that the snapshot reads, as the bytes of an export that names the database `name`.
     pub fn export(&self, name: &str, options: ExportOptions) -> Export {
         Export::new(self.pinned.clone(), name, options)
     }

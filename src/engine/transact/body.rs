@@ -37,7 +37,7 @@ impl Default for TransactionOptions {
     }
 }
 
-/// What a body works on. It ends with its body: later calls fail with CLOSED.
+/// The transaction that a body works on. It ends with its body: later calls fail with CLOSED.
 pub struct OpenTransaction {
     core: Rc<Core>,
     version: Lsn,
@@ -152,11 +152,11 @@ fn attempt(
 pub enum Ended<R, E> {
     /// The body's value, and the commit's LSN unless it wrote nothing.
     Committed(R, Option<Lsn>),
-    /// What the body itself failed with: nothing was written.
+    /// The error of the body itself: nothing was written.
     Failed(E),
 }
 
-/// Runs `body` in a transaction, again after a conflict. What the body fails with undoes it and comes out
+/// Runs `body` in a transaction, again after a conflict. An error of the body undoes the transaction and is given back
 /// unchanged.
 pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
     handle: &Rc<Handle>,

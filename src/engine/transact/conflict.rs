@@ -1,6 +1,7 @@
-//! Whether what a transaction read still holds: it does, if no commit since its snapshot wrote any of it.
-//!
-//! No row is read again. What was read is compared with the keys that were written since, so the cost grows with those:
+//! Checks that the rows which a transaction read are still as it read them: no commit since its snapshot wrote any of
+//! them.
+//! No row is read again. The rows are compared with the keys that were written since, so the cost grows with those
+//! keys:
 //!
 //! ```text
 //! commits      1   2   3   snapshot   4   5   6   7   8
@@ -43,7 +44,7 @@ pub struct Checking {
     feed: Vec<u8>,
     /// The runs of large commits, as far as they were compared.
     runs: BTreeMap<u64, InRun>,
-    /// Whether the place has moved since blocks were asked for: then what came before can be let go.
+    /// True if the place has moved since blocks were asked for: the blocks before it can be let go.
     has_moved: bool,
 }
 
@@ -151,7 +152,8 @@ fn check_guard(view: TreeView<'_>, transaction: &Transaction) -> Attempt<()> {
     }
 }
 
-/// Whether the database's catalog row was written without a change to what is read through it: a clone's link was cut.
+/// True if the database's catalog row was written, but the rows that are read through it are the same: a clone's link
+/// was cut.
 fn reads_on(view: TreeView<'_>, transaction: &Transaction) -> Attempt<bool> {
     let guard = &transaction.guard;
     let (then, now) = (catalog::find(view, &guard.name, guard.lsn)?, catalog::find(view, &guard.name, Lsn::NEWEST)?);
@@ -187,7 +189,7 @@ struct InOneRun<'a> {
 }
 
 impl InOneRun<'_> {
-    /// Whether the run has a row that was read. Either each of its rows is looked for in what was read, or the other
+    /// True if the run has a row that was read. Either each row of the run is looked for in the read set, or the other
     /// way round, whichever is less. Values that are stored apart are not fetched.
     fn was_read(&self, place: &mut InRun) -> Attempt<bool> {
         if place.is_done || !self.run.overlaps(&row(self.layer, &[]), &row(self.layer, &[0xff; 9])) {
@@ -198,7 +200,7 @@ impl InOneRun<'_> {
         } else {
             self.has_key(place)? || self.has_row_in_range(place)?
         };
-        // One that lost is asked again where the group that it lost to was not written.
+        // A transaction that lost is checked again where the group that it lost to was not written.
         place.is_done = !was_read;
         Ok(was_read)
     }
@@ -258,7 +260,7 @@ impl InOneRun<'_> {
     }
 }
 
-/// What comes behind a key that was compared and all of its versions; of none, the first.
+/// The least key behind a key that was compared and all of its versions; the least of all keys if none was compared.
 fn after(key: &[u8]) -> Vec<u8> {
     if key.is_empty() { Vec::new() } else { just_after(key) }
 }

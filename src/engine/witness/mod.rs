@@ -1,5 +1,6 @@
-//! The witness: what is written down of a store outside of it, so that a store which comes back empty or older than it
-//! was is told from a new one. A host wipes what is damaged and goes on without a word; this is how one notices.
+//! The witness: texts about a store that are written down outside of it, so that a store which comes back empty or
+//! older than it was is told from a new one. A host wipes a damaged store and goes on without a word; the witness tells
+//! of the loss.
 //!
 //! It is a set of short texts. A store adds one, only after its own commit is complete, and strikes out its older ones,
 //! so two tabs need no lock: the greatest counts. Destroying a store marks it as gone first, so its own late texts say
@@ -21,14 +22,14 @@ use crate::storage::Durability;
 use crate::types::Lsn;
 use turn::Turns;
 
-/// A pause after the last commit, in milliseconds, before what it wrote is written down.
+/// A pause after the last commit, in milliseconds, before the commit is written down.
 const IDLE: u64 = 1000;
 /// A pause before flushed commits are written down, so that many of them share one text.
 const PAUSE: u64 = 250;
 /// Marks of destroyed stores that are kept: a late text comes within seconds.
 const MARKS: usize = 8;
 
-/// What one text says.
+/// The statement of one text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Text {
     /// The store had these commits; up to `durable` the host had flushed them.
@@ -169,22 +170,22 @@ impl Testimony {
     }
 }
 
-/// What an engine knows of its witness.
+/// An engine's part of the witness: the facts that it has written down, or is about to.
 pub struct Witness {
     core: Rc<Core>,
-    /// Whether the host has a place for one.
+    /// True if the host has a place for the witness.
     is_there: Cell<bool>,
     /// Commits that were written down and were not found when the store opened.
     lost: Cell<u64>,
-    /// What is written down of them until the opening is complete.
+    /// The text that tells of the lost commits. It stays written down until the opening is complete.
     untold: RefCell<Option<String>>,
     durable: Cell<Lsn>,
     raised: Cell<(Lsn, Lsn)>,
-    /// What the head mark says, as far as this engine wrote it.
+    /// The LSN of the head mark that this engine wrote last.
     marked: Cell<Lsn>,
-    /// One writes at a time; whoever waits for its turn sees what the one before has written.
+    /// One task writes at a time; a task that waits for its turn sees the texts that the task before has written.
     turns: Turns,
-    /// A task is in line, or waits for the store to be idle: it will write what is new by then.
+    /// A task is in line, or waits for the store to be idle: it will write down the commits that are new by then.
     is_queued: Cell<bool>,
     waits: Cell<bool>,
 }
@@ -264,13 +265,13 @@ impl Witness {
                 }));
             }
         } else if !self.waits.replace(true) {
-            // What sleeps so long keeps no engine: one that is closed meanwhile gives its memory back at once.
+            // A task that sleeps so long keeps no engine: one that is closed meanwhile gives its memory back at once.
             let (platform, witness) = (self.core.platform.clone(), Rc::downgrade(self));
             self.core.platform.spawn(Box::pin(async move { witness_when_idle(&*platform, witness).await }));
         }
     }
 
-    /// Whether there is anything to write down: a store that goes with its process needs neither mark nor witness.
+    /// True if commits are written down at all: a store that goes with its process needs neither mark nor witness.
     fn remembers(&self) -> bool {
         self.core.lsm.storage().is_lasting() || self.is_there.get()
     }
@@ -284,13 +285,13 @@ impl Witness {
         }
     }
 
-    /// Writes down what this engine knows to be complete. What fails is made up for by the next time.
+    /// Writes down the commits that this engine knows to be complete. A failure is made up for by the next call.
     pub async fn witness_now(self: &Rc<Witness>) {
         self.mark_head().await;
         self.testify_now().await;
     }
 
-    /// The same, but for what stands in the store itself, whose connection may be given up already.
+    /// The same without the head mark: it stands in the store itself, whose connection may be given up already.
     pub async fn testify_now(self: &Rc<Witness>) {
         let turn = self.turns.take().await;
         self.is_queued.set(false);
@@ -322,7 +323,7 @@ impl Witness {
         drop(turn);
     }
 
-    /// What is to be written down of the store as it is.
+    /// The text to write down of the store as it is now.
     fn text_of(&self, state: &State) -> String {
         let (store, head, hash) = (state.manifest.store, state.head, state.head_hash());
         Text::Head { store, durable: self.durable.get(), head, hash }.write()
