@@ -1,5 +1,5 @@
 /**
- * What the wasm core exports, as TypeScript sees it. Only declarations: the code is generated from the Rust sources.
+ * The exports of the wasm core as TypeScript sees them: declarations only. The code is generated from the Rust sources.
  * Documents, keys and ops cross as MessagePack bytes; errors are thrown as plain objects (see errors.ts).
  */
 import type { Durability, Stats, StorageBackend } from "../types/offshoot.js";
@@ -9,7 +9,7 @@ export interface CoreModule {
   /** Where the last synchronous `get` that found a document left it; valid until the next call into the core. */
   result_ptr(): number;
   result_len(): number;
-  /** What the panic hook recorded; from then on the instance is dead. */
+  /** The message of a panic, recorded by the panic hook. After a panic the instance is dead. */
   last_panic(): string | undefined;
   readonly Store: CoreStoreClass;
 }

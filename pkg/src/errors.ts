@@ -1,10 +1,10 @@
 /**
  * The one error type of the package. A code says what a caller can do; the message is for people.
- * What the core throws is a plain object of the same shape and becomes an OffshootError here, at the boundary.
+ * The core throws a plain object of the same shape, which becomes an OffshootError here, at the boundary.
  */
 import type { ErrorCode, ErrorDetails, OffshootError as Contract } from "../types/offshoot.js";
 
-/** What an error tells beside what became of the work, which is "none" if nothing is said. */
+/** The details that an error is made with. Without an `outcome` it is "none": nothing was done. */
 type Given<C extends ErrorCode> = Omit<ErrorDetails<C>, "outcome"> & { outcome?: ErrorDetails<C>["outcome"] };
 
 const BRAND = Symbol.for("offshoot.error");
@@ -49,7 +49,7 @@ Object.defineProperty(OffshootError.prototype, BRAND, { value: true });
 // On the prototype, so that a stack trace starts with the name and the error has no field more than its contract.
 Object.defineProperty(OffshootError.prototype, "name", { value: "OffshootError", writable: true, configurable: true });
 
-/** What the core throws. */
+/** The plain object that the core throws. */
 interface CoreError {
   code: ErrorCode;
   message: string;

@@ -1,4 +1,4 @@
-/** What the package exports, in every host. */
+/** The exports of the package, the same in every host. */
 import { instance } from "./instance.js";
 
 export { destroy, open } from "./api/open.js";

@@ -36,7 +36,7 @@ export function free(owned: { free(): void } | undefined): void {
 
 let shared: Instance | undefined;
 
-/** The instance of this realm, loaded by the first call. What failed to load, on a bad network say, is tried again. */
+/** The instance of this realm, loaded by the first call. A load that fails, as on a bad network, is tried again. */
 export async function instance(wasm?: string | object): Promise<Instance> {
   if (shared !== undefined) return shared;
   try {

@@ -10,7 +10,7 @@ export interface LoadedCore {
   readonly memory: WebAssembly.Memory;
 }
 
-/** What WebAssembly can be made from. */
+/** A compiled module, or the bytes that one can be compiled from. */
 export type CoreSource = WebAssembly.Module | BufferSource;
 
 /** How one kind of host comes by the core. */
@@ -80,7 +80,7 @@ export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Whether bytes begin as every WebAssembly module does. A server may well answer with a page that says "not found". */
+/** True if bytes begin as every WebAssembly module does. A server may answer with a page that says "not found". */
 export function isWasm(bytes: Uint8Array): boolean {
   return bytes[0] === 0x00 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
 }

@@ -116,7 +116,7 @@ export interface Database<S extends SchemaOf<S> = any> extends AsyncDisposable {
    */
   materialize(options?: Progress): Promise<CloneStatus>;
   diff(options?: DiffOptions<S>): Changes<S>;
-  /** Into the origin, in one commit. What was taken is no change of the clone's any more: diff() shows the rest. */
+  /** Into the origin, in one commit. A merged change is no change of the clone's any more: diff() shows the rest. */
   merge(options?: MergeOptions<S>): Promise<MergeReport>;
   /** Onto the origin's present, or a later point of it, under the clone's own changes, which the report counts. */
   rebase(options?: Omit<MergeOptions<S>, "only" | "at"> & { to?: When }): Promise<MergeReport>;
@@ -171,7 +171,7 @@ export interface Snapshot<S extends SchemaOf<S> = any> extends AsyncDisposable {
   export(options?: ExportOptions): ReadableStream<Uint8Array>;  // the database as it was
   close(): Promise<void>;
 }
-/** `skipped`, of a salvage: places that could not be read so far. What `onProgress` throws ends the work and comes out. */
+/** `skipped`, of a salvage: places that could not be read so far. An error of `onProgress` ends the work, and is thrown. */
 export interface Progress { signal?: AbortSignal; onProgress?: (p: { rowsDone: number; rowsTotal?: number; bytesDone: number; skipped?: number }) => void }
 /**
  * `salvage`: of a damaged store (opened with `repair` where it does not open), go around what cannot be read. There, rows

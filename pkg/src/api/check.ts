@@ -37,7 +37,7 @@ export function checkList(value: unknown, code: ErrorCode, what: string): assert
   throw new OffshootError(code, `${what} must be an array. value=${shown(value)}`, {}, lookingThrows(value));
 }
 
-/** What an option may be: the test, and its words for the message. */
+/** A kind of value that an option may have: the test for such a value, and its name in an error's message. */
 export interface Kind {
   readonly is: (value: unknown) => boolean;
   readonly words: string;

@@ -1,4 +1,4 @@
-/** What a clone changed, read in pages between two fixed points. */
+/** The changes of a clone, read in pages between two fixed points. */
 import type * as contract from "../../types/offshoot.js";
 import { Reader } from "../codec/index.js";
 import { OffshootError, aborted } from "../errors.js";
@@ -17,7 +17,7 @@ export interface Comparison {
   readonly signal: AbortSignal | undefined;
   /** The database whose changes are listed. */
   subject(): Promise<Side>;
-  /** What it is compared with; undefined: its origin where the clone began. */
+  /** The database that the subject is compared with; undefined: the clone's origin, as it was where the clone began. */
   against(): Promise<Side | undefined>;
 }
 

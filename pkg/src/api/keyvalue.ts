@@ -9,7 +9,7 @@ import { KvQuery, type ListOptions, encodeRange } from "./list.js";
 import type { Session } from "./session.js";
 
 const SET = { ifAbsent: flag, ifPresent: flag };
-/** What a set asks for, by the core's numbers. */
+/** The conditions of a `set`, by the core's numbers. */
 const ALWAYS = 0;
 const IF_ABSENT = 1;
 const IF_PRESENT = 2;

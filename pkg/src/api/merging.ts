@@ -15,7 +15,7 @@ const MERGE = { onConflict: policy, only: callable, at: when, dryRun: flag, sign
 const REBASE = { onConflict: policy, to: when, dryRun: flag, signal };
 const REVERT = { onConflict: policy, dryRun: flag };
 
-/** What the core is asked, and what the caller's function threw meanwhile, if anything. */
+/** The options of a call into the core. `thrown()` gives the error of the caller's function, if that threw one. */
 interface Question {
   readonly options: CoreMergeOptions;
   thrown(): { readonly error: unknown } | undefined;
@@ -84,7 +84,7 @@ function heed(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw aborted(signal);
 }
 
-/** Runs `work`. What the caller's function threw comes out unchanged, and an abort with its reason. */
+/** Runs `work`. An error of the caller's function is thrown on unchanged, and an abort is thrown with its reason. */
 async function unwrapped<R>(
   session: Session,
   question: Question,

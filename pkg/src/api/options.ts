@@ -87,8 +87,8 @@ export function coreOptions(options: OpenOptions): CoreOpenOptions {
 }
 
 /**
- * Refuses options that contradict those under which the store is open. What is not said contradicts nothing, nor does
- * what says the default. `wasm` and `repair` have done their work once a store is open.
+ * Refuses options that contradict those under which the store is open. An option that is left out contradicts nothing.
+ * An option that the first open left out counts as its default. `wasm` and `repair` matter to the first open only.
  */
 export function checkAgreement(first: OpenOptions, mode: "indexeddb" | "memory" | "custom", second: OpenOptions): void {
   const { storage: where, durability, cacheBytes, history, now } = second;
@@ -101,7 +101,8 @@ export function checkAgreement(first: OpenOptions, mode: "indexeddb" | "memory" 
     throw contradiction("cacheBytes", cacheBytes);
   }
   if (now !== undefined && now !== first.now) throw contradiction("now", now);
-  // What a store keeps, if the first did not say, only its stored setting knows; so a second can't set it either.
+  // If the first open gave no `retain`, the store keeps its stored setting, which is not known here: so a second open
+  // that gives one is refused.
   const retain = milliseconds(history?.retain);
   if (retain !== undefined && retain !== milliseconds(first.history?.retain)) throw contradiction("history", history);
 }

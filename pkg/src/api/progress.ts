@@ -7,9 +7,9 @@ import type { Session } from "./session.js";
 
 export const PROGRESS = { signal: abortSignal, onProgress: callable };
 
-/** The caller's own listener. What it throws, at once or as an async function, ends the work that it listens to. */
+/** The caller's own listener. An error that it throws, or rejects with, ends the work that it listens to. */
 export class Listener {
-  /** What it threw. */
+  /** The first error that the caller's function threw. */
   failure: { readonly error: unknown } | undefined;
   readonly #onProgress: Progress["onProgress"];
   readonly #pending = new Set<Promise<void>>();

@@ -22,14 +22,14 @@ export function asCollectionInfo(report: object): CollectionInfo {
 function withDates(report: object, ...names: string[]): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(report)) {
-    // What the core has nothing to say about is absent, not undefined.
+    // A field that the core leaves undefined is left out of the report.
     if (value === undefined) continue;
     copy[name] = names.includes(name) ? new Date(value as number) : value;
   }
   return copy;
 }
 
-/** What the host says of all that this origin stores; a host may have nothing to say. */
+/** The host's figures for all that this web origin stores. A host without a storage manager gives none. */
 export async function originFigures(): Promise<Pick<Stats, "quota" | "usage" | "persisted">> {
   const figures: Pick<Stats, "quota" | "usage" | "persisted"> = {};
   try {

@@ -1,4 +1,4 @@
-/** What databases, transactions and snapshots have in common: collections by name. */
+/** Databases, transactions and snapshots all give collections by name; this is the code that they share. */
 import type * as contract from "../../types/offshoot.js";
 import { checkName } from "./check.js";
 import { Collection } from "./collection.js";

@@ -185,7 +185,7 @@ export async function destroyStore(name: string, where: OpenOptions["storage"]):
   }
 }
 
-/** What is to be destroyed: where it lies, and the entry that holds off whoever opens the name meanwhile. */
+/** A store that is to be destroyed: where it lies, and the entry that makes a later `open()` of its name wait. */
 interface Doomed {
   from: OpenOptions["storage"];
   entry: Entry | undefined;

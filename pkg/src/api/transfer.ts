@@ -10,7 +10,7 @@ import type { Session } from "./session.js";
 
 const EXPORT = { signal, onProgress: callable, salvage: flag };
 const IMPORT = { signal, onProgress: callable, replace: flag };
-/** What crosses into the core at a time, however large the caller's pieces are. */
+/** The most bytes that are passed to the core in one call, however large the caller's pieces are. */
 const PIECE_BYTES = 256 * 1024;
 
 /** Reads nothing before it is asked to, but for the point that it exports, which is this moment's. */
@@ -111,7 +111,7 @@ export async function importInto(
   const pieces = new Pieces(source);
   const listener = new Listener(onProgress);
   let bytesDone = 0;
-  // What the caller's own stream or function failed with comes out unchanged.
+  // An error of the caller's own stream or function is thrown on unchanged.
   let failure: { thrown: unknown } | undefined;
   const pull = async (rowsDone: number): Promise<Uint8Array | undefined> => {
     try {
@@ -169,7 +169,7 @@ class Pieces {
     return piece;
   }
 
-  /** Nothing more is wanted. What the source makes of that is its own affair. */
+  /** Tells the source that nobody reads on. If the source fails at that, the error is ignored. */
   cancel(reason: unknown): void {
     this.#reader?.cancel(reason).catch(() => undefined);
   }

@@ -60,7 +60,7 @@ export function lookingThrows(value: unknown): { cause?: unknown } {
   }
 }
 
-/** Whether bytes are gone to another worker. They look empty: storing that would lose them in silence. */
+/** True if the bytes were transferred to another worker. They look empty: storing them would lose them in silence. */
 export function isDetached(bytes: Uint8Array): boolean {
   try {
     // `detached` is younger than the browsers we know; a new view on such a buffer throws in all of them.
@@ -71,19 +71,19 @@ export function isDetached(bytes: Uint8Array): boolean {
   }
 }
 
-/** Whether an object's prototype makes it a plain one: none, or the Object.prototype of any realm. */
+/** True for the prototype of a plain object: null, or the Object.prototype of any realm. */
 export function isPlainPrototype(prototype: object | null): boolean {
   if (prototype === null || prototype === Object.prototype) return true;
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
 }
 
-/** Whether a value is an object that can be a document or a map. */
+/** True for an object that can be a document or a map. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || kindOf(value) !== "plain") return false;
   return dateMilliseconds(value) === undefined && !isBytes(value);
 }
 
-/** What a refused value is, in words for a message. */
+/** Names the kind of a refused value, in words for a message. */
 export function describeKind(value: unknown): string {
   if (typeof value !== "object" || value === null) return value === null ? "null" : typeof value;
   const kind = kindOf(value);

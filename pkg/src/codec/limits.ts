@@ -1,4 +1,4 @@
-/** What a value may measure; the core knows the same figures. */
+/** The limits of a value; the core has the same figures. */
 
 /** Containers in containers: `[[1]]` is 2 deep. A document is a container too. */
 export const MAX_DEPTH = 64;

@@ -17,7 +17,7 @@ export interface Name {
 const SLOTS = 1024;
 /** Longer names are decoded each time, so that what is kept stays small. */
 const LONGEST = 64;
-/** What a name has that is not compared: it is too long, or another one took its slot. */
+/** The `bytes` of a name that `matches` never finds: the name is too long, or another name took its slot. */
 const NEVER = new Uint8Array(0);
 
 const slots: (Name | undefined)[] = new Array<Name | undefined>(SLOTS).fill(undefined);

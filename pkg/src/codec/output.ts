@@ -16,7 +16,7 @@ export class Output {
   position = 0;
   #view = new DataView(this.bytes.buffer);
 
-  /** What was written; valid until the next write. */
+  /** The bytes that were written so far; they are valid until the next write. */
   written(): Uint8Array {
     return this.bytes.subarray(0, this.position);
   }
