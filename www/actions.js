@@ -1,4 +1,4 @@
-/** What a person does with a whole database: clone, drop, materialize, restore, undo. */
+/** The actions on a whole database: clone, drop, materialize, restore, undo. */
 import { askForClone, askToRestore, confirm } from "./dialogs.js";
 import { settle, reportWords } from "./merging.js";
 import { counted, duration, listed, size, time } from "./words.js";
@@ -95,7 +95,7 @@ export async function undo(page, database, which) {
     sides,
     run: (options) => database.revert(entry.version, options),
   }).catch((error) => {
-    // What is too old to be taken back does not stand in the way of what came before it.
+    // History no longer reaches this commit, so it can't be taken back: remove it, so that the one before it is next.
     if (error?.code === "HISTORY_PRUNED") page.undoing.turned(database.name, which, undefined);
     throw error;
   });

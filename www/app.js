@@ -39,7 +39,7 @@ class Page {
   #shown;
   #leaving = [];
   #turn = 0;
-  /** What to say once the address has changed. */
+  /** The news that is shown once the address has changed. */
   #newsOfNext = "";
   #update = coalesced(() => this.#trying(() => this.#readAgain()));
 
@@ -58,7 +58,7 @@ class Page {
       await this.#update();
     });
     document.addEventListener("visibilitychange", () => {
-      // What is no page like this one tells nobody what it wrote.
+      // A writer that is no page like this one, such as another script, does not tell this tab: so read again.
       if (!document.hidden && !this.importer.isBusy) this.#update();
     });
     document.addEventListener("keydown", (event) => this.#heedKey(event));
@@ -154,7 +154,7 @@ class Page {
     place("database").replaceChildren(element("h2", {}, "The store could not be opened"), buttons);
   }
 
-  /** Deleted, here or in another tab. What is opened next is a new, empty store. */
+  /** Says that the store is closed, as it is once this tab or another one deletes it. The button opens it anew. */
   #showClosed(reason) {
     this.store = undefined;
     this.databases = [];
@@ -202,7 +202,7 @@ class Page {
     try {
       await this.#showRoute(route, () => turn !== this.#turn);
     } catch (error) {
-      // What was left in the middle may fail in any way.
+      // The person went elsewhere meanwhile, so the snapshot may be closed already: ignore an error that came of that.
       if (turn !== this.#turn) return;
       this.#showFailed(route);
       throw error;
@@ -287,7 +287,7 @@ class Page {
     if (!this.isPast) await this.#shown.reload?.();
   }
 
-  /** What was asked for can't be shown; why not stands above. */
+  /** Offers ways on where the view could not be shown; the error stands above. */
   #showFailed({ at, ...now }) {
     this.#shown = undefined;
     const again = button("Try again", () => this.refresh());

@@ -5,7 +5,7 @@ import { counted, differenceIn, number } from "./words.js";
 
 /** Of a value, as much is shown as a person still compares. */
 const LENGTH = 4000;
-/** What is longer is shown from where the sides differ. */
+/** Text that is longer than this is shown from a little before the place where the sides differ. */
 const LONG = 200;
 /** Rows of the field for another value. */
 const MOST_ROWS = 12;

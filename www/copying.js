@@ -37,7 +37,7 @@ export function copyPanel(page, database, info) {
     watchers.add(watcher);
     return () => watchers.delete(watcher);
   };
-  /** What the background or another tab does is seen only by looking. */
+  /** Nobody tells this page how the background or another tab gets on with the clone, so it asks. */
   async function look() {
     if (isLeft || document.hidden || isAsking || task.isBusy || origin === undefined) return;
     const now = await database.status().catch(() => status);

@@ -57,7 +57,7 @@ export function ask({ title, content, action, isDangerous, submit, extra = [], w
     const dialog = element("dialog", { "aria-labelledby": "dialog-title", class: wide ? "wide" : undefined }, form);
     dialog.addEventListener("close", async () => {
       dialog.remove();
-      // What had the focus before may have been drawn anew meanwhile.
+      // The element that had the focus before may have been replaced by a new one meanwhile: find that by its id.
       if (document.activeElement === document.body && opener) document.getElementById(opener)?.focus();
       // Escape closes the dialog also while an action is under way, which then still ends.
       await working;

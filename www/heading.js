@@ -1,9 +1,9 @@
-/** What stands above a view: the database's name, what can be done with it, its collections and views. */
+/** The heading above a view: the database's name, the buttons of its actions, its collections and views. */
 import { button, element } from "./dom.js";
 import { routeTo } from "./route.js";
 import { point, time } from "./words.js";
 
-/** What to show where the address leaves it open, or asks for what is not there. */
+/** Chooses the view: that of the address; if it is not there, the first collection; if there is none, the import. */
 export function chooseView(route, collections, origin) {
   if (route.view === "figures" || route.view === "import") return { view: route.view };
   if (route.view === "changes" && origin !== undefined) return { view: "changes" };

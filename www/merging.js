@@ -19,7 +19,7 @@ export async function settle({ title, about, action, sides, run, describe }) {
   const conflicts = new ConflictView(sides);
   const words = element("p", {});
   const show = (report) => {
-    // What is written besides depends on what is chosen; the report tells it then.
+    // The counts of a report that has conflicts depend on how these are settled, so they are not described yet.
     words.textContent = report.conflicts.length > 0 ? about : (describe?.(report) ?? "Nothing is in its way any more.");
     conflicts.show(report.conflicts);
   };
@@ -30,7 +30,7 @@ export async function settle({ title, about, action, sides, run, describe }) {
       return await run({ onConflict: (conflict) => choices(conflict) });
     } catch (error) {
       if (error?.code !== "MERGE_CONFLICT") throw error;
-      // Written since the trial. What was chosen for the other conflicts stays.
+      // A row was changed since the trial, and conflicts now. The choices that were made for the other conflicts stay.
       show(await rehearse(run));
       throw new Error("it was changed meanwhile: look at what is not settled yet");
     }

@@ -1,4 +1,4 @@
-/** What the page shows is in its address, after the #, so that links, reload, Back and Forward all work. */
+/** The address names the view that the page shows, after the #, so that links, reload, Back and Forward all work. */
 
 const VIEWS = ["rows", "changes", "since", "figures", "import"];
 

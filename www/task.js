@@ -6,7 +6,7 @@ export class Task {
   #watchers = new Set();
   #abort;
   isBusy = false;
-  /** What the work told last: { rowsDone, rowsTotal?, bytesDone, bytesTotal? }. */
+  /** The progress that the work told last: { rowsDone, rowsTotal?, bytesDone, bytesTotal? }. */
   progress;
   /** How it ended, in words, until it is begun again. */
   outcome = "";
@@ -21,7 +21,7 @@ export class Task {
     this.#abort?.abort();
   }
 
-  /** `work` is given the signal and the listener that the package's calls take. What it returns is the outcome. */
+  /** Runs `work` with the signal and the listener that the package's calls take; its answer becomes the outcome. */
   async run(work) {
     if (this.isBusy) throw new Error("this is under way already");
     this.#abort = new AbortController();

@@ -1,6 +1,6 @@
 /**
  * Values as text that a person can edit: JSON, and beyond it what JSON has no words for: `NaN`, `Infinity`, `-0`,
- * `12n`, `Date("2026-01-31T12:00:00.000Z")`, `Bytes("00ff")`. What `format` writes, `parse` reads back exactly.
+ * `12n`, `Date("2026-01-31T12:00:00.000Z")`, `Bytes("00ff")`. `parse` reads the text of `format` back exactly.
  */
 
 const WIDTH = 88;
@@ -71,7 +71,7 @@ const WORDS = new Map([
 const SPACE = /[ \t\r\n]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:n(?!\w)|(?:\.\d+)?(?:[eE][+-]?\d+)?)/y;
 const WORD = /-?[A-Za-z]\w*/y;
-/** What toISOString writes. Dates in other forms mean something else on every machine. */
+/** A date as toISOString writes it. Dates in other forms mean something else on every machine. */
 const INSTANT = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/;
 const STRING = /"(?:[^"\\]|\\[^])*"/y;
 

@@ -44,7 +44,7 @@ export function differenceIn(was, is, length) {
   return Math.max(0, same - LEAD);
 }
 
-/** What went wrong, with the code by which a program would tell it from others. The page's own words have none. */
+/** The code and the message of an error. Errors that the page itself makes have no code. */
 export function problem(error) {
   const name = error?.name === "Error" ? "" : (error?.name ?? "");
   return { code: typeof error?.code === "string" ? error.code : name, message: error?.message ?? String(error) };

@@ -1,4 +1,4 @@
-/** What a clone changed since it left its origin, row by row: to be merged, rebased or forgotten. */
+/** The changes of a clone since it left its origin, row by row: to be merged, rebased or forgotten. */
 import { confirm } from "../dialogs.js";
 import { button, element } from "../dom.js";
 import { reportWords, settle } from "../merging.js";
@@ -19,7 +19,7 @@ class ChangesView {
   #page;
   #given;
   #list;
-  /** What is shown, as of one version, which stays readable while it is shown. */
+  /** The snapshot whose changes are shown, open while they are; undefined while the page shows the past. */
   #reviewed;
   /** Of each row that is ticked: all of it (true), or the fields of the update. */
   #ticks = new Map();
@@ -133,19 +133,19 @@ class ChangesView {
     if (focused?.disabled) this.#list.focus();
   }
 
-  /** What is ticked, in the form that merge and reset take; nothing ticked is everything. */
+  /** The ticked rows and fields as the option `only` of merge and reset, which is left out if nothing is ticked. */
   get #only() {
     if (this.#ticks.size === 0) return {};
     const ticks = new Map(this.#ticks);
     return { only: (change) => ticks.get(changeId(change)) ?? false };
   }
 
-  // What is done with them
+  // Actions on the ticked changes
 
   async #mergeThem() {
     const { database, origin } = this.#given;
     const { name } = database;
-    // What is written meanwhile was not reviewed, and stays in the clone.
+    // Changes that are written meanwhile were not reviewed, and stay in the clone.
     const options = { ...this.#only, at: this.#reviewed.version };
     const count = this.#ticks.size;
     const report = await settle({

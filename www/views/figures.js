@@ -1,4 +1,4 @@
-/** What the store holds and costs, as stats() tells it. */
+/** The figures of the store, as stats() gives them: rows, bytes and costs. */
 import { button, element } from "../dom.js";
 import { askToDestroy } from "../dialogs.js";
 import { duration, number, size } from "../words.js";

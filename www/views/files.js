@@ -82,7 +82,7 @@ export function importCard(page, { database }) {
   return made;
 }
 
-/** What was wrong with the file, with the frame and the byte at which it begins, or what the person can do about it. */
+/** The error of an import in words for a person: its place in the file, or the box to tick so as to replace rows. */
 function told(error, file) {
   const { code, message } = error;
   if (code === "INVALID_IMPORT") {

@@ -1,4 +1,4 @@
-/** What comes in and goes out: files, and the data sets. */
+/** The view of imports and exports: of files, and of the data sets. */
 import { dataSets } from "../data.js";
 import { button, element, link } from "../dom.js";
 import { workBar } from "../task.js";
@@ -35,7 +35,7 @@ function card(page, database, dataSet) {
       const next = result.phase === "done" ? " Clone it now: that takes a moment, whatever the size." : "";
       await page.wrote(progress(result) + next);
     } catch (error) {
-      // What was written before it failed is there.
+      // The rows that were written before the failure are there: show them.
       await page.wrote(progress(importer.current));
       throw error;
     }

@@ -66,7 +66,7 @@ class RowsView {
     return this.#load(this.#rows.start, []);
   }
 
-  /** What was written shows on the page that is shown; what is ticked stays so. */
+  /** Reads the page of rows that is shown again; the rows that are ticked stay ticked. */
   reload() {
     return this.#load(this.#from, this.#earlier, this.#selected);
   }

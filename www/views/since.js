@@ -1,4 +1,4 @@
-/** What has changed between a moment of the past and now, in this database. */
+/** The changes of this database between a moment of the past and now. */
 import { element } from "../dom.js";
 import { counted, point, time } from "../words.js";
 import { ChangeList } from "./changelist.js";
