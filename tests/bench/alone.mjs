@@ -1,4 +1,4 @@
-// What Offshoot alone has: clones, a cache with a budget, a module to be shipped.
+// Measures that only Offshoot has a figure for: clones, a cache with a budget, the size of the module.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -51,7 +51,7 @@ export async function measureClones(bench, { rounds, tell }) {
   return figures;
 }
 
-/** What a store with very many clones costs beside one with a single clone. */
+/** The costs of a store with 1,000 clones and of one with a single clone. */
 export async function measureManyClones(bench, { rounds, tell }) {
   const figures = {};
   const page = await bench.page();
@@ -132,7 +132,7 @@ export async function measureRows(bench, { rounds, tell }) {
   return figures;
 }
 
-/** What calls read of a storage that counts it, and the memory of a compaction. */
+/** The reads of calls, on a storage that counts them, and the memory of a compaction. */
 export async function measureCosts(bench, { documents, tell }) {
   tell("costs: reads of the storage are counted");
   const page = await bench.page();
@@ -222,7 +222,7 @@ export async function measureLargeCommits(bench, { documents, tell }) {
   return figures;
 }
 
-/** What part of the bytes of 100,000 documents does not come back. */
+/** The part of the bytes of 100,000 documents that is not given back once they are gone. */
 export async function measureSpace(bench, { tell }) {
   tell("space: filling and clearing");
   const page = await bench.page();
@@ -241,7 +241,7 @@ async function heapOf(page) {
   };
 }
 
-/** What an app loads that does nothing but import the package and open a store, after gzip. */
+/** The bytes, after gzip, that an app loads which only imports the package and opens a store. */
 export async function measureSize(bench) {
   const app = await serveApp(`import { open } from "offshoot";
 open("app").then((db) => db.close()).then(() => { document.title = "ready"; });`);

@@ -1,4 +1,4 @@
-// What is made of many samples, and how it is shown.
+// The median of many samples, and numbers as text.
 
 export function median(samples) {
   if (samples.length === 0) throw new Error("there are no samples");

@@ -1,4 +1,4 @@
-// What was measured, in lines for a terminal and as tables for the README.
+// The report of all measures, as lines for a terminal or as tables for the README.
 import { contenders } from "./compared.mjs";
 import { median, shown } from "./figures.mjs";
 

@@ -1,7 +1,7 @@
 // Measures Offshoot beside Dexie and idb in Chromium, and its clones, memory and size by themselves.
 //   node run.mjs [--only NAME,…] [--rounds 5] [--backend leveldb|sqlite] [--documents 500000] [--markdown] [--samples]
-// `--only` takes names and their beginnings: `reads` is `reads-10000` and `reads-100000`. What is missed is told; the
-// exit code says only whether all could be measured.
+// `--only` takes names and their beginnings: `reads` is `reads-10000` and `reads-100000`. The report names the targets
+// that are missed; the exit code says only whether all could be measured.
 import { stat } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -212,7 +212,7 @@ try {
     `Chromium ${version} (${options.backend}), ${cpus().length} cores; medians of ${rounds} rounds; ` +
       `a module of ${size.toLocaleString("en-US")} bytes`,
   );
-  // What else the machine did is no part of a table, and may well be a part of the figures.
+  // Other work of the machine can slow the measures down, so the report tells how much there was.
   tell(`load of the machine while this ran, in processes: ${loadavg().map((load) => load.toFixed(1)).join(", ")}`);
   console.log(report({ ...measured, versions, markdown: options.markdown }));
   if (options.samples) console.log(`\n${JSON.stringify(samples)}`);

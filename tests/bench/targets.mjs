@@ -1,4 +1,4 @@
-// What is to be reached, and whether it was. A miss is told, and is no failure: timing is no test.
+// The targets, and the figures that reach or miss them. A miss is reported, and fails nothing: timing is no test.
 import { median, shown } from "./figures.mjs";
 
 const MIB = 1024 * 1024;

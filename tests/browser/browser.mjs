@@ -1,4 +1,5 @@
-// What the browser tests share: both backends in turn, the repository served under the strict policy, tabs of an app.
+// Code that the browser tests share: it runs them on each backend, serves the repository under the strict policy and
+// opens tabs.
 import { after, before, describe } from "node:test";
 import { fileURLToPath } from "node:url";
 import { backends, launch } from "../tools/chromium.mjs";

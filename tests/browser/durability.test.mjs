@@ -1,4 +1,5 @@
-// What a resolved write survives is the browser's promise; here is that it is asked for, by name, every time.
+// The browser promises what a resolved write survives, by the durability of its transaction. These tests check that
+// Offshoot asks for the right durability, by name, in every transaction that writes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { onEachBackend, storeName } from "./browser.mjs";

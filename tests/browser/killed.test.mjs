@@ -39,9 +39,9 @@ async function writeUntilKilled(context, tab, acknowledged, commits) {
 }
 
 /**
- * Whether Chromium itself removed the whole database: a kill can leave half a record at the end of LevelDB's log, and
- * the second start after it discards the origin. No page can prevent that, so such a round counts apart; but the store
- * must say so, and open as an empty one only when it is told to.
+ * True if Chromium itself removed the whole database: a kill can leave half a record at the end of LevelDB's log, and
+ * the second start after the kill discards the origin. No page can prevent that, so such a round counts apart; but
+ * `open()` must fail with STORAGE_CORRUPT, and make an empty store only with `repair`.
  */
 async function isWiped(tab, backend) {
   const names = await tab.evaluate(async () => (await indexedDB.databases()).map((database) => database.name));

@@ -42,7 +42,7 @@ async function workUntilKilled(context, tab, from, steps) {
   return last;
 }
 
-/** What IndexedDB holds. Right after a kill LevelDB may fail once, and only then throws away what it cannot read. */
+/** The names of IndexedDB's databases. After a kill LevelDB may fail once: then it drops records it cannot read. */
 async function namesIn(tab) {
   const list = async () => (await indexedDB.databases()).map(({ name }) => name);
   return tab.evaluate(list).catch(() => tab.evaluate(list));

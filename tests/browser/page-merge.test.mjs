@@ -166,7 +166,7 @@ describe("merging in the page", () => {
     await page.locator("dialog").waitFor({ state: "detached" });
     const focused = await page.evaluate(() => document.activeElement.id);
     assert.ok(["merge", "tab-changes"].includes(focused), focused);
-    // What was left in the clone's list was read anew.
+    // The page has read the clone's list of changes again: none is left.
     await page.getByText("draft has changed nothing").waitFor();
   });
 

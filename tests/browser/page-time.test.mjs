@@ -36,7 +36,7 @@ describe("the past in the page", () => {
     await total(page, "main", "things");
     await write("first");
     await write("second");
-    // What another database of the store commits is no change of this one.
+    // A commit of another database of the store is no change of this one, so the page must skip it.
     await inStore(page, ({ aside }) => aside.collection("things").update("row-1005", { name: "aside" }));
     await pause(20);
     await page.locator("#moment").click();

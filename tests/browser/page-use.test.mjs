@@ -184,7 +184,7 @@ describe("the page", () => {
     await page.locator("#database-child").click();
     await page.getByRole("heading", { name: "child", exact: true }).waitFor();
     await page.locator("#drop").click();
-    // What is cloned since the question was asked is not among those that it names.
+    // The dialog names the clones that there were when it opened; a drop fails if a clone was made after that.
     await page.getByText("1 clone depends on it: grandchild. It is materialized first").waitFor();
     await page.keyboard.press("Escape");
     await makeClone(page, "lonely");

@@ -1,4 +1,4 @@
-// What the tests of the page do on it, each as a person would.
+// Steps that the tests of the page take on it, each as a person would.
 
 /** The page in a tab of its own; whatever it complains about is collected in `complaints`. */
 export async function openPage(context, url) {

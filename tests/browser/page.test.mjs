@@ -1,4 +1,4 @@
-// What a person does first: import, clone, change, delete, look at the origin, reload, and find everything still there.
+// The first steps of a person: import, clone, change, delete, look at the origin, reload, find everything still there.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backends, launch } from "../tools/chromium.mjs";

@@ -8,8 +8,8 @@ import { Generator } from "./generator.mjs";
 const seed = Number(process.env.SEED ?? 1);
 
 /**
- * What both know: no big integers (ours is an extension), no -0 (theirs is an integer), no field `__proto__` (theirs
- * throws), no mark of byte order (theirs drops it).
+ * Replaces the parts of a value that the two codecs treat differently: big integers (ours is an extension), -0 (theirs
+ * is an integer), a field `__proto__` (theirs throws), a mark of byte order (theirs drops it).
  */
 function common(value) {
   if (typeof value === "string") return value.replaceAll("\ufeff", "-");

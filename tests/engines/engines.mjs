@@ -1,4 +1,5 @@
-// What the tests of other engines share: each engine in turn, the repository served under the strict policy, tabs.
+// Code that the tests of other engines share: it runs them in each engine, serves the repository under the strict
+// policy and opens tabs.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -142,5 +142,5 @@ pub fn repair_head_mark(bytes: &mut Vec<u8>) {
     bytes[24..].copy_from_slice(&checksum.to_be_bytes());
 }
 
-/// What has no checksum.
+/// Repairs nothing: for formats without a checksum.
 pub fn leave(_: &mut Vec<u8>) {}

@@ -19,7 +19,7 @@ use offshoot::types::{Bytes, Key, Lsn, Version};
 #[global_allocator]
 static MEMORY: memory::Counting = memory::Counting;
 
-/// What a decoder may take whatever its bytes are: an error with its text, and a block of LZ4.
+/// Memory that a decoder may hold however few bytes it is given: an error with its text, and a block of LZ4.
 const SPARE: usize = 64 * 1024;
 
 fn cases() -> u64 {

@@ -1,4 +1,4 @@
-// What tests of an app do to the globals, and what some hosts lack. The package keeps the host's own from when it was
+// Tests of an app replace globals, and some hosts lack some. The package keeps the host's own globals from when it was
 // loaded.
 import assert from "node:assert/strict";
 import { test } from "node:test";

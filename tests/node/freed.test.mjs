@@ -1,4 +1,4 @@
-// What is closed is given back at once: nothing here waits for a collection of garbage.
+// Memory is given back at once when its owner is closed: nothing here waits for a collection of garbage.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,5 +1,6 @@
-// The TypeScript of the package on a model of the core: every promise, without WebAssembly. What fails here and not on
-// the real core is a mistake of the model; what fails on both is one of the TypeScript or of the promise.
+// The TypeScript of the package on a model of the core: every promise, without WebAssembly. A case that fails here and
+// not on the real core shows a mistake of the model. One that fails on both shows a mistake of the TypeScript or of the
+// promise.
 import { test } from "node:test";
 import { suites } from "../promises/index.mjs";
 import { openModel } from "./model/api.mjs";

@@ -1,5 +1,5 @@
 // Random calls on databases, clones of clones, transactions and snapshots: the package against the model, which copies
-// everything for a clone. What one shows, the other must show (SEMANTICS R1 to R4, R6, W1 to W10, C11).
+// everything for a clone. Both must show the same (SEMANTICS R1 to R4, R6, W1 to W10, C11).
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as real from "../../pkg/dist/node.js";
@@ -41,7 +41,7 @@ const inOrder = (changes) =>
 const label = ({ kind, collection, key }) =>
   `${kind} ${collection} ${JSON.stringify(key instanceof Uint8Array ? [key] : key)} ${typeof key}`;
 
-/** What can happen in a step, each as often as it is named. */
+/** The kinds of a step by name. `often` names each kind as many times as it shall weigh. */
 const steps = {
   async call(script, pair) {
     const { name, run } = script.call();

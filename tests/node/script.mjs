@@ -103,7 +103,7 @@ export async function everything(target) {
   return shown;
 }
 
-/** What a call came to, to be compared: its value or its error's code. A failure of the core itself is thrown. */
+/** The value of a call or its error's code, to be compared. A failure of the core itself is thrown. */
 export async function outcome(work) {
   try {
     return { value: await work() };

@@ -11,7 +11,7 @@ const packageFolder = fileURLToPath(new URL("../../pkg", import.meta.url));
 /** The folder of this repository's own tools, which the app borrows instead of installing them. */
 export const tools = fileURLToPath(new URL("../node_modules", import.meta.url));
 
-/** What `example()` answers wherever it runs. */
+/** The answer of `example()` wherever it runs. */
 export const expected = "water the plants: false here, true in the draft";
 
 /** Packs the package and installs it; the answer is the app's folder, what was packed, and `remove()`. */

@@ -1,4 +1,4 @@
-// What the tarball holds, and that it works in Node with nothing else installed.
+// The tarball holds the right files, and works in Node with nothing else installed.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFile, readdir, writeFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// What an app's author writes first, in TypeScript: compiled by the type tests, in every kind of host.
+// The first lines of an app's author, in TypeScript: the type tests compile them for every kind of host.
 import { open, OffshootError, type Database, type KV } from "offshoot";
 
 interface Todo {

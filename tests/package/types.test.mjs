@@ -25,7 +25,7 @@ before(async () => {
 });
 after(() => app.remove());
 
-/** What the compiler says about the app's files: nothing when all is well. */
+/** The compiler's complaints about the app's files: empty when all is well. */
 async function complaints(options, files) {
   const path = join(app.folder, "tsconfig.json");
   // Declarations are checked too: an app that does not skip them must not fail by ours.

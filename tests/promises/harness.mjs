@@ -1,5 +1,5 @@
-// What the cases share. A case is `{ name, run(api) }`; `api` is { open, destroy, OffshootError, storage }: the package
-// and the storage to run on. Nothing here may need Node, so that the same cases run in a page.
+// Functions that the cases share. A case is `{ name, run(api) }`; `api` is { open, destroy, OffshootError, storage }:
+// the package and the storage to run on. Nothing here may need Node, so that the same cases run in a page.
 
 let stores = 0;
 

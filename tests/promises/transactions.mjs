@@ -209,7 +209,8 @@ export const cases = [
     name: "a call on a transaction that fails after the body's end, where nobody hears it, undoes the transaction",
     run: (api) =>
       withClone(api, async (clone) => {
-        // Whether a call is answered at once is the core's affair, so all that is promised is: it is heard, or undone.
+        // The core may answer a call at once or later. Promised is only that its failure is heard, or undoes the
+        // transaction.
         const heard = [];
         const work = clone.transaction((tx) => {
           for (const id of ["a", "bb", "ccc", "a"]) {

@@ -3,7 +3,7 @@
 
 use crate::sources::{Source, code_only};
 
-/// What only one file of the engine may name, and that file.
+/// Names that only one file of the engine may use, each with that file.
 const DOORKEEPERS: [(&str, &str); 2] =
     [("NewRun", "src/engine/core/ahead.rs"), ("state.stage(", "src/engine/core/stage.rs")];
 

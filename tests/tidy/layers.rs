@@ -2,7 +2,7 @@
 
 use crate::sources::{Source, code_only};
 
-/// What each layer may use of the crate, beside itself. A folder that is not here does not belong.
+/// The layers of the crate, each with the other layers that it may use. Every folder must be a layer of this list.
 pub const LAYERS: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("planted", &[]),

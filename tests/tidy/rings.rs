@@ -25,7 +25,7 @@ struct Module {
     /// Paths that its code names.
     named: Vec<Path>,
     header: String,
-    /// What the header says that it does not know.
+    /// The modules that its header says it does not know.
     unknown: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ impl Modules {
         None
     }
 
-    /// What each module imports.
+    /// The imports of each module.
     fn imports(&self) -> BTreeMap<&Path, BTreeSet<Path>> {
         let imported = |module: &Module, path: &Path| -> BTreeSet<Path> {
             module.named.iter().filter_map(|named| self.resolve(named)).filter(|other| other != path).collect()
@@ -190,7 +190,7 @@ fn starts_word(code: &str, at: usize) -> bool {
     !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
-/// Whether a `use` behind this hands names on.
+/// True if the code before a `use` makes it public, so that it hands its names on.
 fn is_public(before: &str) -> bool {
     let last = before.rsplit(['}', '{', ']']).next().unwrap_or_default().trim();
     last == "pub" || last.starts_with("pub(")

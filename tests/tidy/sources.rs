@@ -19,7 +19,7 @@ impl Source {
     }
 }
 
-/// What is built or installed, and Git's own: nothing that anybody wrote here.
+/// Folders whose files nobody wrote here: they are built, installed, or Git's own.
 const NOT_OURS: [&str; 5] = [".git", "build", "dist", "node_modules", "target"];
 
 /// Every text file of the repository, in the order of their paths.

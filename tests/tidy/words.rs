@@ -1,4 +1,4 @@
-//! What must not stand in a file that is kept.
+//! Words and names that must not stand in a file that is kept.
 
 use crate::sources::{Source, code_only};
 

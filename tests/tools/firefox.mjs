@@ -7,7 +7,7 @@ import { findProgram } from "./find.mjs";
 
 const find = () => findProgram("firefox-esr", "firefox");
 
-/** What this machine lacks to run Firefox, in words; undefined when nothing is missing. */
+/** Says in words that Firefox is not installed; undefined if it is. */
 export const missing = () => (find() === undefined ? "Firefox is not installed" : undefined);
 
 /**

@@ -19,7 +19,7 @@ const types = {
   ".wasm": "application/wasm",
 };
 
-/** What the package must work under: no inline scripts, no eval but WebAssembly's own. */
+/** The policy that the package must work under: no inline scripts, no eval but WebAssembly's own. */
 export const strictPolicy = { "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'" };
 
 /**

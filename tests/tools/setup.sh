@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Adds what building or testing needs and this machine lacks. Usage: setup.sh (rust|npm|chromium|firefox|webkit)...
-# What it cannot add, it names in one sentence, and fails.
+# If it cannot add something, it says so in one sentence and fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

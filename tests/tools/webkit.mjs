@@ -21,7 +21,7 @@ function findMiniBrowser() {
   return folders.map((folder) => join(folder, "MiniBrowser")).find((path) => existsSync(path));
 }
 
-/** What this machine lacks to run WebKitGTK, in words; undefined when nothing is missing. */
+/** Names the program that this machine lacks to run WebKitGTK; undefined when none is missing. */
 export function missing() {
   if (findMiniBrowser() === undefined) return "WebKitGTK's MiniBrowser is not installed";
   if (findProgram("WebKitWebDriver") === undefined) return "WebKitWebDriver is not installed";
@@ -88,7 +88,7 @@ class Started {
     for (const end of this.#ends.splice(0).reverse()) await end();
   }
 
-  /** What `begin` gives; if it fails, everything that it had started is ended. */
+  /** Gives the answer of `begin`. If `begin` fails, everything that it had started is ended. */
   static async all(begin) {
     const started = new Started();
     try {

@@ -24,7 +24,7 @@ export type NoLess = Assignable<keyof typeof contract, keyof typeof sources>;
 export type Thrown = Assignable<sources.OffshootError<"CONFLICT">, contract.OffshootError<"CONFLICT">>;
 export type Caught = Assignable<contract.OffshootError<"INVALID_VALUE">, sources.OffshootError<"INVALID_VALUE">>;
 export type Recognised = Assignable<typeof sources.OffshootError.is, typeof contract.OffshootError.is>;
-/** What opens is a database of the schema, asked for either way. */
+/** `open<Schema>()` gives a database of the schema, by the sources as by the contract. */
 export type Opened = Assignable<
   Awaited<ReturnType<typeof sources.open<Schema>>>,
   Awaited<ReturnType<typeof contract.open<Schema>>>

@@ -1,4 +1,4 @@
-// What must compile, and by `@ts-expect-error` what must not, with each host's types. Never run.
+// Code that must compile with each host's types. `@ts-expect-error` marks code that must not. Nothing of it is run.
 import {
   type Change,
   type Database,

@@ -6,7 +6,7 @@ const DOCUMENT_BYTES = 200;
 const RECORD_BYTES = 32 * 1024;
 const IN_RECORD = Math.floor(RECORD_BYTES / DOCUMENT_BYTES);
 
-/** What was stored under a name, so that answers can be given. */
+/** By the name of a store: its documents, from which reads are answered, and the place of each id among them. */
 const stored = new Map();
 
 export async function open(name, durability) {

@@ -1,4 +1,4 @@
-// What clones cost, in time and in bytes. Offshoot alone has them.
+// The costs of clones, in time and in bytes. Offshoot alone has clones.
 import { timed } from "./compared.mjs";
 import { draw, makeDocument, makeDocuments, verify } from "./documents.mjs";
 import { destroy, open, prepare, rest } from "./offshoot.mjs";

@@ -1,4 +1,4 @@
-// What all contenders do alike. Every answer is verified, outside of what is timed.
+// The tasks that all contenders do alike. Every answer is verified after its time was taken.
 import * as bare from "./bare.mjs";
 import * as dexie from "./dexie.mjs";
 import { draw, makeDocument, makeDocuments, verify } from "./documents.mjs";
@@ -12,7 +12,7 @@ const OPENINGS = 5;
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** What came before is no part of the next measurement: not its garbage, nor its work in the background. */
+/** Collects garbage and waits, so that earlier work, also in the background, is no part of the next measurement. */
 async function settle(milliseconds = 100) {
   globalThis.gc();
   await pause(milliseconds);

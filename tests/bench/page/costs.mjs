@@ -1,5 +1,5 @@
-// What must cost little however much is stored. The storage is one of Maps whose reads are counted: a count is the same
-// on every machine.
+// Calls that must cost little however much is stored. The storage is one of Maps whose reads are counted: a count is
+// the same on every machine.
 import * as offshoot from "offshoot";
 import { backendOn, makeDisk } from "../../tools/map-backend.mjs";
 import { timed } from "./compared.mjs";
@@ -108,7 +108,7 @@ async function listing() {
   return { listedReads: counts.reads, listed: took };
 }
 
-/** What each costs, in reads of the storage and in milliseconds. */
+/** The costs of these calls, in reads of the storage and in milliseconds. */
 export async function countedCosts({ count }) {
   const [large, small] = [await fill(count), await fill(count / 4)];
   const many = await manyIds(large.disk, large.ids);

@@ -1,11 +1,11 @@
-// What working in a clone costs, against doing the same without one: merging, comparing, materializing, going back.
+// The costs of work in a clone, beside the same work without one: merging, comparing, materializing, going back.
 import { timed } from "./compared.mjs";
 import { draw, makeDocuments, verify } from "./documents.mjs";
 import { destroy, open, prepare, rest } from "./offshoot.mjs";
 
 const CHANGED = 100;
 const RESTORED = 1000;
-/** What one measure leaves to be cleared away is not the next one's cost. */
+/** Milliseconds to wait after a measure, so that clearing up after it does not count as a cost of the next one. */
 const QUIET = 500;
 
 let documents = [];

@@ -4,7 +4,7 @@ import { destroy, open, prepare } from "./offshoot.mjs";
 
 const BATCH = 10_000;
 
-/** What is left of the bytes that `fill` added, after `clear` and a compaction: from 0 to 1. */
+/** The part of the bytes that `fill` added which is left after `clear` and a compaction: from 0 to 1. */
 async function left(db, fill, clear) {
   const bytes = async () => {
     await db.compact();

@@ -1,4 +1,5 @@
-// What documents of very many fields cost: they are compared, updated and merged at a cost that grows with the fields.
+// The costs of documents with very many fields: to compare, update and merge them must cost no more than in proportion
+// to the fields.
 import { timed } from "./compared.mjs";
 import { open, prepare } from "./offshoot.mjs";
 

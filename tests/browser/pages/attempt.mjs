@@ -1,4 +1,4 @@
-/** What became of `work`, in a form that leaves the page: errors lose their fields on the way out. */
+/** The value or the error of `work` as a plain object: an error would lose its fields on its way out of the page. */
 export async function attempt(work) {
   try {
     return { value: await work() };

@@ -11,7 +11,7 @@ export async function prepare(db) {
   await draft.close();
 }
 
-/** What step `k` does, in the clone and in its origin; doing it twice is doing it once. */
+/** The writes of step `k`, in the clone and in its origin. Two runs of a step leave the same rows as one. */
 const steps = (k) => ({ draft: id(k * 7919), origin: id(k * 6007), isDelete: k % 3 === 0 });
 
 /** Goes on from step `k`, telling of each step that is done, until it is killed. */

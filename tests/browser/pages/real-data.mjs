@@ -3,7 +3,7 @@ import { browsers, features, importRows, place, sources } from "../real-data.mjs
 
 const load = async (path) => (await fetch(`/${path}`)).json();
 
-/** What a database must hold: documents by id in each collection, entries by key. */
+/** The rows that a database must hold: documents by id in each collection, entries by key. */
 export class Model {
   constructor(collections, entries) {
     this.collections = new Map(Object.entries(collections).map(([name, rows]) => [name, new Map(rows)]));

@@ -7,7 +7,7 @@ const place = (writer) => (writer % 2 === 0 ? "main" : "draft");
 /** Most steps are small; some are split over several records. */
 const padding = (n) => "x".repeat(n % 7 === 3 ? 150_000 : 50 + (n % 11) * 30);
 
-/** What every writer begins with: rows that the clone has of its origin alone. */
+/** Makes the counters of all writers, and the clone, which reads its counters from its origin at first. */
 export async function prepare(db) {
   await db.collection("counters").insertMany(writers.map((writer) => ({ id: `${writer}`, value: 0 })));
   await (await db.clone("draft")).close();

@@ -1,5 +1,5 @@
-// A tab that no driver leads: one whose address has `?led=NAME` asks the server that it came from what to do. What it
-// is to run comes as a module, which the strict policy lets in.
+// A tab that no driver leads: one whose address has `?led=NAME` asks its server for tasks. The server sends each task
+// as a module, which the strict policy lets in.
 const name = new URLSearchParams(location.search).get("led");
 
 async function carryOut(number) {

@@ -200,5 +200,5 @@ export function imported(state, reader, replace) {
   return { next, touched };
 }
 
-/** What a reader has read, as a state of its own. */
+/** The rows of an export's reader, as a state of its own. */
 export const stateOf = (reader) => imported(new State(), reader, false).next;
