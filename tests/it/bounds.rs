@@ -1,4 +1,4 @@
-//! What maintenance costs at most: memory, bytes of a transaction, work that an interruption loses.
+//! Bounds on the cost of maintenance: memory, bytes of a transaction, work that an interruption loses.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -158,7 +158,7 @@ fn a_compaction_that_is_cut_off_goes_on() {
             let main = open_in(&store, "main").await;
             assert_eq!(main.ok(say::count()).await, json!(1501), "step {step} of {}", steps.len());
             store.maintain().await.expect("maintenance");
-            // What is left to do, and a slice that was under way.
+            // Maintenance writes the runs that are not merged yet, and once more the slice that was under way.
             if step > steps.len() * 3 / 4 {
                 assert!(figures.get().bytes * 3 < whole * 2, "step {step}: {} of {whole}", figures.get().bytes);
             }

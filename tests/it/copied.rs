@@ -1,4 +1,4 @@
-//! What a clone copied, all of it or a part, is no change of its own, and counts as it did below.
+//! Rows that a clone copied from its origin, all or some, are no changes of its own, and count on as in the origin.
 
 use std::cell::Cell;
 use std::rc::Rc;

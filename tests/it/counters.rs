@@ -140,7 +140,7 @@ fn an_increment_counts_beside_other_updates_of_its_transaction() {
         }
         merge(&draft).await;
         assert_eq!(n(&main, "a").await, json!(2));
-        // What the transaction set itself is no count of what stood before.
+        // A transaction that sets a field and increments it then does not count on from the field's old value.
         for db in [&main, &draft] {
             db.transact(&[say::update("a", json!({"$set": {"n": 7}})), say::increment("a", 1)])
                 .await

@@ -1,4 +1,4 @@
-//! What a clone changed.
+//! The changes of a clone, as `diff` finds them.
 
 use offshoot::engine::{Difference, Side, Snapshot, When};
 use offshoot::error::ErrorCode;

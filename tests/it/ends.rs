@@ -27,7 +27,7 @@ struct Counted {
     late: RefCell<Vec<Batch>>,
 }
 
-/// What becomes of a write that fails.
+/// The effect of a write that fails: it may be done in spite of its error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Effect {
     None,

@@ -85,7 +85,7 @@ fn a_time_names_that_commit_in_a_long_history() {
     });
 }
 
-/// What a time costs to find grows with the logarithm of the history, here measured by what is allocated.
+/// The cost of finding a time grows with the logarithm of the history. The test counts allocations.
 #[test]
 fn an_old_time_is_found_as_soon_in_a_history_four_times_as_long() {
     let mut work = Vec::new();

@@ -212,7 +212,8 @@ fn large_commits_conflict_as_small_ones_do() {
         scan.ok(say::put(&[("small", json!({}))])).await;
         other.ok(put("e", big())).await;
         assert!(!scan.commits().await, "the scan's range was written");
-        // What the losers wrote ahead is swept, once it is old enough to be nobody's.
+        // The losing transactions wrote runs ahead. These are swept once they are too old to belong to a commit under
+        // way.
         world.now.set(world.now.get() + 2 * 60 * 60 * 1000);
         main.0.store().maintain().await.unwrap();
         check_records(&world).await;

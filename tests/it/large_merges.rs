@@ -75,7 +75,7 @@ async fn kept_steps(world: &World) -> (Rc<Store>, Steps) {
     (world.open(Rc::new(storage), OpenOptions::default()).await.expect("the store opens"), steps)
 }
 
-/// Opens the store as each write left it: nothing of it is there, or all. What was left behind is swept.
+/// Opens the store as each write left it: nothing of the commit is there, or all. Runs that were left behind are swept.
 async fn cut_at_every_write(
     world: &World,
     steps: &[MemoryDisk],

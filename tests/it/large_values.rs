@@ -13,7 +13,7 @@ use crate::support::{Db, World, open_in, pause, run, say};
 const MIB: isize = 1024 * 1024;
 const ROWS: usize = 12;
 
-/// What `work` gives, and how much memory it took beside what was there.
+/// The answer of `work`, and the most memory that was live while it ran, beyond the memory that was live before.
 async fn peak_of<T>(world: &World, work: impl Future<Output = T>) -> (T, isize) {
     let (peak, done) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
     let (seen, until, before) = (peak.clone(), done.clone(), live());

@@ -23,7 +23,7 @@ fn last(disk: &MemoryDisk) -> (Record, u64) {
     (joined.record, joined.hash)
 }
 
-/// What a tab that has slept since now would append when it wakes: the last commit once more, as its own.
+/// The batch of a tab that sleeps from now on and appends when it wakes: the last commit once more, as its own.
 fn late(disk: &MemoryDisk) -> Batch {
     let (mut record, hash) = last(disk);
     record.first = record.last().0 + 1;
@@ -90,7 +90,7 @@ fn a_void_record_that_is_damaged_is_no_damage() {
     }
 }
 
-/// What lost to a record that cannot be read any more does not take its place.
+/// If the record that won cannot be read any more, the record that lost to it does not take its place.
 #[test]
 fn a_void_record_does_not_come_back_when_the_one_that_won_is_damaged() {
     run(async |world| {

@@ -281,7 +281,7 @@ fn a_merge_starts_over_if_its_origin_moved() {
                 if rounds == 0 {
                     beside.ok(say::put(&[("a", json!({"n": 4}))])).await;
                 } else {
-                    // What the clone did not touch is nobody's conflict.
+                    // A row that the clone did not touch is in no conflict, so this write makes no second round.
                     beside.ok(say::put(&[("z", json!({"rounds": rounds}))])).await;
                 }
                 Ok::<_, offshoot::error::Error>(vec![Resolution::Clone])

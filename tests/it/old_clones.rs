@@ -1,5 +1,5 @@
-//! What a clone older than the history floor costs to compare: reads and memory that grow with the change, and not with
-//! what is stored.
+//! The costs of comparing a clone that is older than the history floor: reads and memory grow with the change, and not
+//! with the size of the databases.
 
 use std::rc::Rc;
 
@@ -47,7 +47,7 @@ async fn age(world: &World, rows: usize, step: usize) {
     store.compact_all().await.expect("a compaction");
 }
 
-/// What one call on a store that was just opened read.
+/// The reads of one call on a store that was just opened.
 async fn reads(world: &World, call: impl AsyncFnOnce(&Db)) -> Figures {
     let storage = Watched::new(&world.disk, None);
     let figures = storage.figures();

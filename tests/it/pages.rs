@@ -38,7 +38,7 @@ async fn line(main: Db) -> Vec<Db> {
     let leaf = middle.clone_as("leaf").await;
     write(&leaf, &of(&|n| n % 3 == 2, false)).await;
     delete(&leaf, &of(&|n| n % 7 == 0 && n % 2 == 1, false)).await;
-    // What the leaf wrote over a tombstone of the middle is there again, and must not be.
+    // The leaf wrote some rows over tombstones of the middle. They are not among the expected rows: delete them.
     delete(&leaf, &of(&|n| n % 7 == 0, false)).await;
     vec![main, middle, leaf]
 }

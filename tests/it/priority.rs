@@ -149,7 +149,8 @@ fn a_plea_of_a_dead_tab_costs_every_other_one_a_short_wait_and_no_second_one() {
                 tab.ok(say::put(&[("a", json!({"n": number}))])).await;
                 reads.push(figures.get().reads - before);
             }
-            // The first append reads the plea, by three reads. What comes then looks eight times, by two reads each.
+            // The first append finds the plea, by three reads. Then the tab looks for the pleaded commit eight times,
+            // by two reads each.
             assert_eq!(reads.iter().sum::<usize>(), 3 + 2 * 8, "{reads:?}");
             assert_eq!(reads[2..], [0, 0], "it is not waited for again");
         }

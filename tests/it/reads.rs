@@ -1,4 +1,4 @@
-//! What a database reads: through its own layer, its origin's, and so on to the root.
+//! A database reads its own layer first, then its origin's, and so on to the root.
 
 use std::rc::Rc;
 

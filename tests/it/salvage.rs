@@ -54,7 +54,8 @@ async fn repaired(world: &World) -> Rc<Store> {
     world.try_tab(options).await.expect("a repair opens what is left")
 }
 
-/// What a salvage of the database holds, as another store imports it, and the body of its last frame.
+/// Imports a salvage of the database into another store. Gives that store's database, the import's report, and the body
+/// of the salvage's last frame.
 async fn salvaged(world: &World, db: &Db) -> (Db, Imported, Vec<u8>) {
     let name = db.0.name().to_string();
     let bytes = export_of(db.snapshot().await, &name, SALVAGE).await.expect("a salvage goes on");
@@ -111,7 +112,7 @@ fn a_salvage_goes_on_behind_a_damaged_block_and_names_it() {
             assert!(left.len() >= 300 && left.len() < 400, "{} rows are left", left.len());
             assert_eq!(imported.documents, left.len() as u64);
             assert!(imported.skipped.is_some_and(|skipped| (1..5).contains(&skipped)), "{imported:?}");
-            // What is missing is one stretch, and its bounds are told.
+            // The missing rows are one stretch, and the last frame tells its bounds.
             let lost: Vec<_> = all.into_iter().filter(|id| !left.contains(id)).collect();
             let numbers: Vec<u64> = lost.iter().map(|id| id.parse().expect("a number")).collect();
             assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{lost:?}");
@@ -123,7 +124,7 @@ fn a_salvage_goes_on_behind_a_damaged_block_and_names_it() {
             for id in [&left[0], &left[left.len() - 1]] {
                 assert_eq!(other.ok(say::get(id)).await, main.ok(say::get(id)).await);
             }
-            // What was skipped is damage still, for everybody else.
+            // A salvage mends nothing: for all other calls the block that it skipped is damaged as before.
             assert!(db.run(say::find_behind(1000)).await.is_err(), "nothing was taken for empty that is not");
         });
     }

@@ -213,7 +213,7 @@ fn a_row_that_both_inserted_is_selected_by_field() {
     });
 }
 
-/// What has no fields cannot be selected by field.
+/// A value that has no fields cannot be selected by field.
 #[test]
 fn a_scalar_has_no_fields_to_select() {
     run(async |world| {

@@ -41,7 +41,7 @@ fn entry_shapes() -> Vec<Op> {
     ]
 }
 
-/// What a layer says of a row.
+/// A layer's version of a row: none, a value or a tombstone.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Saying {
     Nothing,
@@ -49,7 +49,7 @@ enum Saying {
     Deleted,
 }
 
-/// Says it in a database, of the document and the entry `k`.
+/// Writes such a version of the document and of the entry `k` in a database.
 async fn say_in(db: &Db, saying: Saying) {
     match saying {
         Saying::Nothing => {}

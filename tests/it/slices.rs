@@ -100,7 +100,7 @@ async fn check(main: &Db) {
     }
 }
 
-/// What is in runs is written once, whatever the same tab commits meanwhile.
+/// A compaction writes the rows of all runs once, whatever the same tab commits meanwhile.
 #[test]
 fn a_compaction_writes_each_byte_once() {
     run(async |world| {

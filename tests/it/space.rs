@@ -167,7 +167,7 @@ fn what_is_pinned_is_not_taken_for_reclaimable() {
     });
 }
 
-/// What it costs to open the store, to read and to commit: reads, batches and bytes of storage.
+/// The costs of opening the store, of one read and of ten commits: reads, batches and bytes of storage.
 async fn costs(world: &World) -> [usize; 6] {
     let watched = Rc::new(Watched::new(&world.disk, None));
     let figures = watched.figures();

@@ -39,7 +39,7 @@ fn first() -> Op {
     Op::Find { collection: say::collection("todos"), after: None, rest: None, skip: 0, limit: Some(1) }
 }
 
-/// What a call answers, the most that it looked at between two pauses, and all that it looked at.
+/// The answer of a call, the most versions that it examined between two pauses, and all that it examined.
 async fn measured<T>(db: &Db, call: impl Future<Output = T>) -> (T, u64, u64) {
     let store = db.0.store().clone();
     let begin = store.examined();
@@ -77,7 +77,7 @@ fn a_long_count_goes_on_in_steps_from_where_its_synchronous_part_ended() {
             let AtOnce::Unfinished(unfinished) = db.0.run_at_once(&say::count()).unwrap() else { panic!("too long") };
             let at_once = db.0.store().examined() - begin;
             assert!((STEP..STEP + SLACK).contains(&at_once), "{at_once}");
-            // What is committed meanwhile is not counted: the call has begun before.
+            // A row that is committed meanwhile is not counted: the call began before.
             db.ok(say::put(&[("zzz", json!({}))])).await;
             let (answer, most, all) = measured(&db, db.0.finish(say::count(), unfinished)).await;
             assert!(matches!(answer, Ok(Answer::Count(9000))), "{answer:?}");
@@ -283,7 +283,7 @@ fn a_call_of_a_transaction_never_sees_a_part_of_another_one() {
             let (deleted, written) = beside(open.run(delete.clone()), open.run(two)).await;
             written?;
             assert!(matches!(deleted?, Answer::Count(0 | 2)));
-            // What another call puts is not overwritten by an insert.
+            // An insert that was under way does not overwrite the row that another call puts.
             open.run(delete.clone()).await?;
             let (inserted, written) =
                 beside(open.run(insert.clone()), open.run(say::put(&[(&key(3), json!({}))]))).await;
@@ -296,7 +296,7 @@ fn a_call_of_a_transaction_never_sees_a_part_of_another_one() {
     });
 }
 
-/// What two calls answer, the second one of which begins once the first one has taken a step.
+/// The answers of two calls. The second call begins once the first one has taken a step.
 async fn beside<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
     let (mut one, mut other) = (pin!(one), pin!(other));
     let early = std::future::poll_fn(|context| Poll::Ready(one.as_mut().poll(context))).await;

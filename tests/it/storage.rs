@@ -1,4 +1,4 @@
-//! What the engine asks of storage, and what it does when storage is full or has lost something.
+//! The calls of the engine to storage, and its answers when storage is full or has lost something.
 
 use std::rc::Rc;
 

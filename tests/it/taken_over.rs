@@ -275,7 +275,7 @@ fn a_store_whose_callers_are_gone_is_freed() {
     });
 }
 
-/// What is polled by hand is pending until it is done.
+/// A call is pending at its first poll, so that calls of one moment share a record, and done at its second.
 #[test]
 fn a_call_on_a_fast_disk_is_done_after_two_polls() {
     run(async |world| {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{pack, unpack};
 
-/// What stands nowhere.
+/// The side of a row that is not there.
 const GONE: Option<Value> = None;
 
 fn some(value: Value) -> Option<Value> {
@@ -76,7 +76,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// What nests, and what is a single value.
+/// Cases of values that nest, and of arrays and scalars, which are merged as single values.
 #[rustfmt::skip]
 fn deeper_cases() -> Vec<Case> {
     vec![

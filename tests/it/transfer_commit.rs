@@ -52,7 +52,7 @@ fn a_row_that_is_there_fails_the_import_unless_it_is_to_be_replaced() {
                 assert_eq!(again.ok(say::get(&last)).await[0]["n"], json!(count - 1));
                 assert_eq!(again.ok(say::count()).await, json!(count + 1));
             }
-            // What was deleted is not there, in the layer and in the origin.
+            // A deleted row is in no import's way, be it a row of the layer or of the origin.
             draft.ok(say::delete(&[&last, "000001"])).await;
             assert_eq!(try_import(&draft, &bytes, false).await.expect_err("the others").code(), ErrorCode::KeyExists);
             let all: Vec<String> = (0..count).map(|n| format!("{n:06}")).collect();

@@ -1,4 +1,4 @@
-//! What is no export, or not all of one, is refused whole, and told where.
+//! An import refuses bytes that are no export, or not all of one. It writes nothing, and its error says where.
 
 use std::path::PathBuf;
 
@@ -174,7 +174,7 @@ fn what_another_writer_made_by_the_book_is_taken() {
         assert_eq!(main.ok(say::find()).await, json!([["a", {"n": 1}], ["b", {}]]));
         assert_eq!(main.0.collections().await.expect("collections").len(), 3);
         assert_eq!(main.ok(say::kv_count()).await, json!(4));
-        // What is written again has the same rows, in one frame.
+        // An export of the import has the same rows, in one frame.
         let again = bodies(&export(&main).await);
         assert_eq!((&again[1], &again[2]), (&collection("empty", "documents"), &frames[2]));
         assert_eq!(again[3].len(), frames[3].len() + frames[4].len() - 3);

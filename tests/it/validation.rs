@@ -1,5 +1,5 @@
-//! What a transaction read is compared with what was written since its snapshot, wherever that stands by then, and no
-//! row is read again.
+//! A transaction's reads are compared with the writes since its snapshot, wherever those stand by then, and no row is
+//! read again.
 
 use std::rc::Rc;
 
@@ -50,7 +50,8 @@ impl Stands {
     }
 }
 
-/// What the transaction reads, and what another tab then writes. Does it lose?
+/// The ids that the transaction reads, true if it counts all rows too, the ids that another tab then writes, and true
+/// if the transaction loses.
 const CASES: [(&[&str], bool, &[&str], bool); 7] = [
     (&["b"], false, &["b"], true),
     (&["b"], false, &["a", "c"], false),

@@ -11,7 +11,7 @@ use offshoot::storage::{
 
 use super::pause;
 
-/// What went over a storage.
+/// Counts of the calls to a storage, and of the records and bytes in them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Figures {
     /// Calls that read: `read`, `list`, `names`, `log`.
@@ -41,7 +41,7 @@ pub struct Fault {
     pub prefix: String,
     /// At which read of such a record, counted from 1. Only that record goes wrong.
     pub read: usize,
-    /// Whether it is gone; otherwise its last byte is flipped.
+    /// True: the record is gone. False: its last byte is flipped.
     pub is_lost: bool,
 }
 

@@ -26,7 +26,7 @@ pub async fn rebase(db: &Db) -> MergeReport {
     db.0.rebase(RebaseOptions::default()).await.expect("a rebase")
 }
 
-/// What is selected, by a function on ids.
+/// A selection by a function on ids.
 pub fn select(choose: impl Fn(&str) -> Selected + 'static) -> Select {
     let choose = Rc::new(choose);
     Rc::new(move |changes| {

@@ -1,4 +1,4 @@
-//! What the tests share: a disk with tabs on it, a clock that obeys, and a short way to say documents.
+//! Code that the tests share: a disk with tabs on it, a clock that obeys, and a short way to say documents.
 
 pub mod disk;
 pub mod leases;
@@ -36,7 +36,7 @@ pub struct TestPlatform {
     has_turns: Rc<Cell<bool>>,
 }
 
-/// What is written down outside of the store; `None` inside: the host has no place for it.
+/// The texts that were written down outside of the store; `None` inside: the host has no place for them.
 pub type Witness = Rc<RefCell<Option<Vec<String>>>>;
 
 impl Platform for TestPlatform {
@@ -99,7 +99,7 @@ pub struct World {
     pub steady: Rc<Cell<u64>>,
     pub witness: Witness,
     pub leases: Rc<Leases>,
-    /// Whether a millisecond takes a turn of all that runs. Otherwise all sleep is one turn.
+    /// True: a sleep takes one turn of all tasks per millisecond. False: every sleep takes one turn.
     pub has_turns: Rc<Cell<bool>>,
     random: Rc<Cell<u64>>,
     spawner: LocalSpawner,
@@ -189,7 +189,7 @@ pub fn unpack(bytes: &[u8]) -> Value {
     rmp_serde::from_slice(bytes).expect("what JSON wrote reads as JSON")
 }
 
-/// What was answered, as JSON: `Null` stands for absent, and an array of one for a value.
+/// An answer as JSON: `Null` stands for absent, and an array of one for a value.
 pub fn json(answer: Answer) -> Value {
     let text = |key: &[u8]| offshoot::types::key::read_id(key).expect("a text key");
     match answer {
@@ -282,7 +282,7 @@ pub async fn try_open_in(store: &Rc<Store>, name: &str) -> Result<Db> {
     store.database(&DatabaseName::new(name)?).await.map(Db)
 }
 
-/// What a snapshot answers, as JSON.
+/// The answer of a snapshot, as JSON.
 pub async fn read(snapshot: &Snapshot, op: Op) -> Value {
     snapshot.run(op).await.map(json).expect("the snapshot answers")
 }

@@ -91,7 +91,7 @@ impl Place {
         (answer, self.db().0.version().0 - before.0)
     }
 
-    /// What is read here, now and by a tab that opens the store afterwards.
+    /// Checks the answer of a read of this database: at once, in a transaction, and once the store is opened again.
     pub async fn reads(&self, op: Op, expected: Value) {
         let again = self.db().reopened(&self.world).await;
         for (db, when) in [(self.db(), "at once"), (&again, "after opening again")] {
@@ -114,7 +114,7 @@ impl Place {
     }
 }
 
-/// What the layer of `db` itself holds of a row, as it is stored. The store must be small enough to be in its log.
+/// The version of a row that the layer of `db` itself holds. The store must be small enough to be in its log.
 pub async fn own_version(world: &World, db: &Db, suffix: &Suffix) -> Option<(Lsn, Version)> {
     let lsm = open_lsm(Rc::new(MemoryStorage::open(&world.disk))).await;
     let loaded = Loaded::default();

@@ -1,4 +1,4 @@
-//! What a test says to a database, a snapshot or a transaction: calls on the collection `todos`, or `kv` for entries.
+//! Calls of the tests on a database, a snapshot or a transaction: on the collection `todos`, or `kv` for entries.
 
 use offshoot::engine::op::{Condition, KeyRange, NewDocument, Op, Page};
 use offshoot::query::Update;
