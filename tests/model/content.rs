@@ -1,4 +1,4 @@
-//! What one database shows, with what the rows do not tell: which fields were only incremented, and since when.
+//! The content of one database: its rows, and marks that tell which fields were only incremented, and since when.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,7 +12,8 @@ use crate::three_way::{COUNTERS, Mark, Merged, Row, counts, counts_since, field,
 /// Of `COUNTERS`, which fields were only incremented.
 pub type Counting = [bool; COUNTERS.len()];
 
-/// Where a clone was only incremented. What a parked row was set to is never what it counts from.
+/// The counters that a clone only incremented since `base`. For a parked row the last set of the field decides
+/// (`counts_since`), also where it set the value that stands below.
 pub fn clone_counts([base, clone, _]: [Option<&Row>; 3], is_parked: bool) -> Counting {
     let counts = if is_parked { counts_since } else { counts };
     std::array::from_fn(|counter| counts(clone, base, counter))
@@ -24,7 +25,7 @@ pub fn both(one: Counting, other: Counting) -> Counting {
 
 /// A row of a clone that comes to stand on other rows.
 pub struct Leaving<'a> {
-    /// What is compared with `now`: the rest is the clone's own change.
+    /// The row that `now` is compared with: the difference is the clone's own change.
     pub base: Option<&'a Row>,
     pub now: Option<&'a Row>,
     pub below_then: Option<&'a Row>,
@@ -81,11 +82,12 @@ impl Model {
         under
     }
 
-    /// Where an origin at `to` was only incremented since its clone began at `link`. What a parked row is compared with
-    /// is not what it began with.
+    /// The counters that an origin at `to` only incremented since its clone began at `link`. The base of a parked row
+    /// may be another row than the one at `link`: then only the marks of base and origin decide.
     pub fn origin_counts(&self, [base, origin]: [Option<&Row>; 2], key: &Key, (link, to): (&Origin, u64)) -> Counting {
         let is_base = base == link.content.row(key).as_ref();
-        // What a clone had not set in a layer that it left, it only incremented there.
+        // The mark has the id of the layer that the origin had at `link`: the origin has left that layer, and had not set
+        // the field in it.
         let left = self.at(&link.name, link.as_of).map(|then| layer_id(then.layer));
         let is_left = |counter| mark(origin, counter).zip(left).is_some_and(|(mark, left)| mark.ids.contains(&left));
         std::array::from_fn(|counter| {
@@ -95,8 +97,8 @@ impl Model {
         })
     }
 
-    /// Whether what lies below a database counts from what lay below it: there it is enough that the later one began
-    /// with what the other was, if it was that all the time in between.
+    /// True if a row below the database at `now` counts on from a row below it at `then`: their marks share an id, or
+    /// the field had the later mark's first value all the time in between.
     fn counts_under(&self, name: &str, [then, now]: [u64; 2], key: &Key, counter: usize) -> bool {
         let (then, now) = (self.under(name, then, key, counter), self.under(name, now, key, counter));
         now.iter().any(|now| {
@@ -110,7 +112,8 @@ impl Model {
         })
     }
 
-    /// Whether a field was what the later row began with, from the earlier one on until that began to count.
+    /// True if the field had the value that the later row's mark began with at each LSN from the earlier row on, until
+    /// that mark began.
     fn has_stayed(&self, later: &Under, earlier: &Under, key: &Key, counter: usize) -> bool {
         let then = |lsn| self.at(&later.name, lsn).and_then(|database| database.content.row(key));
         let is_of_later = |lsn: &u64| {
@@ -170,7 +173,7 @@ impl Model {
         Some(Row { value, marks })
     }
 
-    /// What a parked row is compared with: what stands in the origin, and where the two clash, what they began with.
+    /// The base of a parked row: the row that landed in the origin, but at each clash the value that both began with.
     pub fn ancestor(&self, rest: &Merged, chosen: Option<&Row>, landed: Option<&Row>) -> Option<Row> {
         let mut value = landed.map(|row| row.value.clone());
         for (path, [base, ..]) in &rest.clashes {
@@ -207,7 +210,7 @@ pub fn at_counter(value: &Value, counter: usize) -> Option<&Value> {
     crate::three_way::at(Some(value), COUNTERS[counter])
 }
 
-/// Whether the two sides clash at a counter, or around it.
+/// True if the two sides clash at a counter's path, at one above it or at one below it.
 pub fn clashes(merged: &Merged, counter: usize) -> bool {
     merged.clashes.iter().any(|(path, _)| path.iter().zip(COUNTERS[counter]).all(|(one, other)| one == other))
 }

@@ -28,7 +28,7 @@ pub struct Database {
     /// Collections that it made itself.
     pub made: BTreeSet<&'static str>,
     pub origin: Option<Origin>,
-    /// What its rows were copied from, once it is no clone any more: nothing but what a field was set to tells of it.
+    /// The origin that a former clone copied its rows from. Only the marks of counters depend on it.
     pub copied: Option<Origin>,
     /// Rows that a merge left in conflict, with what both sides are compared with.
     pub parked: BTreeMap<Key, Option<Row>>,
@@ -40,7 +40,7 @@ impl Database {
         Database { id, layer: id, content, made: BTreeSet::new(), origin, copied: None, parked: BTreeMap::new() }
     }
 
-    /// What its rows came from.
+    /// The origin of a clone, or the one that a former clone copied its rows from.
     pub fn beneath(&self) -> Option<&Origin> {
         self.origin.as_ref().or(self.copied.as_ref())
     }

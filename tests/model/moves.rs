@@ -1,4 +1,4 @@
-//! What merging and going back do to the model.
+//! Merge, rebase, reset, revert and restore in the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use crate::model::{Database, Model, Origin};
 use crate::rows::{DOCUMENTS, KEYS, Key};
 use crate::three_way::{COUNTERS, Clash, Marks, Merged, Row, Winner, counts, field, mark, merge, with};
 
-/// What of a change is selected. Fields are selected where both sides are objects; elsewhere all is.
+/// The selected part of a change. Where one side is no object, a change whose field is selected is selected whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pick {
     All,
@@ -120,7 +120,7 @@ fn with_field(row: Option<&Row>, other: &Row, name: &str) -> Row {
     Row { value: value.expect("an object"), marks }
 }
 
-/// Whether both hold the same rows and the same collections.
+/// True if both hold the same rows and the same collections.
 fn is_equal(one: &Content, other: &Content) -> bool {
     one.collections == other.collections && one.rows == other.rows
 }
@@ -305,7 +305,7 @@ impl Model {
             if values(&row) == values(&below) {
                 parked.remove(&key);
             }
-            // What is as it is below counts on as there.
+            // A field that equals the field below counts on as that one does.
             for counter in 0..COUNTERS.len() {
                 if let (Some(row), Some(below), false) = (&mut row, &below, parked.contains_key(&key))
                     && field(Some(row), counter) == field(Some(below), counter)
@@ -365,7 +365,7 @@ impl Model {
             tally.count(now.rows.get(&key), content.rows.get(&key));
             let (before, after) = (now.row(&key), content.row(&key));
             let Some(mut after) = after.filter(|_| before.is_some()) else { continue };
-            // What is in the end as it was goes on as it did.
+            // A field that has its old value in the end counts on as before.
             for counter in 0..COUNTERS.len() {
                 if field(before.as_ref(), counter) == field(Some(&after), counter) {
                     after.marks[counter] = mark(before.as_ref(), counter).cloned();
@@ -385,7 +385,7 @@ impl Model {
     pub fn restore(&mut self, name: &str, lsn: u64, keep: Option<&str>) -> Result<(), ErrorCode> {
         let now = self.get(name).clone();
         let then = self.at(name, lsn).ok_or(ErrorCode::InvalidOption)?.clone();
-        // What holds all its rows itself stays where it is.
+        // A database that holds all its rows itself keeps its layer.
         let is_in_place = now.layer == then.layer || now.origin.is_none();
         let is_same = now.rows() == then.rows() && now.content.collections == then.content.collections;
         if is_in_place && is_same && keep.is_none() {
@@ -396,7 +396,7 @@ impl Model {
         }
         let kept = keep.map(|keep| self.begun(name, None).map(|made| (keep.to_string(), made))).transpose()?;
         let mut content = (*then.content).clone();
-        // What a field was by then, it is again: that is no increment.
+        // A restore sets fields to the values that they had: that is no increment.
         let goes_on = if is_in_place { Some(&now.content) } else { then.beneath().map(|origin| &origin.content) };
         for key in then.rows().keys() {
             let before = goes_on.and_then(|content| content.row(key));

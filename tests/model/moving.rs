@@ -69,7 +69,7 @@ fn select(picks: &Picks, between: &Between) -> Select {
         Box::pin(async move {
             let writes = between.take();
             for (db, write) in writes.iter().flat_map(|(db, writes)| writes.iter().map(move |write| (db, write))) {
-                // What it answers is the model's business.
+                // The answer is not compared: the model repeats the write, and its rows are compared.
                 let _ = db.run(write.op()).await;
             }
             let selected = changes.iter().map(|change| {

@@ -98,7 +98,7 @@ pub struct Merging {
     pub only: Option<Picks>,
     pub at: Option<u64>,
     pub is_dry: bool,
-    /// What another tab writes to the clone, or to its origin, while a selection is made for the first time.
+    /// Writes of another tab to the clone, or to its origin, while a selection is made for the first time.
     pub between: Vec<Write>,
     pub beside: usize,
     pub in_origin: bool,

@@ -44,7 +44,7 @@ pub enum Write {
     DeleteEntries(Vec<usize>),
 }
 
-/// What a call does: its answer, and whether anything is written at all.
+/// The effect of a call: its answer, and true if it writes anything at all.
 pub struct Effect {
     pub answer: Value,
     pub writes: bool,
@@ -63,7 +63,7 @@ fn bulk(n: i64) -> Vec<(&'static str, Value)> {
 }
 
 impl Write {
-    /// Whether it writes whatever is there.
+    /// True if the call writes the same whatever rows are there.
     pub fn is_blind(&self) -> bool {
         matches!(self, Write::Put(..) | Write::Bulk(..) | Write::Set(_, _, Condition::None))
     }

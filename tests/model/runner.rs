@@ -171,7 +171,7 @@ impl Runner {
                 }
                 let between = if is_first { between } else { Default::default() };
                 for write in between {
-                    // What it answers is the model's business below.
+                    // The answer is not compared: the model repeats the write below, and its rows are compared.
                     let _ = other.run(write.op()).await;
                 }
                 if fails { Err(Error::new(ErrorCode::Aborted, "the body fails")) } else { Ok(answers) }
@@ -323,7 +323,7 @@ pub async fn holds(snapshot: &Snapshot, rows: &Rows) {
     assert_eq!(answer(say::kv_get_many(&KEYS)).await, wanted(ENTRIES, &KEYS), "entries one by one in {path}");
 }
 
-/// What `diff` finds, `None`: against the origin.
+/// The changes that `diff` finds against a snapshot, or against the origin if that is `None`.
 pub async fn differences(snapshot: &Snapshot, against: Option<&Snapshot>) -> Vec<Difference> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {

@@ -13,9 +13,9 @@ pub struct Mark {
     pub ids: BTreeSet<u64>,
     /// Those of the row below, if the field was set to what it is there: as long as the clone stands there.
     pub lent: BTreeSet<u64>,
-    /// What the field was then.
+    /// The field's value at the point from which it was only incremented.
     pub start: Option<Value>,
-    /// Whether it was incremented since.
+    /// True if the field was incremented since that point.
     pub is_counted: bool,
     /// When it was set last, even to what it is below, and to what.
     pub set: (u64, Option<Value>),
@@ -51,7 +51,7 @@ pub enum Winner {
     Origin,
 }
 
-/// What both sides changed: path, base, clone, origin.
+/// A field that both sides changed: its path, and its values in base, clone and origin.
 pub type Clash = (Vec<String>, [Option<Value>; 3]);
 
 pub struct Merged {
@@ -73,7 +73,7 @@ pub fn mark(row: Option<&Row>, counter: usize) -> Option<&Mark> {
     row.and_then(|row| row.marks[counter].as_ref())
 }
 
-/// Whether a side's field is the base's and increments.
+/// True if a side's field is the base's plus increments.
 pub fn counts(side: Option<&Row>, base: Option<&Row>, counter: usize) -> bool {
     let (Some(side), Some(of_base)) = (mark(side, counter), mark(base, counter)) else { return false };
     let (start, from) = (side.start.as_ref(), field(base, counter));
