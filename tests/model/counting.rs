@@ -86,8 +86,8 @@ impl Model {
     /// may be another row than the one at `link`: then only the marks of base and origin decide.
     pub fn origin_counts(&self, [base, origin]: [Option<&Row>; 2], key: &Key, (link, to): (&Origin, u64)) -> Counting {
         let is_base = base == link.content.row(key).as_ref();
-        // The mark has the id of the layer that the origin had at `link`: the origin has left that layer, and had not set
-        // the field in it.
+        // The mark has the id of the layer that the origin had at `link`: the origin has left that layer, and had not
+        // set the field in it.
         let left = self.at(&link.name, link.as_of).map(|then| layer_id(then.layer));
         let is_left = |counter| mark(origin, counter).zip(left).is_some_and(|(mark, left)| mark.ids.contains(&left));
         std::array::from_fn(|counter| {
