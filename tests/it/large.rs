@@ -212,7 +212,7 @@ fn large_commits_conflict_as_small_ones_do() {
         scan.ok(say::put(&[("small", json!({}))])).await;
         other.ok(put("e", big())).await;
         assert!(!scan.commits().await, "the scan's range was written");
-        // The losing transactions wrote runs ahead. Maintenance sweeps runs that are too old to be of a commit under way.
+        // Maintenance sweeps the runs that the losers wrote ahead, once they are too old for a commit under way.
         world.now.set(world.now.get() + 2 * 60 * 60 * 1000);
         main.0.store().maintain().await.unwrap();
         check_records(&world).await;
