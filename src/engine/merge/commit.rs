@@ -63,7 +63,7 @@ pub fn flipped(own: &Entry, layer: LayerId, origin: Option<Origin>, parked: bool
     DatabaseRow { layer: layer.0, origin, created, parked, began: None, ..own.row.clone() }
 }
 
-/// What a commit writes that gives a database this row.
+/// The effects of a commit that gives a database this row.
 pub fn moved(own: &Entry, row: &DatabaseRow) -> Effects {
     Effects::of_catalog(catalog::database_row(&own.name), &row.encode())
 }
@@ -75,9 +75,9 @@ pub struct LayerWriter<'a> {
     path: Path,
     rows: AheadWriter<'a>,
     ancestors: AheadWriter<'a>,
-    /// Those to be made; made with their first row, they are written at the end.
+    /// The collections to be made, each noted with its first row: their rows are written at the end.
     made: Collections,
-    /// Those of the rows that were written.
+    /// The collections of the rows that were written.
     pub held: Collections,
     pub has_parked: bool,
 }
@@ -114,7 +114,7 @@ impl<'a> LayerWriter<'a> {
         }
     }
 
-    /// What a parked row is compared with.
+    /// Writes the ancestor of a parked row: the value that both sides are compared with. `None`: there was no row.
     pub fn park(&mut self, suffix: &Suffix, ancestor: Option<&[u8]>) {
         self.has_parked = true;
         let beside = rows::ancestor_suffix(suffix.as_bytes());
@@ -156,13 +156,13 @@ impl<'a> LayerWriter<'a> {
     }
 }
 
-/// What a commit adds to what was written ahead, if nothing has moved.
+/// Fails if the database has moved; otherwise gives the effects that a commit adds to the rows written ahead.
 type Check = Box<dyn Fn(&Present<'_>) -> Attempt<Effects>>;
 
-/// One try of something that may lose to others.
+/// One try of an action that may lose to other commits.
 pub type Try<'a, T> = &'a dyn Fn() -> LocalFuture<'a, Result<T>>;
 
-/// Commits what was written ahead, with what `check` adds if nothing has moved.
+/// Commits the rows that were written ahead, with the effects that `check` adds if nothing has moved.
 pub(super) fn commit_checked<'a>(
     handle: &'a Rc<Handle>,
     effects: Effects,

@@ -61,7 +61,7 @@ impl Span {
         })
     }
 
-    /// Whether both spans have an LSN in common. A span from `Since::Layer` began with its own layer; against a span of
+    /// True if both spans have an LSN in common. A span from `Since::Layer` began with its own layer; against a span of
     /// another layer of the same database only the LSN of the version itself is sure.
     fn meets(&self, other: &Span) -> bool {
         if self.name != other.name {
@@ -75,10 +75,10 @@ impl Span {
         from(self) <= other.to && from(other) <= self.to
     }
 
-    /// Whether this span goes on from an earlier one although they have no LSN in common: this one began with the value
+    /// True if this span goes on from an earlier one although they have no LSN in common: this one began with the value
     /// that the earlier one ended with, and every version in between has that value too, because it was written for
-    /// other fields. Versions in between that history does not hold may have had any value: then the answer is no.
-    /// Only levels below the topmost are asked, as their past does not change.
+    /// other fields. Versions in between that history does not hold may have had any value: then the answer is no. Only
+    /// levels below the topmost are asked, as their past does not change.
     fn follows(
         &self,
         earlier: &Span,
@@ -123,10 +123,10 @@ type CounterName<'a> = (&'a [u8], &'a str);
 /// Where a field came from, level by level, and what it was before the increments.
 struct Trace {
     spans: Vec<Span>,
-    /// Whether it was incremented at all.
+    /// True if the field was incremented at all.
     is_counted: bool,
     start: Option<Vec<u8>>,
-    /// It led to rows that were copied, and that history does not hold any more.
+    /// The trace led to rows that were copied, and history does not hold those rows any more.
     is_lost: bool,
     is_at_end: bool,
 }
@@ -145,7 +145,7 @@ impl<'a> Seen<'a> {
         Ok(Some(Seen { value: Lookup::new(Some(value)), counters }))
     }
 
-    /// What a field was before its increments.
+    /// The value of a field before its increments.
     fn started(&self, field: &str) -> Result<Option<Vec<u8>>> {
         let now = self.value.at(field)?;
         match (now, self.counters.get(field)) {
@@ -203,7 +203,7 @@ impl Trace {
         self.spans.push(span);
     }
 
-    /// Whether a field that was found in the level `here` came from none of the levels below it.
+    /// True if the trace of a field ends in the level `here`: the field came from none of the levels below.
     fn ends(
         &mut self,
         (here, rest): (&Level, &[Level]),
@@ -238,11 +238,11 @@ impl Trace {
 pub enum Counting {
     Yes,
     No,
-    /// What it came from was copied, and history does not hold it any more.
+    /// The field came from a row that was copied, and history does not hold that row any more.
     Unknown,
 }
 
-/// Which fields of a row came from what they were on `then` to what they are on `now` by increments alone.
+/// For each field of a row: true if it came from its value on `then` to its value on `now` by increments alone.
 pub fn only_counted(
     reading: (&State, TreeView<'_>),
     (now, then): (&Path, &Path),
@@ -266,8 +266,8 @@ fn have_met(reading: (&State, TreeView<'_>), now: &Trace, then: &Trace, name: Co
     Ok(false)
 }
 
-/// Whether fields on `now` are what they were on `then`, or are on a base, and increments. `then` is asked for those
-/// fields alone that `is_base` says of that they are on the base what they are on `then`.
+/// For each field: `Yes` if its value on `now` is its value on `then`, or on a base, plus increments. The flag of a
+/// field tells if its value on the base is its value on `then`; only then is the field traced on `then`.
 pub fn counted(
     reading: (&State, TreeView<'_>),
     (now, then): (&Path, &Path),
@@ -305,7 +305,8 @@ fn counted_field(
     Ok(if is_lost { Counting::Unknown } else { Counting::No })
 }
 
-/// Whether increments began at `base`. A field that was not there counts as zero, once it is incremented.
+/// True if increments that began at the value `start` continue the value `base`: the two are equal, or one is missing
+/// and the other is the zero of a field that is incremented.
 fn is_start(is_counted: bool, start: Option<&[u8]>, base: Option<&[u8]>) -> Result<bool> {
     let is_zero = |number: &[u8]| Ok(query::add(number, number)?.is_some_and(|twice| twice == number));
     match (start, base) {
@@ -314,7 +315,7 @@ fn is_start(is_counted: bool, start: Option<&[u8]>, base: Option<&[u8]>) -> Resu
     }
 }
 
-/// What was added to the counters of `now` since the row was `base`, which the clone's layer began with.
+/// The sums that were added to the counters of `now` since the row was `base`, with which the clone's layer began.
 pub fn added_over(now: &Shown, base: Option<&[u8]>) -> Result<Added> {
     let (Some(value), Some(base)) = (now.bytes(), base) else { return Ok(Added::new()) };
     let (value, base) = (Lookup::new(Some(value)), Lookup::new(Some(base)));
@@ -328,7 +329,8 @@ pub fn added_over(now: &Shown, base: Option<&[u8]>) -> Result<Added> {
     Ok(added)
 }
 
-/// What was added to the counters of `now` since `then`, an earlier version of the same layer or what lies below it.
+/// The sums that were added to the counters of `now` since `then`, an earlier version of the same layer or one below
+/// it.
 pub fn added_since(now: &Shown, then: &Shown) -> Result<Added> {
     let (Some(value), Some(base)) = (now.bytes(), then.bytes()) else { return Ok(Added::new()) };
     let (value, base) = (Lookup::new(Some(value)), Lookup::new(Some(base)));
@@ -346,7 +348,7 @@ pub fn added_since(now: &Shown, then: &Shown) -> Result<Added> {
     Ok(added)
 }
 
-/// Whether a counter's field, less its sum, is what `base` has there.
+/// True if a counter's field, less the counter's sum, equals the field of `base`.
 fn starts_at(value: &Lookup<'_>, counter: &Counter, base: &Lookup<'_>) -> Result<bool> {
     let Some(now) = value.at(&counter.path)? else { return Ok(false) };
     is_start(true, query::subtract(now, &counter.sum)?.as_deref(), base.at(&counter.path)?)

@@ -96,7 +96,7 @@ async fn all_rows(handle: &Rc<Handle>, merge: &mut IntoOrigin<'_>) -> Result<()>
 struct IntoOrigin<'a> {
     stand: Stand,
     options: &'a MergeOptions,
-    /// What goes into the origin, and what the clone keeps.
+    /// The rows that go into the origin, and the rows that the clone keeps.
     into: LayerWriter<'a>,
     left: LayerWriter<'a>,
     tally: Tally,
@@ -130,7 +130,7 @@ impl IntoOrigin<'_> {
         self.left.flush().await
     }
 
-    /// What of each row's change is taken.
+    /// Asks which part of each row's change is to be merged.
     async fn select(&self, rows: &[ComparedRow]) -> Result<Vec<Selected>> {
         let Some(select) = &self.options.only else { return Ok(vec![Selected::All; rows.len()]) };
         let mut selected = vec![Selected::All; rows.len()];

@@ -1,4 +1,4 @@
-//! What of a row stays the clone's own change once a part of it was merged.
+//! The part of a row's change that stays the clone's own once another part of it was merged.
 
 use super::Selected;
 use super::counting::{added_over, added_since};
@@ -13,17 +13,17 @@ use crate::types::{Base, Bytes, Lsn, Version};
 /// The part of a clone's change that is merged, as the row would be with that part alone.
 pub struct Chosen {
     pub value: Option<Bytes>,
-    /// What was added to the clone's counters in it, and what was added beside it or after it.
+    /// The sums added to the clone's counters in that part, and those added beside that part or after it.
     pub added: Added,
     rest: Added,
-    /// Counters of which the origin, once that part is merged, is this part and increments.
+    /// Counters of which the origin's value, once that part is merged, is the part's value plus increments.
     counting: Vec<String>,
 }
 
 /// A row that the clone keeps in its new layer.
 pub struct Kept {
     pub version: Version,
-    /// What a parked row is compared with from now on; `Some(None)`: with nothing.
+    /// The value that a parked row is compared with from now on; `Some(None)`: no value.
     pub ancestor: Option<Option<Bytes>>,
 }
 
@@ -97,8 +97,8 @@ pub fn with_fields(value: &[u8], other: &[u8], fields: &[String]) -> Result<Byte
     Ok(editor.finish().expect("BUG: an object stays an object").into())
 }
 
-/// What the clone keeps of `row` over `merged`, which stands in the origin now: what it changed beside the chosen part
-/// or after it. Where that clashes with the origin the row is parked, with the clone's own value.
+/// The version that the clone keeps of `row` over `merged`, the origin's value now: it has the changes beside the
+/// chosen part or after it. Where they clash with the origin the row is parked, with the clone's own value.
 pub fn keep(
     row: &ComparedRow,
     chosen: &Chosen,

@@ -45,7 +45,7 @@ pub enum Reason {
     Row,
 }
 
-/// What both sides changed. `None`: absent on that side.
+/// The values of a row or a field that both sides changed. `None`: absent on that side.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Conflict {
     pub reason: Reason,
@@ -59,7 +59,7 @@ pub struct Conflict {
     pub origin: Option<Bytes>,
 }
 
-/// Which side wins, or what stands in its place; `Fail` leaves it a conflict.
+/// The side that wins, or the value that stands in its place; `Fail` leaves the clash a conflict.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Resolution {
     #[default]
@@ -84,7 +84,7 @@ impl Default for Policy {
     }
 }
 
-/// What of a change is taken.
+/// The part of a change that is merged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Selected {
     All,
@@ -96,7 +96,7 @@ pub enum Selected {
 /// Selects among changes, one answer for each.
 pub type Select = Rc<dyn Fn(Vec<Difference>) -> LocalFuture<'static, Result<Vec<Selected>>>>;
 
-/// Fails once the caller does not want it any more; asked before each page of rows.
+/// Fails once the caller does not want the result any more; asked before each page of rows.
 pub type Heed = Rc<dyn Fn() -> Result<()>>;
 
 #[derive(Clone, Default)]
@@ -125,14 +125,14 @@ pub enum MergeOutcome {
     Conflict,
 }
 
-/// What was done. Where the outcome is a conflict, nothing was written.
+/// The changes that were made. Where the outcome is a conflict, nothing was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MergeReport {
     pub outcome: MergeOutcome,
     pub inserted: u64,
     pub updated: u64,
     pub deleted: u64,
-    /// Those that the policy settled; in a dry run, also those that it did not.
+    /// The conflicts that the policy settled; in a dry run, also those that the policy did not settle.
     pub conflicts: Vec<Conflict>,
     pub version: Lsn,
 }
@@ -141,7 +141,7 @@ fn check_wanted(heed: &Option<Heed>) -> Result<()> {
     heed.as_ref().map_or(Ok(()), |heed| heed())
 }
 
-/// What a merge found so far.
+/// The changes and conflicts that a merge found so far.
 #[derive(Default)]
 struct Tally {
     inserted: u64,
@@ -149,7 +149,7 @@ struct Tally {
     deleted: u64,
     settled: Vec<Conflict>,
     unsettled: Vec<Conflict>,
-    /// Whether there was any change to take.
+    /// True if there was any change to take.
     has_changes: bool,
 }
 
@@ -163,7 +163,7 @@ impl Tally {
         }
     }
 
-    /// Whether nothing may be written.
+    /// True if a conflict is not settled: then nothing may be written.
     fn is_stuck(&self) -> bool {
         !self.unsettled.is_empty()
     }
@@ -174,7 +174,7 @@ impl Tally {
             (false, true) => MergeOutcome::Merged,
             (false, false) => MergeOutcome::Nothing,
         };
-        // What was compared before the conflict was met is written no more than the rest.
+        // Rows that were compared before the conflict was met are not written either.
         let (inserted, updated, deleted) = match outcome {
             MergeOutcome::Conflict => (0, 0, 0),
             _ => (self.inserted, self.updated, self.deleted),

@@ -58,7 +58,7 @@ async fn try_rebase(handle: &Rc<Handle>, options: &RebaseOptions, to: Option<Lsn
     Ok(tally.report(version))
 }
 
-/// Whether the origin differs, or may, from what it was where the clone stands.
+/// True if the origin differs, or may differ, from the point where the clone stands.
 async fn has_moved(handle: &Rc<Handle>, stand: &Stand) -> Result<bool> {
     let (origin, below) = (&stand.paths.origin, &stand.paths.below);
     if handle.core.read(|_, view| collections(view, below)).await? != stand.origin_collections {

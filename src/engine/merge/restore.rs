@@ -1,5 +1,5 @@
-//! The present is made equal to a past: what differs is written, or, where a clone has moved since, the layer of then
-//! is copied and stands on the link of then again.
+//! Makes the present equal to a past: the rows that differ are written, or, where a clone has moved since, its
+//! layer of that time is copied and stands on the link of that time again.
 
 use std::rc::Rc;
 
@@ -39,7 +39,7 @@ struct Then {
 }
 
 impl Then {
-    /// Whether the layer is still that one, or holds everything: then what differs is written into it.
+    /// True if the layer is that of the past, or has no origin: the rows that differ are then written into it.
     fn is_in_place(&self) -> bool {
         self.own.row.layer == self.then.row.layer || self.own.row.origin.is_none()
     }
@@ -183,7 +183,7 @@ async fn restore_collections(handle: &Rc<Handle>, then: &Then, writer: &mut Laye
     Ok(gone)
 }
 
-/// Copies what the clone had written by then into a new layer.
+/// Copies the rows that the clone had written by then into a new layer.
 async fn copy_layer(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'_>) -> Result<()> {
     let mut after: Option<Suffix> = None;
     loop {
@@ -199,7 +199,7 @@ async fn copy_layer(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'
                     return Ok((rows, false));
                 }
                 let found = match next.found(view) {
-                    // What is there is taken first.
+                    // The rows so far are taken first; the block is fetched for the next portion.
                     Err(Fault::Need(_)) if !rows.is_empty() => return Ok((rows, false)),
                     found => found?,
                 };

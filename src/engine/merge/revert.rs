@@ -34,13 +34,13 @@ struct Undo {
     steps: Vec<Undoing>,
 }
 
-/// What one of the commits did to a row.
+/// The change of one of the commits to a row.
 struct Undoing {
     /// The commit's place among all.
     commit: usize,
     before: Shown,
     after: Shown,
-    /// Fields that it only incremented, and that were only incremented since.
+    /// Fields that the commit only incremented, and that were only incremented since.
     counting: Vec<String>,
 }
 
@@ -104,7 +104,7 @@ async fn try_revert(handle: &Rc<Handle>, commits: &[Lsn], policy: &Policy, dry_r
     }
     .await;
     let changes = tally.inserted + tally.updated + tally.deleted;
-    // What was undone before, or settled by leaving it, is no commit that could be undone in turn.
+    // A revert that changes no row makes no commit: each row was undone before, or its conflict left it as it is.
     tally.has_changes &= changes > 0;
     reverted?;
     if tally.is_stuck() || dry_run || changes == 0 {
@@ -174,12 +174,12 @@ async fn undo_page(
     Ok(rows)
 }
 
-/// Whether what one of the commits found was dropped.
+/// True if history no longer holds the state before one of the commits.
 fn is_pruned(state: &State, undone: &[Undone]) -> bool {
     undone.iter().any(|step| step.lsn.0 <= state.manifest.floor().0)
 }
 
-/// Whether one of the commits changed the row.
+/// True if one of the commits changed the row.
 fn is_undone(view: TreeView<'_>, undone: &[Undone], suffix: &[u8]) -> Attempt<bool> {
     for step in undone {
         let (before, after) = (shown(view, &step.before, suffix)?, shown(view, &step.after, suffix)?);
@@ -200,7 +200,7 @@ fn undo_row(reading: (&State, TreeView<'_>), now: &Path, undone: &[Undone], suff
         if query::is_same(before.bytes(), after.bytes())? {
             continue;
         }
-        // Once a clone stands elsewhere, what was counted there and what was counted here are not one count.
+        // Once a clone stands elsewhere, the increments made there and those made here are not one count.
         let is_one_layer = [&step.before, now]
             .iter()
             .all(|path| path.top().map(|top| top.layer) == step.after.top().map(|top| top.layer));
@@ -246,7 +246,7 @@ impl Back {
         Back { value: row.present.value.clone(), added: fields.into_iter().map(none).collect() }
     }
 
-    /// What was added to the commit's counters since.
+    /// The sums that were added to the commit's counters since.
     fn since(&self, step: &Undoing) -> Result<Added> {
         let mut added = Added::new();
         let counted = Names::of(&mut self.added.iter().map(|(field, _)| &field[..]));
@@ -293,7 +293,7 @@ impl Back {
     }
 }
 
-/// What each row is without what the commits did, the newest of them first.
+/// The value of each row without the changes of the commits; the newest commit is undone first.
 async fn undo(rows: &[Undo], count: usize, policy: &Policy, tally: &mut Tally) -> Result<Vec<Back>> {
     let mut back: Vec<Back> = rows.iter().map(Back::of).collect();
     for commit in 0..count {

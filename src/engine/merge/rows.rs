@@ -1,4 +1,4 @@
-//! The rows that a clone wrote, each with what stands on every side of it.
+//! The rows that a clone wrote, each with its value on every side.
 
 use super::counting::{Counting, counted};
 use super::shown::{Shown, shown};
@@ -17,7 +17,7 @@ pub const MERGED_AT_ONCE: usize = 256;
 /// Bytes of values after which a page is full.
 const MERGED_BYTES: usize = 1024 * 1024;
 
-/// The row that holds what a parked row is compared with.
+/// The row that holds the ancestor of a parked row.
 pub fn ancestor_suffix(suffix: &[u8]) -> Suffix {
     let (collection, kind, key) = split_suffix(suffix).expect("BUG: a parked row is content");
     Suffix::new(collection, Kind::Ancestor, &[&[kind as u8], key].concat())
@@ -31,15 +31,15 @@ pub fn encode_ancestor(value: Option<&[u8]>) -> Version {
 /// One row that the clone wrote.
 pub struct ComparedRow {
     pub suffix: Suffix,
-    /// What both sides are compared with.
+    /// The value that both sides are compared with.
     pub base: Option<Bytes>,
-    /// The clone as it is to be merged, and as it is now.
+    /// The clone's row as it is to be merged, and as it is now.
     pub then: Shown,
     pub now: Shown,
-    /// The origin where the clone began, and where it is to stand.
+    /// The origin's value where the clone began, and the origin's row where the clone is to stand.
     pub below: Option<Bytes>,
     pub origin: Shown,
-    /// Counters of the clone that in the origin are the base and increments.
+    /// Counters of the clone whose value in the origin is the base's value plus increments.
     pub counting: Vec<String>,
     /// Counters of the clone that the origin may have incremented, though no sum can be told.
     pub unsure: Vec<String>,
@@ -94,7 +94,7 @@ impl Paths {
             if is_content(suffix.as_bytes()) {
                 count += 1;
                 match self.row((state, view), suffix.clone()) {
-                    // What stands behind one that lacks a block is looked at for what it lacks itself.
+                    // Rows behind one that lacks a block are looked at for the blocks that they lack themselves.
                     Ok(row) if needed.is_empty() => {
                         bytes += row.bytes();
                         rows.push(row);
@@ -167,7 +167,7 @@ impl Paths {
         let (base, below) = (Lookup::new(Some(base)), below.as_ref().map(|below| Lookup::new(Some(below))));
         let mut based = Vec::with_capacity(fields.len());
         for field in fields {
-            // What a parked row is compared with is not what the clone began with.
+            // The ancestor of a parked row is not the value that the clone began with.
             let is_base = match &below {
                 Some(below) => base.at(field)? == below.at(field)?,
                 None => false,
@@ -178,7 +178,7 @@ impl Paths {
     }
 }
 
-/// Whether a counter's path leads nowhere.
+/// True if there is a value in which a counter's path leads nowhere.
 fn is_out_of_reach(value: &Lookup<'_>, path: &str) -> Result<bool> {
     Ok(value.is_there() && value.at(path)?.is_none())
 }

@@ -13,7 +13,7 @@ use crate::types::row::split_suffix;
 use crate::types::{Bytes, Kind, SortedBytes, Suffix, limits};
 use xxhash_rust::xxh64::xxh64;
 
-/// What the clone added to its counters: dotted paths and numbers.
+/// The sums that the clone added to its counters: dotted paths and numbers.
 pub type Added = Vec<(String, Vec<u8>)>;
 
 /// A row to merge: its three sides, and the counters that add up.
@@ -58,7 +58,7 @@ impl ThreeWay {
         }
     }
 
-    /// What a resolution brought must be a value as any.
+    /// Fails if a value that a resolution brought could not be written as any other.
     fn check(&self, merged: Option<&Bytes>) -> Result<()> {
         let Some(merged) = merged else { return Ok(()) };
         let is_document = matches!(split_suffix(self.suffix.as_bytes()), Some((_, Kind::Document, _)));
@@ -71,7 +71,7 @@ impl ThreeWay {
     }
 }
 
-/// What fits on both sides may be too much for one row.
+/// Fails if a merged value is too long for one row: both sides fit, but their merge may not.
 pub fn check_length(merged: Option<&Bytes>) -> Result<()> {
     if merged.is_none_or(|merged| merged.len() <= limits::VALUE_BYTES) {
         return Ok(());
@@ -129,7 +129,7 @@ pub async fn settle(rows: &[ThreeWay], policy: &Policy, tally: &mut Tally) -> Re
     Ok(merged)
 }
 
-/// What was asked and answered, by the places of the conflicts.
+/// The conflicts that were asked about and their answers, by the places of the conflicts.
 #[derive(Default)]
 struct Answers {
     places: SortedBytes,

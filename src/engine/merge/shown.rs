@@ -13,7 +13,7 @@ pub struct Shown {
     pub value: Option<Bytes>,
     /// The LSN of the version, tombstone or not; `None`: no level has one.
     pub lsn: Option<Lsn>,
-    /// Whether the version is of the path's topmost layer.
+    /// True if the version is of the path's topmost layer.
     pub is_own: bool,
     /// The LSN of the version below the layer that was first replaced.
     pub base: Option<Lsn>,
@@ -26,17 +26,17 @@ impl Shown {
         self.value.as_deref()
     }
 
-    /// How large its value is.
+    /// The size of its value in bytes.
     pub fn bytes_held(&self) -> usize {
         self.value.as_ref().map_or(0, |value| value.len())
     }
 
-    /// What an increment of it counts from.
+    /// The point from which on an increment of this row counts.
     pub fn since(&self) -> Option<Since> {
         self.lsn.map(|lsn| if self.is_own { Since::At(lsn) } else { Since::Layer })
     }
 
-    /// What a version written over this one is based on.
+    /// The base of a version that is written over this one.
     pub fn base_above(&self, has_below: bool) -> Option<Lsn> {
         match (has_below, self.is_own) {
             (false, _) => None,
@@ -57,7 +57,7 @@ pub fn shown(view: TreeView<'_>, path: &Path, suffix: &[u8]) -> Attempt<Shown> {
         (level, found) = (1, copied);
     }
     let is_own = level == 0;
-    // What was counted in a level below is no difference from it.
+    // Increments that a level below made are part of its value, and no difference from it.
     let counters =
         if is_own { Counters::decode(found.version.delta.as_ref(), Some(found.lsn))? } else { Counters::default() };
     Ok(Shown {

@@ -1,4 +1,4 @@
-//! What a merge, a rebase and a reset compare: the clone, its origin and where it began, all as of one LSN.
+//! The sides of a merge, a rebase or a reset: the clone, its origin and the point where it began, all as of one LSN.
 
 use std::rc::Rc;
 
@@ -43,7 +43,7 @@ pub struct Stand {
     _hold: Hold,
 }
 
-/// What the caller has named is gone for good once it is below the floor; the rest is looked at once more.
+/// A point that the caller has named is gone for good once it is below the floor; other points are looked up once more.
 fn check_history(state: &State, head: Lsn, chosen: Option<Lsn>) -> Attempt<()> {
     if chosen.is_some_and(|lsn| lsn < state.manifest.floor()) {
         return Err(pruned(state).into());
@@ -56,7 +56,7 @@ impl Stand {
         Lsn(self.link.as_of)
     }
 
-    /// What every commit that flips the clone rests on.
+    /// Fails if anything has changed that a commit which flips the clone rests on.
     pub fn check(&self, present: &Present<'_>) -> Attempt<()> {
         check_history(present.state, self.head, self.chosen)?;
         commit::check_row(present, &self.own)?;
@@ -101,7 +101,7 @@ pub fn not_a_clone(name: &DatabaseName) -> Error {
 pub async fn stand(handle: &Rc<Handle>, at: Option<Lsn>, to: Point) -> Result<Stand> {
     handle.check_open()?;
     handle.core.catch_up().await?;
-    // What is read from here on, this engine's own vacuum spares.
+    // This engine's own vacuum spares the versions that are read from here on.
     let head = handle.core.head();
     let chosen = at.into_iter().chain(if let Point::At(lsn) = to { Some(lsn) } else { None }).min();
     let hold = handle.core.hold(chosen.unwrap_or(head).min(head));

@@ -118,7 +118,7 @@ impl<'a> Context<'a> {
         }
         self.record(suffix, by)?;
         let Some(Placed { level, found }) = self.placed(suffix)? else { return Ok(None) };
-        // A counter of a level below is no difference from that level.
+        // Increments that a level below made are part of its value, and no difference from it.
         let delta = found.version.delta.clone().filter(|_| level == 0);
         let lsn = Some(found.lsn);
         Ok(found.version.here().cloned().map(|value| Current { value, lsn, level, delta }))
