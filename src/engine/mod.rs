@@ -1,6 +1,6 @@
 //! Databases: layers and paths, transactions, clones, history, on the versioned map below.
 //!
-//! It promises what SEMANTICS.md numbers. What it needs of the host comes through `Platform` and `Storage`.
+//! It promises the statements that SEMANTICS.md numbers. It reaches the host through `Platform` and `Storage` alone.
 //!
 //! It does not know: js.
 

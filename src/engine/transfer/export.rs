@@ -44,7 +44,7 @@ enum Item {
 }
 
 impl Export {
-    /// What `snapshot` reads, as the bytes of an export that names the database `name`.
+    /// The rows that `snapshot` reads, as the bytes of an export that names the database `name`.
     pub fn new(snapshot: Rc<Pinned>, name: &str, options: ExportOptions) -> Export {
         Export {
             snapshot,

@@ -157,7 +157,7 @@ impl FrameWriter {
         self.out.extend_from_slice(&body);
     }
 
-    /// What was written since the last time.
+    /// Takes the bytes that were written since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
     }

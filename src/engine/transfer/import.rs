@@ -32,7 +32,7 @@ pub struct ImportOptions {
 
 /// Where an import's bytes come from.
 pub trait Source {
-    /// The next piece, of any size; `None`: that was all. What it fails with, the import fails with.
+    /// The next piece, of any size; `None`: all bytes have come. An error of the source is the error of the import.
     fn next(&mut self, progress: ImportProgress) -> LocalFuture<'_, Result<Option<Vec<u8>>>>;
 }
 
@@ -42,7 +42,7 @@ pub struct ImportProgress {
     pub rows: u64,
 }
 
-/// What an import brought.
+/// The numbers of rows that an import brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Imported {
     pub documents: u64,
@@ -140,7 +140,8 @@ impl Import {
         rows.flush().await
     }
 
-    /// What each row replaces below the layer (SEMANTICS W9). Fails if one is there and must not be.
+    /// The LSN of the version below the layer that each row replaces (SEMANTICS W9). Fails if a row is there and must
+    /// not be.
     async fn bases(&self, suffixes: &[Suffix]) -> Result<Vec<Option<Lsn>>> {
         if self.replace && self.path.below().is_empty() {
             return Ok(vec![None; suffixes.len()]);
@@ -153,7 +154,7 @@ impl Import {
             for suffix in suffixes {
                 match self.base(view, suffix) {
                     Ok(base) => bases.push(base),
-                    // What the rows behind it lack is fetched in the same go.
+                    // The blocks that the rows behind it lack are fetched in the same go.
                     Err(Fault::Need(blocks)) => needed.extend(blocks),
                     Err(error) => return Err(error),
                 }
@@ -215,7 +216,7 @@ impl Import {
         core.commit(core.durability, evaluate).await.map(drop)
     }
 
-    /// What the commit writes, if it may: the database is where it was, and nobody wrote what was imported.
+    /// The effects of the import's commit. Fails if the database was moved, or an imported row was written meanwhile.
     fn evaluate(&self, present: &Present<'_>, effects: &Effects) -> Attempt<Effects> {
         let entry = self.handle.entry(present.view, present.at)?;
         if entry.lsn != self.guard.lsn {
@@ -263,7 +264,7 @@ impl Import {
     }
 }
 
-/// Whether a row is among the imported ones, and is there now.
+/// True if the row is among the imported ones, and is there now.
 fn is_taken(view: TreeView<'_>, levels: &[Level], effects: &Effects, layer: LayerId, suffix: &[u8]) -> Attempt<bool> {
     if !effects.has(view, &row(layer, suffix))? {
         return Ok(false);

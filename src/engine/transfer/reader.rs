@@ -1,5 +1,5 @@
-//! Reading an export, in pieces of any size: every frame is checked before anything in it counts, and what is wrong is
-//! told with the frame's number and the byte that it begins at.
+//! Reads an export, in pieces of any size. The check of each frame is compared before anything in the frame counts. An
+//! error tells the number of the frame and the offset in the export at which the frame begins.
 
 use super::format::{
     BODY_BYTES, Bound, CHECKED_BYTES, CHUNK_BYTES, COLLECTION, END, End, FORMAT, Frame, HEAD_BYTES, HEADER, Header,
@@ -10,44 +10,48 @@ use crate::error::{Detail, Error, ErrorCode, Result};
 use crate::types::pack::Reader;
 use crate::types::{Bytes, CollectionName, Kind};
 
-/// What may come next.
+/// The part of the export that may come next.
 enum Expected {
     Preamble,
     Header,
-    /// Before the first collection, and behind each frame up to the end: the collection that rows belong to, and the
-    /// last key.
+    /// A collection, a frame of rows or the end. Rows belong to the collection that came last, and follow its last key;
+    /// `None`: no collection has come yet.
     Inside(Option<(CollectionName, Kind, Vec<u8>)>),
+    /// Nothing: the end has come.
     End,
 }
 
 pub struct FrameReader {
-    /// What has come and is not read yet, from `start` on.
+    /// The bytes that have come. Those before `start` are read already.
     bytes: Vec<u8>,
     start: usize,
-    /// Where what is not read yet stands in the whole.
+    /// The offset in the export at which the frame begins that is read next, or whose rows are being taken out.
     offset: u64,
-    /// Of the frame that comes next; the preamble is 0.
+    /// The number of that frame; the preamble has number 0.
     number: u64,
+    /// The check of the preamble or frame before: the seed of the next frame's check.
     chain: u64,
     expected: Expected,
-    /// The frame of rows that is being read.
+    /// The frame whose rows are being taken out.
     rows: Option<RowsFrame>,
+    /// The rows that were taken out so far.
     pub documents: u64,
     pub entries: u64,
 }
 
 /// A frame of rows, checked as a whole. Its rows are taken out some at a time: a frame of 16 MiB may hold millions of
-/// them, and each takes much more memory apart than in the frame.
+/// rows, and a row takes much more memory by itself than in the frame.
 struct RowsFrame {
     body: Bytes,
-    /// Where the next row begins.
+    /// The offset in `body` at which the next row begins.
     position: usize,
+    /// The rows that are not taken out yet.
     left: usize,
-    /// What the frame takes in the export.
+    /// The bytes of the whole frame in the export, its head included.
     size: usize,
 }
 
-/// So many rows are taken out of a frame at a time.
+/// The most rows that are taken out of a frame at a time.
 const ROWS_AT_ONCE: usize = 1024;
 
 impl FrameReader {
@@ -68,26 +72,28 @@ impl FrameReader {
     pub fn push(&mut self, piece: &[u8]) {
         self.bytes.drain(..self.start);
         self.start = 0;
-        // Room is made for what has come, up to twice of it, and for no more than the frame: its size is only said yet.
+        // Memory is reserved for the whole frame, but for at most twice the bytes that have come: its head may claim more
+        // bytes than ever come.
         let have = self.bytes.len() + piece.len();
         let frame = self.frame_size().unwrap_or(have);
         self.bytes.reserve_exact(frame.min(2 * have).max(have) - self.bytes.len());
         self.bytes.extend_from_slice(piece);
     }
 
-    /// What the frame that has begun says that it takes.
+    /// The size of the whole frame, as its head claims and at most as large as a frame may be. `None`: the size has not
+    /// come yet, or the preamble comes next.
     fn frame_size(&self) -> Option<usize> {
         let size = self.bytes.get(self.start..self.start + 4)?.try_into().expect("BUG: four bytes");
         let is_frame = !matches!(self.expected, Expected::Preamble);
         is_frame.then(|| HEAD_BYTES + (u32::from_le_bytes(size) as usize).min(BODY_BYTES))
     }
 
-    /// The next frame, or the next rows of one; `None`: more bytes are needed first.
+    /// The next frame, or the next rows of a frame; `None`: more bytes are needed first.
     pub fn next(&mut self) -> Result<Option<Frame>> {
         self.try_next().map_err(|error| self.located(&error))
     }
 
-    /// All has come. Fails unless the last frame was an end.
+    /// All bytes have come. Fails unless the last frame was an end.
     pub fn finish(&self) -> Result<()> {
         match self.expected {
             Expected::End => Ok(()),
@@ -95,7 +101,8 @@ impl FrameReader {
         }
     }
 
-    /// Says where something is wrong. A newer format is told as it is: nothing is wrong with it.
+    /// Adds the number and the offset of the frame to an error. The error of a newer format stays as it is: nothing in
+    /// the export is wrong.
     pub fn located(&self, error: &Error) -> Error {
         if error.code() == ErrorCode::FormatTooNew {
             return error.clone();
@@ -108,7 +115,7 @@ impl FrameReader {
         &self.bytes[self.start..]
     }
 
-    /// All of a frame, or of the preamble, was read.
+    /// Counts the preamble or a whole frame, of `count` bytes, as read.
     fn pass(&mut self, count: usize) {
         self.offset += count as u64;
         self.number += 1;
@@ -140,8 +147,8 @@ impl FrameReader {
         self.read_body(&body).map(Some)
     }
 
-    /// Takes a frame's body out of the buffer. Where it is most of the buffer it keeps that, and the rest is copied: so
-    /// a large frame is in memory once.
+    /// Takes a frame's body out of the buffer. A frame that is half of the buffer or more keeps the buffer's memory,
+    /// and the bytes behind the frame are copied: so a large frame is in memory once.
     fn take_body(&mut self, size: usize) -> Bytes {
         let frame = HEAD_BYTES + size;
         if self.start > 0 || 2 * frame < self.bytes.len() {
@@ -154,7 +161,7 @@ impl FrameReader {
         Bytes::from(whole).slice(HEAD_BYTES..frame)
     }
 
-    /// False: more bytes are needed first.
+    /// Reads the preamble. False: more bytes are needed first.
     fn read_preamble(&mut self) -> Result<bool> {
         let unread = self.unread();
         let alike = unread.iter().zip(&MAGIC).take_while(|(a, b)| a == b).count();

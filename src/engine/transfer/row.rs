@@ -96,7 +96,7 @@ struct Rewriting<'a> {
     same: usize,
     /// The value, once it differs.
     other: Option<Vec<u8>>,
-    /// What is appended next.
+    /// The bytes that are appended next.
     piece: Vec<u8>,
 }
 
@@ -172,7 +172,7 @@ fn rewrite_number(value: &[u8], out: &mut Rewriting<'_>) -> Result<()> {
     out.append(|out| number.write(out))
 }
 
-/// Whether a timestamp is whole, and within what a Date can say.
+/// True if the bytes are a timestamp, and within the range of a JavaScript Date.
 fn is_date(bytes: &[u8]) -> bool {
     let number = |bytes: &[u8]| bytes.iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
     let (seconds, nanoseconds) = match bytes.len() {

@@ -39,7 +39,7 @@ impl Skipped {
 }
 
 impl Bound {
-    /// What a suffix, which may be cut short, says of its collection and key.
+    /// The collection and the key in a suffix, which may be cut short.
     fn of(suffix: &[u8]) -> Bound {
         let end = suffix.iter().position(|byte| *byte == 0).unwrap_or(suffix.len());
         let collection = String::from_utf8(suffix[..end].to_vec()).unwrap_or_default();
@@ -60,7 +60,7 @@ pub fn places_of(address: BlockAddress, covered: &Covered, path: &Path) -> Vec<S
 
 type Suffixes = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// What a block covers of one layer's documents and entries, as suffixes; `None`: nothing.
+/// The bounds of a block among one layer's documents and entries, as suffixes; `None`: the block covers none of them.
 fn clipped(covered: &Covered, layer: LayerId) -> Option<Suffixes> {
     let (own, next) = (layer.0.to_be_bytes(), (layer.0 + 1).to_be_bytes());
     // Names are not empty: below them are the rows of the collections themselves, and the feed.

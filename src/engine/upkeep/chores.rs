@@ -1,4 +1,4 @@
-//! What nobody calls for: temporary clones that go, clones whose time is up, materialization in the background.
+//! Work that no call asks for: temporary clones that go, clones whose time is up, materialization in the background.
 //!
 //! A store is looked after once it is open, and with its maintenance. It is one walk over the catalog, and no call
 //! waits for it but those that tell what databases there are.
@@ -30,7 +30,7 @@ const RETRIES: u32 = 60;
 impl Upkeep {
     /// Looks after the store a moment from now.
     pub fn look_after_soon(self: &Rc<Upkeep>) {
-        // What sleeps keeps no engine: one that is closed meanwhile gives its memory back at once.
+        // A task that sleeps keeps no engine: one that is closed meanwhile gives its memory back at once.
         let (platform, upkeep) = (self.core.platform.clone(), Rc::downgrade(self));
         self.core.platform.spawn(Box::pin(async move {
             platform.sleep(FIRST_LOOK).await;
@@ -41,7 +41,7 @@ impl Upkeep {
         }));
     }
 
-    /// Waits until the store was looked after since it is open. What fails is made up for by the next time.
+    /// Waits until the store was looked after since it is open. A failure is made up for by the next time.
     pub async fn looked_after(self: &Rc<Upkeep>) {
         while !self.is_looked_after.get() && self.core.check_open().is_ok() {
             match self.looking.begin(self.core.platform.steady()) {
@@ -138,7 +138,7 @@ impl Upkeep {
         {
             let upkeep = self.clone();
             self.core.platform.spawn(Box::pin(async move {
-                // What fails here is nobody's call; it is tried again when the store is looked after.
+                // No call sees a failure here; the copying is tried again when the store is looked after.
                 let _ = upkeep.copy_in_background().await;
                 drop(running);
             }));

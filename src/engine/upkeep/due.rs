@@ -19,7 +19,7 @@ const MOST_DOUBLED: u32 = 10;
 const PAUSE: u64 = 1000;
 
 impl Upkeep {
-    /// Whether the log has more than so many times its share, or runs are to be merged.
+    /// True if the log has more than `times` its share, or if runs are to be merged and `times` is 1.
     pub fn is_due(&self, state: &State, times: u64) -> bool {
         // On a full disk maintenance waits until something was deleted.
         !self.core.lsm.reserve().is_short()
@@ -27,20 +27,20 @@ impl Upkeep {
                 || times == 1 && (state.manifest.merging.is_some() || !choose(state.tree.runs()).is_empty()))
     }
 
-    /// Whether the log has more than so many times its share.
+    /// True if the log has more than `times` its share.
     pub fn is_log_over(&self, state: &State, times: u64) -> bool {
         let share = self.core.lsm.reserve().log_bytes(LOG_BYTES, run_bytes(state));
         state.log_bytes() > share * times || state.log_entries() > LOG_ENTRIES * times
     }
 
-    /// Whether commits are to wait for maintenance that is under way: a writer that is quicker than it would make the
-    /// log as large as the store.
+    /// True if commits are to wait for maintenance that is under way: a writer that is quicker than maintenance would
+    /// make the log as large as the store.
     pub fn holds_back(&self) -> bool {
         self.maintaining.is_running(self.core.platform.steady())
             && self.core.lsm.with(|state| self.is_log_over(state, URGENT))
     }
 
-    /// Whether maintenance has failed a short while ago.
+    /// True while maintenance rests, after a failure or on a full disk.
     pub fn is_resting(&self) -> bool {
         self.core.platform.steady() < self.rests_until.get()
     }
@@ -57,8 +57,8 @@ impl Upkeep {
         self.rests_until.set(self.core.platform.steady() + rest);
     }
 
-    /// Whether commits on a full disk wait for room that maintenance may give back. After a deletion it rests no longer
-    /// than a moment, however often it has failed before.
+    /// True if commits on a full disk wait for room that maintenance may give back. After a deletion maintenance rests
+    /// no longer than a moment, however often it has failed before.
     pub fn is_room_due(&self) -> bool {
         if self.core.lsm.reserve().has_freed() {
             self.failures.set(0);

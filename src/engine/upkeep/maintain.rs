@@ -68,7 +68,7 @@ impl Upkeep {
         {
             let upkeep = self.clone();
             self.core.platform.spawn(Box::pin(async move {
-                // What fails here is nobody's call; a later commit that finds the work still due tries again.
+                // No call sees a failure here; a later commit that finds the work still due tries again.
                 let maintained = upkeep.maintain_if_free(is_room_due).await;
                 upkeep.rest_after(&maintained);
                 drop(running);
@@ -167,7 +167,7 @@ impl Upkeep {
     /// Boxed, so that its callers share its code.
     pub fn move_log(self: &Rc<Upkeep>) -> LocalFuture<'_, Result<bool>> {
         Box::pin(async move {
-            // What is named no more makes room for what follows.
+            // Deleting the records that nothing names any more makes room for the runs that follow.
             self.sweep_dropped().await?;
             if self.core.is_damaged() {
                 return self.move_whole_log().await;

@@ -21,7 +21,7 @@ use crate::types::DatabaseName;
 pub struct Upkeep {
     core: Rc<Core>,
     maintaining: Rc<Sole>,
-    /// Whether the store was looked after since it is open.
+    /// True once the store was looked after since it is open.
     is_looked_after: Cell<bool>,
     looking: Rc<Sole>,
     /// Clones to be materialized in the background.

@@ -16,7 +16,7 @@ const WORTH_PART: u64 = 16;
 /// How often another tab may be first, before `compact` leaves it to that one.
 const TRIES: u32 = 8;
 
-/// What `stats()` tells.
+/// The figures that `stats()` tells.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Stats {
     /// Versions in runs and in the log, tombstones too.
@@ -32,13 +32,13 @@ pub struct Stats {
     pub cache_hits: u64,
     pub cache_misses: u64,
     pub cached_bytes: u64,
-    /// Whether something outside of the store would tell that it was wiped.
+    /// True if the host has a place outside of the store that would tell if the store was wiped.
     pub witness: bool,
     /// Commits that the host lost, unpromised, before the store was opened: `relaxed` ones, at a power cut.
     pub lost_commits: u64,
 }
 
-/// What a compaction found once the log was moved.
+/// The manifest's checkpoint and groups that a compaction found once the log was moved.
 struct Begun {
     checkpoint: u64,
     groups: Vec<u64>,
@@ -51,8 +51,8 @@ impl Begun {
         Begun { checkpoint: manifest.checkpoint, groups: groups.chain(merging).collect() }
     }
 
-    /// Whether all of it is in the runs of one merge that has begun since, whichever tab has made that merge: a second
-    /// one would write all of it again.
+    /// True if the runs up to that checkpoint are all in one merge that has begun since, whichever tab has made that
+    /// merge: a second merge would write all of them again.
     fn is_merged_in(&self, manifest: &Manifest) -> bool {
         let mut groups = manifest.runs.iter().filter(|run| run.oldest <= self.checkpoint).map(|run| run.group());
         let first = groups.next();
@@ -92,7 +92,7 @@ impl Upkeep {
     /// that nobody can read.
     pub async fn compact_all(self: &Rc<Upkeep>) -> Result<()> {
         self.looked_after().await;
-        // What is under way would move the rest of the log into a run behind this one's back.
+        // Maintenance that is under way would move the rest of the log into a run without this compaction's knowledge.
         let _alone = self.alone().await?;
         self.core.lsm.reserve().begin();
         let was_short = self.core.lsm.reserve().is_short();
@@ -153,14 +153,14 @@ impl Upkeep {
         }
         let runs = self.core.lsm.with(|state| choose_all(&state.manifest.runs));
         if self.merge(&runs).await? {
-            // What a merge did not give back is not tried again until there is much more.
+            // Where a merge gave too little back, no other merge is tried until the store is twice as large.
             let left = self.footprint_below(floor).await?;
             self.left_bytes.set(if self.is_worth(left) { left.total } else { 0 });
         }
         Ok(())
     }
 
-    /// Once the store is open: what was deleted long ago comes back without a call.
+    /// Once the store is open: the room of rows that were deleted long ago comes back without a call.
     pub async fn reclaim_if_worth(self: &Rc<Upkeep>) -> Result<()> {
         let bytes = self.core.lsm.with(run_bytes);
         if bytes <= WORTH_BYTES || self.core.is_damaged() {
@@ -179,19 +179,19 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Whether much would come back if it were this time.
+    /// True if a merge would give much room back if the clock were this time.
     pub(super) async fn is_worth_at(self: &Rc<Upkeep>, clock: u64) -> Result<bool> {
         let floor = self.next_floor(self.core.head(), clock).await?;
         Ok(self.is_worth(self.footprint_below(floor).await?))
     }
 
-    /// Whether a merge of everything would give some room back.
+    /// True if a merge of everything would give some room back.
     pub(super) async fn gives_back(self: &Rc<Upkeep>) -> Result<bool> {
         let floor = self.core.lsm.with(|state| state.manifest.floor());
         Ok(self.is_worth(self.footprint_below(floor).await?))
     }
 
-    /// Whether the disk is full, and a merge of everything would give no room back.
+    /// True if the disk is full, and a merge of everything would give no room back.
     pub(super) async fn is_emptied(self: &Rc<Upkeep>) -> Result<bool> {
         Ok(self.core.lsm.reserve().is_short() && !self.gives_back().await?)
     }
