@@ -69,7 +69,7 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the same call can succeed later, with nothing changed by the caller but time or free space. It may be
+    /// True if the same call can succeed later, with nothing changed by the caller but time or free space. It may be
     /// done twice that way, unless the error's outcome is known: see `Error::is_retryable`.
     pub fn is_passing(self) -> bool {
         matches!(
@@ -87,7 +87,7 @@ pub enum Detail {
     Number(u64),
 }
 
-/// What became of the work that failed.
+/// The outcome of the work that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FailureOutcome {
     /// Nothing of it was written, nor will be.
@@ -131,7 +131,7 @@ impl Error {
         self.0.outcome
     }
 
-    /// Whether the same call can succeed later, and cannot be done twice by that.
+    /// True if the same call can succeed later, and cannot be done twice by that.
     pub fn is_retryable(&self) -> bool {
         self.0.code.is_passing() && self.0.outcome == FailureOutcome::None
     }

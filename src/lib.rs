@@ -6,8 +6,9 @@
 //! snapshot is a *path* of levels, newest first, fixed when it is taken: `draft@57 > main@42`. A point read asks each
 //! level in turn (`engine/rows/read.rs`): a value answers, a tombstone answers "absent", nothing found asks the next.
 //!
-//! Reading is synchronous over what is in memory. What is not there is named (`lsm::Fault::Need`), fetched, and the
-//! reading done again, by one loop (`drive/`); so a hot read is one call into the module and no promise.
+//! Reading is synchronous over the blocks in memory. A block that is not there is named (`lsm::Fault::Need`) and
+//! fetched, and the reading is done again, by one loop (`drive/`); so a hot read is one call into the module and no
+//! promise.
 //!
 //! Writing goes through one place, the pipeline (`engine/core/pipeline.rs`), which whoever waits for it makes go on
 //! (`engine/core/pump.rs`). A call is evaluated right where its commit will stand, on what stands before it, so a
@@ -42,8 +43,8 @@
 //!
 //! # Invariants
 //! - A commit is acknowledged on storage's word that it is complete, never before.
-//! - One LSN sequence a store, without gaps; a record is chained to the one before by its hash. What is chained to an
-//!   older one is void, for everybody and for ever.
+//! - One LSN sequence a store, without gaps; a record is chained to the one before by its hash. A record that is
+//!   chained to an older one is void, for everybody and for ever.
 //! - `lsm` does not know databases; `engine` does not know JavaScript; nothing awaited holds a borrow.
 //! - Storage never gives a number of the log twice. A tab that finds a hole in them asks for the manifest before it
 //!   believes what follows: a tab that slept cannot take an LSN twice.
@@ -84,9 +85,10 @@
 //!   moves on, and could not say what of a row was merged already.
 //! - A restore writes what differs into the layer as it is; only where a clone has moved since, the layer of then is
 //!   copied, with the link that it had. A new layer each time would cost what the database holds.
-//! - What `$inc` did is noted beside a value, with the LSN from which on nothing else changed the field, so that two
-//!   sides add up exactly where both only added. A copy keeps the note, and a layer that holds everything says what it
-//!   was copied from; where history has lost that, equal increments are a conflict, not one.
+//! - The sum of a field's increments is noted beside the value, with the LSN from which on nothing but `$inc` changed
+//!   the field, so that two sides add up exactly where both only added. A copy keeps the note, and the row of a
+//!   materialized clone names the database that it was copied from; where history has lost that database, equal
+//!   increments are a conflict, not one.
 //! - Rows are compared in pages of so many bytes, not of so many rows: one may be 16 MiB large.
 //! - Time that passes while a store is open counts, by a clock that cannot jump. The design waits for a later opening
 //!   to agree; but a page that stays open for weeks would let nothing go.
@@ -114,7 +116,7 @@
 //! - A call examines at most 2,000 versions in one go, even where all are in memory. Then it goes on in steps, from
 //!   where it stood (`engine/op/steps.rs`).
 //!
-//! # What stands, and what does not yet
+//! # The parts that stand, and those that do not yet
 //! Stages (a) to (i) stand but for the figures that `make bench` prints as missed: documents and entries in IndexedDB
 //! and in memory, clones, transactions, history, the witness and repair. So do materialization, merge, rebase, reset,
 //! revert, restore, exports and imports. Queries have no filters, and nothing is synced.

@@ -29,15 +29,15 @@ pub enum Bug {
     HalfRecordTakenForWhole,
     /// A group's members are not checked against those before them.
     GroupLoserTakenAlong,
-    /// What a clone's link reads below the history floor is dropped.
+    /// Versions that a clone's link reads below the history floor are dropped.
     PinnedVersionVacuumed,
     /// A tombstone that would begin a block is left out.
     TombstoneLostAtBlockEdge,
-    /// A compaction forgets what its versions were based on.
+    /// A compaction forgets the bases of its versions.
     BaseLostAtCompaction,
     /// A commit does not ask whether its epoch is closed.
     TrimmedLsnReused,
-    /// A materialization's copies are dated at the present, above what the clone wrote itself.
+    /// A materialization's copies are dated at the present, above the clone's own versions.
     CopiesDatedNow,
     /// A materialization copies a row that a clone on the way has deleted.
     MiddleTombstoneCopiedOver,

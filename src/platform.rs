@@ -1,4 +1,4 @@
-//! What the engine needs from outside, beside storage: the clock, randomness, time passing, other tabs.
+//! The services that the engine needs from outside, beside storage: the clock, randomness, time passing, other tabs.
 //!
 //! Nothing else may ask the host for these, so the simulator can stand in for all of it.
 
@@ -54,11 +54,12 @@ pub trait Platform {
         let _ = name;
         Box::pin(async { Some(Lease::sole(())) })
     }
-    /// What is written down of the store outside of it, where every tab sees it; `None`: the host has no such place.
+    /// The texts about the store that are kept outside of it, where every tab sees them; `None`: the host has no such
+    /// place.
     fn testimony(&self) -> LocalFuture<'static, Option<Vec<String>>> {
         Box::pin(async { None })
     }
-    /// Writes down texts there, then strikes out old ones. What fails is made up for by the next time.
+    /// Writes texts to that place, then strikes out old ones. A failure is made up for by the next call.
     fn testify(&self, add: Vec<String>, strike: Vec<String>) -> LocalFuture<'static, ()> {
         let _ = (add, strike);
         Box::pin(async {})

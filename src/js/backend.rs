@@ -40,7 +40,7 @@ struct Release(Cell<Option<Function>>);
 impl Release {
     fn now(&self) {
         if let Some(release) = self.0.take() {
-            // What it throws concerns nobody: a lock only saves work.
+            // Nobody needs an error that this call throws: a lock only saves work.
             let _ = release.call0(&JsValue::UNDEFINED);
         }
     }
@@ -82,7 +82,7 @@ impl Backend {
         field(&self.object, name).dyn_into().ok()
     }
 
-    /// What a method answers, in time.
+    /// The answer of a method, if it comes in time.
     async fn call(&self, name: &'static str, arguments: &Array) -> Result<JsValue> {
         if self.is_closed.get() {
             return Err(Error::new(ErrorCode::Closed, "the storage is closed"));

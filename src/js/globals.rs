@@ -1,8 +1,8 @@
-//! What hosts may or may not have, looked up by name.
+//! The globals that a host may have or not have, looked up by name.
 //!
-//! The functions below are named here as JavaScript names them, and the package puts in their place what they were
-//! when it was loaded (`pkg/src/host.ts`). Tests replace these globals by fakes, and an engine that waits for a fake
-//! timer or a fake microtask never goes on, not even when the fakes are gone.
+//! The functions below are named here as JavaScript names them, and the package puts in their place the functions that
+//! had these names when the package was loaded (`pkg/src/host.ts`). Tests replace these globals by fakes, and an engine
+//! that waits for a fake timer or a fake microtask never goes on, not even when the fakes are gone.
 
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;

@@ -34,7 +34,7 @@ pub struct Host {
     /// Nobody else can open the store.
     is_alone: bool,
     channel: Rc<RefCell<Option<Channel>>>,
-    /// What was written down of the store, asked for while its connection was still being opened.
+    /// The texts of the store's witness, asked for while the store's connection was still being opened.
     early: RefCell<Option<oneshot::Receiver<Option<Vec<String>>>>>,
     /// The newest head while it is being told, or was a moment ago.
     to_tell: Rc<Cell<Option<Lsn>>>,

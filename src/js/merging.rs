@@ -83,7 +83,7 @@ pub fn rebase_options(options: &JsValue) -> JsResult<RebaseOptions> {
     Ok(RebaseOptions { policy, to: if to.is_undefined() { None } else { Some(when(&to)?) }, dry_run, heed })
 }
 
-/// Asks a function of TypeScript's. What it throws is kept there, and told by the call as a whole.
+/// Asks a function of TypeScript's. An error that it throws is kept there, and told by the call as a whole.
 async fn call(ask: &Function, question: &[u8]) -> Result<Vec<u8>> {
     let failed = |_: JsValue| Error::new(ErrorCode::Aborted, "the caller's own function failed");
     let answer = ask.call1(&JsValue::UNDEFINED, &Uint8Array::from(question)).map_err(failed)?;

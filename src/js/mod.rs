@@ -32,7 +32,7 @@ fn start() {
     std::panic::set_hook(Box::new(|info| promise::panicked(&info.to_string())));
 }
 
-/// What the panic hook recorded: from then on the instance is dead, and every call is INTERNAL.
+/// The message of the panic that the hook recorded: from then on the instance is dead, and every call is INTERNAL.
 #[wasm_bindgen]
 pub fn last_panic() -> Option<String> {
     promise::last_panic()

@@ -1,4 +1,4 @@
-//! What happens to the page that the engine lives in: it is hidden, put away, and shown again. Workers have none of it.
+//! The events of the page that the engine lives in: it is hidden, put away, and shown again. Workers have none of them.
 
 use wasm_bindgen::prelude::*;
 

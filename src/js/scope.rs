@@ -148,7 +148,7 @@ impl Scope {
         }))
     }
 
-    /// What the database is now, fixed; a promise of it where it needs storage.
+    /// A snapshot of the database as it is now, fixed; a promise of the snapshot where it needs storage.
     pub fn snapshot(&self) -> JsResult<JsValue> {
         enter()?;
         let (database, scope) = (self.database()?, self.with(self.inner.clone()));
@@ -172,7 +172,7 @@ impl Scope {
         matches!(&self.inner, Inner::Snapshot(snapshot) if snapshot.predates_clone())
     }
 
-    /// Runs `body`, again after a conflict. What it throws comes out unchanged.
+    /// Runs `body`, again after a conflict. An error that the body throws is given back unchanged.
     pub fn transaction(&self, body: Function, options: JsValue) -> JsResult<Promise> {
         let (options, on_commit) = options::transaction(options)?;
         let (database, scope) = (self.database()?, Rc::new(self.with(self.inner.clone())));
@@ -324,7 +324,7 @@ impl Scope {
         let callback = RefCell::new(Some(callback));
         self.database()?.on_close(Box::new(move |error| {
             if let Some(callback) = callback.borrow_mut().take() {
-                // What the callback throws is nobody's to catch.
+                // Nobody can catch an error that the callback throws.
                 let _ = callback.call1(&JsValue::UNDEFINED, &to_js(error));
             }
         }));

@@ -149,7 +149,7 @@ impl Store {
     }
 }
 
-/// What a connection calls when it is taken away for good: the store was deleted, here or in another tab.
+/// The function that a connection calls when it is taken away for good: the store was deleted, here or in another tab.
 fn close_later(later: Later) -> Box<dyn Fn(Error)> {
     Box::new(move |error| {
         if let Some(engine) = later.borrow().upgrade() {
@@ -160,7 +160,7 @@ fn close_later(later: Later) -> Box<dyn Fn(Error)> {
     })
 }
 
-/// Takes in what other tabs say they wrote.
+/// Takes in the commits that other tabs tell of.
 fn listen(host: Host, name: &str, later: Later) -> Host {
     host.shared(name, move |head| {
         let engine = later.borrow().upgrade();
@@ -188,7 +188,7 @@ fn follow_page(host: Rc<Host>, storage: Rc<IndexedDb>, later: Later) -> Option<P
             PageEvent::Hidden => spawn(async move { engine.witness_now().await }),
             PageEvent::Back => {
                 host.resume();
-                // Reads from here on wait for this look. What fails in it is told to whoever reads next.
+                // Reads from here on wait for this look. An error of the look is told to the next read.
                 engine.look_before_reading();
                 spawn(async move { drop(engine.hear(Lsn::ZERO).await) });
             }

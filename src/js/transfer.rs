@@ -51,15 +51,15 @@ impl Export {
 
 #[wasm_bindgen]
 impl Scope {
-    /// What this snapshot reads.
+    /// An export of the rows that this snapshot reads.
     pub fn export_rows(&self, salvage: bool) -> JsResult<Export> {
         let export = self.fixed()?.export(&self.name(), ExportOptions { salvage });
         Ok(Export { inner: Rc::new(RefCell::new(Some(export))) })
     }
 
-    /// `pull` is given the number of rows so far, and gives a promise of the next bytes, or of undefined. What it
-    /// rejects with, only its owner knows. Resolves to the numbers of documents, of entries, and, of a salvage, of
-    /// places that could not be read.
+    /// `pull` is given the number of rows so far, and gives a promise of the next bytes, or of undefined. If the
+    /// promise is rejected, the import fails, and only the owner of `pull` knows the reason. Resolves to the numbers of
+    /// documents, of entries, and, of a salvage, of places that could not be read.
     pub fn import_rows(&self, pull: Function, replace: bool) -> JsResult<Promise> {
         let database = self.database()?;
         Ok(promise(async move {

@@ -1,4 +1,4 @@
-//! Where a store's witness lives: in Cache Storage, which windows and workers of an origin share, and which a host that
+//! The place of a store's witness: Cache Storage, which windows and workers of an origin share, and which a host that
 //! wipes a damaged IndexedDB leaves alone. Each text is the last part of the address of an empty answer.
 
 use js_sys::{Array, Reflect};
@@ -36,7 +36,7 @@ pub async fn write(store: &str, add: &[String], strike: &[String]) -> Option<()>
     Some(())
 }
 
-/// Whether a store of this name was here and was not destroyed.
+/// True if a store of this name was here and was not destroyed.
 pub async fn knows(store: &str) -> bool {
     let texts = read(store).await.unwrap_or_default();
     !Testimony::new(texts).known().is_empty()

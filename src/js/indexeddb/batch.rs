@@ -30,7 +30,7 @@ pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Fa
         .with_options(options)
         .build()
         .map_err(Failure::not_begun)?;
-    // What asks nothing first is told to commit before anything can hold it up.
+    // A batch without guards is told to commit before anything can hold it up.
     let is_held = !commits_early || batch.last.is_some() || asked(batch).next().is_some();
     let deadline = is_held.then(|| Deadline::of(transaction.as_sys()));
     if !holds(&transaction, batch).await? {
@@ -91,8 +91,9 @@ fn stores(batch: &Batch) -> Vec<&'static str> {
     if stores.is_empty() { vec![Space::Meta.as_str()] } else { stores }
 }
 
-/// Whether a name that must be absent is put: then an `add` collides where it is there, and nothing need be asked. If
-/// the batch deletes the name first, an `add` would find nothing to collide with.
+/// True if the batch puts a name that must be absent, and does not delete the name first. An `add` of the name then
+/// collides where the name is there, so it need not be asked for; after a deletion there would be nothing to collide
+/// with.
 fn is_added(batch: &Batch, space: Space, name: &str) -> bool {
     let is_it = |(other, place): &Place| *other == space && place == name;
     let is_put = batch.put.iter().any(|(other, put, _)| *other == space && put == name);
@@ -111,7 +112,7 @@ fn asked(batch: &Batch) -> impl Iterator<Item = (&Place, u32)> {
     absent.map(|place| (place, 0)).chain(batch.present.iter().map(|place| (place, 1)))
 }
 
-/// Asks all guards at once. What has none is not held up: a commit sends everything that it has in one go.
+/// Asks all guards at once. A batch without guards is not held up: a commit sends all of its requests in one go.
 async fn holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<bool, Failure> {
     let mut counts = Vec::new();
     for ((space, name), count) in asked(batch) {
@@ -132,14 +133,14 @@ async fn holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<bool, Fai
     Ok(holds)
 }
 
-/// What was sent, and is not answered yet.
+/// Requests that were sent and are not answered yet.
 struct Sent {
     last: Option<VoidRequest>,
-    /// What gives the last record of the log its number; then it is the last of all.
+    /// The request that gives the last record of the log its number; then it is the last of all.
     appended: Option<BasicRequest<f64>>,
 }
 
-/// Sends all requests without waiting for any: what fails aborts the transaction.
+/// Sends all requests without waiting for any: a request that fails aborts the transaction.
 fn send(transaction: &Transaction<'_>, batch: &Batch) -> Result<Sent, Failure> {
     let mut sent = Sent { last: None, appended: None };
     for (space, name) in &batch.delete {

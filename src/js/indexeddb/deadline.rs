@@ -64,7 +64,7 @@ pub async fn pause() {
     let _ = JsFuture::from(over).await;
 }
 
-/// What `work` gives, or `None` after so many milliseconds.
+/// The result of `work`, or `None` after this many milliseconds.
 pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
     let timer = Timer::new(milliseconds);
     let (mut work, mut over) = (pin!(work), pin!(JsFuture::from(timer.over.clone())));

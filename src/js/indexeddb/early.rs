@@ -1,9 +1,9 @@
-//! Whether a transaction may be told to commit before its requests are answered, which the host does by itself then,
-//! whatever becomes of this tab.
+//! Finds out if a transaction may be told to commit before its requests are answered. The host then completes the
+//! commit by itself, even if this tab ends.
 //!
 //! A request that fails takes its transaction with it, early commit or not: guards rest on that. Firefox (153, the
 //! newest when this was written) forgets every failure but the last request's once `commit()` was called, and completes
-//! the rest of the batch. What a host does is found out by trying, once a realm.
+//! the rest of the batch. A trial, once a realm, shows how the host behaves.
 
 use std::cell::Cell;
 

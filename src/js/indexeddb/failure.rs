@@ -1,4 +1,4 @@
-//! What IndexedDB reports when it fails, and what that means to a store.
+//! The failures that IndexedDB reports, and their meaning for a store.
 
 use indexed_db_futures::error::{DomException, Error as IdbError, OpenDbError};
 use js_sys::Reflect;
@@ -8,7 +8,7 @@ use web_sys::DomException as System;
 use crate::error::{Error, ErrorCode};
 use crate::js::error::{describe, to_js};
 
-/// Not a name of the host's: what this side found by itself.
+/// Not a name of the host's: this side found the failure by itself.
 const DELETED: &str = "Deleted";
 
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Failure {
         Failure { cause, ..Failure::new(&exception.name(), exception.message()) }
     }
 
-    /// What a call of the host's threw.
+    /// The failure that a call of the host's threw.
     pub fn of_thrown(thrown: JsValue) -> Failure {
         match thrown.dyn_into::<System>() {
             Ok(exception) => Failure::of_exception(&exception),

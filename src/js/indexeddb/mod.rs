@@ -62,7 +62,7 @@ impl IndexedDb {
         Ok(IndexedDb(Rc::new(Opened { name: name.to_string(), connection, lost, closed: Cell::new(false) })))
     }
 
-    /// Closes the connection until it is needed again. What runs on it comes to its own end.
+    /// Closes the connection until it is needed again. Transactions that run on it come to their own end.
     pub fn pause(&self) {
         if let Some(connection) = self.0.connection.take() {
             connection.bury();
@@ -174,13 +174,13 @@ async fn read_records(
 /// values here, so that one code reads both names and numbers.
 type Records = Vec<(JsValue, Vec<u8>)>;
 
-/// What is asked for: at most so many records of an object store.
+/// A request for at most `limit` records of an object store.
 #[derive(Clone)]
 struct Asked {
     space: Space,
     query: KeyRange<JsValue>,
     limit: usize,
-    /// Whether the records are wanted, and not their keys alone.
+    /// True if the records are wanted, and not their keys alone.
     has_bytes: bool,
 }
 
