@@ -164,7 +164,7 @@ impl Block {
         block.map(Rc::new).ok_or_else(|| damaged(reference, "its shape is unknown"))
     }
 
-    /// What stands in for a block that cannot be read.
+    /// An empty block, which takes the place of one that cannot be read.
     pub fn empty() -> Rc<Block> {
         Rc::new(Block { bytes: vec![PLAIN, 1, 0, 0, 0].into(), end: 1, restarts: 1 })
     }

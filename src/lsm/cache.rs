@@ -84,7 +84,7 @@ pub struct BlockCache {
     content: RefCell<Held>,
 }
 
-/// What `stats()` tells of the cache.
+/// The figures of the cache that `stats()` tells.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct CacheFigures {
     pub bytes: usize,
@@ -151,8 +151,8 @@ impl BlockCache {
         content.slots.insert(address, Slot { kept, is_used: false });
     }
 
-    /// How many blocks a miss should bring, where so many bytes are stored in all: one, four and so on while there is
-    /// room for everything. Until it is fetched, asking again is the same miss.
+    /// The number of blocks that a miss should bring, where `stored` bytes are stored in all: one, four and so on while
+    /// there is room for everything. Until blocks are fetched, a second call is of the same miss.
     pub fn read_ahead(&self, stored: u64) -> usize {
         let content = &mut *self.content.borrow_mut();
         if stored > self.budget as u64 {
@@ -162,7 +162,7 @@ impl BlockCache {
         (content.read_ahead * 8).clamp(1, READ_AHEAD)
     }
 
-    /// What was missing is fetched.
+    /// Notes that the blocks of a miss were fetched.
     pub fn fetched(&self) {
         let content = &mut *self.content.borrow_mut();
         if std::mem::take(&mut content.is_asked) {

@@ -72,23 +72,23 @@ fn merged_meanwhile() -> Error {
     Error::new(ErrorCode::Conflict, "a run was merged meanwhile")
 }
 
-/// What one slice of a merge came to.
+/// The result of one slice of a merge.
 pub struct Slice {
     pub installation: Installation,
     pub is_last: bool,
-    /// Of each input that goes on, the segments before which nothing is read any more, and those before it.
+    /// Of each input that goes on: its id, and the first and the end of the segments that nobody reads any more.
     trimmed: Vec<(u64, u32, u32)>,
 }
 
 impl Lsm {
-    /// What to write at once where there was no room for so much; `None`: slices are as small as they may be, or there
-    /// are as many runs as a manifest holds, and each slice adds one.
+    /// The bytes to write at once where a slice of `slice_bytes` has found no room; `None`: slices are as small as they
+    /// may be, or there are as many runs as a manifest holds, and each slice adds one.
     pub fn smaller_slice(&self, slice_bytes: u64) -> Option<u64> {
         let has_many_runs = self.with(|state| state.manifest.runs.len() >= MANY_RUNS);
         Some(slice_bytes / SMALLER).filter(|bytes| *bytes >= LEAST_BYTES && !has_many_runs)
     }
 
-    /// What to write at once where slices of so many bytes have found room.
+    /// The bytes to write at once where slices of `slice_bytes` have found room.
     pub fn larger_slice(&self, merging: &Merging, slice_bytes: u64) -> u64 {
         let has_many_runs = self.with(|state| state.manifest.runs.len() >= MANY_RUNS);
         if has_many_runs { merging.slice_bytes } else { (slice_bytes * SMALLER).min(merging.slice_bytes) }
@@ -172,8 +172,8 @@ impl Lsm {
         Ok(trimmed)
     }
 
-    /// Deletes what the inputs hold of rows that are moved, once the slice is installed. What is left of it here goes
-    /// with the rest of the run.
+    /// Deletes the segments of rows that were moved from the inputs, once the slice is installed. Segments that are not
+    /// deleted here are deleted with the rest of their run.
     pub async fn delete_moved(&self, slice: &[(u64, u32, u32)]) -> Result<()> {
         for (run, from, to) in slice {
             for start in (*from..*to).step_by(DELETE as usize) {
@@ -200,7 +200,7 @@ fn first_piece(view: TreeView<'_>, block: BlockReference, end: &[u8]) -> Attempt
 }
 
 impl Slice {
-    /// What to install, and what to delete then.
+    /// The installation of the slice, and the segments to delete once it is installed.
     pub fn take(self) -> (Installation, Vec<(u64, u32, u32)>) {
         (self.installation, self.trimmed)
     }

@@ -32,14 +32,14 @@ impl TreeRow {
     }
 }
 
-/// What a walk gives.
+/// An item of a walk.
 pub enum Item {
     Row(TreeRow),
     /// Whoever takes the walk tells it to pass the span or to enter it, and then the walk goes on.
     Span(Span),
 }
 
-/// Where the span comes from that the walk has given last.
+/// The origin of the span that the walk has given last.
 enum Offered {
     /// It is the next block of this source.
     Block(usize),

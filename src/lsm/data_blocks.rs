@@ -68,7 +68,7 @@ pub fn data_blocks(
                 // All versions of a commit's own run are of that commit, whatever its blocks say.
                 let is_passed = run.fixed.is_none() && figures.newest <= above;
                 if !is_passed && below.len() == limit {
-                    // What is left out is named by its neighbour: a block is found by its last key.
+                    // A block is found by its last key, so such a key bounds the part of the range that is left out.
                     if !reverse {
                         let from = [&below.back().expect("BUG: it is full").last[..], &[0]].concat();
                         rest = Some(RowRange { from, before: range.before.clone() });

@@ -58,12 +58,12 @@ impl Trail {
         &self.to
     }
 
-    /// Whether it is time to look whether another walk has noted what follows.
+    /// True each time that so many more rows were deleted that another walk may have noted the next ones.
     pub fn may_be_noted(&self) -> bool {
         self.rows > 0 && self.rows.is_multiple_of(WORTH_NOTING)
     }
 
-    /// From where to where all rows stay deleted, if they are worth a note. `reverse`: the walk goes backward.
+    /// The range in which all rows stay deleted, if they are worth a note. `reverse`: the walk goes backward.
     pub fn deleted(&self, reverse: bool) -> Option<(&[u8], &[u8])> {
         let (from, before) = if reverse { (&self.to, &self.from) } else { (&self.from, &self.to) };
         (self.rows >= WORTH_NOTING && self.is_clean).then_some((from, before))

@@ -12,7 +12,7 @@ use crate::types::Lsn;
 const TRIES: u32 = 4;
 
 impl Lsm {
-    /// What became of the commit `id`, which counts under `lsn` or not at all. Refresh first.
+    /// Looks for the commit `id`, which counts under `lsn` or not at all. Refresh first.
     pub fn seek_commit(&self, id: u64, lsn: Lsn) -> Sought {
         self.with(|state| {
             if state.head < lsn {
@@ -38,7 +38,7 @@ impl Lsm {
             }
             self.with_mut(|state| state.stage(filler.clone()));
             let written = self.write_staged(Durability::Relaxed, Batch::default(), Room::Takes).await;
-            // What failed is not staged any more, and may come, too: then the LSN is taken all the same.
+            // A record that failed is not staged any more, and may still come: then it takes the LSN all the same.
             self.with_mut(State::unstage);
             written?;
         }

@@ -24,7 +24,7 @@ use crate::types::{Bytes, Kind, LayerId, Lsn, Suffix, Version};
 /// Keys of a large commit are cut into rows of about this size.
 const CHUNK_BYTES: usize = 8 * 1024;
 
-/// What a row of the feed holds.
+/// The content of a row of the feed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FeedEntry {
     pub time: u64,

@@ -1,8 +1,8 @@
-//! What every opening reads first, once more in one record beside the manifest: each run's topmost block, and the way
-//! down to one row that its user names. An opening then has them with the manifest, and need not ask twice more. It is
-//! written when runs come or go.
+//! A copy of the blocks that every opening reads first, in one record beside the manifest: each run's topmost block,
+//! and the blocks on the way down to one row that the store's user names. An opening reads them with the manifest, and
+//! need not ask twice more. The record is written when runs come or go.
 //!
-//! Nothing rests on it. It may be missing, old or damaged: then the blocks are read where they are.
+//! Nothing rests on the record. It may be missing, old or damaged: then the blocks are read where they are.
 
 use std::rc::Rc;
 

@@ -139,8 +139,9 @@ impl Installation {
         self.closes = self.closes.map(|_| id);
     }
 
-    /// What could not be read of the log is given up: its numbers, up to `used` for commits and up to `number` for
-    /// records, are not given again, and as another store it is left by every tab that knows more of it than is left.
+    /// Gives up the commits of the log that could not be read: the log's numbers, up to `used` for commits and up to `number`
+    /// for records, are not given again, and as another store it is left by every tab that knows more of it than is
+    /// left.
     pub fn begin_anew(&mut self, store: u64, used: Lsn, number: u64) {
         self.manifest.store = store;
         self.manifest.leave_out(used);
@@ -149,7 +150,7 @@ impl Installation {
         self.closes = Some(0);
     }
 
-    /// Whether the swap would change nothing.
+    /// True if the swap would change nothing.
     pub fn is_idle(&self) -> bool {
         self.manifest == Manifest { version: self.manifest.version, ..self.base.clone() } && self.put.is_empty()
     }
@@ -160,7 +161,7 @@ impl Installation {
         self.is_for_base_only = true;
     }
 
-    /// It is the work of a caller who wants to store more, and not maintenance.
+    /// Notes that the installation is the work of a caller who wants to store more, and not of maintenance.
     pub fn takes_room(&mut self) {
         self.room = Room::Takes;
     }

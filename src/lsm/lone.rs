@@ -1,5 +1,5 @@
-//! Which data block of a run holds all rows of a layer, where one does: most clones change little, and a read through
-//! many of them asks no index for each. Runs never change, so what is noted stays true.
+//! The data block of a run that holds all rows of a layer, where one block does: most clones change little, and a read
+//! through many of them asks no index for each. Runs never change, so a note of a run stays true.
 
 use std::cell::RefCell;
 
@@ -26,7 +26,7 @@ fn place(run: u64, layer: LayerBytes) -> usize {
 }
 
 impl LoneBlocks {
-    /// What is known of a layer: the block, or that there is no such block.
+    /// The note of a layer: the block, or that there is no such block. `None`: nothing is noted.
     pub fn get(&self, run: u64, layer: LayerBytes) -> Option<Option<BlockReference>> {
         let notes = self.0.borrow();
         let note = notes.get(place(run, layer))?.as_ref()?;

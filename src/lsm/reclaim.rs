@@ -1,5 +1,5 @@
-//! How much of what is stored a merge of all runs would give back, told from what runs say of themselves and from their
-//! indexes: no row is looked at.
+//! An estimate of the bytes that a merge of all runs would give back. It is made from the descriptions of runs and from
+//! their indexes: no row is looked at.
 
 use super::block::BlockCursor;
 use super::fault::Attempt;
@@ -19,7 +19,7 @@ pub struct Footprint {
 }
 
 impl TreeView<'_> {
-    /// What `retention` lets go, of all that is no newer than `up_to`.
+    /// The bytes of the store, and those that `retention` lets go, of versions that are no newer than `up_to`.
     pub fn footprint(&self, retention: &Retention, up_to: Lsn) -> Attempt<Footprint> {
         let mut space = Footprint::default();
         let runs = || self.tree.runs().iter();
@@ -42,7 +42,7 @@ impl TreeView<'_> {
         Ok(space)
     }
 
-    /// What the log holds, unpacked, and what its tombstones hide in runs.
+    /// Adds the bytes of the log, unpacked, and of the rows in runs that the log's tombstones hide.
     fn add_logged(&self, space: &mut Footprint, up_to: Lsn) {
         let memtable = &self.tree.memtable;
         space.total += memtable.bytes() as u64;

@@ -29,7 +29,7 @@ const HEADER_BYTES: usize = 2 + 1 + 2 + 2 + 4 + 8;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change(pub Vec<u8>, pub Vec<u8>);
 
-/// What a transaction did under one LSN.
+/// The changes of a transaction under one LSN.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Commit {
     /// Drawn at random: after a lost connection it tells whether the commit is there.
@@ -39,7 +39,7 @@ pub struct Commit {
     pub changes: Vec<Change>,
     /// Rows too many for the log, written before as runs. No two of its changes are of one row.
     pub runs: Vec<RunDescription>,
-    /// Whether the cloud must still hear of it.
+    /// True if the cloud must still be told of the commit.
     pub unsent: bool,
     /// True if one of the rows in `changes` or in `runs` is of the catalog. The writer says so, because a reader would
     /// have to fetch the runs to find out.
@@ -211,7 +211,7 @@ pub struct Head {
     pub number: u64,
 }
 
-/// What a record is to a log that stands at some head.
+/// The verdict on a record of a log that stands at some head.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Judged {
     Next,

@@ -83,7 +83,7 @@ impl Reserve {
         }
     }
 
-    /// Whether a write has found no room, and none that takes room has succeeded since.
+    /// True if a write has found no room, and no write that takes room has succeeded since.
     pub fn is_short(&self) -> bool {
         self.is_short.get()
     }
@@ -98,12 +98,12 @@ impl Reserve {
         self.has_failed.set(self.has_failed.get() || error.is_full());
     }
 
-    /// Whether something was deleted while room was short, and no maintenance has begun since.
+    /// True if a commit has deleted something while room was short, and no maintenance has begun since.
     pub fn has_freed(&self) -> bool {
         self.is_short() && self.has_freed.get()
     }
 
-    /// Whether maintenance may give room back that commits wait for.
+    /// True if commits wait for room, and maintenance may give some back.
     pub fn is_waited_for(&self) -> bool {
         self.is_short() && (self.has_freed.get() || self.has_failed.get())
     }

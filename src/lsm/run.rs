@@ -5,7 +5,7 @@ use crate::types::fields::{Field, Fields};
 use crate::types::row::LAYER_BYTES;
 use crate::types::{Lsn, Overflow};
 
-/// What the manifest, or the log, says of a run.
+/// The description of a run in the manifest or in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunDescription {
     pub id: u64,
@@ -102,9 +102,9 @@ impl RunDescription {
         self.group.unwrap_or(self.id)
     }
 
-    /// What is left of it when `taken` versions of rows before `first` are moved, and with them the segments before
-    /// `dropped`. Figures of what is left are estimated. Rows that were moved before stay moved: a run whose own first
-    /// row comes later keeps it.
+    /// The description of the run when `taken` versions of rows before `first` are moved, and with them the segments
+    /// before `dropped`. Its figures are estimated. Rows that were moved before stay moved: a run whose own first row
+    /// comes later keeps that row as its first.
     pub fn without(&self, taken: u64, first: &[u8], dropped: u32) -> RunDescription {
         let entries = self.entries.saturating_sub(taken).max(1);
         let left = |all: u64| (all as f64 * entries as f64 / self.entries.max(1) as f64) as u64;
@@ -129,7 +129,7 @@ impl RunDescription {
         self
     }
 
-    /// What so many of its bytes take as they are stored: they are packed as all of it is.
+    /// The stored bytes of so many unpacked bytes: they are packed as well as the whole run is.
     pub fn packed(&self, unpacked: u64) -> u64 {
         (unpacked as f64 * self.bytes as f64 / self.unpacked.max(1) as f64) as u64
     }

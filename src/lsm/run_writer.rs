@@ -254,12 +254,12 @@ impl RunWriter {
         }
     }
 
-    /// What is ready or written, without the blocks that are still open.
+    /// The bytes of the segments that are ready or written, without the blocks that are still open.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How much waits to be written.
+    /// The bytes that wait to be written.
     pub fn ready_bytes(&self) -> usize {
         self.ready.iter().map(|(_, bytes)| bytes.len()).sum()
     }
@@ -269,7 +269,7 @@ impl RunWriter {
         std::mem::take(&mut self.ready)
     }
 
-    /// Closes all levels up to the root. What is ready must be written before the run is named anywhere.
+    /// Closes all levels up to the root. All ready segments must be written before the run is named anywhere.
     pub fn finish(mut self) -> (RunDescription, Vec<(BlockAddress, Vec<u8>)>) {
         if let Some(CutBlock { last, reference, newest, .. }) = self.cut.take() {
             self.add(1, &last, &reference, newest);

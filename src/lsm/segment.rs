@@ -12,7 +12,7 @@ use crate::types::limits;
 const SEGMENT: u8 = 1;
 const HEAD_BYTES: usize = 2;
 const SIZE_BYTES: usize = 4;
-/// What an address can count.
+/// The most blocks of a segment that an address can count.
 const MOST_BLOCKS: usize = 256;
 
 /// Gathers blocks until no more fit.
@@ -52,7 +52,8 @@ impl SegmentBuilder {
     }
 }
 
-/// Where each block of a stored segment stands. What cannot be read has no blocks: whoever needs one finds it damaged.
+/// The range of each block in a stored segment. A segment that cannot be read has no blocks: whoever needs one finds it
+/// damaged.
 pub fn blocks(segment: &[u8]) -> Vec<Range<usize>> {
     let read = || {
         let count = usize::from(*segment.get(1).filter(|_| segment[0] == SEGMENT)?) + 1;

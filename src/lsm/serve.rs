@@ -10,10 +10,10 @@ use crate::drive::{self, Fetched, Server, Step};
 use crate::error::Result;
 use crate::storage::LocalFuture;
 
-/// What a step of reading says to the loop that drives it.
+/// The answer of a step of reading to the loop that drives it.
 pub type ReadStep = Step<Vec<Need>, Infallible>;
 
-/// How an attempt goes on: what it lacks is asked for, and an error ends the work.
+/// Turns an attempt into a step: the blocks that it lacks are asked for, and an error ends the work.
 pub fn step_of(attempt: Attempt<ReadStep>) -> Result<ReadStep> {
     match attempt {
         Ok(step) => Ok(step),

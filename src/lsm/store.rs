@@ -38,7 +38,7 @@ pub enum Written {
     Collided,
 }
 
-/// What became of a commit whose append may have been done.
+/// The fate of a commit whose append may have been done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sought {
     There,
@@ -46,7 +46,7 @@ pub enum Sought {
     Void,
     /// Nobody has its LSN so far: it may still come.
     NotYet,
-    /// What stands at its LSN is trimmed and forgotten.
+    /// The commit at its LSN is trimmed and forgotten.
     Forgotten,
 }
 
@@ -104,7 +104,8 @@ impl Lsm {
             let first = state.head.next().0;
             let (store, previous) = (state.manifest.store, state.head_hash);
             let record = Record { store, first, previous, commits: state.staged.clone() };
-            // What goes with the record must go with one that counts, and a large one that does not is a waste.
+            // Changes beside the record must go with a record that counts, and a large record that does not count is a
+            // waste.
             let has_more = !(batch.put.is_empty() && batch.delete.is_empty());
             if has_more || state.has_collided {
                 batch.last = Some(state.read_up_to);
@@ -257,7 +258,8 @@ impl Lsm {
             };
             let blocks: Vec<Rc<[u8]>> = segment::blocks(&bytes).into_iter().map(|range| bytes[range].into()).collect();
             for reference in wanted {
-                // What is not in its segment is damaged, and told as any damage is: by whoever opens it.
+                // A block that is not in its segment is damaged, and the damage is told as any other: by the code that
+                // opens it.
                 let sealed = blocks.get(reference.address.index()).cloned().unwrap_or_default();
                 loaded.keep(reference.address, Kept::Sealed(sealed));
             }
@@ -273,7 +275,7 @@ impl Lsm {
     pub async fn check_lost(&self, reference: BlockReference) -> Result<()> {
         let (named, manifest) = self.with(|state| {
             let BlockReference { address, .. } = reference;
-            // What a merge has moved is deleted while the rest of its run is still read.
+            // Segments that a merge has moved are deleted while the rest of their run is still read.
             let names = |run: &Rc<RunDescription>| run.id == address.run && run.dropped <= address.segment();
             let named = state.tree.runs().iter().any(names);
             (named, state.manifest.place())
@@ -289,7 +291,7 @@ impl Lsm {
     }
 }
 
-/// What a caller is told whose commit stood, or did not, where the log was trimmed long ago.
+/// The error for a commit that may or may not have counted, where the log was trimmed long ago.
 fn forgotten() -> Error {
     let message = "what became of the commit cannot be told any more: others have committed too much since";
     Error::new(ErrorCode::StorageUnavailable, message).of_unknown_outcome()

@@ -18,7 +18,7 @@ pub struct Strays(RefCell<Vec<Stray>>);
 
 pub struct Stray {
     pub run: u64,
-    /// What may still come of it.
+    /// The writes of its blocks that are not answered yet.
     pub on_their_way: VecDeque<Write>,
 }
 

@@ -34,7 +34,7 @@ impl Earliest {
         Some(Earliest(times))
     }
 
-    /// Whether it is that of so many commits.
+    /// True if these are the times of so many commits.
     pub fn is_of(&self, commits: u64) -> bool {
         self.0.len() == commits.count_ones() as usize
     }
@@ -82,7 +82,7 @@ mod tests {
         }
     }
 
-    /// What the rows of so many commits hold is the least of the times that they are said to be of.
+    /// The row of a commit holds, for each span, the least of the times that the span covers.
     #[test]
     fn rows_hold_the_earliest_times_of_the_last_commits() {
         let times: Vec<u64> = (0..200u64).map(|n| (n * 7919) % 211).collect();

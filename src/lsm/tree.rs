@@ -75,7 +75,7 @@ impl Loaded {
         Loaded { around: Some(given_up), ..Loaded::default() }
     }
 
-    /// Whether the reader goes around blocks that cannot be read.
+    /// True if the reader goes around blocks that cannot be read.
     pub fn goes_around(&self) -> bool {
         self.around.is_some()
     }
@@ -142,7 +142,7 @@ impl Loaded {
         self.blocks.borrow().contains_key(&address) || self.is_given_up(address)
     }
 
-    /// Whether all of these were fetched: whoever asks for them again goes round in circles.
+    /// True if all of these blocks were fetched: a call that asks for them again goes round in circles.
     pub fn has_all(&self, needed: &[Need]) -> bool {
         needed.iter().all(|Need::Block(reference)| self.has(reference.address))
     }
@@ -277,7 +277,7 @@ impl<'a> TreeView<'a> {
         }
     }
 
-    /// Whether a block need not be fetched.
+    /// True if the block is in memory and need not be fetched.
     pub fn has(&self, address: BlockAddress) -> bool {
         self.loaded.has(address) || self.tree.cache.has(address)
     }
@@ -302,7 +302,7 @@ impl<'a> TreeView<'a> {
             }
             match self.get_in_run(run, &target) {
                 Ok(found) => best = best.into_iter().chain(found).max_by_key(|(lsn, _)| *lsn),
-                // What the older runs lack is fetched in the same go.
+                // The blocks that the older runs lack are fetched in the same go.
                 Err(Fault::Need(blocks)) => needed.extend(blocks),
                 Err(error) => return Err(error),
             }
@@ -313,7 +313,7 @@ impl<'a> TreeView<'a> {
         Ok(best)
     }
 
-    /// Whether a run has a version of `row`. It may be one that nothing names yet.
+    /// True if the run has a version of `row`. The run may be one that nothing names yet.
     pub fn is_in_run(&self, run: &RunDescription, row: &[u8]) -> Attempt<bool> {
         Ok(run.may_hold(row) && self.get_in_run(run, &internal(row, Lsn::MAX))?.is_some())
     }
@@ -349,8 +349,8 @@ impl<'a> TreeView<'a> {
         Ok(self.seek(run, target)?.as_ref().and_then(take))
     }
 
-    /// What `take` makes of the entry at or after a key, if the key's block is the one that the last lookup in the run
-    /// came to. Whoever looks up neighbours goes from one to the next, and does not search.
+    /// The result of `take` on the entry at or after a key, if the key's block is the one that the last lookup in the
+    /// run came to. A caller that looks up neighbours goes from one to the next, and does not search.
     fn near<T>(
         &self,
         run: u64,
@@ -414,7 +414,7 @@ impl<'a> TreeView<'a> {
         let from = missing.key().unwrap_or_default().to_vec();
         for (mut index, before) in [(missing.rewound()?, Some(from)), (missing, None)].into_iter().rev() {
             while needed.len() < count {
-                // What stands before the run's first row was moved, and may be gone.
+                // Blocks before the run's first row were moved, and may be gone.
                 let is_there = index.key().is_some_and(|key| *key >= run.first[..]);
                 let is_in = |key: &[u8]| before.as_ref().is_none_or(|before| key < &before[..]);
                 if !index.key().is_some_and(is_in) {
@@ -463,10 +463,10 @@ impl<'a> TreeView<'a> {
     }
 }
 
-/// Whether all rows of a layer that a run has lie in the block that an index names where it stands: the blocks before
-/// it end before the layer, and it ends behind it.
+/// True if all rows of a layer that a run has lie in the block that an index names where it stands: the blocks before
+/// it end before the layer, and it ends behind the layer.
 fn is_lone(run: &RunDescription, index: &BlockCursor, layer: LayerBytes) -> Result<bool> {
-    // What an index keeps of a last key may be short.
+    // An index keeps a short key in place of a block's last one.
     let ends_behind = index.key().is_some_and(|last| *last > layer[..] && !last.starts_with(&layer));
     // Where the block before it ends may stand in another index block.
     let is_first = run.height > 1 && index.rewound()?.key() == index.key();

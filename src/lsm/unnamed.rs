@@ -50,7 +50,7 @@ struct Claim {
     strays: Rc<Strays>,
     reserve: Rc<Reserve>,
     room: Room,
-    /// Whether the job record was sent, and whether it is there.
+    /// True once the job record was sent (`is_sent`), and once it is known to be there (`is_begun`).
     is_sent: bool,
     is_begun: bool,
     is_named: Cell<bool>,
@@ -88,7 +88,7 @@ impl Claim {
         }
         let mut present = Vec::new();
         if self.is_begun {
-            // What comes after the run was taken for abandoned would be nobody's.
+            // Blocks that come after the run was taken for abandoned would be nobody's.
             present.push(job_place(self.run));
         } else {
             let (space, name) = job_place(self.run);
@@ -160,7 +160,7 @@ impl NewRun {
         self.claim.run
     }
 
-    /// What was made of it so far, as it is stored.
+    /// The stored bytes of the run so far.
     pub(super) fn bytes(&self) -> u64 {
         self.writer.bytes()
     }
@@ -225,7 +225,8 @@ pub struct UnnamedRun {
 }
 
 impl UnnamedRun {
-    /// What a transaction that names the run must do beside: it is refused if the run was taken for abandoned.
+    /// Lets the batch that names the run delete the run's job record. The batch is refused if that record is gone,
+    /// because the run was taken for abandoned.
     pub fn name_in(&self, batch: &mut Batch) {
         batch.present.push(job_place(self.claim.run));
         batch.delete.push(job_place(self.claim.run));
@@ -245,16 +246,16 @@ impl UnnamedRun {
 }
 
 impl Lsm {
-    /// Whether there is anything for `sweep_strays`.
+    /// True if `sweep_strays` has any run to delete.
     pub fn has_strays(&self) -> bool {
         !self.strays().is_empty()
     }
 
     /// Deletes the blocks of runs that were given up here. A run whose job record is gone stays: it was named after
-    /// all, or another tab has swept it. What cannot be deleted now is noted again.
+    /// all, or another tab has swept it. A run that cannot be deleted now is noted again.
     pub async fn sweep_strays(&self) -> Result<()> {
         while let Some(mut stray) = self.strays().take() {
-            // What comes of it after its blocks were deleted would be nobody's.
+            // Blocks that came after the run's blocks were deleted would be nobody's.
             for write in stray.on_their_way.drain(..) {
                 let _ = write.await;
             }

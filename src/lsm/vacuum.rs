@@ -8,12 +8,12 @@ use crate::error::Result;
 use crate::types::row::{split_internal, split_row, split_suffix};
 use crate::types::{Bytes, Kind, LayerId, Lsn, Version};
 
-/// What is read of a layer: at every LSN from the floor on, and at each of its pins below.
+/// The LSNs at which a layer is read: every LSN from the floor on, and each of its pins below.
 #[derive(Clone, Default, Debug)]
 pub struct LayerPins {
     /// LSNs below the floor, in falling order, each once.
     below_floor: Vec<Lsn>,
-    /// Whether the layer lies on nothing, in every catalog that can still be read: then its tombstones hide nothing
+    /// True if the layer lies on no other, in every catalog that can still be read: then its tombstones hide nothing
     /// below.
     pub is_root: bool,
 }
@@ -26,7 +26,7 @@ impl LayerPins {
         }
     }
 
-    /// Whether a pin reads the version of `lsn` where the next newer one, if there is one, is of `newer`.
+    /// True if a pin reads the version of `lsn` where the next newer version, if there is one, is of `newer`.
     fn reads(&self, lsn: Lsn, newer: Option<Lsn>) -> bool {
         // They fall: the first one that the newer version does not hide is the newest that can read this one.
         let first = newer.map_or(0, |newer| self.below_floor.partition_point(|pin| *pin >= newer));
@@ -34,7 +34,7 @@ impl LayerPins {
     }
 }
 
-/// What may be dropped: a layer that is not named here is read by nobody.
+/// The layers and LSNs that must stay readable: a layer that is not named here is read by nobody.
 #[derive(Clone, Default, Debug)]
 pub struct Retention {
     pub floor: Lsn,
@@ -58,7 +58,7 @@ impl Retention {
         &mut self.layers[at].1
     }
 
-    /// Whether anybody can still read the layer.
+    /// True if anybody can still read the layer.
     pub fn names(&self, layer: LayerId) -> bool {
         self.names_any(layer, layer)
     }
@@ -73,7 +73,7 @@ impl Retention {
         self.forgotten.insert(row);
     }
 
-    /// Whether anybody can still read one of the layers from `first` to `last`.
+    /// True if anybody can still read one of the layers from `first` to `last`.
     pub fn names_any(&self, first: LayerId, last: LayerId) -> bool {
         let at = self.layers.partition_point(|(layer, _)| *layer < first);
         self.layers.get(at).is_some_and(|(layer, _)| *layer <= last)
@@ -84,7 +84,7 @@ impl Retention {
         Some(&self.layers[found].1)
     }
 
-    /// Whether anybody reads the version of `lsn` where the next newer one, if there is one, is of `newer`.
+    /// True if anybody reads the version of `lsn` where the next newer version, if there is one, is of `newer`.
     fn is_read(&self, pins: &LayerPins, lsn: Lsn, newer: Option<Lsn>) -> bool {
         let is_newest_at_floor = lsn <= self.floor && newer.is_none_or(|newer| newer > self.floor);
         lsn > self.floor || is_newest_at_floor || pins.reads(lsn, newer)

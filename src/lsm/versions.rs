@@ -118,7 +118,7 @@ pub fn pick(
     }
 }
 
-/// Whether no other source can have a key between the bounds of a span.
+/// True if no other source can have a key between the bounds of a span.
 fn is_alone(sources: &[Source<'_>], own: usize, span: &Span, reverse: bool) -> bool {
     let is_behind = |key: &[u8]| if reverse { *key <= span.until[..] } else { *key >= span.until[..] };
     let mut others = sources.iter().enumerate().filter(|(index, _)| *index != own);
