@@ -15,7 +15,7 @@ use crate::world::{Handle, Tab, World};
 /// Microseconds that a body waits: longer than any other call may take.
 const LONG: u64 = 90_000_000;
 
-/// What a body does between its calls.
+/// The habit of a body: it makes its calls only, or writes to its own store between them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Habit {
     Plain,

@@ -1,4 +1,4 @@
-//! What no step, batch or list may exceed.
+//! Bounds that no step, batch or list may exceed.
 
 use offshoot::storage::Batch;
 

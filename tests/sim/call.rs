@@ -35,7 +35,7 @@ impl Shelf {
     }
 }
 
-/// What a document or an entry holds. `by` is unlike that of any other write of the seed.
+/// The content of a document or an entry. `by` differs from that of every other write of the seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Content {
     pub n: Option<i64>,
@@ -152,12 +152,12 @@ impl Call {
         self.op(None).is_write()
     }
 
-    /// Whether the answer comes in pages, each as long as it happens to be.
+    /// True if the answer comes in pages, each as long as the engine makes it.
     pub fn is_paged(&self) -> bool {
         matches!(self, Call::List(_) | Call::First(..) | Call::Last(_))
     }
 
-    /// Whether so many rows are all that were asked for.
+    /// True if so many rows reach the call's limit, so that it needs no other page.
     pub fn is_enough(&self, rows: usize) -> bool {
         matches!(self, Call::First(_, limit) | Call::Last(limit) if rows >= *limit)
     }
@@ -224,7 +224,7 @@ impl Call {
     }
 }
 
-/// What was answered, and the last key of a list's page that has more behind it.
+/// An answer as the history notes it, and the last key of a list's page if more rows follow that page.
 pub fn observe(answer: Answer) -> (Observed, Option<Vec<u8>>) {
     let content = |bytes: offshoot::types::Bytes| Content::decode(&bytes);
     match answer {

@@ -1,5 +1,5 @@
-//! What callers were told: that it is done, that it was refused, that there was nothing to do. Each must have been so
-//! at some LSN between the call and its answer.
+//! Answers that callers were given: it is done, it is refused, there is nothing to do. Each answer must have been true
+//! at some LSN between the call and the answer.
 
 use offshoot::engine::Existing;
 use offshoot::error::ErrorCode;
@@ -110,7 +110,7 @@ fn answers_without_writing(
 
 /// A call that fails has a reason to.
 fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<(), Violation> {
-    // What fails for a damaged block was looked at when it failed: that block is named.
+    // `World::excuses` has judged such an error when the call failed: an error of damage names a damaged block.
     if matches!(code, ErrorCode::QuotaExceeded | ErrorCode::StorageCorrupt) {
         return Ok(());
     }
@@ -195,7 +195,7 @@ pub fn clone_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<Stat
     Ok(state)
 }
 
-/// Whether the catalog's changes on the disk are those that lead from `before` to `state`.
+/// Checks that the catalog's changes on the disk are those that lead from `before` to `state`.
 pub fn check_catalog(lsn: u64, logged: &Logged, before: &State, state: &State) -> Result<(), Violation> {
     let mut expected = Vec::new();
     for (name, database) in &state.databases {

@@ -108,7 +108,7 @@ fn check_row(
 
 fn check_copy(oracle: &Oracle<'_>, told: &ToldRow) -> Result<(), Violation> {
     let Some(place) = place(told) else { return Ok(()) };
-    // What copied over a link that stood no more is in no state: its copies were not taken in.
+    // A copy over a link that had ended meanwhile is not taken in: its layer is in no state.
     let Some(found) = oracle.states.iter().find_map(|state| with_layer(state, told.layer.0)) else { return Ok(()) };
     let model = found.copied.get(&place).and_then(|row| row.value);
     if model != content(&told.after) {

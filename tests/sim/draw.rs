@@ -49,7 +49,7 @@ fn draw_large(world: &World) -> Call {
     Call::Put(draw_shelf(world), rows)
 }
 
-/// What fills a disk.
+/// A call that fills a disk.
 pub fn draw_filling(world: &World) -> Call {
     let mut rows = draw_rows(world, IDS[..3].to_vec());
     rows.iter_mut().for_each(|(_, content)| content.padding = SPLIT_PADDING);

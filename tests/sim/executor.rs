@@ -56,7 +56,7 @@ pub struct Executor {
     frozen: RefCell<BTreeSet<Owner>>,
     now: Cell<u64>,
     counter: Cell<u64>,
-    /// Whether the task that runs is one of those that an engine began.
+    /// True while a task runs that an engine began.
     is_behind: Cell<bool>,
     /// The most bytes that a tab's task held in one step beyond those before it.
     pub heaviest: Cell<u64>,
@@ -97,7 +97,7 @@ impl Executor {
         self.begin(owner, future, true);
     }
 
-    /// Whether no call waits for the task that runs now.
+    /// True if an engine began the task that runs now, so that no call waits for it.
     pub fn is_behind(&self) -> bool {
         self.is_behind.get()
     }

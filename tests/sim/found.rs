@@ -1,5 +1,5 @@
-//! What seeds have found, each as a small test of its own: one tab is held where another must not come between, and
-//! does.
+//! Faults that seeds have found, each as a small test of its own: one tab is held where another must not come between,
+//! and does.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -175,7 +175,8 @@ fn a_vacuum_knows_a_clone_that_another_tab_made_just_before() {
     });
 }
 
-/// What one compaction chose, another may have merged before it begins: the same versions must not stand in two runs.
+/// Another tab may merge the runs that a compaction chose before that begins. The same versions must not stand in two
+/// runs.
 #[test]
 fn runs_that_another_tab_has_merged_are_not_merged_again() {
     const OTHER: Owner = 2;

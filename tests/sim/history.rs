@@ -1,4 +1,4 @@
-//! What the tabs did and saw, noted while the seed runs, judged when it has ended.
+//! The acts and readings of the tabs, noted while the seed runs, judged when it has ended.
 
 use std::fmt;
 
@@ -11,17 +11,17 @@ use crate::executor::Owner;
 /// The promise that was broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Check {
-    /// All of a commit or nothing; what failed left nothing.
+    /// All of a commit is there, or nothing; a call that failed left nothing.
     Atomicity,
-    /// What was acknowledged is there, under its LSN, for good.
+    /// An acknowledged commit is there, under its LSN, for good.
     Durability,
     /// A clone reads what a physical copy would.
     CloneIsolation,
-    /// A snapshot, and every read at an LSN, sees just what was committed up to it.
+    /// A snapshot, and every read at an LSN, sees just the commits up to that LSN.
     Snapshots,
     /// Commits are as if they ran one after the other, in the order of their LSNs.
     Serializability,
-    /// What moves or drops a database ends what was open on it.
+    /// Every commit is on a database that is there before it, and no database is dropped under its clones.
     Catalog,
     /// A tab never goes back in time, and sees what it wrote.
     MonotonicReads,
@@ -35,7 +35,7 @@ pub enum Check {
     Liveness,
     /// A store opens, and reads, after whatever befell it.
     Recovery,
-    /// What was exported is what a snapshot shows, and comes back as that.
+    /// An export has the rows of its snapshot, and an import of it gives these rows.
     Transfers,
     /// Nothing is left that nobody names, and what frees room gets through on a full disk.
     Space,
@@ -153,7 +153,7 @@ pub enum Settled {
     Conflict,
 }
 
-/// What a merge tells its caller.
+/// The report of a merge to its caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Told {
     pub settled: Settled,
@@ -194,11 +194,11 @@ pub enum Seen {
     Answer(Call, Observed),
     /// That history so old is gone.
     Pruned,
-    /// What a database has that its origin had not where it began.
+    /// The differences of a database to its origin, as that was where the database began.
     DifferenceToOrigin(Vec<Difference>),
     /// That there is no origin to be compared with.
     NoOrigin,
-    /// What a database has that it had not at this LSN.
+    /// The differences of a database to itself at this LSN.
     DifferenceSince(u64, Vec<Difference>),
     /// The names of all databases.
     Names(Vec<String>),

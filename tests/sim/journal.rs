@@ -17,7 +17,7 @@ pub struct Logged {
     pub commit: Commit,
 }
 
-/// What a commit did to a database's row in the catalog.
+/// A commit's change of a database's row in the catalog.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CatalogChange {
     Made {
@@ -35,7 +35,7 @@ pub enum CatalogChange {
     },
 }
 
-/// What a commit wrote to one row of one layer.
+/// One row of one layer, as a commit wrote it.
 pub struct Written {
     pub layer: u64,
     pub shelf: Shelf,
@@ -56,7 +56,7 @@ pub struct Journal {
     head: Option<Head>,
 }
 
-/// What a batch that took effect did.
+/// The effect of a batch that was carried out.
 #[derive(Default)]
 pub struct Effect {
     pub commits: usize,
@@ -143,7 +143,7 @@ impl Logged {
         !self.commit.runs.is_empty()
     }
 
-    /// Whether what it wrote ahead lies in this layer.
+    /// True if all runs that the commit wrote ahead lie in this layer.
     pub fn is_in_layer(&self, layer: u64) -> bool {
         self.commit.runs.iter().all(|run| split_row(&run.first).0.0 == layer)
     }
@@ -153,7 +153,7 @@ impl Logged {
         self.rows().len() as u64 + self.commit.runs.iter().map(|run| run.entries).sum::<u64>()
     }
 
-    /// Whether it changed nothing but the store's own settings, or nothing at all, as what closes history does.
+    /// True if the commit changed nothing but the store's own settings, or nothing at all: it may only close history.
     pub fn is_housekeeping(&self) -> bool {
         let is_setting = |Change(row, _): &Change| {
             let (layer, suffix) = split_row(row);

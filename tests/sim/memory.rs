@@ -46,7 +46,7 @@ pub fn live() -> isize {
     LIVE.get()
 }
 
-/// What `step` gives, and how many bytes it held at most beyond those held before.
+/// The answer of `step`, and the most bytes that it held beyond those that were held before.
 pub fn measure<T>(step: impl FnOnce() -> T) -> (T, u64) {
     let before = LIVE.get();
     PEAK.set(before);

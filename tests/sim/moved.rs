@@ -27,7 +27,7 @@ pub fn move_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<State
             let as_of = origin.as_ref().map_or(0, |(_, as_of)| *as_of);
             Some(Landing { lsn, layer: *layer, as_of })
         }
-        // What was materialized, and is restored, stays so.
+        // A restore leaves a materialized database materialized: its new layer is cut too.
         CatalogChange::Cut { name, layer } if *name == database.name && !found.is_clone() => {
             Some(Landing { lsn, layer: *layer, as_of: 0 })
         }
@@ -55,7 +55,7 @@ pub fn move_effect(oracle: &Oracle<'_>, event: &Event, lsn: u64) -> Result<State
     Ok(state)
 }
 
-/// Whether a move's commit is all of it, in both databases, and nothing else.
+/// Checks that a move's commit holds all of the move, in both databases, and nothing else.
 pub fn check_move(
     lsn: u64,
     logged: &Logged,
@@ -155,7 +155,7 @@ pub fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Re
     Err(violation(Check::Merges, format!("nowhere does it tell this and write nothing: {event:?}")))
 }
 
-/// Whether a move that fails has a reason to.
+/// True if a move that failed with this code had a reason to.
 pub fn is_right_to_fail(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> bool {
     let (database, what) = parts(event);
     match (what, code) {

@@ -41,7 +41,7 @@ fn draw(world: &World, tab: &Tab) -> Move {
     }
 }
 
-/// What is told, and the commit; none: there was nothing to write.
+/// The report of a move, where it gives one, and its commit; `None`: there was nothing to write.
 async fn carry_out(handle: &Handle, what: Move) -> Result<(Option<Told>, Option<Lsn>), Error> {
     let database = &handle.database;
     let report = match what {

@@ -30,7 +30,7 @@ impl Writes {
         }
     }
 
-    /// What is left of the disk, and of its journal.
+    /// Drops some of the last writes, but none that was flushed. Gives the disk and the journal that are left.
     pub fn lose(&self, random: &Random) -> (MemoryDisk, Journal) {
         let mut all = self.all.borrow_mut();
         let kept = random.between(self.flushed.get() as u64, all.len() as u64) as usize;
@@ -88,7 +88,8 @@ impl World {
         history.readings.clear();
     }
 
-    /// What a store that opens after a loss must tell of it: commits that the witness knew and nobody was promised.
+    /// The number of lost commits that a store must tell when it opens after a loss: the witness knew them, and no
+    /// caller was promised that they survive.
     pub fn expected_loss(&self) -> u64 {
         let texts = self.witness.borrow().iter().cloned().collect();
         let testimony = Testimony::new(texts);

@@ -65,7 +65,7 @@ fn lineage(oracle: &Oracle<'_>, identity: &Identity, lsn: u64) -> Option<Vec<(St
     }
 }
 
-/// What the model has, for a person to compare.
+/// The model's answer to a reading, as text for a person to compare.
 fn expected(oracle: &Oracle<'_>, reading: &Reading) -> String {
     let at = reading.from.min(oracle.last());
     let Some(found) = oracle.find(&reading.database, at) else { return "no such database".to_string() };

@@ -1,10 +1,11 @@
-//! What a run met. A run that never met a crash has shown nothing about crashes, so some counts must not stay 0.
+//! Counts of events that a run met. A run that never met a crash has shown nothing about crashes, so some counts must
+//! not stay 0.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What every whole run must have met.
+/// Events that every whole run must have met.
 const NEEDED: [&str; 52] = [
     "big commits",
     "body failures",
@@ -89,7 +90,7 @@ impl Report {
         other.most.borrow().iter().for_each(|(what, value)| self.note_most(what, *value));
     }
 
-    /// What a whole run should have met and did not.
+    /// The events that a whole run should have met and did not.
     pub fn unmet(&self) -> Vec<&'static str> {
         NEEDED.into_iter().filter(|what| !self.counts.borrow().contains_key(what)).collect()
     }

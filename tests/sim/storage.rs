@@ -1,7 +1,7 @@
 //! The mirror of `Storage`: requests take time, fail before or after they took effect, and outlive the tab that sent
 //! them.
 //!
-//! A batch is atomic. What a tab was told is there stays there when the tab dies.
+//! A batch is atomic. A batch that was acknowledged to a tab stays when the tab dies.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -77,12 +77,12 @@ pub struct SimulatedDisk {
     voids: RefCell<BTreeMap<(Owner, Written), u64>>,
     /// How often power was lost: what was under way then is not carried on.
     outage: Cell<u64>,
-    /// What was found while requests were carried out.
+    /// Broken promises that were found while requests were carried out.
     pub violations: RefCell<Vec<Violation>>,
     records: MemoryDisk,
 }
 
-/// What becomes of one write.
+/// The fate of one write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fate {
     Answered,
@@ -248,7 +248,7 @@ impl SimulatedDisk {
         }
     }
 
-    /// Whether the records that a batch rests on are there: of a swap the manifest that it replaces.
+    /// True if the records that a batch requires are there. A swap requires the manifest that it replaces.
     fn is_over_present(&self, batch: &Batch) -> bool {
         batch.present.iter().all(|(space, name)| self.records.read(*space, name).is_some())
     }

@@ -1,4 +1,4 @@
-//! What happened, in order: folded into one hash, by which two runs of a seed are compared, and printed when asked.
+//! The events of a seed, in order: folded into one hash, by which two runs of it are compared, and printed on demand.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -112,7 +112,7 @@ pub fn imported(found: &ModelDatabase, documents: &[(Id, Content)], entries: &[(
     rows
 }
 
-/// Whether one of the rows is there.
+/// True if one of the rows is there.
 pub fn meets(found: &ModelDatabase, documents: &[(Id, Content)], entries: &[(Id, Content)]) -> bool {
     let is_there =
         |shelf: Shelf, (id, _): &(Id, Content)| found.rows.get(&(shelf, *id)).is_some_and(|row| row.value.is_some());

@@ -94,7 +94,7 @@ impl Watches {
         self.under_way.borrow().values().filter(|watched| watched.tab == tab).map(|watched| watched.time).min()
     }
 
-    /// What has not ended in a tab.
+    /// The calls of a tab that have not ended.
     pub fn under_way(&self, tab: Owner) -> Vec<&'static str> {
         self.under_way.borrow().values().filter(|watched| watched.tab == tab).map(|watched| watched.what).collect()
     }

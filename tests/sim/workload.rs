@@ -1,4 +1,4 @@
-//! What the actors of a tab do: calls, transactions, clones, drops, snapshots, drawn at random and noted as they went.
+//! The acts of a tab's actors: calls, transactions, clones, drops, snapshots, drawn at random and noted as they went.
 
 use std::rc::Rc;
 
@@ -92,7 +92,7 @@ async fn act(world: &Rc<World>, tab: &Rc<Tab>) {
     drop(watch);
 }
 
-/// What actors do, each with its share.
+/// The acts of actors, each with its share.
 const ACTS: [(u64, &str); 13] = [
     (34, "a write"),
     (22, "a transaction"),
@@ -281,7 +281,7 @@ pub async fn transaction(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle, habi
     world.end(tab, number, outcome);
 }
 
-/// One call of a body. What fails for a reason of its own is caught, and the body goes on.
+/// One call of a body. An insert of a key that is there fails; the body catches that error and goes on.
 pub async fn step(world: &World, open: &offshoot::engine::OpenTransaction, call: &Call) -> Result<Observed, Error> {
     let mut rows = Vec::new();
     let mut after: Option<Vec<u8>> = None;
@@ -391,7 +391,7 @@ fn pruned(world: &World, tab: &Tab, identity: &Identity, snapshot: &Snapshot) {
     world.reading(tab, identity, Seen::Pruned, snapshot.version().0, snapshot.version().0);
 }
 
-/// What a snapshot has that its origin, or an older snapshot, has not.
+/// Notes the differences of a snapshot to its origin, or to an older snapshot.
 pub async fn differences(
     world: &World,
     tab: &Tab,

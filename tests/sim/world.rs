@@ -55,7 +55,7 @@ pub struct World {
     marks: Cell<i64>,
     /// Who holds which lease.
     pub leases: Rc<RefCell<BTreeMap<String, Owner>>>,
-    /// What the tabs have written down outside of the store; it outlives them all.
+    /// The texts that the tabs have written down outside of the store; these outlive all tabs.
     pub witness: RefCell<BTreeSet<String>>,
     pub promised: Promised,
     this: Weak<World>,
@@ -164,7 +164,7 @@ impl World {
                 }
                 Err(error) if is_storage_trouble(&error) => self.executor.sleep(20_000).await,
                 Err(error) if self.excuses(tab, &error) => {
-                    // What every opening needs is lost. Its caller was told, and there is nothing else to wait for.
+                    // A block that every opening needs is lost. The caller was told, and nothing is left to wait for.
                     self.report.count("openings on damage");
                     tab.unfinished.set(0);
                     break;
@@ -178,7 +178,7 @@ impl World {
         false
     }
 
-    /// What befalls the tabs while they work.
+    /// Crashes and freezes tabs, and makes their clocks jump, while they work.
     pub async fn trouble(self: Rc<World>) {
         let Plan { crashes, freezes, jumps, .. } = self.plan;
         let mut left = crashes + freezes + jumps;
@@ -246,7 +246,7 @@ impl World {
         }
     }
 
-    /// From here on storage does what it is asked, and soon. What is damaged stays so.
+    /// From here on storage carries out all requests, and soon. Damaged blocks stay damaged.
     pub fn end_faults(&self) {
         self.disk.faults.set(Faults { delay: 100, ..Faults::default() });
         self.disk.damage.iter().for_each(Damage::end);
@@ -264,7 +264,7 @@ impl World {
         self.disk.watches.is_quiet() && !is_full
     }
 
-    /// Whether a call that failed has a reason to: the storage did, or a block that the error names is damaged.
+    /// True if a call that failed had a reason to: its storage failed, or a block that the error names is damaged.
     pub fn excuses(&self, tab: &Tab, error: &Error) -> bool {
         let began = self.disk.watches.oldest(tab.number).unwrap_or(0);
         let is_trouble = is_storage_trouble(error) && !self.is_quiet(error);
@@ -344,7 +344,7 @@ impl Tab {
         self.alive.get()
     }
 
-    /// Whether anything of it is not finished.
+    /// True while an actor or another task of the tab is not finished.
     pub fn is_at_work(&self) -> bool {
         self.unfinished.get() > 0
     }
@@ -364,7 +364,7 @@ impl Tab {
     }
 }
 
-/// Whether a call failed because the storage did, which is nobody's fault here.
+/// True if a call failed because the storage did, which is no fault of the engine.
 fn is_storage_trouble(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::StorageUnavailable | ErrorCode::QuotaExceeded | ErrorCode::Timeout)
 }
