@@ -139,9 +139,9 @@ impl Installation {
         self.closes = self.closes.map(|_| id);
     }
 
-    /// Gives up the commits of the log that could not be read: the log's numbers, up to `used` for commits and up to `number`
-    /// for records, are not given again, and as another store it is left by every tab that knows more of it than is
-    /// left.
+    /// Gives up the commits of the log that could not be read: the log's numbers, up to `used` for commits and up to
+    /// `number` for records, are not given again. The store becomes another one, by its number, so that every tab which
+    /// knows more of it than is left leaves it.
     pub fn begin_anew(&mut self, store: u64, used: Lsn, number: u64) {
         self.manifest.store = store;
         self.manifest.leave_out(used);
