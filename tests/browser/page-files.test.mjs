@@ -44,7 +44,7 @@ for (const backend of backends) {
         .locator("[data-card=import] input[type=file]")
         .setInputFiles({ name, mimeType: "application/octet-stream", buffer: bytes });
 
-    test("what was exported is imported into another database, and replaces only when asked to", async () => {
+    test("an export is imported into another database, and replaces rows only when asked to", async () => {
       const { name, bytes } = await exported();
       assert.equal(name, "main.offshoot");
       await says(page, /^main: 123 rows, [\d.]+ KB, exported to main\.offshoot in [\d.]+ m?s\.$/);

@@ -71,7 +71,7 @@ test("bytes cut at any place are refused", () => {
 
 test("bytes behind a value are refused", () => refused("01-02"));
 
-test("what is no UTF-8 is refused, short and long", () => {
+test("text that is no UTF-8 is refused, short and long", () => {
   const bad = [
     "80",
     "c0-80",

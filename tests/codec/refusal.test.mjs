@@ -18,7 +18,7 @@ class Point {
   x = 1;
 }
 
-test("what can't be stored is refused, wherever it is", () => {
+test("a value that can't be stored is refused, wherever it is", () => {
   const transferred = new Uint8Array(4);
   structuredClone(transferred, { transfer: [transferred.buffer] });
   const bad = [
@@ -61,7 +61,7 @@ test("undefined is refused but as a field", () => {
   refused({ list: [1, , 3] }, "list[1]"); // eslint-disable-line no-sparse-arrays
 });
 
-test("what a symbol names, and what an array has beside its elements, is left out alike", () => {
+test("fields that a symbol names, and named properties of an array, are left out alike", () => {
   assert.deepEqual(decode(encode({ a: { b: 1, [Symbol("s")]: 1 } })), { a: { b: 1 } });
   assert.deepEqual(decode(encode({ a: Object.assign([1], { named: 2, [Symbol("s")]: 3 }) })), { a: [1] });
 });
@@ -169,7 +169,7 @@ test("a value that refers to its parts again and again ends in TOO_LARGE, not in
   assert.throws(() => encode(new Array(1000).fill(line)), { code: "TOO_LARGE" });
 });
 
-test("what a getter throws comes out, and the next value is encoded as ever", () => {
+test("an error of a getter is thrown on, and the next value is encoded as ever", () => {
   const failure = new Error("mine");
   assert.throws(
     () =>

@@ -43,7 +43,7 @@ test("every encoding of every value is read as that value", () => {
   assert.deepEqual({ read, refused }, { read: 223, refused: 10 });
 });
 
-test("what is written is one of the suite's encodings, the shortest", () => {
+test("a value is encoded as the suite's shortest encoding of it", () => {
   for (const item of cases) {
     const want = expected(item);
     // Those with nanoseconds a Date can't hold, and floats and integers of equal value, are not written that way.

@@ -154,7 +154,7 @@ test("an answer that the contract rules out names the method", async () => {
   }
 });
 
-test("what a backend throws is told with the method, and a full one as QUOTA_EXCEEDED", async () => {
+test("an error of a backend names the method, and a full backend is QUOTA_EXCEEDED", async () => {
   const full = Object.assign(new Error("no room"), { name: "QuotaExceededError" });
   for (const [thrown, code] of [[full, "QUOTA_EXCEEDED"], [new Error("on fire"), "STORAGE_UNAVAILABLE"]]) {
     for (const write of [() => Promise.reject(thrown), () => { throw thrown; }]) {

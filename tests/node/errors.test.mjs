@@ -23,7 +23,7 @@ test("an error of the core keeps its code, message, details and whether it can b
   assert.deepEqual(Object.keys(error).sort(), ["code", "details", "retryable"]);
 });
 
-test("what may have been done is never retryable, and a panic leaves open what was done", () => {
+test("a call that may have been done is never retryable, and a panic leaves open what was done", () => {
   const thrown = { code: "TIMEOUT", message: "it took too long", details: { outcome: "unknown" }, retryable: true };
   const error = fromCore(thrown, noPanic);
   assert.deepEqual([error.retryable, error.details.outcome], [false, "unknown"]);

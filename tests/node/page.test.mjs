@@ -19,7 +19,7 @@ test("a value comes back from its text exactly, types included", () => {
   }
 });
 
-test("what JSON has no words for is written so that a person can change it", () => {
+test("values that JSON has no words for are written so that a person can change them", () => {
   const value = { big: 12n, zero: -0, none: NaN, when: new Date(0), bytes: Uint8Array.of(0, 255) };
   const text =
     '{ "big": 12n, "zero": -0, "none": NaN, "when": Date("1970-01-01T00:00:00.000Z"), "bytes": Bytes("00ff") }';

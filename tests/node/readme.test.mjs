@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 
 const root = new URL("../../", import.meta.url);
 
-test("what the README shows runs, and gives what it says", async () => {
+test("the README's code runs, and gives what the README says", async () => {
   const readme = await readFile(new URL("README.md", root), "utf8");
   const blocks = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
   assert.equal(blocks.length, 5);

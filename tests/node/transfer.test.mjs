@@ -32,7 +32,7 @@ test("the hash is that of the standard", () => {
   assert.equal(xxh64(bytes, 0n), 0xfbcea83c8a378bf1n);
 });
 
-test("what the core exports, another reader reads; what another writer writes, the core imports", async () => {
+test("another reader reads the core's exports, and the core imports another writer's", async () => {
   const state = new State();
   for (const [name, value] of Object.entries(values)) state.put("documents", "notes", name, { value });
   for (const [n, key] of keys.entries()) state.put("kv", "kv", key, { n });

@@ -215,7 +215,7 @@ export const cases = [
   },
   {
     // C11
-    name: "what was changed and changed back, or made and deleted, is no difference",
+    name: "a row that was changed and changed back, or made and deleted, is no difference",
     run: (api) =>
       withClone(api, async (clone) => {
         await clone.collection("notes").update("a", { n: 5 });

@@ -33,7 +33,7 @@ export const cases = [
   },
   {
     // R10
-    name: "what one handle wrote, the next reads at once",
+    name: "a row that one handle wrote, the next handle reads at once",
     run: (api) =>
       withStore(api, async (db, name) => {
         const second = await api.open(name, { storage: api.storage });
@@ -177,7 +177,7 @@ export const cases = [
       }),
   },
   {
-    name: "what waits for its caller is CLOSED once the handle is",
+    name: "a call that waits for a body or a stream of its caller is CLOSED once the handle is",
     run: (api) =>
       withStore(api, async (db, name) => {
         const never = () => new Promise(() => undefined);

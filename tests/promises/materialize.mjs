@@ -61,7 +61,7 @@ export const cases = [
   },
   {
     // C6
-    name: "what onProgress throws comes out unchanged, and the work can be done again",
+    name: "an error of onProgress is thrown on unchanged, and the work can be done again",
     run: (api) =>
       withClone(api, async (clone, origin) => {
         const thrown = new Error("mine");
@@ -163,7 +163,7 @@ export const cases = [
   },
   {
     // C10
-    name: "what was deleted gives its space back",
+    name: "deleted rows give their space back",
     run: (api) =>
       withStore(
         api,

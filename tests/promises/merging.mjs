@@ -112,7 +112,7 @@ export const cases = [
       }),
   },
   {
-    name: "what a policy or a selection throws comes out unchanged, and nothing is written",
+    name: "an error of a policy or a selection is thrown on unchanged, and nothing is written",
     run: (api) =>
       withBothChanged(api, async (clone, origin) => {
         const { version } = origin;
@@ -187,7 +187,7 @@ export const cases = [
   },
   {
     // C12
-    name: "what a policy or a selection takes too long for is CLOSED with the handle",
+    name: "a merge, rebase or reset that waits for a policy or a selection is CLOSED with the handle",
     run: (api) =>
       withStore(api, async (db) => {
         const never = () => new Promise(() => undefined);
@@ -213,7 +213,7 @@ export const cases = [
   },
   {
     // C12
-    name: "what settles a document's conflict keeps its id",
+    name: "the value that settles a document's conflict keeps the document's id",
     run: (api) =>
       withClone(api, async (clone, origin) => {
         await clone.collection("notes").delete("a");

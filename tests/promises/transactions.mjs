@@ -44,7 +44,7 @@ export const cases = [
       }),
   },
   {
-    name: "what a transaction read and another changed makes it run again",
+    name: "a transaction runs again if a row that it read was changed meanwhile",
     run: (api) =>
       withStore(api, async (db) => {
         await db.kv().set("n", 1);

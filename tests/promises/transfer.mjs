@@ -247,7 +247,7 @@ export const cases = [
     },
   },
   {
-    name: "what the caller's own stream or function fails with comes out unchanged",
+    name: "an error of the caller's own stream or function is thrown on unchanged",
     run: async (api) => {
       const bytes = await exported(api, 100);
       await withStore(api, async (db) => {

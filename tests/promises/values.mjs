@@ -125,7 +125,7 @@ export const cases = [
       }),
   },
   {
-    name: "what is no value is refused with its path, wherever it is given",
+    name: "an argument that is no value is refused with its path, wherever it is given",
     run: (api) =>
       withStore(api, async (db) => {
         const rows = db.collection("rows");
