@@ -79,7 +79,7 @@ fn writes_of_two_transactions_do_not_mix() {
     }
 }
 
-/// SEMANTICS W8: G1a, aborted reads: what is taken back was never seen.
+/// SEMANTICS W8: G1a, aborted reads: no other transaction sees a write of one that fails.
 #[test]
 fn what_is_taken_back_is_never_seen() {
     for isolation in BOTH {

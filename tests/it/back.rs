@@ -17,8 +17,8 @@ async fn restore(db: &Db, lsn: Lsn) {
     db.0.restore(When::Version(lsn), None).await.expect("a restore");
 }
 
-/// SEMANTICS C13, W12: a reset clone reads as its origin where it began, also after a restart; what read it before
-/// reads on.
+/// SEMANTICS C13, W12: a reset clone reads as its origin where it began, also after a restart; a snapshot and a clone
+/// of it from before the reset read on.
 #[test]
 fn a_reset_forgets_the_clones_own_changes() {
     run(async |world| {
@@ -100,8 +100,8 @@ fn a_commit_is_undone_beside_what_came_later() {
     });
 }
 
-/// SEMANTICS C15: what is undone already, or is left as it is by choice, makes no commit: none that a redo could take
-/// for its own.
+/// SEMANTICS C15: a revert of a commit that is undone already, or whose conflicts are all left as they are, makes no
+/// commit: a redo would take that commit for its own.
 #[test]
 fn a_revert_that_changes_nothing_is_no_commit() {
     in_clones(&[say::insert(&[("a", json!({"n": 1})), ("b", json!({}))])], async |place| {
@@ -215,8 +215,8 @@ fn a_restore_makes_the_present_equal_a_past() {
     });
 }
 
-/// A clone that was merged, rebased or reset since is restored with the link that it had: what was its change then is
-/// its change again, and nothing else is.
+/// A clone that was merged, rebased or reset since is restored with the link that it had: its changes are those that
+/// were its changes then, and no others.
 #[test]
 fn a_restored_clone_stands_where_it_stood() {
     run(async |world| {

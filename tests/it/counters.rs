@@ -59,7 +59,8 @@ fn a_clone_that_moved_goes_on_counting() {
     }
 }
 
-/// SEMANTICS C12, C13: what a rebase brought in was set there: a clone's clone that began before does not add to it.
+/// SEMANTICS C12, C13: a rebase that brings another number into a clone sets it. The increments of a clone's clone that
+/// began before are not added to that number.
 #[test]
 fn what_a_rebase_brought_is_no_increment() {
     run(async |world| {
@@ -76,7 +77,8 @@ fn what_a_rebase_brought_is_no_increment() {
     });
 }
 
-/// SEMANTICS C12: what was set back to what it was below a clone is set all the same, however it got there.
+/// SEMANTICS C12: a number that was set back to an earlier value below a clone is set all the same, and incremented by
+/// nobody.
 #[test]
 fn what_was_set_back_below_is_no_increment() {
     run(async |world| {
@@ -94,8 +96,8 @@ fn what_was_set_back_below_is_no_increment() {
     });
 }
 
-/// SEMANTICS C12: what was written for another field below a clone leaves the count; what was written where history
-/// is gone may have set it, and then a conflict is told.
+/// SEMANTICS C12: a write of another field below a clone leaves the count. Where history is gone such a write may have
+/// set the count, so the merge tells a conflict.
 #[test]
 fn a_row_written_for_another_field_below_leaves_the_count() {
     for (is_written, is_pruned) in [(true, false), (false, true), (true, true)] {
@@ -169,7 +171,7 @@ fn a_restore_of_other_fields_leaves_the_count() {
     });
 }
 
-/// SEMANTICS C15: what a revert settled by choice is set, and no increment of it adds up with others.
+/// SEMANTICS C15: a number that a revert takes back by choice is set, and increments from before do not add to it.
 #[test]
 fn a_revert_by_choice_is_no_increment() {
     run(async |world| {

@@ -136,7 +136,7 @@ fn relaxed_commits_that_a_power_cut_took_are_no_damage_and_are_counted() {
         assert!(store.stats().await.unwrap().witness);
         let db = open_in(&store, "main").await;
         assert_eq!(db.ok(say::count()).await, json!(1));
-        // Their numbers are given again: what was written down of them does not make the store another one.
+        // New commits get the numbers of the lost ones. The witness still knows the lost ones: that is no damage.
         for id in ["d", "e", "f"] {
             put(&db, id).await;
             settle().await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::place::{Way, document_row, everywhere, in_clones};
 use crate::support::{pack, run, say};
 
-/// SEMANTICS W7, W11: what was written is read, and what is taken cannot be inserted.
+/// SEMANTICS W7, W11: a document that was written is read, and an id that is taken cannot be inserted.
 #[test]
 fn a_document_that_was_written_is_read() {
     everywhere(&[], async |place| {
@@ -66,7 +66,7 @@ fn an_update_of_an_absent_document_changes_nothing() {
     });
 }
 
-/// SEMANTICS W3, R2: what a clone in the middle deleted is absent below it, for updates too.
+/// SEMANTICS W3, R2: a row that a clone in the middle deleted is absent from its clones, for updates too.
 #[test]
 fn a_deleted_row_stays_deleted_in_a_grandchild() {
     for way in Way::ALL {

@@ -75,7 +75,7 @@ fn a_forced_drop_begins_anew_for_a_clone_made_meanwhile() {
     });
 }
 
-/// SEMANTICS C6, C8, R6: what was dropped goes on being read by the past of those that were its clones.
+/// SEMANTICS C6, C8, R6: the rows of a dropped origin are still read by the past of its former clones.
 #[test]
 fn a_dropped_origin_is_read_by_the_past_of_its_clones() {
     for is_materialized in [false, true] {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::place::{entry_row, everywhere, in_clones};
 use crate::support::{pack, say};
 
-/// SEMANTICS W7, W11: what was set is read, by key, in a list and in a count.
+/// SEMANTICS W7, W11: an entry that was set is read, by key, in a list and in a count.
 #[test]
 fn an_entry_that_was_set_is_read() {
     everywhere(&[say::kv_set("o", json!(1))], async |place| {

@@ -1,4 +1,4 @@
-//! A full disk: what finds no room leaves nothing behind, and what frees room needs none.
+//! A full disk: a call that finds no room leaves nothing behind, and a call that frees room needs none.
 
 use std::cell::Cell;
 use std::rc::Rc;

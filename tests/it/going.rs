@@ -179,7 +179,8 @@ fn a_clock_that_jumps_drops_no_clone() {
     });
 }
 
-/// SEMANTICS C15, R6: what stays open for long drops by the time that has passed, whatever the other clock says.
+/// SEMANTICS C15, R6: a store that stays open drops clones and history by the time that passed on its steady clock,
+/// whatever the wall clock says.
 #[test]
 fn a_store_that_stays_open_lets_clones_and_history_go() {
     run(async |world| {

@@ -158,7 +158,7 @@ fn raise_floor(world: &World, floor: u64) {
     assert!(world.disk.write(batch).is_written());
 }
 
-/// SEMANTICS R6: what history holds no more is an error that names the oldest point, never a wrong answer.
+/// SEMANTICS R6: a point that history no longer holds is an error that names the oldest point, never a wrong answer.
 #[test]
 fn a_point_older_than_history_is_refused() {
     run(async |world| {
@@ -204,7 +204,7 @@ fn a_snapshot_does_not_move() {
     });
 }
 
-/// SEMANTICS R6, C9: what was dropped has no past to go back to, through its handle.
+/// SEMANTICS R6, C9: a dropped database has no past that its handle could go back to.
 #[test]
 fn going_back_on_the_handle_of_a_dropped_database_is_closed() {
     run(async |world| {

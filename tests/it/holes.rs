@@ -69,7 +69,8 @@ async fn stays_deleted(store: &Rc<Store>, main: &Db, draft: &Db) {
     assert_eq!(draft.ok(say::get("00001")).await, Value::Null, "resurrected");
 }
 
-/// SEMANTICS W4, C6: what a materialization copied is nobody's insert, also in a layer that a restore has copied.
+/// SEMANTICS W4, C6: a row that a materialization copied is no insert of the clone's, also once a restore copied its
+/// layer.
 #[test]
 fn a_restored_clone_takes_no_copies_for_its_own() {
     run(async |world| {
@@ -138,7 +139,8 @@ fn what_was_reviewed_is_merged_whole_or_not_at_all() {
     });
 }
 
-/// SEMANTICS C12: what was written ahead is given up after an hour; it leaves nothing, and nobody is asked again.
+/// SEMANTICS C12: runs that were written ahead are given up after an hour. They leave nothing behind, and the policy is
+/// not asked again.
 #[test]
 fn a_policy_may_take_hours() {
     let found = [false, true].map(|sweeps| {

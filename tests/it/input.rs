@@ -145,7 +145,7 @@ fn a_collections_name_has_rules() {
     }
 }
 
-/// SEMANTICS W7: one name is one kind, in a clone too; what was only asked for is nothing yet.
+/// SEMANTICS W7: one name is one kind, in a clone too; a read of a collection that is not there makes none.
 #[test]
 fn one_name_is_one_kind() {
     let key = || vec![say::key("a")];
@@ -186,7 +186,7 @@ fn ids_of_one_call_are_unique() {
     });
 }
 
-/// SEMANTICS C9: what does not exist.
+/// SEMANTICS C9: the error of an open names the database that does not exist.
 #[test]
 fn a_database_that_does_not_exist_is_named() {
     run(async |world| {

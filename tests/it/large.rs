@@ -224,7 +224,7 @@ fn large_commits_conflict_as_small_ones_do() {
     });
 }
 
-/// SEMANTICS W8: what a transaction writes over and over counts once.
+/// SEMANTICS W8: a row that a transaction writes over and over counts once.
 #[test]
 fn a_commits_size_is_that_of_what_it_leaves() {
     run(async |world| {

@@ -106,7 +106,7 @@ async fn cut_at_every_write(
     assert!(seen.is_sorted() && seen.contains(&true) && seen.contains(&false), "once done it stays done: {seen:?}");
 }
 
-/// SEMANTICS C11: what a merge wrote ahead, and the collections beside it, differ from before once compacted, too.
+/// SEMANTICS C11: `diff` finds the rows that a merge wrote ahead, before and after they are compacted.
 #[test]
 fn a_large_merge_is_in_the_feed_before_and_after_it_is_compacted() {
     run(async |world| {

@@ -137,7 +137,7 @@ fn a_tab_that_is_open_while_another_repairs_commits_nothing_more() {
     });
 }
 
-/// SEMANTICS R6: what closes history is a commit that changes nothing; a tab that has not read it commits all the same.
+/// SEMANTICS R6: history is closed by a commit that changes nothing; a tab that has not read it commits all the same.
 #[test]
 fn a_tab_that_has_not_seen_a_raised_floor_commits_above_it() {
     run(async |world| {

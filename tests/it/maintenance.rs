@@ -35,7 +35,7 @@ async fn records(world: &World, space: Space) -> usize {
     world.disk.list(space, &ListRange { limit: usize::MAX, ..ListRange::default() }).len()
 }
 
-/// SEMANTICS R1, R3: what was in the log is read the same from runs, in this tab and in one opened after.
+/// SEMANTICS R1, R3: rows of the log read the same once they are in runs, in this tab and in one opened after.
 #[test]
 fn a_checkpoint_changes_no_answer_and_empties_the_log() {
     run(async |world| {
@@ -164,7 +164,7 @@ fn history_is_found_after_the_log_is_trimmed() {
     });
 }
 
-/// SEMANTICS W9: what merge will need of a row survives a compaction.
+/// SEMANTICS W9: `diff` finds the rows of a large commit, before and after they are compacted.
 #[test]
 fn a_large_commit_is_in_the_feed_before_and_after_it_is_compacted() {
     run(async |world| {

@@ -162,7 +162,7 @@ fn it_resumes_where_it_stopped() {
     });
 }
 
-/// SEMANTICS C6, W8, W12: what is deleted or changed meanwhile stays so, and nobody loses a commit to it.
+/// SEMANTICS C6, W8, W12: a row that is deleted or changed meanwhile stays so, and no commit is lost to the copying.
 #[test]
 fn a_clone_is_written_while_it_is_materialized() {
     run(async |world| {

@@ -147,7 +147,7 @@ fn increments_of_both_sides_add_up() {
             assert_eq!(main.ok(say::get(id)).await[0]["n"], json!(n), "{id}");
         }
         assert_eq!(main.ok(say::get("e")).await[0]["fresh"], json!(8));
-        // Merged once is merged: what was added is not added again.
+        // The increments that were merged before are not added again.
         draft.ok(say::increment("a", 100)).await;
         main.ok(say::increment("a", 1000)).await;
         merge(&draft).await;

@@ -17,7 +17,7 @@ async fn both(world: &World, row: Value) -> (Db, Db) {
     (main, draft)
 }
 
-/// SEMANTICS C12: what both sides added may be too much for one row, though neither is.
+/// SEMANTICS C12: the fields of both sides may be too large for one row, though neither side is.
 #[test]
 fn a_merged_row_has_the_limit_of_any() {
     run(async |world| {

@@ -195,7 +195,7 @@ fn pages_in_a_transaction_include_its_own_writes() {
             merged.remove(2000);
             merged[0] = own[0].clone();
             merged.push(own[1].clone());
-            // The first page only: what lies behind it was not read.
+            // Only the first page: rows behind it were not read.
             let op =
                 Op::Find { collection: say::collection("todos"), after: None, rest: None, skip: 0, limit: Some(1000) };
             let found = open.page(op).await;

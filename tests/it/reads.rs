@@ -156,7 +156,8 @@ fn a_root_reads_its_own_layer_only() {
     });
 }
 
-/// An opening asks for the manifest and the log; what else it needs lies beside them, whole or not at all.
+/// An opening asks for the manifest and the log. The blocks that it needs lie beside them in one record; if that is
+/// damaged, the opening reads the blocks themselves.
 #[test]
 fn an_opening_reads_no_block_where_the_last_maintenance_left_them_in_one_place() {
     for (is_damaged, segments_read) in [(false, 0), (true, 1)] {

@@ -151,7 +151,7 @@ fn a_value_that_is_damaged_costs_its_row_only() {
     }
 }
 
-/// The index of a run is lost with its root: what the log and other runs hold is left.
+/// The index of a run is lost with its root: the rows of the log and of other runs are left.
 #[test]
 fn a_run_whose_root_is_lost_is_skipped_whole() {
     run(async |world| {

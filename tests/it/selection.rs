@@ -42,8 +42,8 @@ fn a_selection_is_merged_and_the_rest_stays() {
     });
 }
 
-/// SEMANTICS C12: what was left out of a selection and clashes with the origin stays a conflict, however often the rest
-/// is merged, and is told with what both sides began with.
+/// SEMANTICS C12: a change that was left out of a selection and clashes with the origin stays a conflict, however often
+/// the other changes are merged. Its base is the value that both sides began with.
 #[test]
 fn a_conflict_that_was_not_selected_waits() {
     run(async |world| {
@@ -99,7 +99,7 @@ fn whole_rows_wait_too() {
     });
 }
 
-/// SEMANTICS C12: `at` merges the clone as it was reviewed; what it changed since stays its change.
+/// SEMANTICS C12: `at` merges the clone as it was reviewed; its later changes stay its own.
 #[test]
 fn a_clone_is_merged_as_it_was_reviewed() {
     run(async |world| {
@@ -128,7 +128,7 @@ fn a_clone_is_merged_as_it_was_reviewed() {
     });
 }
 
-/// SEMANTICS C6, C12: what a clone has parked is no row: its own clones neither copy it nor count it.
+/// SEMANTICS C6, C12: the base that a clone keeps of a parked row is no row: its clones neither copy nor count it.
 #[test]
 fn what_waits_is_not_materialized() {
     run(async |world| {
@@ -154,8 +154,8 @@ fn what_waits_is_not_materialized() {
     });
 }
 
-/// SEMANTICS C6, C12, C13: a clone that is half materialized is merged, rebased and reset as any; what was copied is no
-/// change, and does not come along to another point.
+/// SEMANTICS C6, C12, C13: a clone that is half materialized is merged, rebased and reset as any; the copied rows are
+/// no changes, and are not taken along to another point.
 #[test]
 fn a_half_materialized_clone_is_merged_and_rebased() {
     run(async |world| {

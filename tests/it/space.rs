@@ -144,7 +144,7 @@ fn space_comes_back_by_itself() {
     });
 }
 
-/// SEMANTICS C10: what clones pin is no space that could come back, and no merge is tried for it again and again.
+/// SEMANTICS C10: versions that clones pin are not reclaimable, and no merge of runs is tried for them again and again.
 #[test]
 fn what_is_pinned_is_not_taken_for_reclaimable() {
     run(async |world| {

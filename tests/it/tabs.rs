@@ -179,7 +179,7 @@ fn an_origin_is_not_dropped_under_a_clone_that_is_being_made() {
     }
 }
 
-/// SEMANTICS W8: what a tab writes at once is grouped, and one call's failure is its own.
+/// SEMANTICS W8: calls that a tab makes at once share a record, and one call's failure is its own.
 #[test]
 fn calls_that_wait_together_fail_alone() {
     run(async |world| {

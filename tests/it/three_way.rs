@@ -28,7 +28,7 @@ fn merged(base: &Option<Value>, clone: &Option<Value>, origin: &Option<Value>) -
 
 type Case = (Option<Value>, Option<Value>, Option<Value>, Option<Value>, &'static [&'static str]);
 
-/// Rows and their fields. Base, clone, origin; what comes out with the clone winning; the conflicts.
+/// Rows and their fields: base, clone, origin, the merged value with the clone winning, and the conflicts.
 #[rustfmt::skip]
 fn cases() -> Vec<Case> {
     vec![
@@ -152,8 +152,8 @@ impl MapText for &[&str] {
     }
 }
 
-/// RFC 7396's table, where a patch is a clone's change and the origin has not moved: what a patch makes of its
-/// target is what a merge makes of the two. A null in a patch removes a field, which a clone does by removing it.
+/// RFC 7396's table, where a patch is a clone's change and the origin has not moved: the merge gives the patched
+/// target. A null in a patch removes a field, which a clone does by removing it.
 #[test]
 fn patches_of_one_side_are_applied() {
     let table = [

@@ -12,7 +12,7 @@ use crate::support::place::everywhere;
 use crate::support::script::Script;
 use crate::support::{Db, json as told, once, run, say};
 
-/// SEMANTICS W8: what is written in a transaction is seen in it at once, and by nobody else before it commits.
+/// SEMANTICS W8: a transaction sees its own writes at once, and nobody else sees them before it commits.
 #[test]
 fn a_transaction_sees_its_own_writes_and_nobody_else_does() {
     everywhere(&[say::insert(&[("a", json!({"n": 1})), ("b", json!({}))])], async |place| {
@@ -138,7 +138,7 @@ fn transactions_on_different_rows_do_not_meet() {
     });
 }
 
-/// SEMANTICS W8, W3: what was read as absent is checked too: a row, a tombstone, a collection.
+/// SEMANTICS W8, W3: a row, a tombstone or a collection that was read as absent is checked too.
 #[test]
 fn what_was_absent_is_checked() {
     everywhere(&[say::insert(&[("a", json!({}))])], async |place| {
@@ -238,7 +238,7 @@ fn a_transaction_that_writes_nothing_leaves_no_trace() {
     });
 }
 
-/// SEMANTICS W8: what a transaction clones, and what it reads, are of different moments only by its own doing.
+/// SEMANTICS W8: a clone that is made while a transaction runs has none of the transaction's writes.
 #[test]
 fn a_clone_made_during_a_transaction_has_none_of_it() {
     run(async |world| {

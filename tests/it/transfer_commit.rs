@@ -224,7 +224,7 @@ fn a_source_that_fails_fails_the_import_and_leaves_nothing() {
     }
 }
 
-/// SEMANTICS W8: whether the commit came cannot be learned. If it did, its rows must be there.
+/// SEMANTICS W8: the import cannot learn if its commit was written. If it was, its rows must be there.
 #[test]
 fn an_import_whose_outcome_is_unknown_keeps_what_it_wrote_if_it_came() {
     for (count, text) in SIZES {
@@ -243,7 +243,8 @@ fn an_import_whose_outcome_is_unknown_keeps_what_it_wrote_if_it_came() {
     }
 }
 
-/// SEMANTICS W8: the tab dies at any piece; what it wrote ahead is swept once it is old enough to be nobody's.
+/// SEMANTICS W8: the tab dies at any piece; the runs that it wrote ahead are swept once they are too old for an import
+/// that is under way.
 #[test]
 fn an_import_that_died_leaves_nothing_that_anybody_sees() {
     run(async |world| {
@@ -292,7 +293,7 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     polled
 }
 
-/// A source may be slow: what was written ahead is not taken for abandoned while the import goes on.
+/// A source may be slow: runs that were written ahead are not taken for abandoned while the import goes on.
 #[test]
 fn an_import_that_takes_hours_is_not_swept_away() {
     run(async |world| {
@@ -310,8 +311,8 @@ fn an_import_that_takes_hours_is_not_swept_away() {
     });
 }
 
-/// Neither an export nor an import holds more for more rows: what is counted here is all that the thread has allocated,
-/// but for the disk.
+/// Neither an export nor an import holds more memory for more rows. The test counts all memory of the thread but that
+/// of the disk.
 #[test]
 fn memory_is_bounded_at_any_size() {
     const BOUND: isize = 5 * 1024 * 1024;

@@ -1,5 +1,5 @@
-//! Storage that is watched: what went over it is counted, it can be made to answer late, and it loses or damages a
-//! chosen record at a chosen read.
+//! Storage that is watched: its calls, records and bytes are counted, it can be made to answer late, and it loses or
+//! damages a chosen record at a chosen read.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -89,7 +89,7 @@ impl Watched {
         self.faults.borrow_mut().push(fault);
     }
 
-    /// A record is about to be read: what was planned for it happens.
+    /// Carries out the faults that were planned for a record, which is about to be read.
     fn meet_faults(&self, space: Space, name: &str) {
         for fault in &mut *self.faults.borrow_mut() {
             let is_met = fault.space == space && fault.read > 0 && name.starts_with(&fault.prefix);

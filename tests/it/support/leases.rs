@@ -42,7 +42,7 @@ impl Leases {
         Some(Lease::sole(Held { leases: self.clone(), name: name.to_string(), number }))
     }
 
-    /// The tabs that are open have died: what they held is free.
+    /// The tabs that are open have died: the leases that they held are free.
     pub fn forget(&self) {
         self.held.borrow_mut().clear();
     }

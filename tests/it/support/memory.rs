@@ -19,7 +19,7 @@ fn count(bytes: isize) {
     });
 }
 
-// SAFETY: all of it is the system's allocator; what is counted touches no memory.
+// SAFETY: every call goes to the system's allocator; to count it touches no memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
