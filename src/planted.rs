@@ -67,7 +67,7 @@ pub enum Bug {
     StrictWrittenRelaxed,
     /// Commits that the host lost are not told.
     LossNotTold,
-    /// Of a run that was given up the job's record goes, and the blocks stay.
+    /// The job record of a run that was given up is deleted, and its blocks stay.
     GivenUpBlocksLeft,
     /// A merge does not write down that its inputs' blocks are nobody's any more.
     MergedRunsForgotten,

@@ -20,7 +20,7 @@ impl Lease {
         Lease { held: Box::new(held), is_sole: true }
     }
 
-    /// Of a host that cannot tell whether other tabs have it too.
+    /// A lease of a host that cannot tell if other tabs have it too.
     pub fn shared() -> Lease {
         Lease { held: Box::new(()), is_sole: false }
     }

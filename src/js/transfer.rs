@@ -43,7 +43,7 @@ impl Export {
         self.inner.borrow().as_ref().map_or(0.0, |export| export.rows() as f64)
     }
 
-    /// Of a salvage: how many places could not be read so far.
+    /// The number of places that a salvage could not read so far; undefined: this is no salvage.
     pub fn skipped(&self) -> Option<f64> {
         self.inner.borrow().as_ref()?.skipped().map(|skipped| skipped as f64)
     }

@@ -71,13 +71,13 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// Of what the log holds.
+    /// The chunks of keys that the log holds.
     pub fn new(layer: LayerId, lsn: Lsn, time: u64) -> Chunks {
         let (suffixes, earliest, rows) = (Vec::new(), Vec::new(), Vec::new());
         Chunks { layer, lsn, time, run: None, suffixes, earliest, bytes: 0, count: 0, rows }
     }
 
-    /// Of a run that the commit wrote ahead.
+    /// The chunks of keys in a run that the commit wrote ahead.
     pub fn of_run(run: u64, layer: LayerId, lsn: Lsn) -> Chunks {
         Chunks { run: Some(run), ..Chunks::new(layer, lsn, 0) }
     }

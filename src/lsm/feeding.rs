@@ -52,7 +52,7 @@ struct Listing<'a> {
     run: &'a Rc<RunDescription>,
     lsn: Lsn,
     resume: Vec<u8>,
-    /// Of the layer that is being listed.
+    /// The feed rows of the layer that is being listed.
     chunks: Option<Chunks>,
 }
 

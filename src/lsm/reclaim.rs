@@ -14,7 +14,8 @@ use crate::types::{LayerId, Lsn, Version};
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Footprint {
     pub total: u64,
-    /// Of versions that a newer one replaces, of tombstones and what they hide, and of layers that nobody names.
+    /// Bytes of versions that a newer one replaces, of tombstones and rows that they hide, and of layers that nobody
+    /// names.
     pub reclaimable: u64,
 }
 

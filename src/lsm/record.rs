@@ -205,7 +205,7 @@ pub fn join(parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<Option<Joine
 pub struct Head {
     pub store: u64,
     pub lsn: Lsn,
-    /// Of the last record that counts.
+    /// The hash of the last record that counts.
     pub hash: u64,
     /// The number of the last part that was read, or that stands in runs.
     pub number: u64,

@@ -33,7 +33,8 @@ pub struct RunDescription {
     pub group: Option<u64>,
     /// Segments before this one are deleted: their rows were moved, and `first` comes after them.
     pub dropped: u32,
-    /// Of a run that a commit wrote ahead: its rows stand in the change feed, and are no feed themselves any more.
+    /// True if a commit wrote the run ahead, and its rows stand in the change feed by now: they are no feed themselves
+    /// any more.
     pub is_fed: bool,
 }
 

@@ -40,7 +40,7 @@ struct Near {
     cursor: Option<BlockCursor>,
 }
 
-/// Of so many runs the last block is kept.
+/// The most runs of which the block of the last lookup is kept.
 const NEAR: usize = 16;
 
 /// How much is held at a time by a call that takes portions, beside one row of any size.

@@ -28,7 +28,7 @@ impl LayerPins {
 
     /// True if a pin reads the version of `lsn` where the next newer version, if there is one, is of `newer`.
     fn reads(&self, lsn: Lsn, newer: Option<Lsn>) -> bool {
-        // They fall: the first one that the newer version does not hide is the newest that can read this one.
+        // Pins fall: the first pin that the newer version does not hide is the newest that can read this version.
         let first = newer.map_or(0, |newer| self.below_floor.partition_point(|pin| *pin >= newer));
         self.below_floor.get(first).is_some_and(|pin| lsn <= *pin)
     }

@@ -79,9 +79,9 @@ pub fn sources<'a>(view: TreeView<'a>, range: &RowRange, at: Lsn, reverse: bool)
 /// The spans that a walk can make use of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Spans {
-    /// Those whose rows are all deleted.
+    /// Spans whose rows are all deleted.
     Dead,
-    /// All, for a walk that counts.
+    /// All spans, for a walk that counts.
     Counted,
 }
 

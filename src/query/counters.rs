@@ -91,8 +91,8 @@ impl Counters {
         Counters(places.into_iter().filter_map(|place| left[place].take()).collect())
     }
 
-    /// Of a version that was committed at `lsn`: a counter that its own commit began counts from there. `None`: the
-    /// version is not committed.
+    /// The counters of a version that was committed at `lsn`: a counter that the version's own commit began counts from
+    /// that LSN. `None`: the version is not committed.
     pub fn decode(delta: Option<&Bytes>, lsn: Option<Lsn>) -> Result<Counters> {
         let Some(delta) = delta else { return Ok(Counters::default()) };
         let read = || {

@@ -12,7 +12,7 @@ const DIGITS: usize = 14;
 impl Lsn {
     pub const ZERO: Lsn = Lsn(0);
     pub const MAX: Lsn = Lsn((1 << (4 * DIGITS)) - 1);
-    /// Who reads here sees the newest versions, those of commits that are being written too.
+    /// A read at this LSN sees the newest versions, also those of commits that are being written.
     pub const NEWEST: Lsn = Lsn::MAX;
 
     pub fn next(self) -> Lsn {

@@ -23,7 +23,7 @@ pub struct Overflow {
     pub run: u64,
     pub first: u32,
     pub blocks: u32,
-    /// Of the whole value.
+    /// The checksum of the whole value.
     pub checksum: u64,
 }
 
@@ -37,9 +37,9 @@ enum Content {
 /// The version that a version first replaced below its layer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Base {
-    /// The one of this LSN.
+    /// The version of this LSN.
     At(Lsn),
-    /// One that the same commit wrote: it had no LSN yet when both were written.
+    /// A version of the same commit: the commit had no LSN yet when both versions were written.
     OwnCommit,
 }
 

@@ -8,7 +8,7 @@ use crate::planted::{self, Bug};
 use crate::types::row::{prefix, prefix_end, row, split_internal};
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, Version};
 
-/// The pins of all catalog versions that can still be read. Whoever would pin more must first find the floor as it is:
+/// The pins of all catalog versions that can still be read. A commit that pins more must first find the floor as it is:
 /// raising it closed the epoch, so no commit that did not see it can follow.
 pub fn retention(view: TreeView<'_>, floor: Lsn) -> Attempt<Retention> {
     let mut retention = Retention::new(floor);

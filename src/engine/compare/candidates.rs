@@ -73,7 +73,7 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// Those of one collection, or of all, behind `after`.
+    /// The candidates of one collection, or of all, behind `after`.
     pub fn new(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Candidates {
         let rest = after.map_or_else(Vec::new, |after| just_after(after.as_bytes()));
         Candidates { collection: collection.cloned(), queue: VecDeque::new(), rest: Some(rest), many: FIRST }

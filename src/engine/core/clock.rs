@@ -20,7 +20,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Of an opening at `opened_at`, by both clocks, of a store in which `told` is written down.
+    /// The clocks of an opening at `opened_at`, by both clocks, of a store in which the time `told` is written down.
     pub fn new(platform: Rc<dyn Platform>, (opened_at, steady): (u64, u64), told: u64, is_new: bool) -> Clock {
         // In a store that was just made nothing is older than this opening.
         let agreed = if is_new { opened_at } else { told.min(opened_at) };

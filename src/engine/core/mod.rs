@@ -31,7 +31,7 @@ use id::IdMaker;
 use job::Job;
 use pump::Pump;
 
-/// Whoever stands on top is told what was done here.
+/// The layer above implements this, to be told of the commits and flushes of the pipeline.
 pub trait Listener {
     /// A record is complete, whose last commit is `head`.
     fn written(self: Rc<Self>, durability: Durability, head: Lsn);
@@ -47,7 +47,7 @@ pub struct Core {
     pub platform: Rc<dyn Platform>,
     pub lsm: Rc<Lsm>,
     pub ids: IdMaker,
-    /// Of commits that do not say it.
+    /// The durability of commits that name none.
     pub durability: Durability,
     pub clock: Clock,
     queue: RefCell<VecDeque<Job>>,

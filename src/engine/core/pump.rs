@@ -52,11 +52,11 @@ struct Work {
     steps: RefCell<Option<LocalFuture<'static, ()>>>,
     is_polled: Cell<bool>,
     waiters: Arc<Waiters>,
-    /// Numbers given to those who wait.
+    /// The number that the next caller is given.
     given: Cell<u64>,
 }
 
-/// Those who wait, in the order in which they came.
+/// The callers that wait, in the order in which they came.
 #[derive(Default)]
 struct Waiters {
     /// The work can go on, and nobody has polled it since.

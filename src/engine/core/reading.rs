@@ -1,4 +1,4 @@
-//! How the engine reads: what is in memory at once, and all else by steps that the one loop (`drive/`) serves.
+//! Reads of the engine: rows in memory are read at once, and all others by steps that the one loop (`drive/`) serves.
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -70,7 +70,7 @@ impl Reading<'_> {
         self.core.check_open()?;
         let tried = self.core.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &self.loaded }));
         if self.around.is_some_and(|given_up| !given_up.is_empty()) {
-            // Whoever gave a block up has not told of it: it is damage all the same.
+            // A read that goes around a block returns no error, so the damage is noted here.
             self.core.is_damaged.set(true);
         }
         self.core.note_damage(step_of(tried))

@@ -235,7 +235,7 @@ async fn copy_layer(handle: &Rc<Handle>, then: &Then, writer: &mut LayerWriter<'
     Ok(())
 }
 
-/// Of the counters of a clone's row, those that still are what is below and increments.
+/// The counters of a clone's row whose value still is the value below plus increments.
 fn counted_from_below(view: TreeView<'_>, path: &Path, suffix: &Suffix) -> Attempt<Counters> {
     let own = shown(view, path, suffix.as_bytes())?;
     let below = shown(view, &Path::of(path.below()), suffix.as_bytes())?;

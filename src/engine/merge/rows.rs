@@ -213,7 +213,7 @@ impl Collections {
     }
 }
 
-/// Those that the topmost layer has itself; a copy of what lies below it is none.
+/// The collections that the topmost layer has itself; a copy of a collection below it is none.
 pub fn own_collections(view: TreeView<'_>, path: &Path) -> Attempt<Collections> {
     let mut own = collections(view, &Path::of(&path.levels()[..1]))?;
     let mut copied = Vec::new();

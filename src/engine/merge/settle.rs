@@ -232,7 +232,7 @@ pub fn carried(replaced: &Shown, value: Option<&Bytes>, added: &Added, since: Op
     Ok(Counters::of(counters))
 }
 
-/// Of what the clone added, that which adds up with the origin.
+/// The sums of the clone that add up with those of the origin.
 pub fn adding_up(added: &Added, counting: &[String]) -> Added {
     let counting = Names::of(&mut counting.iter().map(|path| &path[..]));
     added.iter().filter(|(path, _)| counting.has(path)).cloned().collect()

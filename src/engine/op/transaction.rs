@@ -88,7 +88,7 @@ impl ReadSet {
     }
 }
 
-/// Who reads: a body's reads are checked as its isolation says, the engine's own always.
+/// The reader: reads of a body are checked as its isolation says, reads of the engine always.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadBy {
     Body,

@@ -1,11 +1,11 @@
-//! Priority for whoever lost twice. A transaction that runs again after two conflicts claims what it read the last
-//! time. Another one that is ready to commit, or a single call, and writes some of that, looks a few times whether the
-//! claim still stands, and then commits all the same. Where another tab was first, the transaction pleads too
-//! (`core/plea.rs`), and other tabs hold back what they would commit.
+//! Priority for transactions that lost twice. A transaction that runs again after two conflicts claims the rows that it
+//! read the last time. Another transaction, or a single call, that is ready to commit and writes some of these rows
+//! looks a few times if the claim still stands, and then commits all the same. Where another tab was first, the
+//! transaction pleads too (`core/plea.rs`), and other tabs hold back their own commits.
 //!
 //! A claim holds nothing: it costs others at most the sum of a few short sleeps, also when its transaction never ends,
 //! or waits for the very one that gives way. Only a body that ran quickly may claim, so a slow one delays nobody.
-//! Whoever gives way sleeps and looks by itself: its own request makes it go on.
+//! A commit that gives way sleeps and looks by itself: its own request makes it go on.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

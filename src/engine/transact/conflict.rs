@@ -170,8 +170,8 @@ fn check_rows<'a>(rows: impl Iterator<Item = &'a Vec<u8>>, lsn: Lsn, reads: &Rea
     Ok(())
 }
 
-/// Those that are written in one record with this one, and before it. They may be taken back, so they are compared
-/// each time.
+/// Compares the commits that are staged before this one, for the same record. They may be taken back, so they are
+/// compared each time.
 fn check_staged(state: &State, reads: &ReadSet, layer: LayerId) -> Attempt<()> {
     let members = state.staged().iter().zip(1..).filter(|_| !planted::is(Bug::GroupLoserTakenAlong));
     for (commit, place) in members {

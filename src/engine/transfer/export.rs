@@ -65,7 +65,7 @@ impl Export {
         self.documents + self.entries
     }
 
-    /// Of a salvage: how many places could not be read so far.
+    /// The number of places that a salvage could not read so far; `None`: this is no salvage.
     pub fn skipped(&self) -> Option<u64> {
         self.salvage.as_ref().map(Salvage::skipped)
     }

@@ -109,9 +109,9 @@ pub struct Skipped {
 pub struct End {
     pub documents: u64,
     pub entries: u64,
-    /// Of a salvage: how many places could not be read.
+    /// The number of places that a salvage could not read; `None`: this is no salvage.
     pub skipped: Option<u64>,
-    /// The first of them.
+    /// The first of these places.
     pub named: Vec<Skipped>,
 }
 

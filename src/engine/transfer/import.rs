@@ -47,7 +47,7 @@ pub struct ImportProgress {
 pub struct Imported {
     pub documents: u64,
     pub entries: u64,
-    /// Of a salvage: how many places could not be read.
+    /// The number of places that a salvage could not read; `None`: this is no salvage.
     pub skipped: Option<u64>,
 }
 

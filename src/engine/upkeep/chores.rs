@@ -151,7 +151,7 @@ impl Upkeep {
             let names: Vec<DatabaseName> = self.background.borrow().iter().cloned().collect();
             for name in names {
                 self.copying.sign(self.core.platform.steady());
-                // One that fails keeps no other one waiting, and is asked for again.
+                // A clone whose copying fails keeps no other clone waiting, and is copied again.
                 if self.copy_behind(&name).await.unwrap_or(false) {
                     self.background.borrow_mut().remove(&name);
                 }

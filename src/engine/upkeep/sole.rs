@@ -14,7 +14,7 @@ const SILENCE: u64 = 60_000;
 #[derive(Default)]
 pub struct Sole {
     last_sign: Cell<Option<u64>>,
-    /// Of the task that began last.
+    /// The number of the task that began last.
     number: Cell<u64>,
 }
 

@@ -191,8 +191,8 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Of a store that was opened with these commits: the mark speaks of them, or its writer has died and they are
-    /// checked.
+    /// The witness of a store that was opened with these commits: the head mark tells of them, or its writer has died
+    /// and they are checked.
     pub fn new(core: Rc<Core>) -> Witness {
         Witness {
             marked: Cell::new(core.head()),
