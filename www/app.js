@@ -53,7 +53,7 @@ class Page {
       this.#trying(() => this.#show());
     });
     this.#tabs.listen(async (version) => {
-      // The version may be of a store that is gone by now; what is wrong with this one, the reading itself tells.
+      // The version may be of a store that is gone by now. If this store is broken, the read below fails and says so.
       await this.store?.catchUp(version).catch(() => undefined);
       await this.#update();
     });
@@ -66,7 +66,7 @@ class Page {
     await this.#open();
   }
 
-  /** Does what the person asked for; what goes wrong is told. */
+  /** Does the work that the person asked for, and shows its error if it fails. */
   async attempt(work) {
     place("problem").hidden = true;
     this.say("");

@@ -6,8 +6,8 @@ import { problem } from "./words.js";
 const PATIENCE = 300;
 
 /**
- * Shows a dialog with a form. `submit` does the work while the dialog is there: what it throws is shown in it, and when
- * it succeeds, the dialog closes. `extra` are further actions of the same kind.
+ * Shows a dialog with a form. `submit` does the work while the dialog is there: the dialog shows its error, and closes
+ * when it succeeds. `extra` are further actions of the same kind.
  * @returns what the action returned, or undefined when the person left the dialog
  */
 export function ask({ title, content, action, isDangerous, submit, extra = [], wide }) {

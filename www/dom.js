@@ -34,8 +34,8 @@ export function field(name, control, hint) {
 }
 
 /**
- * Redraws without losing the person's place: what had the focus has it again if it is there again, under its id, and
- * can take it; else `fallback` has it.
+ * Redraws without losing the person's place: the element that has the id of the one that had the focus gets it, if it
+ * can take it; else `fallback` gets it.
  */
 export function keepingFocus(redraw, fallback) {
   const before = document.activeElement;

@@ -9,7 +9,7 @@ export class OtherTabs {
     this.#channel = new BroadcastChannel(name);
   }
 
-  /** `version`: what must be read at least to see it. */
+  /** `version`: the one that the other tabs must have read to see the change. */
   tell(version) {
     this.#channel.postMessage(version);
   }

@@ -74,7 +74,7 @@ export function taskState(task) {
 
 /**
  * The bar of work that `start` begins and `stop` ends, and a note beside it. `state` tells how it stands:
- * { isRunning, isBlocked?, isSeen?, part?, words }; what is seen without running goes on elsewhere, or later.
+ * { isRunning, isBlocked?, isSeen?, part?, words }. Work that is seen and not running goes on elsewhere, or later.
  */
 export function workBar(page, { label, start, stop, watch, state }) {
   const bar = element("progress", { max: 1, value: 0, "aria-label": label });

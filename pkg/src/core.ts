@@ -24,7 +24,7 @@ export interface CoreOpenOptions {
   storage?: "indexeddb" | "memory";
   backend?: StorageBackend;
   durability?: Durability;
-  /** Milliseconds, Infinity allowed; undefined: what the store has. */
+  /** Milliseconds, Infinity allowed; undefined: the store keeps its setting. */
   retain?: number;
   cacheBytes?: number;
   repair?: boolean;
@@ -58,7 +58,7 @@ export interface CoreCloneOptions {
   background?: boolean;
 }
 
-/** A function of MessagePack: what the core asks, and what it is answered (see merging.ts). */
+/** The core's question and the caller's answer, both as MessagePack (see merging.ts). */
 export type CoreQuestion = (question: Uint8Array) => Promise<Uint8Array>;
 
 export interface CoreMergeOptions {

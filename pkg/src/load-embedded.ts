@@ -1,7 +1,7 @@
 /**
  * The core from a copy that is JavaScript. A module finds its own `.wasm` file through `import.meta.url`, which some
  * tools break: a development server that moves packages elsewhere, a bundler that copies no files. Every tool follows
- * an import. It is asked for only when the file is not where it should be: what works without it never loads it.
+ * an import. It is loaded only when the file is not where it should be.
  */
 
 /** The bytes of the module. */

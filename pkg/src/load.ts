@@ -65,7 +65,7 @@ function host(): CoreProvider {
   return provider;
 }
 
-/** An error as the core throws it; what it says is for people, its code for programs. */
+/** An error as the core throws it: a message for people, and a code for programs. */
 export function failure(code: "INTERNAL" | "INVALID_OPTION", message: string): object {
   return { code, message, details: {}, retryable: code === "INTERNAL" };
 }

@@ -1,4 +1,4 @@
-// The ten anomalies of the Hermitage suite, each between two tabs: what serializable transactions must prevent.
+// The ten anomalies of the Hermitage suite, each between two tabs: serializable transactions must prevent them.
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { onEachBackend, openIn, sees, storeName } from "./browser.mjs";

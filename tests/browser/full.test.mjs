@@ -1,4 +1,4 @@
-// A full disk is emptied by deleting: what frees room succeeds where nothing else does, and then there is room again.
+// A full disk is emptied by deleting: calls that free room succeed where no others do, and then there is room again.
 // So it is on SQLite. LevelDB counts what was deleted, and what was written again, until it next tidies up, and in a
 // small quota that is too late; there this promises nothing.
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// The browser dies while tabs write: what was acknowledged is there afterwards, and every commit is whole or absent.
+// The browser dies while tabs write: acknowledged commits are there afterwards, and every commit is whole or absent.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -152,7 +152,7 @@ describe("the look of the page", () => {
   for (const width of [1280, 360]) {
     test(`draws forty databases without a line in a name, ${width} pixels wide`, async () => {
       await page.setViewportSize({ width, height: 740 });
-      // The width that it was drawn for: what is seen of an older drawing is scaled before it is drawn anew.
+      // Wait until the picture is drawn for this width: until then an older drawing is shown, scaled.
       await page.waitForFunction((width) => document.querySelector(".lineage").width.baseVal.value < width, width);
       const drawn = await page.evaluate(() => {
         const lanes = [...document.querySelectorAll(".lane")].map((lane) => lane.getBBox());

@@ -1,4 +1,4 @@
-// A full disk: what is there stays readable, nothing is half written, and writing goes on once there is room.
+// A full disk: stored rows stay readable, nothing is half written, and writing goes on once there is room.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { loadTab, onEachBackend, openIn, storeName } from "./browser.mjs";

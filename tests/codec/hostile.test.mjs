@@ -27,7 +27,7 @@ test("a declared length larger than the input is refused at once", () => {
   ];
   const before = process.memoryUsage().rss;
   for (const header of headers) refused(header);
-  // Nested, each level declaring as much as remains: what is made must not multiply.
+  // Nested, each level declaring as many elements as bytes remain: the memory must not grow with each level.
   const bomb = new Uint8Array(1_000_000).fill(0xc0);
   for (let level = 0; level < 60; level++) bomb.set(fromHex("dd-00-0e-00-00"), level * 5);
   assert.throws(() => decode(bomb), corrupt);
@@ -62,7 +62,7 @@ test("bytes cut at any place are refused", () => {
     assert.deepStrictEqual(read(bytes).text, "some text");
     for (let length = 0; length < bytes.length; length++) {
       assert.throws(() => read(bytes.subarray(0, length)), corrupt, `cut at ${length}`);
-      // Cut inside a larger buffer: what lies behind the end must not be read.
+      // Cut inside a larger buffer: bytes behind the end must not be read.
       const whole = new Uint8Array([...bytes.subarray(0, length), ...bytes.subarray(length)]);
       assert.throws(() => read(whole.subarray(0, length)), corrupt);
     }

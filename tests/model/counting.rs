@@ -125,7 +125,8 @@ impl Model {
             && before.all(|lsn| counts(Some(&later.row), then(lsn).as_ref(), counter))
     }
 
-    /// A row that was merged into `over`: what became of it by increments goes on, all else begins.
+    /// A row that was merged into `over`: fields that were left alone or incremented keep their marks, others get new
+    /// ones.
     pub fn landed(&self, merged: &Merged, over: Option<&Row>, added: Option<&Row>, below: Option<&Row>) -> Option<Row> {
         let value = merged.value.clone()?;
         let marks = std::array::from_fn(|counter| {
@@ -142,7 +143,8 @@ impl Model {
         Some(Row { value, marks })
     }
 
-    /// A row that stays the clone's own over `below`: what is as there goes on as there, all else as in the clone.
+    /// A row that stays the clone's own over `below`: a field that equals the one below gets that one's mark, others
+    /// keep the clone's.
     pub fn kept(&self, merged: &Merged, leaving: &Leaving<'_>) -> Option<Row> {
         let Leaving { base, now, below_then, below, has_counted, layer } = *leaving;
         let value = merged.value.clone()?;
@@ -187,7 +189,7 @@ impl Model {
         Some(Row { value, marks })
     }
 
-    /// As `kept`; what counts from where it clashed goes on counting from there.
+    /// As `kept`, but a field that clashed and was only incremented since the clash goes on counting from there.
     pub fn parked(&self, rest: &Merged, leaving: &Leaving<'_>) -> Option<Row> {
         let mut kept = self.kept(rest, leaving)?;
         for counter in 0..COUNTERS.len() {

@@ -19,7 +19,7 @@ use crate::runner::{Runner, same};
 use crate::support::{Db, unpack};
 use crate::three_way::Winner;
 
-/// How far back programs go: what is near matters more.
+/// How many commits back programs go: the last ones matter most.
 const NEAR: u64 = 16;
 
 fn policy(policy: Policy) -> EnginePolicy {

@@ -18,7 +18,7 @@ pub enum Step {
         write: Write,
         stale: bool,
     },
-    /// `between`: what another transaction commits after the body's calls, when it runs for the first time.
+    /// `between`: writes that another transaction commits after the calls of the body's first run.
     Transaction {
         tab: usize,
         database: usize,

@@ -250,7 +250,7 @@ pub fn observe(answer: Answer) -> (Observed, Option<Vec<u8>>) {
     }
 }
 
-/// Text that nothing packs: what fills a disk takes the room that it says. Of one length there is one text.
+/// Text that no compression shortens, so that it takes as much room on a disk. Each length has one text.
 fn noise(length: usize) -> String {
     let mut state = length as u64;
     let mut letter = || {

@@ -92,7 +92,7 @@ impl Executor {
         self.begin(owner, future, false)
     }
 
-    /// Begins a task of an engine: what it asks of its storage is no call's.
+    /// Begins a task of an engine: its requests to the storage count for no call.
     pub fn spawn_behind(&self, owner: Owner, future: LocalFuture<'static, ()>) {
         self.begin(owner, future, true);
     }

@@ -1,4 +1,4 @@
-//! Moves are judged: what is on the disk, and what was told, is what the model makes of them.
+//! Moves are judged: their commits on the disk and their reports must be those of the model.
 
 use std::fmt;
 
@@ -83,7 +83,7 @@ pub fn check_move(
     let written = logged.rows();
     // The rows that lie in runs are looked at by all readings that come after.
     let is_written = |row: &Expected<'_>| written.iter().any(|one| row.is_written_as(one));
-    // Of a past layer the vacuum may have dropped tombstones that hide nothing: what is restored has them no more.
+    // The vacuum may have dropped tombstones of a past layer that hide nothing: a restore of it need not write them.
     let may_be_gone = |row: &&Expected<'_>| {
         matches!(what, Move::Restore(_)) && row.row.value.is_none() && row.row.base.is_none() && !is_written(row)
     };

@@ -1,4 +1,4 @@
-//! Room on the disk: what frees it, and what is left there that nobody names.
+//! Room on the disk: full disks are emptied, and no record is left that nobody names.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -18,10 +18,10 @@ const FILLINGS: usize = 400;
 /// Microseconds after which a full disk is looked at again, and how often, until it has come to rest.
 const REST: u64 = 1_000_000;
 const RESTS: usize = 60;
-/// Milliseconds after which what is being written is nobody's, also where the clock of its tab was a year ahead.
+/// Milliseconds after which runs that are written ahead are nobody's, also if the clock of their tab was a year ahead.
 const ABANDONED: u64 = 2 * 365 * 24 * 60 * 60 * 1000;
 
-/// Once all is quiet: what nobody names goes, and nothing else is left.
+/// Once all is quiet, a maintenance sweeps the records that nobody names. None of these must be left.
 pub fn check_leftovers(world: &Rc<World>) {
     world.disk.set_capacity(None);
     let tab = world.open_tab(0);

@@ -1,4 +1,4 @@
-//! Every call ends: what is under way is watched, by the requests that its tab sends and by the time that passes.
+//! Every call ends: each call under way is watched, by the requests that its tab sends and by the time that passes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ const UNCHECKED: [&str; 5] = ["does not know ", "do not know ", "must not know",
 
 /// All modules of `src`, and what each imports.
 pub struct Modules {
-    /// By its path, `["lsm", "run"]`: what is written in it.
+    /// Each module by its path, `["lsm", "run"]`.
     code: BTreeMap<Path, Module>,
 }
 

@@ -37,7 +37,7 @@ pub fn unfinished_work(file: &Source) -> Vec<String> {
 /// The beginnings of paths that mean something on one machine only.
 const FOLDERS_OF_A_MACHINE: [&str; 5] = ["/home/", "/root/", "/tmp/", "/Users/", "/work/"];
 
-/// Paths that lead out of the repository: what a fresh clone could not find.
+/// Paths that lead out of the repository: they do not exist beside a fresh clone.
 pub fn paths_out_of_the_repository(file: &Source) -> Vec<String> {
     if file.path == EXAMPLES {
         return Vec::new();
@@ -49,7 +49,7 @@ pub fn paths_out_of_the_repository(file: &Source) -> Vec<String> {
     found
 }
 
-/// Documents that are named and not here: what a reader would look for in vain.
+/// Names of documents that are not in the repository: a reader would look for them in vain.
 pub fn documents_that_are_missing(files: &[Source]) -> Vec<String> {
     let is_here = |name: &str| files.iter().any(|file| file.path.rsplit('/').next() == Some(name));
     let mut found = Vec::new();

@@ -7,7 +7,7 @@ import { findProgram } from "./find.mjs";
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/** Every test of storage runs on both: what Chromium ships today, and what it will ship. */
+/** Chromium's backends of IndexedDB: the one of today and the one to come. Every test of storage runs on both. */
 export const backends = ["leveldb", "sqlite"];
 
 const steady = [
@@ -58,7 +58,7 @@ export async function processId(profile) {
   return Number(owner.slice(owner.lastIndexOf("-") + 1));
 }
 
-/** On which backend a profile's databases really are. The flags of Chromium change; what it wrote does not lie. */
+/** The backend that a profile's databases are really on. Chromium's flags change, but the files that it wrote tell. */
 export async function usedBackend(profile) {
   const origins = await readdir(join(profile, "Default", "IndexedDB"));
   if (origins.length === 0) throw new Error(`no database was made in this profile. profile=${JSON.stringify(profile)}`);

@@ -1,4 +1,4 @@
-/** One change of a row: what it was, and what it is. */
+/** One change of a row: its value before, and its value now. */
 import { element } from "../dom.js";
 import { formatFlat, isObject } from "../text.js";
 import { counted, differenceIn, shortened } from "../words.js";

@@ -13,9 +13,9 @@ use wasm_bindgen_cli_support::Bindgen;
 /// How much time is spent on the module's size.
 #[derive(Clone, Copy, Debug, PartialEq, Hash)]
 pub enum Variant {
-    /// Optimized for size: what ships.
+    /// Optimized for size: the module that ships.
     Small,
-    /// Compiled fast, several times as large: what one edits with.
+    /// Compiled fast, several times as large: the module to edit with.
     Quick,
     /// As quick, with the storage suite built in, to hold it against a browser's own storage. In a folder of its own.
     Conformance,

@@ -1,4 +1,4 @@
-/** Checks of arguments: what the declarations promise to TypeScript's users, JavaScript's users learn from an error. */
+/** Checks of arguments: for users of JavaScript, whom no compiler tells that an argument breaks the declarations. */
 import type { ErrorCode } from "../../types/offshoot.js";
 import { dateMilliseconds, isArray, lookingThrows } from "../codec/kinds.js";
 import { isWellFormed } from "../codec/text.js";

@@ -133,7 +133,7 @@ function optionalDocument<T>(answer: Reader, id: string): contract.Stored<T> | u
   return answer.arrayHeader() === 0 ? undefined : (answer.document(id) as contract.Stored<T>);
 }
 
-/** A copy: what was checked can't change until it is encoded. */
+/** A checked copy of the ids: the caller can't change it before it is encoded. */
 function checkedIds(ids: readonly string[]): string[] {
   checkList(ids, "INVALID_KEY", "ids");
   const copy = Array.from(ids);

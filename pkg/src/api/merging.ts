@@ -155,7 +155,7 @@ async function select<S>(question: Uint8Array, only: contract.Selection<S>): Pro
   return encode((writer) => writer.value(answers));
 }
 
-/** A conflict may lie inside a field; what is selected is whole fields. Those that did not change are passed over. */
+/** Refuses a path into a changed field: only whole fields are selected. Fields that did not change are passed over. */
 function checkSelected(field: string, changed: ReadonlySet<string>): void {
   const outer = field.split(".", 1)[0]!;
   if (outer === field || changed.has(field) || !changed.has(outer)) return;

@@ -43,7 +43,7 @@ export class Listener {
   }
 }
 
-/** Runs `work`. A signal ends it with ABORTED; what the listener throws ends it too, and comes out unchanged. */
+/** Runs `work`. A signal ends it with ABORTED. An error of the listener ends it too, and is thrown on unchanged. */
 export async function watched<R>(
   session: Session,
   call: string,

@@ -37,7 +37,7 @@ export async function runTransaction<S extends contract.SchemaOf<S>, R>(
     const session = new Session(live.instance, scope, "transaction", live);
     try {
       result = { value: await live.unlessEnded(() => runBody(session, body, signal)) };
-      // Closed while the body ran: what it wrote must not be committed through a handle that is gone.
+      // If the handle was closed while the body ran, fail: a closed handle must commit nothing.
       live.check();
     } catch (error) {
       failure = { error };
@@ -90,7 +90,7 @@ function coreOptions(options: contract.TransactionOptions): CoreTransactionOptio
   return given;
 }
 
-/** The commit has happened: what its listener throws can't undo it, and goes where errors of listeners go. */
+/** Tells the caller's listener of a commit. Its error can't undo the commit, and becomes an uncaught error. */
 function callBack(onCommit: (version: string) => void, version: string): void {
   try {
     onCommit(version);

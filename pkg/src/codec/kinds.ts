@@ -49,7 +49,7 @@ function look(value: object): ObjectKind {
   return dateMilliseconds(value) === undefined ? "other" : "date";
 }
 
-/** The cause of an error about `value`, as the options of that error: what looking at it threw, if it did. */
+/** The error that `value` throws when it is looked at, as the cause of an error about it; nothing if it throws none. */
 export function lookingThrows(value: unknown): { cause?: unknown } {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return {};
   try {

@@ -1,5 +1,5 @@
 // The least that the host can be asked for: records of bytes, as many and as large as the documents need, never looked
-// into. No contender can be faster, whatever it is made of; what is read back is given from memory.
+// into. No contender can be faster, whatever it is made of. The documents that a read answers with come from memory.
 import { deleteDB, openDB } from "idb";
 
 const DOCUMENT_BYTES = 200;

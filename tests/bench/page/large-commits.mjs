@@ -13,14 +13,14 @@ let store;
 let before;
 let clone;
 
-/** Opens the store; what is asked for later is done in it. */
+/** Opens the store that all measures of this file work on. */
 export async function openForCommits({ name, cacheBytes }) {
   store = await open(name, "relaxed", { cacheBytes });
   return wasmBytes();
 }
 
 const doing = {
-  /** Every document is changed in a clone, in many commits: not what is measured, but what it needs. */
+  /** Changes every document in a clone, in many commits. The other measures need this one, which is not judged. */
   async change(count) {
     clone = await store.db.clone("changed");
     for (let from = 0; from < count; from += BATCH) {
