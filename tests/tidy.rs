@@ -95,6 +95,11 @@ fn nothing_is_left_for_later_and_no_test_is_switched_off() {
 }
 
 #[test]
+fn sentences_in_comments_name_their_subjects() {
+    hold(words::riddles);
+}
+
+#[test]
 fn the_repository_stands_alone() {
     hold(words::paths_out_of_the_repository);
 }

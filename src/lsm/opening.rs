@@ -34,7 +34,7 @@ pub struct Opening {
     pub cache_bytes: usize,
     /// The row that every opening reads first (`hot.rs`).
     pub hot_row: Vec<u8>,
-    /// Whether a store that is not there may be made. Where it was before, that would hide its loss.
+    /// True if a store that is not there may be made. Where the store was there before, that would hide its loss.
     pub may_create: bool,
     /// Go on with what damage has left. Numbers up to the one given were used, and are not used again.
     pub repair: Option<Lsn>,
@@ -187,7 +187,8 @@ async fn create(storage: &dyn Storage, opening: &Opening) -> Result<bool> {
     Ok(storage.write(batch).await?.is_written())
 }
 
-/// Of a store whose manifest and its copy are lost the blocks stay where they are, read by nobody; the rest makes room.
+/// Clears away a store whose manifest and its copy are lost. Its blocks stay where they are, read by nobody; its other
+/// records make room.
 async fn clear_away(
     storage: &dyn Storage,
     opening: &Opening,
@@ -212,11 +213,11 @@ async fn clear_away(
     }
 }
 
-/// What a log that has lost something still tells.
+/// The numbers that a log still tells which has lost some of its records.
 struct Log {
     /// The number of its last record.
     last: u64,
-    /// The greatest LSN that is given to a commit in what can be read.
+    /// The greatest LSN of a commit in the records that can be read.
     greatest: Option<Lsn>,
 }
 

@@ -1,5 +1,5 @@
-//! What is in memory of one opened store: the tree, the manifest, the log's commits since its checkpoint, and those
-//! that are staged.
+//! The state of one opened store in memory: the tree, the manifest, the log's commits since its checkpoint, and the
+//! commits that are staged.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use super::tail;
 use super::tree::Tree;
 use crate::types::{Bytes, Lsn};
 
-/// What is kept in memory of a commit that the log still holds.
+/// A commit that the log still holds, as it is kept in memory.
 #[derive(Clone, Debug)]
 pub struct Note {
     pub lsn: Lsn,
@@ -25,10 +25,10 @@ pub struct Note {
 pub struct Logged {
     pub(super) first: Lsn,
     pub last: Lsn,
-    /// Of its body.
+    /// The bytes of its body.
     pub bytes: usize,
     pub hash: u64,
-    /// Of its last part.
+    /// The number of its last part.
     pub number: u64,
 }
 

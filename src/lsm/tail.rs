@@ -20,20 +20,20 @@ pub struct TailRecord {
 }
 
 pub enum Tail {
-    /// Those that count, in order, the numbers and ids of pleas, where the log ends, and what is wrong with what
-    /// follows them, if anything is.
+    /// The records that count, in order, the numbers and ids of pleas, the head where the log ends, and the error of
+    /// the records that follow, if they cannot be read.
     Records { records: Vec<TailRecord>, pleas: Vec<(u64, u64)>, head: Head, void_bytes: u64, gap: Option<Error> },
     /// The log was trimmed past what was asked for: the manifest must be read again.
     Trimmed,
 }
 
-/// What stands at the beginning of all reading: the manifest, and what the log has.
+/// The records that every reading of the store begins with: the manifest, and a page of the log.
 pub struct Beginning {
     /// As far as it can be read; `None`: there is none.
     pub manifest: Result<Option<Manifest>>,
     /// The head mark, if it is there and whole.
     pub mark: Option<HeadMark>,
-    /// What goes with the manifest (`hot.rs`).
+    /// The record of hot blocks that belongs to the manifest (`hot.rs`).
     pub hot: Option<Vec<u8>>,
     pub log: LogPage,
 }
@@ -190,9 +190,9 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
         is_read_later |= !page.is_empty();
     };
     let gap = gap.map(|error| chain.stop(error));
-    // What was trimmed meanwhile is damage only under the present manifest, and a stale record could take its place. A
-    // commit that was read later than the manifest may rest on a newer one, which names the copies for a link that the
-    // commit cuts.
+    // A record that is missing is damage only under the present manifest: under an older one it was trimmed meanwhile,
+    // and a stale record could take its place. A commit that was read later than the manifest may rest on a newer
+    // manifest, which names the copies for a link that the commit cuts.
     let is_doubtful = gap.is_some() || is_read_later || chain.has_hole && !planted::is(Bug::TrimmedLsnReused);
     if is_doubtful && !is_present(storage, version).await? {
         return Ok(Tail::Trimmed);
@@ -201,7 +201,7 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
     Ok(Tail::Records { records, pleas, head, void_bytes, gap })
 }
 
-/// Whether the manifest of `version` is still the one.
+/// True if the manifest of `version` is still the present one.
 pub async fn is_present(storage: &dyn Storage, version: u64) -> Result<bool> {
     let listed = storage.list(Space::Meta, Manifest::listing()).await?;
     let manifest = listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose()?;

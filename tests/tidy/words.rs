@@ -34,6 +34,34 @@ pub fn unfinished_work(file: &Source) -> Vec<String> {
     occurrences(&file.path, &text, words)
 }
 
+/// Words that no sentence begins with: such a sentence is a riddle, because it does not name its subject by a type.
+const RIDDLES: [&str; 2] = ["What", "Whether"];
+
+/// Sentences that begin with one of these words, in comments under `src`.
+pub fn riddles(file: &Source) -> Vec<String> {
+    if !file.path.starts_with("src/") || !file.has_extension(&["rs"]) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        // Such a word has a capital letter only where a sentence begins; the name of a type stands between backticks.
+        let mut words = comment_of(line).split(|c: char| !c.is_alphanumeric() && c != '_' && c != '`');
+        if words.any(|word| RIDDLES.contains(&word)) {
+            found.push(format!("{}:{}: {}", file.path, index + 1, line.trim()));
+        }
+    }
+    found
+}
+
+/// The comment in a line; empty where there is none.
+fn comment_of(line: &str) -> &str {
+    if line.trim_start().starts_with("//") {
+        return line;
+    }
+    let is_behind_code = |(code, _): &(&str, &str)| code.matches('"').count() % 2 == 0;
+    line.rsplit_once(" // ").filter(is_behind_code).map_or("", |(_, comment)| comment)
+}
+
 /// The beginnings of paths that mean something on one machine only.
 const FOLDERS_OF_A_MACHINE: [&str; 5] = ["/home/", "/root/", "/tmp/", "/Users/", "/work/"];
 
@@ -101,6 +129,16 @@ fn unfinished_work_is_caught() {
     );
     assert_eq!(caught("tests/node/a.test.mjs", "t.skip(\"no Firefox here\"); rows.find().skip(3);"), 0);
     assert_eq!(caught("src/lib.rs", "// no todo!() is left"), 0);
+}
+
+#[test]
+fn a_riddle_is_caught() {
+    let caught = |path, text| riddles(&Source::new(path, text)).len();
+    assert_eq!(caught("src/lib.rs", "/// Whether a row is there.\n// It is read. What\n// is left follows."), 2);
+    assert_eq!(caught("src/a/mod.rs", "//! - What a row holds.\nlet a = 1; // Rows: What is one?"), 2);
+    assert_eq!(caught("src/lib.rs", "/// Tells what is left, and whether it is read, of a `What`."), 0);
+    assert_eq!(caught("src/lib.rs", "let a = \"What? // Whether\";"), 0);
+    assert_eq!(caught("tests/it/main.rs", "// What is left."), 0);
 }
 
 #[test]

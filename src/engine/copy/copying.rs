@@ -40,7 +40,7 @@ pub struct Progress {
 /// Told after every slice; false ends the work there.
 pub type Watch<'a> = dyn Fn(Progress) -> bool + 'a;
 
-/// Who waits for the copying, and so how much of it is done in one go.
+/// The pace of the copying: how much of it is done in one go depends on who waits for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pace {
     Foreground,
@@ -103,7 +103,7 @@ fn copy_place(layer: LayerId) -> Place {
     (Space::Jobs, format!("{COPY}{:016x}", layer.0))
 }
 
-/// What is written down of a copying: all rows up to `position` are in the layer.
+/// The job record of a copying: all rows up to `position` are in the layer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CopyJob {
     as_of: u64,

@@ -36,7 +36,7 @@ fn is_ancestor(suffix: &[u8]) -> bool {
 #[derive(Default)]
 pub struct Slice {
     pub walked: u64,
-    /// Those of them that are documents and entries.
+    /// The walked rows that are documents or entries.
     pub rows: u64,
     /// The last row walked.
     pub position: Vec<u8>,
@@ -45,9 +45,9 @@ pub struct Slice {
     pub is_last: bool,
 }
 
-/// A walk over what a clone sees below its layer.
+/// A walk over the rows that a clone sees below its layer.
 pub struct Walk<'a> {
-    /// The clone's.
+    /// The clone's path.
     pub path: &'a Path,
     pub layer: LayerId,
     /// Nobody can read the layer at an older LSN.
@@ -57,7 +57,7 @@ pub struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The rows behind `after`. What was walked before a block was missing is a slice.
+    /// Copies the rows behind `after`. Where a block is missing, the rows that were walked before it make the slice.
     pub fn copy(&self, view: TreeView<'_>, after: &[u8]) -> Attempt<Slice> {
         let mut slice = Slice::default();
         let mut is_full = false;

@@ -31,7 +31,7 @@ impl Clock {
         self.opened_at
     }
 
-    /// A time that is surely past: two openings agree on it. While this engine is open, a clock that cannot jump
+    /// The least time that it can be: two openings agree on it. While this engine is open, a clock that cannot jump
     /// measures the time that has passed.
     pub fn agreed(&self, state: &State) -> u64 {
         let told = state.manifest.clock;

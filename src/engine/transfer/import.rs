@@ -216,7 +216,8 @@ impl Import {
         core.commit(core.durability, evaluate).await.map(drop)
     }
 
-    /// The effects of the import's commit. Fails if the database was moved, or an imported row was written meanwhile.
+    /// The effects of the import's commit. Fails if the database was moved, or if a row that must not be replaced was
+    /// written meanwhile.
     fn evaluate(&self, present: &Present<'_>, effects: &Effects) -> Attempt<Effects> {
         let entry = self.handle.entry(present.view, present.at)?;
         if entry.lsn != self.guard.lsn {

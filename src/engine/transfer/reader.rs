@@ -72,8 +72,8 @@ impl FrameReader {
     pub fn push(&mut self, piece: &[u8]) {
         self.bytes.drain(..self.start);
         self.start = 0;
-        // Memory is reserved for the whole frame, but for at most twice the bytes that have come: its head may claim more
-        // bytes than ever come.
+        // Memory is reserved for the whole frame, but for at most twice the bytes that have come: its head may claim
+        // more bytes than ever come.
         let have = self.bytes.len() + piece.len();
         let frame = self.frame_size().unwrap_or(have);
         self.bytes.reserve_exact(frame.min(2 * have).max(have) - self.bytes.len());
