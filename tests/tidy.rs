@@ -26,7 +26,7 @@ const KEPT_PROMISES: &[&str] = &[
     "W11", "W12", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11", "C12", "C13", "C14", "C15",
 ];
 
-/// Those that `tests/promises` also runs from JavaScript, in Node and in a browser.
+/// Promises that `tests/promises` also tests from JavaScript, in Node and in a browser.
 const KEPT_IN_JAVASCRIPT: &[&str] = &["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W11", "W12"];
 
 /// Holds one rule against every file, and lists everything that breaks it.

@@ -19,7 +19,7 @@ export async function clone(page, { database, at, view, collection }) {
   );
 }
 
-/** Those that read what it holds are given all of it first. */
+/** Drops a database, if the person agrees. Clones that read its rows are materialized first. */
 export async function drop(page, { name, origin, dependents }) {
   const home = origin ?? "main";
   const kept = origin === undefined ? "All of its rows go." : `What it changed itself goes. ${origin} is not touched.`;

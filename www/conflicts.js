@@ -3,20 +3,20 @@ import { button, element } from "./dom.js";
 import { format, formatFlat, parse } from "./text.js";
 import { counted, differenceIn, number } from "./words.js";
 
-/** Of a value, as much is shown as a person still compares. */
+/** Characters of a value that are shown: as many as a person still compares. */
 const LENGTH = 4000;
 /** Text that is longer than this is shown from a little before the place where the sides differ. */
 const LONG = 200;
 /** Rows of the field for another value. */
 const MOST_ROWS = 12;
-/** As many are shown one by one; the others are settled together. */
+/** The most conflicts that are shown one by one; the others are settled together. */
 const MOST_SHOWN = 200;
 
 export class ConflictView {
   element = element("div", { class: "conflicts" });
   #sides;
   #items = [];
-  /** Those that are not shown, and the group by which they are settled. */
+  /** The conflicts that are not shown, and the group by which they are settled. */
   #rest = new Set();
   #together;
   #settled = element("p", { class: "note", role: "status" });

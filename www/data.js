@@ -50,7 +50,7 @@ function coordinate(place, field) {
 export function featureRows(data) {
   const rows = [];
   for (const [area, features] of Object.entries(data)) {
-    // These two lie beside the features and are none.
+    // "__meta" and "browsers" lie beside the features and are none.
     if (area !== "__meta" && area !== "browsers") collectFeatures(features, area, rows);
   }
   return rows;

@@ -33,7 +33,7 @@ export function shortened(text, length) {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
-/** Of what two long texts begin with alike, as much is shown. */
+/** Characters that are shown of the common beginning of two long texts. */
 const LEAD = 40;
 
 /** Where to begin, so that of two texts of which one is longer than `length` the difference is seen. */

@@ -78,7 +78,7 @@ export interface CoreExport {
   /** Undefined: that was all. One call at a time. */
   next(): Promise<Uint8Array | undefined>;
   rows(): number;
-  /** Of a salvage: how many places could not be read so far. */
+  /** The number of places that a salvage could not read so far; undefined for other exports. */
   skipped(): number | undefined;
   free(): void;
 }
@@ -120,7 +120,7 @@ export interface CoreScope {
   diff_page(against: CoreScope, collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
   /** On a snapshot: one page of what it has that its origin, where the clone began, has not. */
   diff_origin_page(collection: string | undefined, after: Uint8Array | undefined, limit: number): DiffPage;
-  /** Of a snapshot. */
+  /** On a snapshot: its export. */
   export_rows(salvage: boolean): CoreExport;
   /** The numbers of documents, of entries and, of a salvage, of places that could not be read. */
   import_rows(pull: CorePull, replace: boolean): Promise<[number, number, number?]>;

@@ -114,7 +114,7 @@ for (const backend of backends) {
       assert.deepEqual(page.complaints, []);
     });
 
-    /** So many rows that what is done with them is seen to be under way. */
+    /** Adds many rows, so that an export or import of them takes long enough to be seen under way. */
     const fillMore = () =>
       inStore(page, async ({ main }) => {
         const text = "x".repeat(60);

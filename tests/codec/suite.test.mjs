@@ -46,7 +46,7 @@ test("every encoding of every value is read as that value", () => {
 test("a value is encoded as the suite's shortest encoding of it", () => {
   for (const item of cases) {
     const want = expected(item);
-    // Those with nanoseconds a Date can't hold, and floats and integers of equal value, are not written that way.
+    // Times with nanoseconds, which no Date can hold, are not written that way, nor floats that equal an integer.
     if (want === undefined || (item.timestamp?.[1] ?? 0) % 1e6 !== 0 || "ext" in item || "bignum" in item) continue;
     const shortest = item.msgpack.filter((hex) => !/^ca/.test(hex)).sort((a, b) => a.length - b.length)[0];
     assert.equal(toHex(encode(want.value)), shortest.replaceAll("-", ""));

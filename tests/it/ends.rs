@@ -191,13 +191,13 @@ fn a_lost_block_stops_only_the_call_that_needs_it() {
         assert_eq!(together(&world, &db, increments).await, [done.clone(), corrupt.clone(), done, corrupt]);
         assert!(storage.calls.get() < 60, "{} storage calls", storage.calls.get());
         assert_eq!(db.ok(say::get(&there)).await[0]["n"], json!(2));
-        // Whoever waits for the log to be read goes on too.
+        // A read of the log, which waited behind the calls, goes on too.
         db.0.store().refresh().await.expect("the log can be read");
         assert_eq!(db.reopened(&world).await.ok(say::get(&there)).await[0]["n"], json!(2));
     });
 }
 
-/// A transaction that needs a lost block fails, and what waits behind it goes on.
+/// A transaction that needs a lost block fails, and the one that waits behind it goes on.
 #[test]
 fn a_lost_block_stops_only_the_transaction_that_needs_it() {
     run(async |world| {
@@ -212,7 +212,7 @@ fn a_lost_block_stops_only_the_transaction_that_needs_it() {
     });
 }
 
-/// Whatever single call, or row of calls, of storage fails: each call is answered, and later ones go on.
+/// If any call of storage fails, or several in a row, each call of the database is answered, and later ones go on.
 #[test]
 fn every_call_is_answered_whichever_storage_call_fails() {
     let (none, at_once) = (Effect::None, Effect::AtOnce);

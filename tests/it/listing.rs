@@ -15,7 +15,7 @@ fn name(n: usize) -> String {
     format!("draft-of-a-longer-name-{n:04}")
 }
 
-/// So many clones, each with a document of its own, in runs that are merged.
+/// Makes clones, each with a document of its own, in runs that are merged.
 async fn grow(world: &World, origin: &Db, clones: usize) {
     for n in 0..clones {
         let clone = origin.clone_as(&name(n)).await;

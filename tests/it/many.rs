@@ -13,7 +13,7 @@ use crate::support::disk::{Figures, Watched};
 use crate::support::{Db, World, open_in, run, say};
 
 const ROWS: usize = 6_000;
-/// So many calls of storage answer for a thousand keys, each in a block of its own.
+/// The most calls of storage for a thousand keys, each in a block of its own.
 const MOST_READS: usize = 20;
 
 fn id(n: usize) -> String {

@@ -14,7 +14,7 @@ use crate::support::merging::rebase;
 use crate::support::{Db, World, open_in, run, say};
 
 const MIB: usize = 1024 * 1024;
-/// So many rows are changed behind the clone's back.
+/// The number of the origin's rows that are changed after the clone was made.
 const CHANGED: usize = 20;
 
 fn options() -> OpenOptions {

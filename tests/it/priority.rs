@@ -1,5 +1,5 @@
-//! Whoever loses to others goes first after a while: commits beside a tab that commits at every turn, and transactions
-//! beside those and beside single calls.
+//! A commit that loses to others goes first after a while: beside a tab that commits at every turn, and as a
+//! transaction beside such tabs and beside single calls.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -109,7 +109,7 @@ fn tabs_of_any_pace_are_all_served() {
                     let before = figures.get().batches;
                     tab.ok(say::put(&[("slow", json!({"n": number}))])).await;
                     let batches = figures.get().batches - before;
-                    // Whoever heeds others pleads in the end, and again after three times of either.
+                    // A commit that lost or held back three times pleads, and pleads again after three more times.
                     assert!(batches <= most_batches(3) + 2, "{batches} batches, {turns} turns late");
                 }
                 left.set(left.get() - 1);

@@ -119,8 +119,8 @@ fn a_compaction_writes_each_byte_once() {
     });
 }
 
-/// Of two tabs that go on with one merge each goes first with some slices, and the other one stops. A tab that moves
-/// the log meanwhile takes no slice from anybody.
+/// Two tabs go on with one merge: at each slice one tab is first, and the other one stops. A tab that moves the log
+/// meanwhile takes no slice from any tab.
 #[test]
 fn two_tabs_that_compact_at_once_write_little_twice() {
     for turns in [[3, 3], [2, 5], [5, 2]] {

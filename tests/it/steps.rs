@@ -171,7 +171,7 @@ fn the_head_of_a_queue_costs_the_same_however_much_was_deleted_before_it() {
         main.ok(say::put(&more.iter().map(|(id, row)| (&id[..], row.clone())).collect::<Vec<_>>())).await;
         let (found, all) = head(&main).await;
         assert!(found == key(5000) && all <= 150, "{all} looked at behind a run");
-        // Whatever comes back is found.
+        // A row that comes back is found.
         main.ok(say::put(&[(&key(17), json!({"again": true}))])).await;
         assert_eq!(head(&main).await.0, key(17));
         delete(&main, 17..18).await;
@@ -277,7 +277,7 @@ fn a_call_of_a_transaction_never_sees_a_part_of_another_one() {
             open.run(say::delete(&[&key(8999)])).await?;
             let counted = open.finish(say::count(), unfinished).await?;
             assert!(matches!(counted, Answer::Count(9000)), "{counted:?}");
-            // Of two rows that come while all rows are deleted both are deleted, or none.
+            // Another call puts two rows while all rows are deleted: both of them are deleted, or none.
             open.run(delete.clone()).await?;
             let two = say::put(&[(&key(3), json!({})), (&key(8999), json!({}))]);
             let (deleted, written) = beside(open.run(delete.clone()), open.run(two)).await;

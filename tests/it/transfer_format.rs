@@ -250,7 +250,7 @@ fn what_breaks_the_rules_is_refused_though_its_checks_are_right() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever a frame holds, if its check is right: it is taken, or it is told where it is wrong.
+    /// A frame whose check is right may hold any bytes: it is taken, or the error tells where it is wrong.
     #[test]
     fn no_body_is_more_than_refused(frame in 0usize..7, at in any::<prop::sample::Index>(), byte: u8, length: bool) {
         run(async |world| {
@@ -309,7 +309,7 @@ fn an_export_of_format_1_is_read_and_written_today() {
     });
 }
 
-/// Others may write a number in more bytes than needed: it is that number all the same, and no change of it.
+/// Another writer may write a number in more bytes than needed: it is the same number, and no change of it.
 #[test]
 fn a_value_in_another_form_is_that_value() {
     run(async |world| {

@@ -9,7 +9,7 @@ use crate::moves::Pick;
 use crate::rows::Key;
 use crate::three_way::{COUNTERS, Mark, Merged, Row, counts, counts_since, field, mark, summed, with};
 
-/// Of `COUNTERS`, which fields were only incremented.
+/// For each of `COUNTERS`, true if the field was only incremented.
 pub type Counting = [bool; COUNTERS.len()];
 
 /// The counters that a clone only incremented since `base`. For a parked row the last set of the field decides
@@ -165,7 +165,7 @@ impl Model {
                 below_then.filter(|below| mark(Some(below), counter).map(|mark| mark.set.0) == Some(of_now.set.0));
             let (ids, start) = match below_then {
                 Some(below) => ([layer_id(layer)].into(), field(Some(below), counter).cloned()),
-                // That it was set to what was below then says nothing of what is below now.
+                // The field was set to the value below of that time, which need not be the value below now.
                 None => (of_now.ids.clone(), of_now.set.1.clone()),
             };
             let (number, _) = self.numbers.mark(None, counter, None).expect("a mark").set;

@@ -11,13 +11,13 @@ pub const COUNTERS: [&[&str]; 2] = [&["n"], &["inside", "n"]];
 #[derive(Clone, PartialEq, Debug)]
 pub struct Mark {
     pub ids: BTreeSet<u64>,
-    /// Those of the row below, if the field was set to what it is there: as long as the clone stands there.
+    /// The ids of the row below, if the field was set to its value there: they count while the clone stands there.
     pub lent: BTreeSet<u64>,
     /// The field's value at the point from which it was only incremented.
     pub start: Option<Value>,
     /// True if the field was incremented since that point.
     pub is_counted: bool,
-    /// When it was set last, even to what it is below, and to what.
+    /// The number of the last set of the field, even to its value below, and the value that it was set to.
     pub set: (u64, Option<Value>),
 }
 
@@ -26,7 +26,7 @@ impl Mark {
         &self.ids | &self.lent
     }
 
-    /// Of a field that was set to what it is below.
+    /// The mark of a field that was set to its value below.
     pub fn set(self, set: (u64, Option<Value>)) -> Mark {
         Mark { ids: [set.0].into(), lent: self.all_ids(), set, ..self }
     }
@@ -57,7 +57,7 @@ pub type Clash = (Vec<String>, [Option<Value>; 3]);
 pub struct Merged {
     pub value: Option<Value>,
     pub clashes: Vec<Clash>,
-    /// Of `COUNTERS`, where both sides were added up.
+    /// For each of `COUNTERS`, true if both sides were added up.
     pub sums: [bool; COUNTERS.len()],
 }
 

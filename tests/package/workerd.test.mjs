@@ -55,7 +55,7 @@ const COUNTING = `import { open } from "offshoot";
 let kept;
 async function count(request) {
   const name = new URL(request.url).pathname;
-  // Of the first request of all; the others share the store that it leaves open.
+  // The first request of all opens the store and leaves it open; the others share it.
   const db = await open("shared", { storage: "memory" });
   kept ??= db;
   const add = (tx) => async () => {

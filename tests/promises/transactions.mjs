@@ -259,7 +259,7 @@ export const cases = [
             try {
               await call;
             } catch {
-              // That is all that is wanted.
+              // The body has heard of the failure, so the transaction commits.
             }
           },
         ];

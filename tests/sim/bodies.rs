@@ -38,7 +38,7 @@ pub async fn nest(world: &Rc<World>, tab: &Rc<Tab>, handle: &Handle, depth: u32)
     }
 }
 
-/// So many runs of a body are made to lose, before it waits: then it has whatever is given to those that lose.
+/// Runs of a body that are made to lose before it waits: so it waits with all privileges of a body that loses.
 const LOSING: u32 = 2;
 
 async fn read_and_write(world: &Rc<World>, open: &Rc<OpenTransaction>, number: usize) -> Result<(), Error> {

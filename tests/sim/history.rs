@@ -41,7 +41,7 @@ pub enum Check {
     Space,
     /// No batch, step or list is larger than it may be.
     Bounds,
-    /// Whatever is written passes the write door, with its old version and its new one.
+    /// Every row that is written passes the write door, with its old version and its new one.
     Door,
     /// No engine panics.
     Panics,
@@ -192,11 +192,11 @@ pub type Difference = (Shelf, String, Option<Content>, Option<Content>);
 #[derive(Clone, Debug)]
 pub enum Seen {
     Answer(Call, Observed),
-    /// That history so old is gone.
+    /// The error that history so old is gone.
     Pruned,
     /// The differences of a database to its origin, as that was where the database began.
     DifferenceToOrigin(Vec<Difference>),
-    /// That there is no origin to be compared with.
+    /// The error that there is no origin to be compared with.
     NoOrigin,
     /// The differences of a database to itself at this LSN.
     DifferenceSince(u64, Vec<Difference>),

@@ -69,7 +69,7 @@ pub struct Effect {
     pub checkpoint: bool,
     pub compaction: bool,
     pub floor_raised: bool,
-    /// Of the manifest that it wrote, if it wrote one.
+    /// The bytes and the runs of the manifest that the batch wrote, if it wrote one.
     pub manifest_bytes: usize,
     pub runs: usize,
 }

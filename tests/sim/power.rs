@@ -14,11 +14,11 @@ use crate::oracle::{Oracle, replay};
 use crate::random::Random;
 use crate::world::{Tab, World};
 
-/// All that was written, in order: a disk that has lost its power is one to which less of it was written.
+/// All batches that were written, in order: a loss of power leaves the disk that has the first ones only.
 #[derive(Default)]
 pub struct Writes {
     all: RefCell<Vec<(Owner, Batch)>>,
-    /// So many of them the host has flushed.
+    /// The number of batches that the host has flushed.
     flushed: Cell<usize>,
 }
 

@@ -29,7 +29,7 @@ pub struct Faults {
     pub reads_fail: u64,
     pub writes_fail: u64,
     pub quota: u64,
-    /// Of writes that take effect seconds after their senders were told that it took too long.
+    /// Writes that take effect seconds after their senders were told that they took too long.
     pub late: u64,
     pub delay: u64,
 }
@@ -67,11 +67,11 @@ pub struct SimulatedDisk {
     pub journal: RefCell<Journal>,
     pub faults: Cell<Faults>,
     pub watches: Rc<Watches>,
-    /// Of seeds whose blocks are damaged.
+    /// In seeds whose blocks are damaged: the damaged blocks.
     pub damage: Option<Damage>,
     is_rushed: bool,
     most_voids: u64,
-    /// Of seeds whose power is lost.
+    /// In seeds whose power is lost: all batches that were written.
     pub writes: Option<Writes>,
     /// How many records in a row of a tab that lives have counted for nobody.
     voids: RefCell<BTreeMap<(Owner, Written), u64>>,

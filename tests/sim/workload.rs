@@ -27,7 +27,7 @@ pub async fn actor(world: Rc<World>, tab: Rc<Tab>) {
     tab.finish();
 }
 
-/// So many commits the rushing tab makes, and so many times it looks whether to make one.
+/// The commits of a rushing tab, and the most times that it looks for a reason to make one.
 const RUSHED: usize = 300;
 const RUSHES: usize = 1000;
 

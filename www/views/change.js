@@ -3,7 +3,7 @@ import { element } from "../dom.js";
 import { formatFlat, isObject } from "../text.js";
 import { counted, differenceIn, shortened } from "../words.js";
 
-/** Of a value, as much is shown as a person still reads. */
+/** Characters of a value that are shown: as many as a person still reads. */
 const LENGTH = 400;
 export const CHANGE_WORDS = { insert: "inserted", update: "changed", delete: "deleted" };
 

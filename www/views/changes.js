@@ -21,7 +21,7 @@ class ChangesView {
   #list;
   /** The snapshot whose changes are shown, open while they are; undefined while the page shows the past. */
   #reviewed;
-  /** Of each row that is ticked: all of it (true), or the fields of the update. */
+  /** The rows that are ticked: true for a whole row, or the ticked fields of an update. */
   #ticks = new Map();
   #boxes = new Map();
   #merge;

@@ -62,7 +62,7 @@ function columns(values) {
   return names.slice(0, COLUMNS);
 }
 
-/** Those that a screen of middle size has no room for. */
+/** Marks the columns that a screen of middle size has no room for. */
 const columnClass = (at) => (at < 3 ? undefined : "late");
 
 function cell(name, value, length, at = 0) {

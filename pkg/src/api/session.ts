@@ -36,9 +36,9 @@ export class Session {
   /** Undefined: given back to the core. */
   #scope: CoreScope | undefined;
   #ended: { message: string; cause: unknown } | undefined;
-  /** Who is told of the end. */
+  /** Functions that are called when the session ends. */
   readonly #waiting = new Set<() => void>();
-  /** Of a transaction: the calls that are under way, and those that failed. */
+  /** A transaction's calls that are under way, and those that failed. */
   readonly #pending = new Set<Promise<unknown>>();
   readonly #failed: { call: Call<unknown>; error: unknown }[] = [];
 
@@ -172,7 +172,7 @@ export class Session {
   #track(work: Promise<unknown>): void {
     const tracked = work.finally(() => this.#pending.delete(tracked));
     this.#pending.add(tracked);
-    // Whoever called is told; here the rejection is looked at only if the body ends first.
+    // The caller hears of a rejection. Here it matters only if the body ends before the call.
     tracked.catch(() => undefined);
   }
 

@@ -41,7 +41,7 @@ async function fill(count) {
 
 const scattered = (ids, count) => Array.from({ length: count }, (_, n) => ids[(n * 7919) % ids.length]);
 
-/** So many cold documents by their ids, and twice as many. */
+/** Reads 1,000 cold documents by their ids, and then 2,000. */
 async function manyIds(disk, ids) {
   const costs = {};
   for (const [what, count] of [["many", 1000], ["twice", 2000]]) {

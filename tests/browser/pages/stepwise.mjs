@@ -8,7 +8,7 @@ export function begin(db) {
         begun({ tx, commit, abort: () => abort(new Error("as the test wished")), done });
       });
     const done = db.transaction(body, { retries: 0 });
-    // Whoever ends it asks for this outcome; until then nobody does.
+    // The test that ends the transaction awaits `done`. Nobody does before, and a rejection must not count as uncaught.
     done.catch(() => undefined);
   });
 }
