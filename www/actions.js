@@ -82,7 +82,7 @@ export async function materialize(page, database, { origin, dependents }, task) 
   await page.wrote(words);
 }
 
-/** Takes back the last thing that was done here, or what was taken back; asks where later changes conflict with it. */
+/** Undoes or redoes the last action on this database; asks the person where later changes conflict with that. */
 export async function undo(page, database, which) {
   const entry = page.undoing.next(database.name, which);
   if (entry === undefined) return;

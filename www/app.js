@@ -21,7 +21,7 @@ import { counted } from "./words.js";
 
 const place = (id) => document.getElementById(id);
 
-/** Each makes { element, reload }, the second reading anew in place; a view without it does not change by itself. */
+/** Each view makes { element, reload }. `reload` reads anew in place; a view without it does not change by itself. */
 const VIEWS = { rows: rowsView, changes: changesView, since: sinceView, figures: figuresView, import: importView };
 
 class Page {
@@ -299,7 +299,7 @@ class Page {
   }
 }
 
-/** As long as these are the same, what is shown can stay where it is. */
+/** The marks of a view and of its tabs. As long as they are the same, the view can stay in place. */
 function viewMark({ view, collection, kind }, { createdAt, origin, asOf }, collections) {
   return {
     view: JSON.stringify([view, collection, kind, createdAt, origin, asOf]),

@@ -7,7 +7,7 @@ export function rowsOf(reader, kind, collection) {
   return kind === "kv" ? new EntryRows(reader.kv(collection)) : new DocumentRows(reader.collection(collection));
 }
 
-/** Where a page begins is { cursor } or { skip }, and `position`, how many rows lie before it. */
+/** Documents in pages. A page begins at { cursor } or { skip }; `position` is the number of rows before it. */
 class DocumentRows {
   #collection;
 
@@ -61,7 +61,7 @@ function isBefore(id, text) {
   return at === -1 ? a.length < b.length : a[at] < (b[at] ?? -1);
 }
 
-/** Where a page begins is a range's start or startAfter; the position is unknown after a seek. */
+/** Entries in pages. A page begins at a range's start or startAfter; its position is unknown after a seek. */
 class EntryRows {
   #entries;
 
@@ -79,7 +79,7 @@ class EntryRows {
     return { rows, next: { range: { startAfter: rows[PAGE - 1][0] }, position: after } };
   }
 
-  /** Only where the page came by Next is it known; then the caller remembers it. */
+  /** The page before is unknown here; a caller that came by Next remembers it. */
   before() {
     return undefined;
   }

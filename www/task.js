@@ -8,7 +8,7 @@ export class Task {
   isBusy = false;
   /** The progress that the work told last: { rowsDone, rowsTotal?, bytesDone, bytesTotal? }. */
   progress;
-  /** How it ended, in words, until it is begun again. */
+  /** The outcome of the work in words, until it is begun again. */
   outcome = "";
 
   /** @returns how to stop watching */
@@ -59,7 +59,7 @@ export function progressWords({ rowsDone, rowsTotal, bytesDone, bytesTotal }) {
   return `${done}${total}, ${size(bytesDone)}${bytes}`;
 }
 
-/** From 0 to 1, as far as it is known. */
+/** The part of the work that is done, from 0 to 1; undefined while the total is unknown. */
 export function partOf(progress) {
   const { rowsDone, rowsTotal, bytesDone, bytesTotal } = progress ?? {};
   if (rowsTotal > 0) return rowsDone / rowsTotal;

@@ -8,7 +8,7 @@ const SECOND = 1000;
 /** After the last of several presses of an arrow key, the moment is shown. */
 const PAUSE = 250;
 
-/** One for the page: it stays while the moments that it shows change. */
+/** The time bar of the page. There is one: it stays while the moments that it shows change. */
 export class TimeBar {
   #page;
   #given;
@@ -70,7 +70,7 @@ export class TimeBar {
     return [element("p", {}, mark, " ", text), buttons];
   }
 
-  /** How far back it goes is found anew each time: history goes on, and ends where it is given back. */
+  /** Measures how far the bar goes back, anew each time: history grows, and its oldest part is given back. */
   async #measure() {
     const { database, info, route } = this.#given;
     const oldest = await oldestMoment(database, info.createdAt);

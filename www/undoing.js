@@ -18,14 +18,14 @@ export class Undoing {
     return this.#of(name)[which].at(-1);
   }
 
-  /** The last of them was turned back by a commit of its own, which is turned back in the same way. */
+  /** The last entry was undone or redone by the commit `version`, which is the entry to turn back next. */
   turned(name, which, version) {
     const stacks = this.#of(name);
     const { words } = stacks[which].pop();
     if (version !== undefined) stacks[which === "undo" ? "redo" : "undo"].push({ version, words });
   }
 
-  /** It was dropped, or became something else as a whole. */
+  /** Forgets the entries of a database that was dropped, or replaced as a whole. */
   forget(name) {
     this.#stacks.delete(name);
   }

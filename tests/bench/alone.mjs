@@ -188,7 +188,7 @@ export async function measureMemory(bench, { documents, tell }) {
   return figures;
 }
 
-/** One commit each of very many rows, with another tab at work, in pages of their own; and what memory that took. */
+/** The memory and the time of large commits, each in a page of its own, with another tab at work. */
 export async function measureLargeCommits(bench, { documents, tell }) {
   const given = { name: "commits", count: documents, cacheBytes: 4 * MIB };
   tell(`large-commits: filling a store with ${documents} documents`);

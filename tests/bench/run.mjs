@@ -63,7 +63,7 @@ async function openBench() {
   return { context, page, call, close };
 }
 
-/** Each with what it is called by, what it measures, how it is judged, and what else it has to say. */
+/** The parts of a run, each with its name, its measure, the judgement of its figures, and notes for the report. */
 const parts = [
   {
     name: "opening-after-checkpoint",

@@ -129,7 +129,7 @@ export function judgeMemory(figures) {
   ];
 }
 
-/** As with a scan: a commit's memory does not grow with its rows. */
+/** A commit's memory does not grow with its rows, as a scan's does not. */
 export function judgeLargeCommits(figures) {
   const show = (bytes) => shown(bytes / MIB, "MiB");
   return Object.entries(figures).map(([what, { together }]) =>

@@ -48,7 +48,7 @@ onEachBackend((browser) => {
     second = await begin(tabs[1]);
   });
 
-  /** In both tabs. */
+  /** Checks the values that both tabs see in the end. */
   const endsAs = async (values) => {
     for (const tab of tabs) {
       await sees(tab, async (db) => (await db.collection("test").find().toArray()).map((row) => row.value), values);

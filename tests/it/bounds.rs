@@ -168,7 +168,7 @@ fn a_compaction_that_is_cut_off_goes_on() {
     });
 }
 
-/// Where a block is damaged nothing is merged; commits go on, and each of them does not swap the manifest.
+/// If a block is damaged, no runs are merged. Commits go on, and none of them swaps the manifest.
 #[test]
 fn maintenance_of_a_damaged_store_stops() {
     run(async |world| {

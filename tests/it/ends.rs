@@ -32,7 +32,7 @@ struct Counted {
 enum Effect {
     None,
     AtOnce,
-    /// It is done after the next call.
+    /// The write is done after the next call.
     Late,
 }
 
@@ -42,7 +42,7 @@ impl Counted {
         Rc::new(Counted { inner: MemoryStorage::open(disk), calls, failing, effect, late: RefCell::default() })
     }
 
-    /// From now on, counting from 1.
+    /// Makes the call of this number fail, counted from 1 from now on, and so many calls in all.
     fn fail_at(&self, call: u32, times: u32, effect: Effect) {
         self.calls.set(0);
         self.failing.set((call, times));

@@ -31,7 +31,7 @@ fn reserve(world: &World) -> u64 {
     world.disk.list(Space::Meta, &range).iter().map(|(name, bytes)| (name.len() + bytes.len()) as u64).sum()
 }
 
-/// From here on so many bytes more find room.
+/// Leaves room on the disk for so many more bytes.
 fn leave(world: &World, bytes: u64) {
     world.disk.set_capacity(Some(Capacity::before_deletions(world.disk.used() + bytes)));
 }
@@ -253,7 +253,7 @@ fn a_store_of_three_quarters_of_its_disk_is_compacted_once_half_of_it_is_deleted
     });
 }
 
-/// Each of these writes as soon as its last write is answered, and a record of the log takes as long as one block of a
+/// Each writer writes as soon as its last write is answered, and a record of the log takes as long as one block of a
 /// run. So the log would grow for as long as a merge takes.
 #[test]
 fn the_log_of_quick_writers_has_a_bounded_share() {

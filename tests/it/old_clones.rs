@@ -105,7 +105,7 @@ fn a_clone_older_than_the_floor_is_compared_at_the_cost_of_the_change() {
     }
 }
 
-/// Where a change touches every block, what is looked at is held in portions.
+/// If a change touches every block, a comparison holds a portion of the versions at a time.
 #[test]
 fn a_large_change_below_the_floor_is_compared_in_bounded_memory() {
     run(async |world| {

@@ -30,7 +30,7 @@ pub struct Leaving<'a> {
     pub now: Option<&'a Row>,
     pub below_then: Option<&'a Row>,
     pub below: Option<&'a Row>,
-    /// Where the clone did nothing but increment since `base`.
+    /// The counters that the clone only incremented since `base`.
     pub has_counted: Counting,
     /// The layer that the clone leaves.
     pub layer: u64,
@@ -41,7 +41,7 @@ fn layer_id(layer: u64) -> u64 {
     layer + (1 << 32)
 }
 
-/// Where a clone was only incremented beside the chosen part or after it: chosen, now.
+/// The counters that a clone only incremented beside the chosen part or after it: chosen, now.
 pub fn counted_on(picked: Pick, [chosen, now, _]: [Option<&Row>; 3]) -> Counting {
     std::array::from_fn(|counter| {
         let is_taken = picked == Pick::All || picked == Pick::Field(COUNTERS[counter][0]);
@@ -50,7 +50,7 @@ pub fn counted_on(picked: Pick, [chosen, now, _]: [Option<&Row>; 3]) -> Counting
     })
 }
 
-/// Where what landed is the chosen part and increments: base, chosen, landed.
+/// The counters whose landed value is the chosen one plus increments: base, chosen, landed.
 pub fn landed_counts([base, chosen, landed]: [Option<&Row>; 3], of_origin: Counting, are_counts: Counting) -> Counting {
     std::array::from_fn(|counter| {
         let is_as_chosen = |row| field(row, counter) == field(chosen, counter);

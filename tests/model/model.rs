@@ -54,7 +54,7 @@ type Databases = BTreeMap<String, Database>;
 
 #[derive(Clone)]
 pub struct Model {
-    /// By LSN, all databases as that commit left them.
+    /// For each LSN, all databases as that commit left them.
     history: Vec<Databases>,
     pub numbers: Numbers,
 }

@@ -33,7 +33,7 @@ pub fn pick(picks: &Picks, key: &Key, before: Option<&Value>, after: Option<&Val
     }
 }
 
-/// How conflicts are settled; `None`: they are not.
+/// The side that wins each conflict; `None`: conflicts are not settled.
 pub type Policy = Option<Winner>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -344,7 +344,7 @@ impl Model {
                 }
                 let (row, present) = (content.row(&key), now.row(&key));
                 let (base, clone, origin) = (after.as_ref(), row.as_ref(), before.as_ref());
-                // Only where the commit itself did nothing but increment, and nothing else came since.
+                // Counts add up only if the commit itself and all commits since did nothing but increment.
                 let still = counts.entry(key.clone()).or_insert([true; COUNTERS.len()]);
                 let added = |counter: usize| {
                     let both = |side| mark(base, counter).zip(mark(side, counter));

@@ -104,7 +104,7 @@ pub struct Merging {
     pub in_origin: bool,
 }
 
-/// Some begin as others do.
+/// Names of databases. Some names begin others.
 pub const NAMES: [&str; 6] = ["a", "ab", "draft", "draft.2", "m", "main2"];
 
 fn document() -> impl Strategy<Value = Value> {

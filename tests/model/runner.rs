@@ -92,7 +92,7 @@ impl Runner {
                 let db = self.handle(*tab, &name, false).await;
                 let other = self.handle(*beside, &name, false).await;
                 self.transaction(&db, &other, (writes, between, *fails)).await;
-                // Where the transaction wrote nothing, its tab need not know what the other one did.
+                // If the transaction wrote nothing, its tab need not know the other tab's commits. Make it read them.
                 self.refresh(*tab).await;
                 *tab
             }

@@ -2,7 +2,7 @@
 import { equal, promises, throws } from "./assert.mjs";
 import { all, bothWays, withStore } from "./harness.mjs";
 
-/** In order: numbers before text before bytes is not promised here, only the order within a kind and of arrays. */
+/** Keys in order, by kind. These tests check the order within a kind and of arrays, not that between kinds. */
 const words = ["", "a", "ab", "abc", "b", "ba", "é", "😀"];
 const numbers = [-Infinity, -1000, -1.5, -1, 0, 0.5, 1, 2, 10, 1e21, Infinity];
 const lists = [["a"], ["a", 1], ["a", 2], ["a", "x"], ["ab"], ["b", -1], ["b", 5]];

@@ -110,7 +110,7 @@ export const cases = [
         for (let read = await reader.read(); !read.done; read = await reader.read()) bytes += read.value.length;
         equal(told.at(-1), { rowsDone: 4000, bytesDone: bytes });
         ok(told.length > 4, "it came in several pieces");
-        // One that is not wanted any more is given back.
+        // An export that is cancelled gives back its memory.
         const unwanted = db.export();
         await unwanted.cancel();
         const half = db.export().getReader();
@@ -232,7 +232,7 @@ export const cases = [
           promises(api, () => db.import(streamOf(bytes, 10_000, told), options), "ABORTED"),
         );
         equal([error.cause, told.reason], ["late", error]);
-        // Also where the source does not answer.
+        // A signal ends the import also while the source does not answer.
         const stuck = new AbortController();
         const waiting = db.import(new ReadableStream({}), { signal: stuck.signal });
         stuck.abort("stuck");

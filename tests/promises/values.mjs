@@ -4,7 +4,7 @@ import { withStore } from "./harness.mjs";
 
 const deep = (levels) => (levels === 0 ? "bottom" : levels % 2 === 0 ? [deep(levels - 1)] : { in: deep(levels - 1) });
 
-/** By name, so that a failure says which. */
+/** Values by name, so that a failure says which value it is of. */
 export const values = {
   null: null,
   true: true,

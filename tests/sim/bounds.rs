@@ -58,7 +58,7 @@ pub fn check_steps(world: &World) {
     }
 }
 
-/// As a call ends: how long it took.
+/// Checks the time that a call took, when it ends.
 pub fn check_time(world: &World) {
     let (most, over) = world.disk.watches.look(world.executor.now());
     world.report.note_most("microseconds of a call", most);

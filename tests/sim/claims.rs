@@ -63,7 +63,7 @@ fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Result
             Err(violation(Check::Durability, format!("it wrote, and was told that it did not: {event:?}")))
         }
         Act::Clone { origin, made, existing, .. } => {
-            // One that was materialized meanwhile was a clone of it once.
+            // A clone that was materialized meanwhile was a clone of this origin once.
             let find = |lsn: usize| made.name.as_ref().and_then(|name| oracle.states[lsn].databases.get(name));
             let is_there = |lsn: u64| {
                 find(lsn as usize).is_some_and(|now| {
@@ -138,7 +138,7 @@ fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<
         // Its watcher ended it, or a clock that jumped made others give up its runs, again and again.
         (Act::Materialize { .. }, ErrorCode::Aborted) => true,
         (Act::Materialize { .. } | Act::DropByForce { .. }, ErrorCode::Conflict) => true,
-        // It was moved, or the history that it began in was dropped.
+        // The database was moved, or the history that the import began in was dropped.
         (Act::Import { .. }, ErrorCode::Conflict) => event.from < event.to || oracle.report.has("clock jumps"),
         (Act::Import { database, documents, entries, replaces: false }, ErrorCode::KeyExists) => {
             let meets = |lsn| oracle.find(database, lsn).is_some_and(|found| meets(found, documents, entries));

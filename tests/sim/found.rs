@@ -17,7 +17,7 @@ use crate::executor::{Owner, WORLD};
 use crate::platform::SimulatedPlatform;
 use crate::world::World;
 
-/// Where a tab is held.
+/// The kind of request at which a tab is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Moment {
     Read(Space),

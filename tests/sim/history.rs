@@ -82,7 +82,7 @@ pub struct Attempt {
 pub struct NewClone {
     /// `None`: a temporary one.
     pub name: Option<String>,
-    /// It has only so long to live.
+    /// True if the clone is made with a time to live.
     pub expires: bool,
     pub background: bool,
 }
@@ -169,9 +169,9 @@ pub enum Outcome {
     Pending,
     /// `lsn`: the commit, where it is told.
     Done { observed: Observed, lsn: Option<u64> },
-    /// It failed for a reason of its own: nothing may be written.
+    /// The act failed for a reason of its own: nothing may be written.
     Refused(ErrorCode),
-    /// It failed for the storage's reasons: written or not.
+    /// The act failed because of the storage: it may be written or not.
     Unknown(ErrorCode),
 }
 

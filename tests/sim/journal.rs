@@ -63,7 +63,7 @@ pub struct Effect {
     pub parts: usize,
     /// Somebody else's record came first.
     pub is_void: bool,
-    /// It asks the others to hold back.
+    /// The batch asks other tabs to hold back.
     pub is_plea: bool,
     pub is_big: bool,
     pub checkpoint: bool,

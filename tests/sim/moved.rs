@@ -160,7 +160,7 @@ pub fn is_right_to_fail(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> 
     let (database, what) = parts(event);
     match (what, code) {
         (_, ErrorCode::Closed) => (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_none()),
-        // It lost again and again: to others' commits, or to one who took what it wrote ahead for abandoned.
+        // The move lost again and again: to others' commits, or to a tab that took its runs for abandoned.
         (_, ErrorCode::Conflict) => event.from < event.to || oracle.report.has("clock jumps"),
         (Move::Merge(_) | Move::Rebase(_) | Move::Reset, ErrorCode::NotAClone) => {
             (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_some_and(|found| !found.is_clone()))

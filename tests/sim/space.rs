@@ -138,11 +138,11 @@ async fn free(world: &Rc<World>, tab: &Rc<Tab>, main: &Handle) -> bool {
             }
         }
     }
-    // Other clones, kept history and bodies that wait read what is deleted.
+    // Other clones, kept history and bodies that wait still read deleted rows.
     let left = tab.store().databases(false).await.map_or(0, |all| all.len());
     let is_let_go = world.plan.retain == Some(0) && !world.plan.waits && left == 1;
     if let Err(error) = tab.store().compact_all().await {
-        // Where somebody reads what is deleted nothing comes back.
+        // No room comes back while deleted rows are still read.
         if is_let_go || !error.is_full() {
             world.violate(Check::Space, format!("tab {}: a compaction of a full disk: {error}", tab.number));
         }

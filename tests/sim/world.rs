@@ -353,7 +353,7 @@ impl Tab {
         self.unfinished.set(self.unfinished.get() - 1);
     }
 
-    /// One more thing to wait for.
+    /// Makes the world wait for one more task of the tab.
     pub fn expect_one_more(&self) {
         self.unfinished.set(self.unfinished.get() + 1);
     }

@@ -3,11 +3,11 @@ import { text } from "node:stream/consumers";
 
 /** Tabs by the name in their address (`?led=NAME`), and the routes under which they ask. */
 export class Lead {
-  /** For `serve`. */
+  /** The routes to be given to `serve`. */
   routes = { "/lead/": (request, response) => this.#answer(request, response) };
-  /** By tab: the numbers of what it is to run, its waiting request, and who waits for it to load. */
+  /** For each tab: the numbers of the modules that it is to run, its waiting request, and who waits for it to load. */
   #tabs = new Map();
-  /** By number: the module to run, and how to settle it. */
+  /** For each number: the module to run, and the functions that settle its promise. */
   #works = new Map();
   #numbers = 0;
 

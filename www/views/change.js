@@ -7,7 +7,7 @@ import { counted, differenceIn, shortened } from "../words.js";
 const LENGTH = 400;
 export const CHANGE_WORDS = { insert: "inserted", update: "changed", delete: "deleted" };
 
-/** How a change's row is known, whatever it is at the moment. */
+/** The id of a change's row, which is the same whatever the change is. */
 export const changeId = ({ collection, kind, key }) => JSON.stringify([collection, kind, formatFlat(key)]);
 export const changeName = ({ kind, key }) => (kind === "kv" ? formatFlat(key) : key);
 
@@ -36,7 +36,7 @@ function wholeText(kind, value) {
   return formatFlat(fields);
 }
 
-/** Where both sides are objects, only what differs is shown, by its path; how much does not is said. */
+/** Draws an update. Of two objects it draws the fields that differ, by their paths, and counts the others. */
 function drawUpdate({ before, after, fields }, boxes) {
   if (fields.length === 0) return element("dl", { class: "fields" }, differences("value", before, after));
   const same = Object.keys(after).filter((name) => name !== "id" && !fields.includes(name)).length;
@@ -60,7 +60,7 @@ function differences(path, before, after) {
   if (!isObject(before) || !isObject(after)) return [drawField(path, before, after)];
   const names = new Set([...Object.keys(after), ...Object.keys(before)]);
   const inner = [...names].filter((name) => textOf(before[name]) !== textOf(after[name]));
-  // Only their order differs.
+  // Only the order of the fields differs.
   if (inner.length === 0) return [drawField(path, before, after)];
   return inner.flatMap((name) => differences(`${path}.${name}`, before[name], after[name]));
 }

@@ -6,7 +6,7 @@ import { counted, number, point } from "../words.js";
 import { changeId, changeName } from "./change.js";
 import { ChangeList } from "./changelist.js";
 
-/** As many of what is left are counted. */
+/** The most changes that are counted of those that are left. */
 const MOST_COUNTED = 10_000;
 
 export async function changesView(page, given) {

@@ -43,7 +43,7 @@ export async function figuresView(page, { database }) {
   return { element: element("div", {}, element("p", { class: "summary" }, about), list, buttons), reload };
 }
 
-/** Where a figure was another one before, that stands below it. */
+/** Draws the figures. Below a figure that has changed stands its value from before. */
 function drawFigures(stats, before = stats) {
   return FIGURES.filter(([name]) => stats[name] !== undefined).map(([name, title, words, note]) => {
     const [is, was] = [words(stats[name]), words(before[name])];

@@ -16,7 +16,7 @@ class RowsView {
   #page;
   #given;
   #rows;
-  /** Where this page begins and the next one, and where those before began as far as they were seen. */
+  /** The points at which this page and the next one begin, and the beginnings of the pages before that were seen. */
   #from;
   #next;
   #earlier = [];
@@ -48,7 +48,7 @@ class RowsView {
       "aria-keyshortcuts": "Delete",
     });
     this.#table.addEventListener("keydown", (event) => {
-      // From the last row it is a long way back to the button.
+      // The Delete key, because from the last row it is a long way back to the button.
       if (event.key === "Delete" && this.#selected.length > 0) this.#delete.click();
     });
     const writing = page.isPast ? [] : [action("New row", () => this.#add()), this.#delete];

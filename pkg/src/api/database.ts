@@ -222,7 +222,7 @@ export class Database<S extends contract.SchemaOf<S>> extends Scoped<S> implemen
     return this.#end(undefined, true);
   }
 
-  /** How to reach what this database is compared with. */
+  /** Gives the function that opens the side which this database is compared with. */
   #other(against: contract.DiffOptions<S>["against"]): (() => Promise<Side>) | undefined {
     if (against === undefined) return undefined;
     if (when.is(against)) return () => this.#side(against as contract.When);

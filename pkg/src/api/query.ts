@@ -6,7 +6,7 @@ import { type Cursor, decodeCursor, encodeCursor } from "./cursor.js";
 import type { Session } from "./session.js";
 
 interface Plan {
-  /** Where the page before ended. */
+  /** The point at which the page before ended. */
   readonly cursor: Cursor | undefined;
   readonly skip: number;
   readonly limit: number;
@@ -122,7 +122,7 @@ export class Query<T> implements contract.Query<T> {
         const next = answer.takeNil() ? undefined : (answer.value() as string);
         const page = readRows<T>(answer);
         remaining -= page.length;
-        // Who closed its handle, or whose transaction ended, while this page was read gets none.
+        // If the handle was closed or the transaction ended while this page was read, give no page.
         this.#session.check();
         yield page;
         if (next === undefined || remaining <= 0) return;

@@ -12,7 +12,7 @@ import { checkAgreement, coreOptions, coreStorage } from "./options.js";
 export type Abandon = (reason: OffshootError | undefined) => Promise<void>;
 
 export class Store {
-  /** How to close each open handle. */
+  /** One function for each open handle, which closes that handle. */
   readonly handles = new Set<Abandon>();
   readonly name: string;
   readonly instance: Instance;
@@ -207,6 +207,6 @@ async function closeOpen(name: string, where: OpenOptions["storage"]): Promise<D
     }
     await entry.left;
   }
-  // In the same turn in which nobody has it: an opener that came between would be destroyed unseen.
+  // Take the name in the same turn in which its last user left: a store opened between would be destroyed unseen.
   return { from, entry: enter(name, 0) };
 }

@@ -34,7 +34,7 @@ function collect(change: Record<string, unknown>): Operands {
     }
     if (operator === "$set") split(operands, operator, operand);
     else for (const [path, value] of Object.entries(operand)) add(operands, operator, path, value);
-    // Also one without fields is the core's to judge, by its name.
+    // Pass on an operator without fields too: the core refuses unknown operators by their names.
     if (!operands.has(operator)) operands.set(operator, new Map());
   }
   return operands;

@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// In bytes.
+/// The bytes that are live on this thread.
 pub fn live() -> isize {
     LIVE.with(Cell::get)
 }

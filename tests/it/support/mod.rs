@@ -151,7 +151,7 @@ impl World {
         }
     }
 
-    /// As often as it is asked: a number that the next one does not tell.
+    /// A random number, another one at each call.
     pub fn draw(&self) -> u64 {
         self.platform().random()
     }

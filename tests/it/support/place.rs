@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Db, World, run};
 
-/// How a call is made.
+/// The way in which a call is made: by itself, or in a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
     Single,
@@ -151,12 +151,12 @@ fn layer(view: TreeView<'_>, name: &str) -> Attempt<LayerId> {
     panic!("the catalog has no such database. name={name}")
 }
 
-/// Where a document of `todos` stands in any layer.
+/// The place of a document of `todos` in any layer.
 pub fn document_row(id: &str) -> Suffix {
     Suffix::document(&super::say::collection("todos"), &super::say::key(id))
 }
 
-/// Where an entry of `kv` stands in any layer.
+/// The place of an entry of `kv` in any layer.
 pub fn entry_row(key: &str) -> Suffix {
     Suffix::entry(&super::say::collection("kv"), &super::say::key(key))
 }
