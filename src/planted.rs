@@ -15,13 +15,13 @@ pub enum Bug {
     KeysNotValidated,
     /// A commit does not check the ranges that its transaction read.
     RangesNotValidated,
-    /// A commit does not check what large commits wrote that stand in runs of their own.
+    /// A commit does not check the rows of large commits that stand in runs of their own.
     LargeCommitsNotValidated,
-    /// A commit does not check what a checkpoint has moved out of the log.
+    /// A commit does not check the rows that a checkpoint has moved out of the log.
     FeedNotValidated,
-    /// A commit does not check that its database is still what it was.
+    /// A commit does not check that the catalog row of its database is unchanged.
     CatalogRowNotValidated,
-    /// A clone goes on reading what its origin writes.
+    /// A clone goes on reading later commits of its origin.
     CloneReadsLiveOrigin,
     /// A row is copied up in a commit of its own, before the one that changes it.
     CopyUpApart,
@@ -47,13 +47,13 @@ pub enum Bug {
     AbandonedJobServed,
     /// A merge compares both sides with the origin as it is, and not where the clone began.
     BaseFromTheWrongSide,
-    /// A merge's commit does not check what was written to the origin since its rows were read.
+    /// A merge's commit does not check the rows that were written to the origin since it read them.
     MergedRowsNotValidated,
     /// A merge leaves the clone where it stood.
     MergedCloneNotMoved,
     /// A restore keeps the link that the clone has now.
     RestoreKeepsTheLink,
-    /// A restore leaves what was inserted since.
+    /// A restore leaves the rows that were inserted since.
     RestoreLeavesInserted,
     /// A job whose block is lost is evaluated again before its error is answered.
     FailedJobPutBack,
@@ -73,7 +73,7 @@ pub enum Bug {
     MergedRunsForgotten,
     /// A run whose writer is long gone is taken for one that is being written.
     AbandonedTakenForWritten,
-    /// A transaction that has ended still pins what it read.
+    /// A transaction that has ended still pins the LSN that it read at.
     HoldKeptAfterEnd,
     /// A plea of another tab is read and not heeded.
     PleaNotHeeded,

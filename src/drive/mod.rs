@@ -43,7 +43,7 @@ pub enum Step<N, W> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fetched {
     Here,
-    /// It is not where the step said: the step must be taken again, on what there is now.
+    /// The data is not where the step said: the step must be taken again, on the present state.
     Moved,
 }
 

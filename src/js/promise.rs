@@ -1,5 +1,5 @@
-//! Promises of the engine's work, and what becomes of them when it panics: the instance is dead then, so whatever was
-//! still awaited is told INTERNAL, and so is every later call.
+//! Promises of the engine's work. When the engine panics the instance is dead, so every promise that was still awaited
+//! is rejected with INTERNAL, and so is every later call.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -39,7 +39,7 @@ pub fn enter() -> JsResult<()> {
     Ok(())
 }
 
-/// A promise of what `work` makes; the engine's errors become plain objects.
+/// A promise of the result of `work`; the engine's errors become plain objects.
 pub fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T>> + 'static) -> Promise {
     boxed(async move { work.await.map(Into::into).map_err(|error| to_js(&error)) })
 }
@@ -69,7 +69,7 @@ fn drive(work: LocalFuture<'static, JsResult<JsValue>>) -> Promise {
     })
 }
 
-/// Fails with INTERNAL after a panic: what the instance then holds is half done.
+/// Fails with INTERNAL after a panic: the state of the instance is half done then.
 pub fn check_alive() -> JsResult<()> {
     match last_panic() {
         Some(message) => Err(to_js(&Error::new(ErrorCode::Internal, message))),
@@ -81,7 +81,7 @@ pub fn last_panic() -> Option<String> {
     PANIC.with_borrow(Option::clone)
 }
 
-/// Records the first panic and rejects what is pending.
+/// Records the first panic and rejects the promises that are pending.
 pub fn panicked(message: &str) {
     let is_first =
         PANIC.with(|panic| panic.try_borrow_mut().is_ok_and(|mut slot| slot.replace(message.into()).is_none()));

@@ -222,8 +222,8 @@ impl Scope {
         Ok(promise(async move { Ok(report::collections(&database.collections().await?)) }))
     }
 
-    /// Copies what the clone lacks and cuts its link. `watch` is called with how far it is, and ends it by answering
-    /// false.
+    /// Copies the rows that the clone lacks and cuts its link. `watch` is called with how far it is, and ends it by
+    /// answering false.
     pub fn materialize(&self, watch: Function) -> JsResult<Promise> {
         let database = self.database()?;
         Ok(promise(async move { Ok(report::status(database.materialize(&watching(&watch)).await?)) }))
@@ -246,7 +246,7 @@ impl Scope {
         }))
     }
 
-    /// One page of what this snapshot has that its origin, where the clone began, has not.
+    /// One page of this snapshot's changes against its origin where the clone began.
     pub fn diff_origin_page(
         &self,
         collection: Option<String>,
@@ -256,7 +256,7 @@ impl Scope {
         self.diff(None, collection, after, limit)
     }
 
-    /// One page of what this snapshot has that the snapshot `against` has not.
+    /// One page of this snapshot's changes against the snapshot `against`.
     pub fn diff_page(
         &self,
         against: &Scope,

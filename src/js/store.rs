@@ -125,7 +125,7 @@ impl Store {
         })
     }
 
-    /// Gives back what nobody can read.
+    /// Gives back the room of versions that nobody can read.
     pub fn compact(&self) -> Promise {
         let engine = self.engine.clone();
         boxed(async move {
@@ -173,7 +173,7 @@ fn listen(host: Host, name: &str, later: Later) -> Host {
     })
 }
 
-/// A page that goes holds nothing open, and one that comes back looks at what others wrote.
+/// A page that goes holds nothing open, and one that comes back looks at the commits of others.
 fn follow_page(host: Rc<Host>, storage: Rc<IndexedDb>, later: Later) -> Option<PageEvents> {
     PageEvents::listen(move |event| {
         let Some(engine) = later.borrow().upgrade() else { return };

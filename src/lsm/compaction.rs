@@ -206,7 +206,7 @@ impl Slice {
     }
 }
 
-/// Puts what is left of the inputs into the next manifest.
+/// Puts the rest of the inputs into the next manifest.
 fn go_on(
     installation: &mut Installation,
     merging: &Merging,

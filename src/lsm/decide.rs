@@ -1,4 +1,4 @@
-//! Finding out what became of a commit whose append failed.
+//! Finding out if a commit whose append failed counts.
 
 use super::record::Commit;
 use super::reserve::Room;

@@ -1,4 +1,5 @@
-//! Reading is synchronous over what is in memory; what is not there is named, fetched, and the reading done again.
+//! Reading is synchronous over the blocks in memory; a block that is not there is named, fetched, and the reading done
+//! again.
 
 use crate::error::Error;
 

@@ -146,7 +146,7 @@ pub fn range(layer: LayerId, from: Lsn, before: Lsn) -> RowRange {
     }
 }
 
-/// A row's commit and what it wrote.
+/// The LSN of a feed row's commit, and the keys that the row holds.
 pub fn decode(found: &[u8], version: &Version) -> Result<(Lsn, FeedEntry)> {
     let unreadable = || Error::corrupt("a row of the change feed cannot be read");
     let (_, suffix) = split_row(found);

@@ -30,7 +30,7 @@ const SWEEP: usize = 256;
 /// How often other tabs may swap the manifest before this one is given up.
 const TRIES: usize = 8;
 
-/// The next manifest, and what goes with it in the same transaction.
+/// The next manifest, and the records that go with it in the same transaction.
 pub struct Installation {
     /// The manifest that is replaced.
     base: Manifest,
@@ -248,7 +248,7 @@ impl Installation {
     }
 }
 
-/// A commit that changes nothing: whoever has not read it appends what does not count.
+/// A commit that changes nothing: a tab that has not read it appends records that do not count.
 fn closing_record(head: Head, id: u64, time: u64) -> Vec<Vec<u8>> {
     let commits = vec![Commit { id, time, ..Commit::default() }];
     let record = Record { store: head.store, first: head.lsn.next().0, previous: head.hash, commits };

@@ -1,4 +1,4 @@
-//! Opening what is there, making what is not, and going on with what damage has left.
+//! Opening a store that is there, making one that is not, and going on with the rest of a damaged one.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{Batch, Durability, ListRange, Place, Space, Storage};
 use crate::types::Lsn;
 
-/// How often what another tab does meanwhile is a reason to look again.
+/// How often the work of another tab is a reason to look again.
 const TRIES: usize = 8;
 /// Names to list at a time when all names of a space are wanted.
 const NAMES_AT_ONCE: usize = 256;
@@ -36,7 +36,7 @@ pub struct Opening {
     pub hot_row: Vec<u8>,
     /// True if a store that is not there may be made. Where the store was there before, that would hide its loss.
     pub may_create: bool,
-    /// Go on with what damage has left. Numbers up to the one given were used, and are not used again.
+    /// Go on with the rest of a damaged store. Numbers up to the one given were used, and are not used again.
     pub repair: Option<Lsn>,
 }
 
@@ -102,9 +102,9 @@ impl Lsm {
         }
     }
 
-    /// Moves what the log still holds into a run, and trims the log with what cannot be read of it. The numbers of what
-    /// is lost are not used again: others may have heard of them. Then the store is opened as any other, whoever was
-    /// first.
+    /// Moves the readable commits of the log into a run, and trims the log with its unreadable records. The numbers of
+    /// lost commits are not used again: others may have heard of them. Then the store is opened as any other, whoever
+    /// was first.
     async fn close_gap(&self, mark: Option<HeadMark>, opening: &Opening) -> Result<()> {
         let log = Log::read(&**self.storage()).await?;
         let used = log.used(mark, opening).max(self.head());

@@ -1,6 +1,6 @@
-//! Room that is kept for what frees room. A deletion appends to the log, and a compaction writes before it deletes: on
-//! a full disk neither would get through, and such a store could never be emptied. So some records that say nothing lie
-//! on the disk. When a write that frees room finds none, they are deleted, and the write is tried again.
+//! Room that is kept for writes that free room. A deletion appends to the log, and a compaction writes before it
+//! deletes: on a full disk neither would get through, and such a store could never be emptied. So some records that say
+//! nothing lie on the disk. When a write that frees room finds none, they are deleted, and the write is tried again.
 //!
 //! They are deleted in a transaction of their own, because a host may judge a transaction before its deletions count,
 //! and Chromium does. All other writes leave them alone. Where another tab or a crash has left the store without them,
@@ -47,7 +47,7 @@ pub enum Room {
     /// It writes again what is deleted elsewhere once it is done. It leaves the last record of the reserve to those
     /// that delete: some hosts give the room of what it replaces back much later.
     Moves,
-    /// It deletes, or is what the deleting waits for, and is small.
+    /// It deletes, or it is a small write that the deleting waits for.
     Frees,
 }
 

@@ -126,7 +126,7 @@ impl State {
         staged
     }
 
-    /// Takes complete commits into the head: what they wrote is visible from here on.
+    /// Takes complete commits into the head: their versions are visible from here on.
     pub(super) fn publish(&mut self, tail::TailRecord { record, hash, bytes, number }: tail::TailRecord) {
         let first = record.first();
         self.pleas.follow(&record.commits);

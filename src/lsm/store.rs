@@ -1,4 +1,4 @@
-//! One opened store on its storage: writing what is staged, taking in others' commits, fetching blocks.
+//! One opened store on its storage: writing staged commits, taking in others' commits, fetching blocks.
 //!
 //! Only one task at a time may stage, write or refresh (the engine's pipeline is that task); reading needs no such
 //! order.
@@ -94,7 +94,7 @@ impl Lsm {
         self.state.borrow().head
     }
 
-    /// Appends what is staged as one record under the next LSN. It counts if nobody else appended since this engine
+    /// Appends the staged commits as one record under the next LSN. It counts if nobody else appended since this engine
     /// read the log; if somebody did, the log is read to see who was first. On an error the outcome is unknown: see
     /// `decide_commit`.
     pub async fn write_staged(&self, durability: Durability, mut batch: Batch, room: Room) -> Result<Written> {
@@ -150,7 +150,7 @@ impl Lsm {
         }
     }
 
-    /// Takes in what other tabs wrote since. True: there was something.
+    /// Takes in the commits that other tabs have made since. True: there were some.
     pub async fn refresh(&self) -> Result<bool> {
         let before = self.head();
         for _ in 0..8 {
@@ -166,8 +166,8 @@ impl Lsm {
         Err(Error::new(ErrorCode::StorageUnavailable, "the log is trimmed faster than it can be read"))
     }
 
-    /// Goes over to a newer manifest: its runs hold what the memtable held up to its checkpoint. `has_same_rows`: this
-    /// tab made it from the present one, and has only moved versions.
+    /// Goes over to a newer manifest: its runs hold the versions of the memtable up to its checkpoint. `has_same_rows`:
+    /// this tab made it from the present one, and has only moved versions.
     pub(super) fn adopt(&self, manifest: Manifest, has_same_rows: bool) -> Result<()> {
         let mut state = self.state.borrow_mut();
         if manifest.store != state.manifest.store {
@@ -204,8 +204,8 @@ impl Lsm {
         tail::beginning(&*self.storage, read_up_to).await
     }
 
-    /// Takes in what the log has behind what this engine has read of it. False: it was trimmed past that, and there is
-    /// a newer manifest.
+    /// Takes in the records of the log that this engine has not read yet. False: the log was trimmed past them, and
+    /// there is a newer manifest.
     async fn take_in_tail(&self, page: tail::LogPage) -> Result<bool> {
         let tail::Tail::Records { records, pleas, head, void_bytes, gap } = self.read_tail(page).await? else {
             return Ok(false);

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::error::Result;
 use crate::storage::{LocalFuture, Outcome};
 
-/// So many strays are noted. More of them are left to the sweep of what was abandoned long ago.
+/// So many strays are noted. More of them are left to the sweep of runs that were abandoned long ago.
 const MOST_STRAYS: usize = 256;
 
 /// A write that was sent, and whose outcome is not known yet.

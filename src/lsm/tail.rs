@@ -23,7 +23,7 @@ pub enum Tail {
     /// The records that count, in order, the numbers and ids of pleas, the head where the log ends, and the error of
     /// the records that follow, if they cannot be read.
     Records { records: Vec<TailRecord>, pleas: Vec<(u64, u64)>, head: Head, void_bytes: u64, gap: Option<Error> },
-    /// The log was trimmed past what was asked for: the manifest must be read again.
+    /// The log was trimmed past the records that were asked for: the manifest must be read again.
     Trimmed,
 }
 
@@ -102,7 +102,7 @@ impl Chain {
         }
     }
 
-    /// Says what is wrong, and takes the chain back to where it was certain.
+    /// Returns the error of a damaged record, and takes the chain back to where it was certain.
     fn stop(&mut self, error: Error) -> Error {
         let Some(damaged) = self.damaged.take() else {
             // Whoever reads on meets it again.

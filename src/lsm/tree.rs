@@ -24,7 +24,7 @@ pub struct Loaded {
     blocks: RefCell<HashMap<BlockAddress, Kept>>,
     around: Option<Rc<GivenUp>>,
     bytes: Cell<usize>,
-    /// The call takes what it wants in portions: once this is full, it makes do with what it has.
+    /// The call takes its rows in portions: once this is full, it makes do with the rows that it has.
     has_portions: Cell<bool>,
     /// For a call that looks up many rows in their order: the block of each run that its last lookup came to.
     near: RefCell<Option<Vec<Near>>>,
@@ -70,7 +70,7 @@ impl GivenUp {
 }
 
 impl Loaded {
-    /// For a reader that goes around what cannot be read.
+    /// For a reader that goes around blocks that cannot be read.
     pub fn around(given_up: Rc<GivenUp>) -> Loaded {
         Loaded { around: Some(given_up), ..Loaded::default() }
     }
@@ -182,7 +182,7 @@ impl Found {
 /// The versions of a store: those of the log in the memtable, all others in runs.
 pub struct Tree {
     pub memtable: Memtable,
-    /// The last commit that is complete; above it stands what is being written.
+    /// The last commit that is complete; the versions above it are being written.
     pub head: Lsn,
     /// Newest first, by their newest LSN. Each change to the list forgets which rows are noted as deleted.
     runs: Vec<Rc<RunDescription>>,
@@ -194,7 +194,7 @@ pub struct Tree {
     examined: Cell<u64>,
 }
 
-/// A reader's hold on the tree: what it needs is in the tree, in the cache, or was loaded for it.
+/// A reader's hold on the tree: the blocks that it needs are in the cache, or were loaded for it.
 #[derive(Clone, Copy)]
 pub struct TreeView<'a> {
     pub tree: &'a Tree,

@@ -150,7 +150,7 @@ impl NewRun {
         NewRun { writer, claim }
     }
 
-    /// Adds a version as `RunWriter::push` does, and writes what is ready.
+    /// Adds a version as `RunWriter::push` does, and writes the segments that are ready.
     pub async fn push(&mut self, internal: &[u8], version: &[u8]) -> Result<()> {
         self.writer.push(internal, version)?;
         self.flush().await
@@ -170,7 +170,8 @@ impl NewRun {
         &mut self.writer
     }
 
-    /// Writes what is ready, once it is a slice. Boxed, as all that waits here is: several tasks share the code.
+    /// Writes the segments that are ready, once they are a slice. Boxed, as all that waits here is: several tasks share
+    /// the code.
     pub async fn flush(&mut self) -> Result<()> {
         if self.writer.ready_bytes() < SLICE_BYTES {
             return Ok(());

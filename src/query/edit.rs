@@ -49,7 +49,7 @@ pub fn at_path<'a>(value: &'a [u8], path: &str) -> Result<Option<&'a [u8]>> {
     Ok(Some(found))
 }
 
-/// `value` with `action` done to what stands at `path`. Objects on the way are made where they are missing.
+/// `value` with `action` done to the value at `path`. Objects on the way are made where they are missing.
 pub fn edit(value: Option<&[u8]>, path: &[&str], action: &mut Action<'_>) -> Result<Option<Vec<u8>>> {
     let mut editor = Editor::new(value);
     editor.change(path, action)?;
@@ -218,7 +218,7 @@ impl<'a> Editor<'a> {
         Editor { root: value.map(Node::Kept), padding: 0 }
     }
 
-    /// Does `action` to what stands at `path`. After an error the editor is of no more use.
+    /// Does `action` to the value at `path`. After an error the editor is of no more use.
     pub fn change(&mut self, path: &[&str], action: &mut Action<'_>) -> Result<()> {
         Descent { path, padding: &mut self.padding, action }.at(&mut self.root, 0)
     }

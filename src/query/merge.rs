@@ -1,4 +1,4 @@
-//! Three versions of a value into one: what only one side changed is taken, what both changed is a conflict, and counts
+//! Three versions of a value into one: a change of one side alone is taken, changes of both are a conflict, and counts
 //! add up. Objects merge field by field, however deep; arrays and scalars are single values.
 
 use super::counters::add;
@@ -28,7 +28,7 @@ pub type Settle<'a> = dyn FnMut(Clash<'_>) -> Result<Option<Vec<u8>>> + 'a;
 /// The counters of both sides.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Counts<'a> {
-    /// The counters that both sides only incremented, with what the clone added.
+    /// The counters that both sides only incremented, with the sums that the clone added.
     pub added: &'a [(String, Vec<u8>)],
     /// Counters that both sides may have incremented, of which no sum can be told: that both are equal says nothing.
     pub unsure: &'a [String],

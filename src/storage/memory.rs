@@ -196,14 +196,14 @@ impl MemoryDisk {
 
 /// Copies and replaces the contents of disks, for tests.
 impl MemoryDisk {
-    /// All that it holds now, on a disk without a capacity.
+    /// A copy of the disk, without its capacity.
     pub fn copied(&self) -> MemoryDisk {
         let copy = MemoryDisk::new();
         copy.turn_into(self);
         copy
     }
 
-    /// From here on it holds what `other` holds.
+    /// Replaces the disk's content by a copy of the content of `other`.
     pub fn turn_into(&self, other: &MemoryDisk) {
         let content = other.content.borrow().clone();
         self.content.replace(content);

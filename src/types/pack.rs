@@ -1,6 +1,6 @@
 //! MessagePack, read and written without building a tree: one checked pass, nothing allocated on a sender's word.
 //!
-//! Rows keep the bytes that the caller's codec made; this is what looks into them and what frames calls and answers.
+//! Rows keep the bytes that the caller's codec made; this module looks into them, and frames calls and answers.
 
 use super::{limits, work};
 use crate::error::{Error, ErrorCode, Result};

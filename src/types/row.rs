@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// A row without its layer: what stays the same on every level of a path.
+/// A row without its layer: the part that is the same on every level of a path.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Suffix(Vec<u8>);
 

@@ -50,7 +50,7 @@ impl Base {
     }
 }
 
-/// A value or a tombstone, with what merge, expiry and sync must know of it.
+/// A value or a tombstone, with the facts about it that merge, expiry and sync need.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Version {
     content: Content,
@@ -86,7 +86,7 @@ impl Version {
         self
     }
 
-    /// With what `$inc` did to it.
+    /// The version with the sums of its increments.
     pub fn counting(mut self, delta: Option<Bytes>) -> Version {
         self.delta = delta;
         self

@@ -155,7 +155,7 @@ pub fn suffix(name: &DatabaseName) -> Suffix {
     Suffix::named(DATABASES, Kind::Catalog, name.as_str())
 }
 
-/// The row of the catalog's layer that says what `name` is.
+/// The row of the catalog's layer that describes the database `name`.
 pub fn database_row(name: &DatabaseName) -> Vec<u8> {
     row(LayerId::CATALOG, suffix(name).as_bytes())
 }
@@ -257,7 +257,8 @@ pub fn encode_whole(link: Option<&Origin>) -> Version {
     Version::value(Field::List(link.map(Origin::to_field).into_iter().collect()).encode())
 }
 
-/// By which commit the layer holds everything, if it does, and what it was copied from, if that is known.
+/// The commit by which the layer holds all of its rows, and the origin that they were copied from, if that is known.
+/// `None`: the layer does not hold all of them.
 pub fn whole(view: TreeView<'_>, layer: LayerId) -> Attempt<Option<(Lsn, Option<Origin>)>> {
     let Some(found) = view.get(&whole_row(layer), view.tree.head)? else { return Ok(None) };
     let link = Field::decode(found.value()).ok_or_else(|| unreadable(&found))?.optional_list();

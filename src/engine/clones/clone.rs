@@ -96,7 +96,7 @@ pub async fn create_clone(
         None => DatabaseName::new(&format!("temporary-{:016x}", handle.core.platform.random()))?,
     };
     let (id, layer) = (handle.core.platform.random(), draw_layer(&*handle.core.platform));
-    // A clock that has fallen behind does not shorten what is to come.
+    // A clock that has fallen behind does not shorten the time that is left.
     let created_at = handle.core.platform.now().max(handle.core.clock.steady());
     // A clone whose time would end later than a number can say never ends.
     let expires_at = options.ttl.and_then(|ttl| created_at.checked_add(ttl));

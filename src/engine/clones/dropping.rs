@@ -113,7 +113,7 @@ fn dropped(present: &Present<'_>, entry: &Entry) -> Attempt<Effects> {
     Ok(Effects::of_catalog(catalog::database_row(&entry.name), &Version::tombstone()))
 }
 
-/// The error of dropping what others read through.
+/// The error of dropping a database that others read through.
 fn dependency(name: &DatabaseName, dependents: Vec<String>) -> Error {
     let message = format!("other databases are clones of it. name={name}, clones={}", dependents.join(", "));
     Error::new(ErrorCode::CloneDependency, message).with("dependents", Detail::Texts(dependents))

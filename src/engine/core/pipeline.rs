@@ -104,7 +104,7 @@ impl Core {
         Ok((value, lsn))
     }
 
-    /// Takes in what other tabs wrote since.
+    /// Takes in the commits that other tabs have made since.
     pub async fn refresh(self: &Rc<Core>) -> Result<()> {
         self.exclusively(Exclusive::Refresh).await.map(drop)
     }

@@ -134,7 +134,7 @@ impl Pinned {
     }
 }
 
-/// A point older than what history still holds.
+/// The error for a point that history does not hold any more.
 pub fn pruned(state: &State) -> Error {
     let oldest = state.manifest.floor();
     Error::new(ErrorCode::HistoryPruned, format!("history that old is gone. oldest={oldest}"))

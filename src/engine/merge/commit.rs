@@ -1,5 +1,5 @@
-//! The last step of a merge: what was worked out on a snapshot is written in one commit, if what it rests on has not
-//! moved; else all of it starts over.
+//! The last step of a merge: the rows that were worked out on a snapshot are written in one commit, if the databases
+//! have not moved since; else all of it starts over.
 
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ pub fn conflict(what: &str) -> Fault {
     Error::new(ErrorCode::Conflict, format!("{what} meanwhile")).into()
 }
 
-/// Fails if history below the snapshot was dropped: what was read of it may be incomplete.
+/// Fails if history below the snapshot was dropped: the rows that were read of it may be incomplete.
 pub fn check_floor(state: &State, snapshot: Lsn) -> Attempt<()> {
     if snapshot < state.manifest.floor() { Err(conflict("history was dropped")) } else { Ok(()) }
 }

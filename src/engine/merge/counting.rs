@@ -28,7 +28,7 @@ use super::shown::Shown;
 struct Span {
     name: DatabaseName,
     layer: LayerId,
-    /// The commit that put the layer over what is below it.
+    /// The commit that put the layer over the levels below it.
     began: Lsn,
     from: Since,
     /// The LSN of the version that notes the counter.
@@ -120,7 +120,7 @@ impl Span {
 /// A field of a row.
 type CounterName<'a> = (&'a [u8], &'a str);
 
-/// Where a field came from, level by level, and what it was before the increments.
+/// The levels that a field came through, and its value before the increments.
 struct Trace {
     spans: Vec<Span>,
     /// True if the field was incremented at all.

@@ -61,7 +61,7 @@ async fn try_merge(handle: &Rc<Handle>, options: &MergeOptions, at: Option<Lsn>)
             if planted::is(Bug::MergedRowsNotValidated) {
                 return Ok(false);
             }
-            // A copy of what the origin has is nothing of the clone's own.
+            // A copy of the origin's value is no change of the clone's own.
             let is_ours = match present.view.get(&row(own, suffix), stand.head)? {
                 Some(found) => !read::is_copy(present.view, &stand.paths.now, suffix, &found)?,
                 None => false,

@@ -1,5 +1,5 @@
-//! Three-way merging of databases: a clone's changes against what its origin became since. Merge and rebase are the
-//! same comparison, read in two directions; reset, revert and restore go back.
+//! Three-way merging of databases: a clone's changes against its origin's changes since the clone began. Merge and
+//! rebase are the same comparison, read in two directions; reset, revert and restore go back.
 //!
 //! Rows are compared page by page on one snapshot, and written into a layer of their own or ahead of their commit, so
 //! memory stays bounded. The commit itself checks that nothing it rests on has moved since, and flips one catalog row.

@@ -1,4 +1,4 @@
-//! Rebase: a clone's changes onto what its origin is now, or was at a later point (SEMANTICS C13).
+//! Rebase: a clone's changes onto its origin's present, or a later point of its origin (SEMANTICS C13).
 
 use std::rc::Rc;
 

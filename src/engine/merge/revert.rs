@@ -51,8 +51,8 @@ struct Undone {
     after: Path,
 }
 
-/// Undoes commits and keeps what came later, by three-way merge (SEMANTICS C15). In its conflicts `base` is what
-/// the commit left, `clone` the present, and `origin` what was there before the commit.
+/// Undoes commits and keeps later changes, by three-way merge (SEMANTICS C15). In its conflicts `base` is the
+/// value that the commit left, `clone` the present value, and `origin` the value before the commit.
 pub async fn revert(handle: &Rc<Handle>, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
     handle.check_open()?;
     for lsn in commits {
@@ -231,7 +231,7 @@ fn noted(view: TreeView<'_>, paths: &[&Path], suffix: &[u8]) -> Attempt<Vec<Stri
 /// The number, as MessagePack.
 const ZERO: [u8; 1] = [0];
 
-/// A row on its way back, and what was added to its counters, while nothing but that was done to them.
+/// A row on its way back, and the sums that were added to its counters, while nothing else changed them.
 struct Back {
     value: Option<Bytes>,
     added: Vec<(String, Option<Vec<u8>>)>,
@@ -265,7 +265,7 @@ impl Back {
         Ok(added)
     }
 
-    /// The row is `value` now: what did not come of adding up is counted no more.
+    /// Sets the row to `value`: a counter whose value did not come of adding up is counted no more.
     fn becomes(&mut self, value: Option<Bytes>, step: &Undoing, added: &Added) -> Result<()> {
         let names = settle::names_of(added);
         let (was, is) = (Lookup::new(self.value.as_deref()), Lookup::new(value.as_deref()));

@@ -23,7 +23,7 @@ pub struct ThreeWay {
     pub base: Option<Bytes>,
     pub clone: Option<Bytes>,
     pub origin: Option<Bytes>,
-    /// Counters that both sides only incremented, with what the clone added.
+    /// Counters that both sides only incremented, with the sums that the clone added.
     pub added: Added,
     /// Counters that both sides may have incremented, though no sum can be told.
     pub unsure: Vec<String>,
@@ -34,7 +34,7 @@ impl ThreeWay {
         Sides { base: self.base.as_deref(), clone: self.clone.as_deref(), origin: self.origin.as_deref() }
     }
 
-    /// The merged row, where `choose` says what stands where both sides clash.
+    /// The merged row; `choose` gives the value where both sides clash.
     pub fn merge(&self, choose: &mut dyn FnMut(&Clash<'_>) -> Result<Option<Vec<u8>>>) -> Result<Option<Bytes>> {
         let merged = query::merge(self.sides(), Counts { added: &self.added, unsure: &self.unsure }, &mut |clash| {
             choose(&clash)
@@ -238,7 +238,7 @@ pub fn adding_up(added: &Added, counting: &[String]) -> Added {
     added.iter().filter(|(path, _)| counting.has(path)).cloned().collect()
 }
 
-/// The paths of what was added, for looking them up.
+/// The paths of the sums that were added, for looking them up.
 pub fn names_of(added: &Added) -> Names<'_> {
     Names::of(&mut added.iter().map(|(path, _)| &path[..]))
 }

@@ -1,4 +1,4 @@
-//! Doing what a call asks.
+//! Runs the operation that a call asks for.
 
 use super::context::Context;
 use super::known::Known;

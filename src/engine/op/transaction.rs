@@ -204,7 +204,7 @@ impl Transaction {
         by == ReadBy::Engine || self.isolation == Isolation::Serializable
     }
 
-    /// A call that this fails is taken back whole, what it wrote last included.
+    /// Writes a row. A call in which this fails is taken back whole, this write included.
     pub fn write(&mut self, suffix: Suffix, version: Version) -> Result<()> {
         self.changes += 1;
         self.write_bytes += cost(&suffix, &version);
@@ -218,7 +218,7 @@ impl Transaction {
         Err(Error::new(ErrorCode::TooLarge, message))
     }
 
-    /// Notes the fields that an update sets in a row; `is_first`: it is over what others wrote.
+    /// Notes the fields that an update sets in a row; `is_first`: the transaction had not written the row.
     pub fn note_updated<'a>(&mut self, suffix: &Suffix, is_first: bool, fields: impl Iterator<Item = &'a str>) {
         if is_first {
             let before = self.updated.insert(suffix.clone(), BTreeSet::new());
@@ -255,13 +255,13 @@ impl Transaction {
         }
     }
 
-    /// From here on, `roll_back` undoes; what was written before stays.
+    /// Begins a savepoint: `roll_back` undoes the writes from here on, and keeps those before.
     pub fn savepoint(&mut self) {
         self.undo.clear();
         self.changes_before = self.changes;
     }
 
-    /// Takes back what a call wrote that then failed: any failure leaves none of it (SEMANTICS W6, W8).
+    /// Takes back the writes of a call that then failed: any failure leaves none of them (SEMANTICS W6, W8).
     pub fn roll_back(&mut self) {
         self.changes = self.changes_before;
         for step in std::mem::take(&mut self.undo).into_iter().rev() {

@@ -15,7 +15,7 @@ pub struct Level {
     pub name: DatabaseName,
     pub layer: LayerId,
     pub lsn: Lsn,
-    /// The commit that put the layer over what is below it.
+    /// The commit that put the layer over the levels below it.
     pub began: Lsn,
 }
 

@@ -231,7 +231,7 @@ impl Database {
         merge::reset(&self.handle, only).await
     }
 
-    /// Undoes commits and keeps what came later, by three-way merge (SEMANTICS C15).
+    /// Undoes commits and keeps later changes, by three-way merge (SEMANTICS C15).
     pub async fn revert(&self, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
         merge::revert(&self.handle, commits, policy, dry_run).await
     }

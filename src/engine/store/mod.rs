@@ -27,7 +27,7 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
     pub durability: Durability,
-    /// Milliseconds of history to keep; `None`: what the store has, `u64::MAX`: for ever.
+    /// Milliseconds of history to keep; `None`: as many as the store keeps already, `u64::MAX`: for ever.
     pub retain: Option<u64>,
     pub cache_bytes: usize,
     /// Open a damaged or wiped store all the same, with what is left.
@@ -77,7 +77,7 @@ impl Store {
         self.core.head()
     }
 
-    /// Takes in what other tabs wrote since.
+    /// Takes in the commits that other tabs have made since.
     pub async fn refresh(&self) -> Result<()> {
         self.core.refresh().await
     }
@@ -92,7 +92,7 @@ impl Store {
         self.core.look_before_reading();
     }
 
-    /// Moves the log into a run, raises the history floor, merges what is worth merging.
+    /// Moves the log into a run, raises the history floor, and merges the runs that are worth merging.
     pub async fn maintain(&self) -> Result<()> {
         self.upkeep.maintain().await
     }

@@ -1,4 +1,4 @@
-//! Opening: the store is held against what was written down of it outside.
+//! Opening: the store is compared with the texts of its witness.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -91,7 +91,7 @@ async fn open_witnessed(
             (Ok(_), None) => false,
             (Err(error), _) => error.code() == ErrorCode::StorageCorrupt && !known.is_empty(),
         };
-        // The store may have been destroyed between the two looks: what is written down says so by now.
+        // The store may have been destroyed between the two looks: its witness says so by now.
         if is_told && !std::mem::replace(&mut looked_again, true) {
             continue;
         }

@@ -97,8 +97,8 @@ impl Claims {
         self.standing.borrow().is_empty()
     }
 
-    /// Claims what a transaction read that lost, for its next run; `began`: when the lost one did. It keeps the place
-    /// among the claims that it had.
+    /// Claims the rows that a transaction read which lost, for its next run; `began`: when the lost one did. It keeps
+    /// the place among the claims that it had.
     pub fn claim(self: &Rc<Claims>, lost: Rc<Transaction>, began: u64, before: Option<Claimed>) -> Option<Claimed> {
         let now = self.core.platform.steady();
         if now > began + QUICK {
@@ -124,7 +124,7 @@ impl Claims {
         }
     }
 
-    /// Lets transactions go first that claim what the call would write as things stand.
+    /// Lets transactions go first that claim a row which the call would write as things stand.
     pub async fn let_first_of_call(&self, handle: &Handle, op: &Op) -> Result<()> {
         let mut known = Known::default();
         let written = self.core.read(|state, view| {

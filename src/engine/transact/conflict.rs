@@ -69,7 +69,7 @@ impl Checking {
         &self.transaction
     }
 
-    /// Fails with CONFLICT if any commit after the transaction's snapshot, staged ones too, wrote what it read.
+    /// Fails with CONFLICT if any commit after the transaction's snapshot, staged ones too, wrote a row that it read.
     pub fn check(&mut self, view: TreeView<'_>, state: &State) -> Attempt<()> {
         let snapshot = self.transaction.snapshot_lsn();
         if snapshot.next() >= state.next() {

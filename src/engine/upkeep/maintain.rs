@@ -1,4 +1,4 @@
-//! The work that nobody waits for: moving the log into runs, merging runs, dropping what nobody can read.
+//! The work that nobody waits for: moving the log into runs, merging runs, dropping versions that nobody can read.
 //!
 //! It runs beside commits and reads, in slices, and touches what they see only by swapping the manifest, in the
 //! pipeline's turn. The manifest's version guards every swap: of two tabs that write one slice at once the later one
@@ -112,7 +112,7 @@ impl Upkeep {
         }
     }
 
-    /// Moves the log into a run, raises the history floor, merges what is worth merging.
+    /// Moves the log into a run, raises the history floor, and merges the runs that are worth merging.
     async fn maintain_now(self: &Rc<Upkeep>, merges: bool) -> Result<()> {
         self.core.lsm.reserve().begin();
         let maintained = self.maintain_runs(merges).await;
@@ -363,8 +363,8 @@ impl Upkeep {
         self.next_floor(checkpoint, clock).await
     }
 
-    /// Where history may end at the time `clock`: what the retention says, and never above what this engine's own
-    /// snapshots read or what is in runs.
+    /// The LSN at which history may end at the time `clock`: the retention decides, but it is never above an LSN that
+    /// this engine's own snapshots read, nor above the LSNs in runs.
     pub async fn next_floor(self: &Rc<Upkeep>, checkpoint: Lsn, clock: u64) -> Result<Lsn> {
         let floor = self
             .core

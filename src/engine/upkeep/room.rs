@@ -1,5 +1,5 @@
-//! When room on the disk is short: the log moves in pieces that need little of it, what was deleted is dropped on the
-//! way, and the reserve is put back.
+//! Upkeep when room on the disk is short: the log moves in pieces that need little room, deleted rows are dropped on
+//! the way, and the reserve is put back.
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ const LEAST: u64 = 4 * 1024;
 
 impl Upkeep {
     /// Raises the history floor to where it may be by now, and moves the log into runs, its oldest records first and
-    /// without what nobody reads any more. False: another tab was first.
+    /// without versions that nobody reads any more. False: another tab was first.
     pub async fn move_log_in_pieces(self: &Rc<Upkeep>) -> Result<bool> {
         let (head, clock) = self.core.lsm.with(|state| (state.head, self.core.clock.agreed(state)));
         let mut raising = Installation::new(self.core.lsm.with(|state| state.manifest.clone()));
