@@ -51,7 +51,7 @@ pub enum Fetched {
 pub trait Server<N, W> {
     fn fetch(&self, needed: N) -> LocalFuture<'_, Result<Fetched>>;
     fn write(&self, what: W) -> LocalFuture<'_, Result<()>>;
-    /// Lets other tasks run. The records that were fetched for earlier steps may be dropped from memory.
+    /// Lets other tasks run. The data that was fetched for earlier steps may be dropped from memory.
     fn pause(&self) -> LocalFuture<'_, ()>;
 }
 

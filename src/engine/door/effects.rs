@@ -1,4 +1,4 @@
-//! The effects of a commit: its changes and runs. And a copy of a row that a materialization takes in.
+//! The effects of a commit, which are its changes and runs, and the copy of a row that a materialization takes in.
 
 use std::rc::Rc;
 

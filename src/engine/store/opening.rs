@@ -77,8 +77,8 @@ async fn open_witnessed(
     }
     let mut looked_again = false;
     loop {
-        // The texts of the witness are read first and the store after them: so the store has all commits that they tell
-        // of.
+        // The texts of the witness are read first and the store after them: so the store, if it is whole, has all
+        // commits that the texts tell of.
         let testimony = platform.testimony().await.map(Testimony::new);
         let known = testimony.as_ref().map(Testimony::known).unwrap_or_default();
         opening.may_create = known.is_empty();
