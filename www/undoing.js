@@ -18,7 +18,7 @@ export class Undoing {
     return this.#of(name)[which].at(-1);
   }
 
-  /** The last entry was undone or redone by the commit `version`, which is the entry to turn back next. */
+  /** The last entry was undone or redone by the commit `version`. The other stack takes it, to undo it likewise. */
   turned(name, which, version) {
     const stacks = this.#of(name);
     const { words } = stacks[which].pop();
