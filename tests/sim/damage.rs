@@ -23,12 +23,12 @@ pub struct Damage {
 }
 
 impl Damage {
-    /// Nothing more is damaged from here on. What is damaged stays so.
+    /// No other block is damaged from here on. Blocks that are damaged for ever stay so.
     pub fn end(&self) {
         self.is_over.set(true);
     }
 
-    /// What a read of a block gives in place of the bytes that are there.
+    /// Answers a read of a block: with the bytes that were found, or now and then with damage.
     pub fn harm(
         &self,
         (disk, random, report): (&MemoryDisk, &Random, &Report),
@@ -67,8 +67,8 @@ impl Damage {
         !self.met.borrow().is_empty()
     }
 
-    /// Whether a call that began at `began` has a reason to fail so: the error names a block that is damaged, or was
-    /// read so since.
+    /// True if a call that began at `began` had a reason to fail with this error: the error names a block that is
+    /// damaged, or that was read damaged since.
     pub fn excuses(&self, error: &Error, began: u64) -> bool {
         if error.code() != ErrorCode::StorageCorrupt {
             return false;

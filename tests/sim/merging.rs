@@ -1,4 +1,4 @@
-//! What merging and going back make of the plain model.
+//! Merge, rebase, reset, revert and restore in the plain model.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -7,7 +7,7 @@ use crate::call::Content;
 use crate::history::{Identity, Move, Settled, Told, Winner};
 use crate::model::{Mark, ModelDatabase, Place, Row, Rows, State, base_of, visible_at};
 
-/// What a move does: what is told of it, and the state after it; `None`: it writes nothing.
+/// The effect of a move: its report, and the state after it; `None`: it writes nothing.
 pub struct Moved {
     pub told: Told,
     pub state: Option<State>,
@@ -37,7 +37,7 @@ impl Tally {
         }
     }
 
-    /// What is told; `None` where a conflict stops it.
+    /// The report of the move, and true if it writes: not where a conflict stops it, nor where nothing changes.
     fn settle(self, winner: Winner) -> (Told, bool) {
         if winner == Winner::Nobody && self.told.conflicts > 0 {
             let told = Told { settled: Settled::Conflict, conflicts: self.told.conflicts, ..Told::default() };
@@ -97,7 +97,7 @@ fn n_of(row: Option<&Row>) -> Option<i64> {
     row.and_then(|row| row.value).and_then(|value| value.n)
 }
 
-/// Whether a side's count is the base's and increments.
+/// True if a side's count is the base's plus increments.
 fn counts(side: Option<&Row>, base: Option<&Row>) -> bool {
     let (Some(side), Some(of_base)) = (side, base) else { return false };
     let (start, from) = (side.mark.start, n_of(base));
@@ -144,7 +144,7 @@ impl ModelDatabase {
     }
 }
 
-/// What a clone stands on.
+/// The origin, the rows and the links that a clone stands on.
 struct Below {
     origin: Option<(String, u64)>,
     copied: Rc<Rows>,
@@ -225,7 +225,7 @@ pub fn rebase(states: &[State], before: &State, name: &str, winner: Winner, land
     Some(Moved { told, state })
 }
 
-/// Whether a clone's origin holds the rows that it held where the clone stands.
+/// True if a clone's origin still holds the rows that it held where the clone stands.
 pub fn is_as_it_was(state: &State, name: &str) -> bool {
     let Some(clone) = state.databases.get(name) else { return false };
     let origin = clone.origin.as_ref().and_then(|(target, _)| state.databases.get(target));
@@ -294,7 +294,7 @@ fn with_rows(before: &State, name: &str, rows: Rows) -> State {
     state
 }
 
-/// Whether a restore commits may also rest on collections, which the model has not: `state` is there in any case.
+/// A restore may commit only for the sake of collections, which the model does not have. So `state` is always there.
 pub fn restore(states: &[State], before: &State, identity: &Identity, at: u64, landing: Landing) -> Option<Moved> {
     let now = before.databases.get(&identity.name)?;
     let then = find(states, identity, at)?;
@@ -329,7 +329,7 @@ pub fn restore(states: &[State], before: &State, identity: &Identity, at: u64, l
     Some(Moved { told, state: Some(with_rows(before, &identity.name, rows)) })
 }
 
-/// What a move does to a store that is `before`; `None`: it cannot be done there.
+/// The effect of a move on the store `before`; `None`: the move cannot be made there.
 pub fn effect(states: &[State], before: &State, identity: &Identity, act: Move, landing: Landing) -> Option<Moved> {
     let found = before.databases.get(&identity.name)?;
     if found.created != identity.created {

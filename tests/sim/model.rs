@@ -28,10 +28,10 @@ pub struct Row {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mark {
     pub id: u64,
-    /// What `n` was then.
+    /// The value of `n` at the point from which it was only incremented.
     pub start: Option<i64>,
     pub is_counted: bool,
-    /// What it was set to last, even if that is what it is below.
+    /// The value that `n` was set to last, even if that is its value below.
     pub set: Option<i64>,
 }
 
@@ -57,7 +57,7 @@ impl Mark {
     }
 }
 
-/// What a write does to a row's count.
+/// The effect of a write on a row's count.
 #[derive(Clone, Copy)]
 enum Count {
     Set,
@@ -69,7 +69,7 @@ pub fn visible_at<'a>(rows: &'a Rows, place: &Place) -> Option<&'a Row> {
     rows.get(place).filter(|row| row.value.is_some())
 }
 
-/// What a version is based on that is written over a row.
+/// The base of a version that is written over a row.
 pub fn base_of(rows: &Rows, place: &Place, is_clone: bool) -> Option<u64> {
     match rows.get(place) {
         Some(row) if row.own => row.base,
@@ -91,7 +91,7 @@ pub struct ModelDatabase {
     /// It may go without a call, or become a root without one.
     pub goes: bool,
     pub background: bool,
-    /// What it was copied from, as it was then.
+    /// The rows of the origin that it was copied from, as they were then.
     pub copied: Rc<Rows>,
     pub rows: Rc<Rows>,
 }
@@ -139,19 +139,19 @@ impl ModelDatabase {
         self.links.iter().copied().chain([as_of]).collect()
     }
 
-    /// Whether a row is based on what the model says, or on the copy of it that a materialization made.
+    /// True if a row's base is the one that the model expects, or the copy of that which a materialization made.
     pub fn is_base(&self, expected: Option<u64>, found: Option<u64>) -> bool {
         let is_copy = |base: u64| self.links.split_last().is_some_and(|(_, below)| below.contains(&base));
         expected == found || expected.is_some() && found.is_some_and(is_copy)
     }
 
-    /// What a clone of it begins with.
+    /// The rows that a clone of this database begins with.
     pub fn copied_rows(&self) -> Rc<Rows> {
         let visible = self.rows.iter().filter(|(_, row)| row.value.is_some());
         Rc::new(visible.map(|(place, row)| (*place, Row { base: None, own: false, ..*row })).collect())
     }
 
-    /// What the call answers on `rows`, which it changes; a call that fails changes nothing.
+    /// Makes the call on `rows` and gives its answer. A call that fails changes nothing.
     pub fn perform(&self, rows: &mut Rows, call: &Call, lsn: u64) -> Observed {
         Work { rows, lsn, is_clone: self.is_clone(), below: &self.copied }.perform(call)
     }
@@ -178,7 +178,7 @@ fn visible(rows: &Rows, shelf: Shelf) -> impl DoubleEndedIterator<Item = (String
     all.filter_map(|((_, id), row)| row.value.map(|value| (id.to_string(), value)))
 }
 
-/// What the rows of `after` have that those of `before` have not.
+/// The differences of the rows of `after` to those of `before`.
 pub fn difference(before: &Rows, after: &Rows) -> Vec<Difference> {
     let value = |rows: &Rows, place: &Place| rows.get(place).and_then(|row| row.value);
     let mut places: Vec<&Place> = before.keys().chain(after.keys()).collect();
@@ -266,7 +266,7 @@ impl Work<'_> {
             }
             Call::Unset(shelf, id) => {
                 let found = self.get(*shelf, id);
-                // What changes nothing writes nothing.
+                // An update that changes nothing writes nothing.
                 if let Some(found) = found.filter(|found| found.n.is_some()) {
                     self.write(*shelf, id, Some(Content { n: None, ..found }), Count::Set);
                 }

@@ -50,7 +50,7 @@ pub fn replay(oracle: &mut Oracle<'_>) -> Verdict<()> {
 
 /// The check that a read or a write of this database belongs to.
 pub fn check_of(database: &ModelDatabase, otherwise: Check) -> Check {
-    // What was a clone once goes on being what a copy would be.
+    // A database that was a clone once must go on reading as a physical copy would.
     if database.links.is_empty() { otherwise } else { Check::CloneIsolation }
 }
 
@@ -156,7 +156,7 @@ impl Oracle<'_> {
         Err(violation(Check::Atomicity, what))
     }
 
-    /// What the engine does by itself: clones go when their time is up, and become roots when they were made to.
+    /// The effect of a commit that no call made: a clone goes when its time is up, or becomes a root in the background.
     fn effect_without_a_call(&self, lsn: u64, logged: &Logged) -> Option<State> {
         let mut state = self.states[lsn as usize - 1].clone();
         match &logged.catalog_changes()[..] {
@@ -180,7 +180,7 @@ impl Oracle<'_> {
         logged.rows().is_empty().then_some(state)
     }
 
-    /// What the model makes of an event that commits as `lsn`; what the event saw must be what the model sees there.
+    /// The model's state after an event that commits as `lsn`. The event's answers must be those of the model there.
     fn effect(&self, event: &Event, lsn: u64) -> Verdict<State> {
         let before = &self.states[lsn as usize - 1];
         match &event.act {
@@ -269,7 +269,7 @@ impl Oracle<'_> {
         Ok(())
     }
 
-    /// Whether what is on the disk under `lsn` is what leads to `state`: all of it, and nothing else.
+    /// Checks that the commit `lsn` on the disk leads to `state`: it has all of the event's writes, and nothing else.
     fn check_written(&self, lsn: u64, logged: &Logged, state: &State, event: &Event) -> Verdict<()> {
         let before = &self.states[lsn as usize - 1];
         let name = match &event.act {
@@ -303,7 +303,7 @@ impl Oracle<'_> {
         };
         let matching = written.iter().filter(same).count();
         if matching == written.len() && matching == expected.len() {
-            // What was begun over a link may be committed when that is cut, and its bases matter no more.
+            // A write that began over a link may be committed after the link was cut: then its bases matter no more.
             let is_whole = before.whole.contains(&old.layer);
             let is_base =
                 |row: &crate::journal::Written| is_whole || old.is_base(expected[&(row.shelf, row.id)].base, row.base);

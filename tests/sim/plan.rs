@@ -20,7 +20,7 @@ pub enum Dimension {
     Waiting,
     /// At the end nothing is left that nobody names.
     Leftovers,
-    /// What is in one database is exported, and imported into another.
+    /// Databases are exported, and imported into other ones.
     Transfers,
     /// Writes take effect long after their senders gave up waiting.
     Late,
@@ -55,7 +55,7 @@ impl Dimension {
         format!("{self:?}").to_lowercase()
     }
 
-    /// Whether a seed has it. Each dimension is drawn by itself, so that a new one moves none of the others.
+    /// True if a seed has the dimension. Each is drawn by itself, so that a new one moves none of the others.
     pub fn is_drawn(self, seed: u64) -> bool {
         let always = std::env::var("ALWAYS").unwrap_or_default();
         if always.split(',').any(|name| name == self.name()) {
@@ -68,7 +68,7 @@ impl Dimension {
     }
 }
 
-/// What a seed is like.
+/// The properties of a seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub tabs: u64,
@@ -77,10 +77,10 @@ pub struct Plan {
     pub crashes: u64,
     pub freezes: u64,
     pub jumps: u64,
-    /// Whether a commit may be over the log's size.
+    /// True if commits may be too large for the log.
     pub big: bool,
     pub cache_bytes: usize,
-    /// Whether tabs materialize the same clones at once, and empty them afterwards: leases keep nobody from it.
+    /// True if tabs materialize the same clones at once, and empty them afterwards: leases keep no tab from it.
     pub races: bool,
     /// How many announcements of a thousand are lost.
     pub deafness: u64,
@@ -146,7 +146,7 @@ impl Plan {
         plan
     }
 
-    /// Whether no tab stops, and storage does what it is asked.
+    /// True if no tab stops, and storage carries out all requests.
     pub fn is_calm(&self) -> bool {
         let Faults { reads_fail, writes_fail, quota, late, .. } = self.faults;
         let has_trouble = self.damage || self.power || self.capacity.is_some();
@@ -157,7 +157,7 @@ impl Plan {
         if Dimension::Damage.is_drawn(seed) {
             self.damage = true;
             self.maintenance = 150;
-            // What is in memory is not read, and so never met as damaged.
+            // A block that is in memory is not read, so its damage is never met: keep the cache small.
             self.cache_bytes = self.cache_bytes.min(100_000);
         }
         if Dimension::Capacity.is_drawn(seed) {
@@ -175,7 +175,7 @@ impl Plan {
             self.crashes = 0;
         }
         self.waits = Dimension::Waiting.is_drawn(seed);
-        // What loses inside of what loses waits for whatever those have that wait.
+        // A nested transaction that loses could wait for something that a waiting body holds: so such bodies nest too.
         self.nests = self.waits || Dimension::Nesting.is_drawn(seed);
         self.transfers = Dimension::Transfers.is_drawn(seed);
         if Dimension::Late.is_drawn(seed) {
@@ -189,7 +189,7 @@ impl Plan {
             self.rush = true;
             self.tabs = self.tabs.max(2);
         }
-        // What reads much inside of what reads much, and loses, is work for a minute; so is losing to a rush.
+        // Nested transactions that read much, and lose, work for a minute; so do those that lose to a rush.
         if Dimension::Reading.is_drawn(seed) && !self.nests && !self.rush {
             self.reads_much = true;
             self.big = true;
