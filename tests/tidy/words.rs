@@ -37,9 +37,11 @@ pub fn unfinished_work(file: &Source) -> Vec<String> {
 /// Words that no sentence begins with: such a sentence is a riddle, because it does not name its subject by a type.
 const RIDDLES: [&str; 2] = ["What", "Whether"];
 
-/// Sentences that begin with one of these words, in comments under `src`.
+/// Sentences that begin with one of these words, in comments of Rust and JavaScript. The package's declarations keep
+/// the words that were agreed on.
 pub fn riddles(file: &Source) -> Vec<String> {
-    if !file.path.starts_with("src/") || !file.has_extension(&["rs"]) {
+    let is_contract = file.path.starts_with("pkg/types/");
+    if !file.has_extension(&["js", "mjs", "rs", "ts"]) || is_contract || file.path == EXAMPLES {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -55,7 +57,7 @@ pub fn riddles(file: &Source) -> Vec<String> {
 
 /// The comment in a line; empty where there is none.
 fn comment_of(line: &str) -> &str {
-    if line.trim_start().starts_with("//") {
+    if ["//", "/*", "* "].iter().any(|begin| line.trim_start().starts_with(begin)) {
         return line;
     }
     let is_behind_code = |(code, _): &(&str, &str)| code.matches('"').count() % 2 == 0;
@@ -138,7 +140,9 @@ fn a_riddle_is_caught() {
     assert_eq!(caught("src/a/mod.rs", "//! - What a row holds.\nlet a = 1; // Rows: What is one?"), 2);
     assert_eq!(caught("src/lib.rs", "/// Tells what is left, and whether it is read, of a `What`."), 0);
     assert_eq!(caught("src/lib.rs", "let a = \"What? // Whether\";"), 0);
-    assert_eq!(caught("tests/it/main.rs", "// What is left."), 0);
+    assert_eq!(caught("tests/it/main.rs", "// What is left."), 1);
+    assert_eq!(caught("www/app.js", "/** What is left. */\n/**\n * It is read. What\n * is left follows.\n */"), 2);
+    assert_eq!(caught("pkg/types/offshoot.d.ts", "/** What can be stored. */"), 0);
 }
 
 #[test]
