@@ -69,11 +69,21 @@ impl Upkeep {
             let upkeep = self.clone();
             self.core.platform.spawn(Box::pin(async move {
                 // No call sees a failure here; a later commit that finds the work still due tries again.
+                let version = upkeep.manifest_version();
                 let maintained = upkeep.maintain_if_free(is_room_due).await;
                 upkeep.rest_after(&maintained);
                 drop(running);
+                // Commits that came meanwhile are nobody's to move where no other follows. Maintenance that swapped
+                // nothing has found nothing to do, and would find nothing the next time either.
+                if maintained.is_ok() && upkeep.manifest_version() != version {
+                    upkeep.maintain_soon();
+                }
             }));
         }
+    }
+
+    fn manifest_version(&self) -> u64 {
+        self.core.lsm.with(|state| state.manifest.version)
     }
 
     /// `is_worth`: much would come back, whether or not the log is due.
