@@ -105,8 +105,8 @@
 //! - Some records that say nothing lie on the disk (`lsm/reserve.rs`). On a full one they are deleted by what frees
 //!   room, because a deletion is an append and a compaction writes before it deletes. The log is moved in pieces then,
 //!   without what was deleted meanwhile.
-//! - The log has a share of the store. Between two slices of a merge it is moved if it has twice its share. Where it
-//!   has four times its share, commits wait for maintenance that is under way, a second at most.
+//! - The log has a share of the store. Where it has twice its share, it is moved between two slices of a merge, and
+//!   commits wait for maintenance that is under way, a second at most.
 //! - A user's backend has its own deadlines, and its locks are real. Contract 1, whose log was made of named records,
 //!   is gone: beside a quick writer its appends were refused without an end.
 //! - A walk passes rows that it need not read. An index keeps figures of each block (`lsm/figures.rs`); a walk notes

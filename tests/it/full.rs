@@ -286,8 +286,8 @@ fn the_log_of_quick_writers_has_a_bounded_share() {
             pauses(1).await;
         }
         assert!(runs > 8 * MIB, "{runs}");
-        // Two records may be admitted below four times the share.
-        assert!(most < 600, "the log had {most}% of its share");
+        // Records of all the writers may be admitted below twice the share.
+        assert!(most < 300, "the log had {most}% of its share");
         // Maintenance that is under way when the writers end looks again for what they have written meanwhile.
         pauses(20_000).await;
         let stats = store.stats().await.expect("figures");

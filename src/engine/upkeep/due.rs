@@ -10,7 +10,7 @@ const LOG_BYTES: u64 = 4 * 1024 * 1024;
 const LOG_ENTRIES: u64 = 2000;
 /// From so many times the size on, a tab does it without the lease: whoever has that may be frozen.
 pub const URGENT: u64 = 4;
-/// From so many times the size on, it is moved between two slices of a merge.
+/// From so many times the size on, it is moved between two slices of a merge, and commits wait until it is.
 pub const AMID_MERGE: u64 = 2;
 /// Milliseconds that maintenance rests after a failure, and how often they are doubled at most.
 const REST: u64 = 1000;
@@ -37,7 +37,7 @@ impl Upkeep {
     /// make the log as large as the store.
     pub fn holds_back(&self) -> bool {
         self.maintaining.is_running(self.core.platform.steady())
-            && self.core.lsm.with(|state| self.is_log_over(state, URGENT))
+            && self.core.lsm.with(|state| self.is_log_over(state, AMID_MERGE))
     }
 
     /// True while maintenance rests, after a failure or on a full disk.
