@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use offshoot::engine::op::{Answer, Op};
-use offshoot::engine::{AtOnce, OpenOptions, OpenTransaction, TransactionOptions};
-use offshoot::error::ErrorCode;
+use offshoot::engine::{AtOnce, Ended, OpenOptions, OpenTransaction, TransactionOptions};
+use offshoot::error::{Error, ErrorCode};
 use serde_json::{Value, json};
 
+use crate::support::memory::{live, peak, reset_peak};
 use crate::support::{Db, World, open_in, rest, run, say};
 
 /// A synchronous answer, and each step of a longer one, looks at no more rows.
@@ -305,4 +306,26 @@ async fn beside<A, B>(one: impl Future<Output = A>, other: impl Future<Output = 
         Poll::Ready(first) => (first, second),
         Poll::Pending => (one.await, second),
     }
+}
+
+/// Each call of a body would look at all that the body wrote before.
+#[test]
+fn a_read_beside_many_writes_of_its_body_holds_little() {
+    run(async |world| {
+        let main = world.main().await;
+        let body = async |transaction: Rc<OpenTransaction>| {
+            for from in (0..20_000).step_by(1000) {
+                let some: Vec<(String, Value)> = (from..from + 1000).map(|n| (key(n), json!({}))).collect();
+                let some: Vec<(&str, Value)> = some.iter().map(|(id, row)| (&id[..], row.clone())).collect();
+                transaction.run(say::put(&some)).await?;
+            }
+            let before = live();
+            reset_peak();
+            transaction.run(first()).await?;
+            Ok::<_, Error>(peak() - before)
+        };
+        let ended = main.0.transact(TransactionOptions::default(), body).await.expect("it commits");
+        let Ended::Committed(held, _) = ended else { panic!("it commits") };
+        assert!(held < 64 * 1024, "it holds {held} bytes to find one row");
+    });
 }

@@ -9,6 +9,7 @@ use crate::planted::{self, Bug};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
 use crate::types::{Kind, Lsn, Suffix, Version};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Range;
 
 /// Suffixes from `from` (included) to `before` (not included).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -349,32 +350,35 @@ fn is_tombstone(row: &TreeRow) -> bool {
     Version::is_encoded_tombstone(&row.encoded)
 }
 
-/// A transaction's own writes in a range, in the order of the walk.
+/// A transaction's own writes in a range, in the order of the walk. The walk takes them from the map one by one: a list
+/// of all of them would be made anew by each call of a body that has written many rows.
 struct OwnRows<'a> {
-    rows: Vec<(&'a Suffix, &'a Version)>,
+    rest: Option<Range<'a, Suffix, Version>>,
+    next: Option<(&'a Suffix, &'a Version)>,
+    reverse: bool,
 }
 
 impl<'a> OwnRows<'a> {
     fn new(own: Option<&'a BTreeMap<Suffix, Version>>, range: &SuffixRange, reverse: bool) -> OwnRows<'a> {
-        let mut rows: Vec<_> = match own {
-            Some(own) if range.from < range.before => {
-                let bounds = Suffix::from_bytes(range.from.clone())..Suffix::from_bytes(range.before.clone());
-                own.range(bounds).collect()
-            }
-            _ => Vec::new(),
-        };
-        // The next one is last, where it is cheap to take.
-        if !reverse {
-            rows.reverse();
-        }
-        OwnRows { rows }
+        let bounds = || Suffix::from_bytes(range.from.clone())..Suffix::from_bytes(range.before.clone());
+        let rest = own.filter(|_| range.from < range.before).map(|own| own.range(bounds()));
+        let mut rows = OwnRows { rest, next: None, reverse };
+        rows.advance();
+        rows
+    }
+
+    fn advance(&mut self) {
+        let reverse = self.reverse;
+        self.next = self.rest.as_mut().and_then(|rest| if reverse { rest.next_back() } else { rest.next() });
     }
 
     fn peek(&self) -> Option<&'a [u8]> {
-        self.rows.last().map(|(suffix, _)| suffix.as_bytes())
+        self.next.map(|(suffix, _)| suffix.as_bytes())
     }
 
     fn take(&mut self, suffix: &[u8]) -> Option<&'a Version> {
-        if self.peek() == Some(suffix) { self.rows.pop().map(|(_, version)| version) } else { None }
+        let (_, version) = self.next.filter(|(own, _)| own.as_bytes() == suffix)?;
+        self.advance();
+        Some(version)
     }
 }
