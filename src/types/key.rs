@@ -83,6 +83,11 @@ fn check_size(size: usize) -> Result<()> {
     Err(Error::new(ErrorCode::TooLarge, message))
 }
 
+/// The error of an array key that has no part, or too many.
+pub fn too_many_parts() -> Error {
+    invalid(&format!("an array key has 1 to {} parts", limits::KEY_PARTS))
+}
+
 impl Key {
     pub fn text(text: &str) -> Key {
         Key::One(KeyPart::Text(text.to_string()))
@@ -94,8 +99,7 @@ impl Key {
             Key::One(part) => write_part(&mut out, part)?,
             Key::Many(parts) => {
                 if parts.is_empty() || parts.len() > limits::KEY_PARTS {
-                    let message = format!("an array key has 1 to {} parts", limits::KEY_PARTS);
-                    return Err(invalid(&message));
+                    return Err(too_many_parts());
                 }
                 out.push(ARRAY);
                 for part in parts {

@@ -8,6 +8,7 @@ use offshoot::types::pack::{write_array, write_bin, write_ext, write_float, writ
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::support::memory::{live, peak, reset_peak};
 use crate::support::merging::changed;
 use crate::support::transfer::{
     HEAD, PREAMBLE, assembled, bodies, contents, export, import, leftovers, place_of, try_import,
@@ -342,5 +343,32 @@ fn a_field_that_is_there_twice_is_refused() {
         let error = refused(&world, &main, &assembled(1, &frames)).await;
         assert_eq!(error.code(), ErrorCode::InvalidImport);
         assert!(error.message().contains("there twice"), "{error}");
+    });
+}
+
+/// One byte of a file may not take a hundred of memory, before anybody sees that it breaks a rule.
+#[test]
+fn what_counts_too_much_is_refused_before_it_takes_room() {
+    run(async |world| {
+        let main = world.main().await;
+        let place = list(&[text(""), vec![0xc0], vec![0xc0]]);
+        let places = packed(|out| {
+            write_array(out, 300_000);
+            out.extend(place.repeat(300_000));
+        });
+        let end = list(&[int(4), int(0), int(0), int(300_000), places]);
+        let parts = packed(|out| {
+            write_array(out, 1_000_000);
+            out.extend(vec![1; 1_000_000]);
+        });
+        let rows = rows(&[row(parts, int(1))]);
+        for bodies in [vec![header(), end], vec![header(), collection("kv", "kv"), rows]] {
+            let file = assembled(1, &bodies);
+            let before = live();
+            reset_peak();
+            place_of(&refused(&world, &main, &file).await);
+            let held = peak() - before;
+            assert!(held < 5 * file.len() as isize, "{held} bytes for a file of {}", file.len());
+        }
     });
 }

@@ -6,7 +6,7 @@ use super::{Condition, KeyRange, NewDocument, Op};
 use crate::error::{Error, ErrorCode, Result};
 use crate::query::Update;
 use crate::types::pack::{Reader, Shape};
-use crate::types::{CollectionName, Key, KeyPart, key};
+use crate::types::{CollectionName, Key, KeyPart, key, limits};
 
 fn invalid(message: &str) -> Error {
     Error::new(ErrorCode::InvalidOption, message)
@@ -141,6 +141,8 @@ fn key_part(reader: &mut Reader<'_>) -> Result<KeyPart> {
 
 fn read_key(reader: &mut Reader<'_>) -> Result<Key> {
     match reader.shape()? {
+        // The check comes before the parts are read, because a file of a hostile sender may list millions of them.
+        Shape::Array if reader.clone().array()? > limits::KEY_PARTS => Err(key::too_many_parts()),
         Shape::Array => many(reader, key_part).map(Key::Many),
         _ => key_part(reader).map(Key::One),
     }

@@ -3,7 +3,7 @@
 
 use super::format::{
     BODY_BYTES, Bound, CHECKED_BYTES, CHUNK_BYTES, COLLECTION, END, End, FORMAT, Frame, HEAD_BYTES, HEADER, Header,
-    MAGIC, PREAMBLE_BYTES, ROWS, Skipped, check,
+    MAGIC, NAMED, PREAMBLE_BYTES, ROWS, Skipped, check,
 };
 use super::row::{malformed, read_row, unsigned};
 use crate::error::{Detail, Error, ErrorCode, Result};
@@ -297,7 +297,11 @@ impl FrameReader {
         }
         if items >= 5 {
             end.skipped = Some(unsigned(reader)?);
-            for _ in 0..reader.array()? {
+            let named = reader.array()?;
+            if named > NAMED {
+                return Err(malformed(format!("an end names at most {NAMED} places. named={named}")));
+            }
+            for _ in 0..named {
                 if reader.array()? != 3 {
                     return Err(malformed("a place that was skipped has three items"));
                 }
