@@ -376,6 +376,9 @@ impl Upkeep {
     /// The LSN at which history may end at the time `clock`: the retention decides, but it is never above an LSN that
     /// this engine's own snapshots read, nor above the LSNs in runs.
     pub async fn next_floor(self: &Rc<Upkeep>, checkpoint: Lsn, clock: u64) -> Result<Lsn> {
+        // Commits above the oldest snapshot cannot become the floor. Without the bound each maintenance would read the
+        // feed of all of them again.
+        let checkpoint = self.core.oldest_held().map_or(checkpoint, |held| checkpoint.min(held));
         let floor = self
             .core
             .read(|state, view| {
@@ -383,7 +386,7 @@ impl Upkeep {
                 if retain == 0 {
                     return Ok(checkpoint);
                 }
-                oldest_kept(state, view, clock, retain)
+                oldest_kept(state, view, clock, (retain, checkpoint))
             })
             .await?;
         let kept = floor.min(checkpoint);
@@ -391,20 +394,20 @@ impl Upkeep {
     }
 }
 
-/// The newest commit from before `clock - retain`: history is cut there. Times need not rise with LSNs, so commits are
-/// read from the floor up, and the first young one ends the search.
+/// The newest commit from before `clock - retain` that is no newer than `up_to`: history is cut there. Times need not
+/// rise with LSNs, so commits are read from the floor up, and the first young one ends the search.
 ///
 /// ```text
 /// retained from time 100 on    LSN 1: 90    LSN 2: 120    LSN 3: 95    gives LSN 1
 /// ```
 /// LSN 2 is to be kept, so nothing above LSN 1 may go: at LSN 3 the clock had fallen back. A time far ahead of `clock`
 /// ends nothing: a clock that was wrong once would otherwise keep all history from then on.
-fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, retain: u64) -> Attempt<Lsn> {
+fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, (retain, up_to): (u64, Lsn)) -> Attempt<Lsn> {
     let (floor, checkpoint) = (state.manifest.floor(), state.manifest.checkpoint());
     let young = clock.saturating_sub(retain).saturating_add(1)..=clock.saturating_add(FAR_AHEAD);
     let mut last = floor;
-    let mut cursor =
-        RowCursor::new(view, &feed_range(LayerId::CATALOG, floor.next(), checkpoint.next()), Lsn::NEWEST, false);
+    let range = feed_range(LayerId::CATALOG, floor.next(), checkpoint.min(up_to).next());
+    let mut cursor = RowCursor::new(view, &range, Lsn::NEWEST, false);
     while let Some(row) = cursor.next_row()? {
         let (lsn, written) = decode_feed(&row.row, &row.found(view)?.version)?;
         if young.contains(&written.time) {
@@ -414,7 +417,7 @@ fn oldest_kept(state: &State, view: TreeView<'_>, clock: u64, retain: u64) -> At
             last = lsn;
         }
     }
-    let logged = state.notes.iter().filter(|note| note.lsn > checkpoint);
+    let logged = state.notes.iter().filter(|note| note.lsn > checkpoint && note.lsn <= up_to);
     let old = logged.take_while(|note| !young.contains(&note.time)).filter(|note| note.time < *young.start());
     Ok(old.last().map_or(last, |note| note.lsn))
 }
