@@ -231,6 +231,34 @@ fn what_frees_room_needs_none_on_a_full_disk() {
     });
 }
 
+/// The disk is full, half of the store is deleted, and nobody compacts. Whether a large value finds room in the end.
+async fn comes_back(world: &World, is_frozen: bool) -> bool {
+    world.disk.set_capacity(Some(Capacity::of(8 * MIB)));
+    let tab = store(world).await;
+    let main = open_in(&tab, "main").await;
+    let count = fill_up(world, &main, 0).await;
+    let _frozen = is_frozen.then(|| world.leases.take("maintain").expect("it is free"));
+    delete(&main, (0..count).step_by(2)).await;
+    for _ in 0..20 {
+        world.steady.set(world.steady.get() + 1000);
+        if main.run(say::put(&[("again", json!({"text": text(world, 200_000)}))])).await.is_ok() {
+            return true;
+        }
+        rest().await;
+    }
+    false
+}
+
+/// A frozen tab keeps its lock, for as long as it is frozen.
+#[test]
+fn room_comes_back_beside_a_frozen_tab_that_has_the_lease() {
+    run(async |world| {
+        for is_frozen in [false, true] {
+            assert!(comes_back(&world.elsewhere(), is_frozen).await, "is_frozen={is_frozen}");
+        }
+    });
+}
+
 /// Three quarters of a disk are one store, and the rest is somebody else's. A compaction that finds no room leaves what
 /// was there.
 #[test]

@@ -36,6 +36,8 @@ const WAIT: u64 = 20;
 const WAIT_DOUBLED: u32 = 4;
 /// How often a slice of a merge may be lost in a row.
 const TRIES: u32 = 8;
+/// After so many refusals in a row, a second apart, maintenance of a full disk goes on without the lease.
+const REFUSALS: u32 = 8;
 /// After so many slices that found room a larger one is tried again.
 const WITH_ROOM: u32 = 4;
 /// Milliseconds ahead of what openings agree on, from which on a commit's time is not believed.
@@ -89,7 +91,13 @@ impl Upkeep {
     /// `is_worth`: much would come back, whether or not the log is due.
     pub async fn maintain_if_free(self: &Rc<Upkeep>, is_worth: bool) -> Result<()> {
         let lease: Option<Lease> = self.core.try_lease(LEASE).await;
-        if lease.is_none() && !self.core.lsm.with(|state| self.is_due(state, URGENT)) {
+        let is_refused = lease.is_none() && self.core.lsm.reserve().is_short();
+        let refused = if is_refused { self.refused.get() + 1 } else { 0 };
+        self.refused.set(refused % REFUSALS);
+        // The tab that has the lease may be frozen. On a full disk `is_due` is false, so it cannot say that work is
+        // urgent.
+        let is_urgent = refused >= REFUSALS || self.core.lsm.with(|state| self.is_due(state, URGENT));
+        if lease.is_none() && !is_urgent {
             return Ok(());
         }
         self.core.refresh().await?;

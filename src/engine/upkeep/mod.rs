@@ -33,6 +33,8 @@ pub struct Upkeep {
     /// How often in a row maintenance has failed, and until when it rests, by the steady clock.
     failures: Cell<u32>,
     rests_until: Cell<u64>,
+    /// Refusals of the lease in a row, up to `REFUSALS`.
+    refused: Cell<u32>,
 }
 
 impl Upkeep {
@@ -47,6 +49,7 @@ impl Upkeep {
             left_bytes: Cell::new(0),
             failures: Cell::new(0),
             rests_until: Cell::new(0),
+            refused: Cell::new(0),
         }
     }
 }
