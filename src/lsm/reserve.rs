@@ -55,7 +55,7 @@ pub struct Reserve {
     storage: Rc<dyn Storage>,
     /// The bytes that the host allows this storage, as far as they are known.
     quota: Cell<Option<u64>>,
-    /// How many records there are to be, and how many were seen or made here and not deleted since.
+    /// How many records there are to be, and how many there were when somebody looked last.
     wanted: Cell<usize>,
     there: Cell<usize>,
     /// A write has found no room, and none that takes room has succeeded since.
@@ -189,6 +189,8 @@ impl Reserve {
 
     /// Makes the reserve of a store that has so many bytes, where some of it is missing. It grows with the store.
     pub async fn keep(&self, stored: u64) -> Result<()> {
+        // Another tab may have given up some records, and may have died before it put them back.
+        self.there.set(self.records().await?.len());
         if self.there.get() < self.wanted_for(stored) {
             self.quota.set(self.storage.quota().await);
         }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use offshoot::engine::{OpenOptions, Store};
-use offshoot::error::ErrorCode;
+use offshoot::error::{Error, ErrorCode};
 use offshoot::storage::{Capacity, ListRange, Space};
 use serde_json::{Value, json};
 
@@ -256,6 +256,26 @@ fn room_comes_back_beside_a_frozen_tab_that_has_the_lease() {
         for is_frozen in [false, true] {
             assert!(comes_back(&world.elsewhere(), is_frozen).await, "is_frozen={is_frozen}");
         }
+    });
+}
+
+/// Another tab gives some of it up, and is gone before there is room to put it back.
+#[test]
+fn a_reserve_that_another_tab_gave_up_comes_back() {
+    run(async |world| {
+        let here = store(&world).await;
+        fill(&world, &open_in(&here, "main").await, 2 * MIB).await;
+        here.maintain().await.expect("there is room");
+        let before = reserve(&world);
+        let there = store(&world).await;
+        leave(&world, 0);
+        delete(&open_in(&there, "main").await, 0..1).await;
+        there.close(Error::new(ErrorCode::Closed, "the tab is gone")).await.expect("it is closed");
+        rest().await;
+        assert!(reserve(&world) < before, "it was given up");
+        world.disk.set_capacity(None);
+        here.maintain().await.expect("there is room");
+        assert_eq!(reserve(&world), before);
     });
 }
 
