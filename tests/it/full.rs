@@ -279,6 +279,36 @@ fn a_reserve_that_another_tab_gave_up_comes_back() {
     });
 }
 
+/// Maintenance has failed so often that it rests for a quarter of an hour. Then somebody else makes room.
+#[test]
+fn the_log_has_a_bounded_share_soon_after_a_full_disk_has_room_again() {
+    run(async |world| {
+        world.disk.set_capacity(Some(Capacity::of(8 * MIB)));
+        let store = store(&world).await;
+        let main = open_in(&store, "main").await;
+        let count = fill_up(&world, &main, 0).await;
+        for _ in 0..12 {
+            world.steady.set(world.steady.get() + 2_000_000);
+            assert_eq!(
+                main.code(say::put(&[("more", json!({"text": text(&world, 40_000)}))])).await,
+                ErrorCode::QuotaExceeded
+            );
+            rest().await;
+        }
+        world.disk.set_capacity(Some(Capacity::of(128 * MIB)));
+        let mut most = 0;
+        for n in 0..800 {
+            main.ok(say::put(&[(&key(count + n), json!({"text": text(&world, 40_000)}))])).await;
+            rest().await;
+            world.steady.set(world.steady.get() + 100);
+            if n % 20 == 0 {
+                most = most.max(store.stats().await.expect("figures").log_bytes);
+            }
+        }
+        assert!(most < 18 * MIB, "the log has {most} bytes");
+    });
+}
+
 /// Three quarters of a disk are one store, and the rest is somebody else's. A compaction that finds no room leaves what
 /// was there.
 #[test]

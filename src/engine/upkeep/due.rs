@@ -15,6 +15,9 @@ pub const AMID_MERGE: u64 = 2;
 /// Milliseconds that maintenance rests after a failure, and how often they are doubled at most.
 const REST: u64 = 1000;
 const MOST_DOUBLED: u32 = 10;
+/// Milliseconds that maintenance rests at most once the log has `URGENT` times its share and room is not short. The disk
+/// may have got room back, and the log would grow for a quarter of an hour.
+const REST_OF_URGENT: u64 = 30_000;
 /// Milliseconds between two runs of maintenance that are made only because room is short.
 const PAUSE: u64 = 1000;
 
@@ -42,7 +45,9 @@ impl Upkeep {
 
     /// True while maintenance rests, after a failure or on a full disk.
     pub fn is_resting(&self) -> bool {
-        self.core.platform.steady() < self.rests_until.get()
+        let now = self.core.platform.steady();
+        let is_urgent = || self.core.lsm.with(|state| self.is_due(state, URGENT));
+        now < self.rests_until.get() && !(now >= self.rests_since.get() + REST_OF_URGENT && is_urgent())
     }
 
     /// After each failure in a row maintenance rests twice as long as after the one before.
@@ -54,6 +59,7 @@ impl Upkeep {
             0 => 0,
             _ => REST << (failures - 1).min(MOST_DOUBLED),
         };
+        self.rests_since.set(self.core.platform.steady());
         self.rests_until.set(self.core.platform.steady() + rest);
     }
 

@@ -30,8 +30,9 @@ pub struct Upkeep {
     /// The store's bytes after all runs were merged and too little of them was freed; 0: enough was. Until the store
     /// has grown to twice as much, no such merge is tried again: each would rewrite everything and free nothing.
     left_bytes: Cell<u64>,
-    /// How often in a row maintenance has failed, and until when it rests, by the steady clock.
+    /// How often in a row maintenance has failed, and since when and until when it rests, by the steady clock.
     failures: Cell<u32>,
+    rests_since: Cell<u64>,
     rests_until: Cell<u64>,
     /// Refusals of the lease in a row, up to `REFUSALS`.
     refused: Cell<u32>,
@@ -48,6 +49,7 @@ impl Upkeep {
             copying: Rc::default(),
             left_bytes: Cell::new(0),
             failures: Cell::new(0),
+            rests_since: Cell::new(0),
             rests_until: Cell::new(0),
             refused: Cell::new(0),
         }
