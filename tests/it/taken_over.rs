@@ -9,11 +9,15 @@ use std::task::{Context, Poll, Waker};
 
 use futures_channel::oneshot;
 use offshoot::engine::op::Op;
-use offshoot::engine::{Ended, OpenTransaction, TransactionOptions};
+use offshoot::engine::{Ended, OpenOptions, OpenTransaction, Store, TransactionOptions};
 use offshoot::error::{Error, ErrorCode, Result};
+use offshoot::platform::{Lease, Platform};
+use offshoot::storage::{Capacity, LocalFuture};
+use offshoot::types::Lsn;
 use serde_json::{Value, json};
 
-use crate::support::{Db, World, json as told, open_in, pause, run, say};
+use crate::support::disk::Watched;
+use crate::support::{Db, World, json as told, open_in, pause, rest, run, say};
 
 /// More turns of all tasks than any test here needs.
 const TURNS: usize = 20_000;
@@ -285,4 +289,107 @@ fn a_call_on_a_fast_disk_is_done_after_two_polls() {
         let second = called.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(second, Poll::Ready(Ok(_))), "no other task is needed");
     });
+}
+
+/// A count begins again at each write of its own body, and would never end beside one that writes without a pause.
+#[test]
+fn a_long_call_beside_writes_of_its_body_ends() {
+    run(async |world| {
+        let main = world.main().await;
+        for from in (0..10_000).step_by(1000) {
+            let rows: Vec<String> = (from..from + 1000).map(|n| format!("{n:06}")).collect();
+            let rows: Vec<(&str, Value)> = rows.iter().map(|id| (&id[..], json!({}))).collect();
+            main.ok(say::put(&rows)).await;
+        }
+        let (world, writes) = (&world, Cell::new(0));
+        let body = async |transaction: Rc<OpenTransaction>| {
+            let counted = transaction.clone();
+            let mut counted = start(world, async move { counted.run(say::count()).await.map(told) });
+            while writes.get() < 2000 {
+                writes.set(writes.get() + 1);
+                transaction.run(say::put(&[("same", json!({"n": writes.get()}))])).await?;
+                if let Some(count) = counted.try_recv().expect("the task does not vanish") {
+                    return count;
+                }
+                pause().await;
+            }
+            panic!("the count has begun again {} times", writes.get());
+        };
+        let Ok(Ended::Committed(count, _)) = main.0.transact(TransactionOptions::default(), body).await else {
+            panic!("it commits")
+        };
+        assert_eq!(count, json!(10_001));
+    });
+}
+
+/// A request that may be killed. From then on its timers do not fire, and what it spawned does not run.
+struct Killable {
+    inner: Rc<dyn Platform>,
+    is_killed: Rc<Cell<bool>>,
+}
+
+impl Platform for Killable {
+    fn now(&self) -> u64 {
+        self.inner.now()
+    }
+    fn steady(&self) -> u64 {
+        self.inner.steady()
+    }
+    fn random(&self) -> u64 {
+        self.inner.random()
+    }
+    fn spawn(&self, task: LocalFuture<'static, ()>) {
+        if self.is_killed.get() { std::mem::forget(task) } else { self.inner.spawn(task) }
+    }
+    fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()> {
+        if self.is_killed.get() { Box::pin(std::future::pending()) } else { self.inner.sleep(milliseconds) }
+    }
+    fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
+        self.inner.try_lease(name)
+    }
+    fn announce(&self, head: Lsn) {
+        self.inner.announce(head);
+    }
+}
+
+/// Commits are held back in work that the callers share, and its timer was one of the request that is killed here.
+#[test]
+fn a_caller_that_is_killed_while_commits_are_held_back_is_taken_over() {
+    for waits_before in [false, true] {
+        run(async |world| {
+            let is_killed = Rc::new(Cell::new(false));
+            world.disk.set_capacity(Some(Capacity::of(64 * 1024 * 1024)));
+            let platform = Rc::new(Killable { inner: world.platform(), is_killed: is_killed.clone() });
+            let storage = Rc::new(Watched::new(&world.disk, None));
+            let options = OpenOptions { retain: Some(0), ..OpenOptions::default() };
+            let store = Store::open(platform, storage, options).await.expect("the store opens");
+            rest().await;
+            let main = open_in(&store, "main").await;
+            // The request in which maintenance began is killed, so maintenance stands still and the log grows.
+            is_killed.set(true);
+            let mut n = 0;
+            while store.stats().await.expect("figures").log_bytes <= 1024 * 1024 {
+                let text: String = (0..6000).map(|_| format!("{:016x}", world.draw())).collect();
+                main.ok(say::put(&[(&format!("{n}"), json!({"text": text}))])).await;
+                n += 1;
+            }
+            let other = main.clone();
+            let mut killed = Box::pin(async move { other.run(say::put(&[("killed", json!({}))])).await });
+            let mut late = None;
+            if waits_before {
+                let main = main.clone();
+                late = Some(start(&world, async move { main.ok(say::put(&[("other", json!({}))])).await }));
+            }
+            for _ in 0..4 {
+                assert!(killed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            }
+            is_killed.set(false);
+            let late = late.unwrap_or_else(|| {
+                let main = main.clone();
+                start(&world, async move { main.ok(say::put(&[("other", json!({}))])).await })
+            });
+            ended(late).await;
+            drop(killed);
+        });
+    }
 }

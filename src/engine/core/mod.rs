@@ -9,6 +9,7 @@ pub mod hold;
 pub mod id;
 pub mod job;
 pub mod lease;
+mod nap;
 pub mod pipeline;
 pub mod plea;
 pub mod pump;
@@ -29,6 +30,7 @@ use clock::Clock;
 use hold::{Hold, Holds};
 use id::IdMaker;
 use job::Job;
+use nap::Nap;
 use pump::Pump;
 
 /// The layer above implements this, to be told of the commits and flushes of the pipeline.
@@ -52,6 +54,7 @@ pub struct Core {
     pub clock: Clock,
     queue: RefCell<VecDeque<Job>>,
     pump: Pump,
+    nap: Nap,
     holds: Holds,
     /// Leases that are held for as long as this engine lives, or until they are released, by their names.
     kept: RefCell<BTreeMap<String, Lease>>,
@@ -76,6 +79,7 @@ impl Core {
             durability,
             queue: RefCell::default(),
             pump: Pump::default(),
+            nap: Nap::default(),
             holds: Holds::default(),
             kept: RefCell::default(),
             told: Cell::new(Lsn::ZERO),

@@ -49,6 +49,19 @@ impl Pumped for Core {
         drop(gone);
     }
 
+    fn nap(&self) -> Option<u64> {
+        self.nap.under_way().map(|(number, _)| number)
+    }
+
+    fn timer(&self) -> LocalFuture<'static, ()> {
+        let left = self.nap.under_way().map_or(0, |(_, until)| until.saturating_sub(self.platform.steady()));
+        self.platform.sleep(left)
+    }
+
+    fn end_nap(&self, number: u64) {
+        self.nap.end(number);
+    }
+
     fn pump(self: Rc<Core>) -> LocalFuture<'static, ()> {
         Box::pin(async move {
             let mut held = 0;
@@ -60,10 +73,13 @@ impl Pumped for Core {
                     break;
                 }
                 let is_held = held < HOLDS && self.listener().is_some_and(|listener| listener.holds_back());
-                held = if is_held { held + 1 } else { 0 };
                 if is_held && !self.lets_first() {
-                    self.platform.sleep(HOLD).await;
+                    held += 1;
+                    self.take_nap(HOLD).await;
                     continue;
+                }
+                if !is_held {
+                    held = 0;
                 }
                 self.group().await;
                 self.tell(|listener| listener.has_taken_in());
@@ -171,6 +187,11 @@ impl Core {
         let core = self.clone();
         // A failure here costs the next opening a little time.
         self.platform.spawn(Box::pin(async move { drop(core.lsm.write_hot().await) }));
+    }
+
+    /// Lets so many milliseconds pass in the pipeline's work.
+    pub(super) async fn take_nap(&self, milliseconds: u64) {
+        self.nap.take(self.platform.steady() + milliseconds).await;
     }
 
     /// While commits are held back, a job of maintenance goes first. False: none is queued.
@@ -323,7 +344,7 @@ impl Core {
             let sought = self.lsm.decide_commit(id, lsn, filler.clone()).await;
             match self.note_damage(sought) {
                 Ok(sought) => return sought,
-                Err(_) => self.platform.sleep(50 << (2 * wait)).await,
+                Err(_) => self.take_nap(50 << (2 * wait)).await,
             }
         }
         Sought::NotYet

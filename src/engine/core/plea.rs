@@ -60,7 +60,7 @@ impl Core {
     pub async fn heed(&self) -> Result<bool> {
         let Some(id) = self.lsm.with(|state| state.pleas.to_heed()) else { return Ok(false) };
         for look in 0..LOOKS {
-            self.platform.sleep(1 << look).await;
+            self.take_nap(1 << look).await;
             self.look_at_log().await?;
             if !self.lsm.with(|state| state.pleas.stands(id)) {
                 return Ok(true);

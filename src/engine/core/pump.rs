@@ -40,6 +40,11 @@ pub trait Pumped {
     fn pump(self: Rc<Self>) -> LocalFuture<'static, ()>;
     /// Drops jobs that are not begun and that nobody waits for.
     fn forget_cancelled(&self);
+    /// The number of the nap that the work takes.
+    fn nap(&self) -> Option<u64>;
+    /// Fires when the nap is over.
+    fn timer(&self) -> LocalFuture<'static, ()>;
+    fn end_nap(&self, number: u64);
 }
 
 /// The work under way, if anybody waits for it.
@@ -116,7 +121,7 @@ impl Pump {
         });
         let number = work.given.get();
         work.given.set(number + 1);
-        Waiting { pumped, work, number, answer, has_begun: false, is_answered: false }
+        Waiting { pumped, work, number, answer, timer: None, has_begun: false, is_answered: false }
     }
 }
 
@@ -155,6 +160,8 @@ struct Waiting {
     work: Rc<Work>,
     number: u64,
     answer: oneshot::Receiver<Answer>,
+    /// This caller's timer for a nap of the work, by the nap's number.
+    timer: Option<(u64, LocalFuture<'static, ()>)>,
     has_begun: bool,
     is_answered: bool,
 }
@@ -168,6 +175,26 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    /// True if the work took a nap that this caller's timer has ended.
+    fn ends_nap(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(number) = self.pumped.nap() else {
+            self.timer = None;
+            return false;
+        };
+        if self.timer.as_ref().is_none_or(|(other, _)| *other != number) {
+            self.timer = Some((number, self.pumped.timer()));
+        }
+        let has_fired = self.timer.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(context).is_ready());
+        if has_fired {
+            self.timer = None;
+            self.pumped.end_nap(number);
+            self.work.waiters.is_woken.store(true, Ordering::Relaxed);
+        }
+        has_fired
+    }
+}
+
 impl Future for Waiting {
     type Output = Answer;
 
@@ -178,12 +205,16 @@ impl Future for Waiting {
         self.work.waiters.register(self.number, context.waker());
         if !std::mem::replace(&mut self.has_begun, true) {
             // Calls that are made in one go share one record: the first caller lets the others queue before it polls.
-            if self.work.is_due() {
+            if self.work.is_due() || self.pumped.nap().is_some() {
                 context.waker().wake_by_ref();
             }
             return Poll::Pending;
         }
         self.work.drive(&self.pumped);
+        // A timer that fires at once ends one nap only, because a caller keeps the host no longer than one step.
+        if self.ends_nap(context) {
+            context.waker().wake_by_ref();
+        }
         self.poll_answer(context)
     }
 }
