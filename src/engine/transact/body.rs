@@ -37,6 +37,9 @@ impl Default for TransactionOptions {
     }
 }
 
+/// A call of a body that other calls of the body have made begin again so often keeps them from writing until it ends.
+const BEGINNINGS: u32 = 8;
+
 /// The transaction that a body works on. It ends with its body: later calls fail with CLOSED.
 pub struct OpenTransaction {
     core: Rc<Core>,
@@ -45,7 +48,18 @@ pub struct OpenTransaction {
     /// A call in the body failed with CONFLICT, so the transaction cannot commit. The body runs again even if it caught
     /// that error: what it would return rests on reads that no longer hold.
     is_doomed: Cell<bool>,
+    /// True while one call keeps the others of the body from writing.
+    is_quiet: Cell<bool>,
     _hold: Hold,
+}
+
+/// While this lives no other call of the body writes. It ends also where its call is dropped.
+struct Quiet<'a>(&'a Cell<bool>);
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
 }
 
 impl OpenTransaction {
@@ -57,7 +71,7 @@ impl OpenTransaction {
     pub fn run_at_once(&self, op: &Op) -> Result<AtOnce> {
         let mut slot = self.transaction.borrow_mut();
         let Some(transaction) = slot.as_mut() else { return Err(closed("the transaction")) };
-        if steps::names_many(op) {
+        if steps::names_many(op) || op.is_write() && self.is_quiet.get() {
             return Ok(AtOnce::unfinished(op, None));
         }
         let (mut rest, mut known, mut until) = (None, Known::default(), None);
@@ -96,13 +110,21 @@ impl OpenTransaction {
     /// between two steps, the call begins again: its answer would mix what was there before with what is there now.
     async fn go_on(&self, op: Op, mut rest: Option<Op>, mut changes: u64) -> Result<Answer> {
         let mut known = Known::default();
+        let (mut beginnings, mut quiet) = (0, None);
         let step = |state: &State, view: TreeView<'_>| {
+            if op.is_write() && quiet.is_none() && self.is_quiet.get() {
+                return Ok(None);
+            }
             let mut slot = self.transaction.borrow_mut();
             let Some(transaction) = slot.as_mut() else { return Err(closed("the transaction").into()) };
             let until = context::step_end(view);
             let now = transaction.changes();
             if std::mem::replace(&mut changes, now) != now {
-                rest = None;
+                beginnings += u32::from(rest.take().is_some());
+            }
+            // One call at most is let through, so that no two wait for each other.
+            if beginnings > BEGINNINGS && !self.is_quiet.replace(true) {
+                quiet = Some(Quiet(&self.is_quiet));
             }
             let op = rest.as_ref().unwrap_or(&op);
             match attempt((state, view), transaction, (op, &mut known), (&self.core, until))? {
@@ -184,6 +206,7 @@ pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
             _hold: handle.core.hold(transaction.snapshot_lsn()),
             transaction: RefCell::new(Some(transaction)),
             is_doomed: Cell::new(false),
+            is_quiet: Cell::new(false),
         });
         let outcome = body(open.clone()).await;
         let Some(mut transaction) = open.end() else { return Err(closed("the transaction")) };
