@@ -61,6 +61,8 @@ pub enum Bug {
     LostBlockTakenForCompacted,
     /// A damaged block is read as one without rows.
     DamagedBlockReadAsEmpty,
+    /// A merge that meets a lost block takes it for one that another tab has merged, and is tried again.
+    LossNotToldByMerge,
     /// A relaxed commit is told to the witness as flushed.
     FlushedToldEarly,
     /// A strict commit is written as a relaxed one.

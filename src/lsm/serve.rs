@@ -8,6 +8,7 @@ use super::store::{Lsm, gone};
 use super::tree::{Loaded, TreeView};
 use crate::drive::{self, Fetched, Server, Step};
 use crate::error::Result;
+use crate::planted::{self, Bug};
 use crate::storage::LocalFuture;
 
 /// The answer of a step of reading to the loop that drives it.
@@ -23,7 +24,7 @@ pub fn step_of(attempt: Attempt<ReadStep>) -> Result<ReadStep> {
     }
 }
 
-/// Blocks go into `loaded`. One that is gone ends the work: another tab has compacted its run.
+/// Blocks go into `loaded`. One that is gone ends the work: the block is lost, or another tab has compacted its run.
 struct Fetching<'a> {
     lsm: &'a Lsm,
     loaded: &'a Loaded,
@@ -33,7 +34,12 @@ impl Server<Vec<Need>, Infallible> for Fetching<'_> {
     fn fetch(&self, needed: Vec<Need>) -> LocalFuture<'_, Result<Fetched>> {
         Box::pin(async move {
             match self.lsm.load(&needed, self.loaded).await? {
-                Some(reference) => Err(gone(reference)),
+                Some(reference) => {
+                    if !planted::is(Bug::LossNotToldByMerge) {
+                        self.lsm.check_lost(reference).await?;
+                    }
+                    Err(gone(reference))
+                }
                 None => Ok(Fetched::Here),
             }
         })

@@ -170,6 +170,11 @@ fn a_damaged_block_that_is_read_as_empty_is_caught() {
 }
 
 #[test]
+fn a_merge_that_takes_a_lost_block_for_merged_is_caught() {
+    catch_where(Bug::LossNotToldByMerge, Check::Liveness, |plan| plan.damage);
+}
+
+#[test]
 fn a_relaxed_commit_that_is_told_as_flushed_is_caught() {
     catch_where(Bug::FlushedToldEarly, Check::Recovery, |plan| plan.power);
 }

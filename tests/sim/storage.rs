@@ -228,6 +228,12 @@ impl SimulatedDisk {
         let what = format_args!("commits={commits}, void={is_void}, plea={is_plea}, records={names:?}, used={used}");
         self.trace.say(now, format_args!("tab {tab}: {outcome:?}, {what}"));
         self.count(&effect);
+        // On a disk with a capacity the log is moved in pieces, as many as there is room for.
+        if effect.checkpoint && self.capacity().is_none() {
+            let (most, over) = self.watches.checkpoint(tab);
+            self.report.note_most("checkpoints of a maintenance", most);
+            over.into_iter().for_each(|what| self.violate(Check::Liveness, what));
+        }
         bounds::check_manifest(self, tab, &effect);
         Ok((outcome, effect))
     }

@@ -14,9 +14,16 @@ pub const QUIET_REQUESTS: u64 = 600;
 /// Simulated microseconds that a call takes at most: its requests, the pauses between tries, and a tab that is frozen.
 pub const TIME: u64 = 40_000_000;
 
+/// Checkpoints that a tab writes at most while one maintenance is under way, and no other tab and no other call is at
+/// the same work: the one that the maintenance begins with, and some where what others commit makes the log large.
+const CHECKPOINTS: u64 = 4;
+/// The calls that maintain the store.
+const MAINTAINS: [&str; 2] = ["maintenance", "a race"];
+
 struct Watched {
     tab: Owner,
     what: &'static str,
+    checkpoints: u64,
     /// The tab's requests, and the time, when it began.
     requests: u64,
     time: u64,
@@ -47,7 +54,7 @@ impl Watches {
         self.numbers.set(self.numbers.get() + 1);
         let number = self.numbers.get();
         let requests = self.requests_of(tab);
-        self.under_way.borrow_mut().insert(number, Watched { tab, what, requests, time });
+        self.under_way.borrow_mut().insert(number, Watched { tab, what, checkpoints: 0, requests, time });
         Watch { watches: self.clone(), number }
     }
 
@@ -77,6 +84,26 @@ impl Watches {
         let over = of_tab().filter(|watched| since(watched) == most + 1);
         let told = over.map(|watched| format!("tab {tab}: {} sends {most} requests and more", watched.what)).collect();
         (of_tab().map(since).max().unwrap_or(0), told)
+    }
+
+    /// A tab has written a checkpoint: how many a maintenance has come to that is at it alone, and whether they are too
+    /// many.
+    pub fn checkpoint(&self, tab: Owner) -> (u64, Option<String>) {
+        let mut under_way = self.under_way.borrow_mut();
+        let mut maintaining: Vec<_> =
+            under_way.values_mut().filter(|watched| MAINTAINS.contains(&watched.what)).collect();
+        match &mut maintaining[..] {
+            [alone] if alone.tab == tab => {
+                alone.checkpoints += 1;
+                let is_over = alone.checkpoints == CHECKPOINTS + 1;
+                let told = || format!("tab {tab}: {} writes {} checkpoints", alone.what, alone.checkpoints);
+                (alone.checkpoints, is_over.then(told))
+            }
+            all => {
+                all.iter_mut().for_each(|watched| watched.checkpoints = 0);
+                (0, None)
+            }
+        }
     }
 
     /// The longest that a call has been under way, and those for which it is too long.
