@@ -124,11 +124,13 @@ impl Upkeep {
                 if full.is_none() {
                     begun.get_or_insert_with(|| self.core.lsm.with(|state| Begun::of(&state.manifest)));
                 }
-                let runs = self.core.lsm.with(|state| choose_all(&state.manifest.runs));
-                is_first = self.merge(&runs).await?;
+                // Another tab may have merged everything while this one rested.
+                if !self.has_merged(&begun) {
+                    let runs = self.core.lsm.with(|state| choose_all(&state.manifest.runs));
+                    is_first = self.merge(&runs).await?;
+                }
             }
-            let is_done = |begun: &Begun| self.core.lsm.with(|state| begun.is_merged_in(&state.manifest));
-            let is_done = begun.as_ref().is_some_and(is_done) || is_first && self.is_emptied().await?;
+            let is_done = self.has_merged(&begun) || is_first && self.is_emptied().await?;
             if self.core.is_damaged() || full.is_none() && is_done {
                 break;
             }
@@ -142,6 +144,11 @@ impl Upkeep {
         }
         self.sweep().await?;
         self.look_after().await
+    }
+
+    fn has_merged(&self, begun: &Option<Begun>) -> bool {
+        let is_merged = |begun: &Begun| self.core.lsm.with(|state| begun.is_merged_in(&state.manifest));
+        begun.as_ref().is_some_and(is_merged)
     }
 
     /// Merges everything if more than half of it would go, where history ends at `floor`.
