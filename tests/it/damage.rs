@@ -14,7 +14,7 @@ use serde_json::json;
 use xxhash_rust::xxh64::xxh64;
 
 use crate::support::disk::Dying;
-use crate::support::{Db, World, open_in, pause, run, say};
+use crate::support::{Db, World, open_in, pause, run, say, try_open_in};
 
 const EVERYTHING: ListRange = ListRange { from: None, before: None, limit: usize::MAX };
 
@@ -31,6 +31,14 @@ fn flip(disk: &MemoryDisk, space: Space, name: &str) {
     let mut bytes = disk.read(space, name).expect("the record is there");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
+    disk.write(Batch { put: vec![(space, name.to_string(), bytes)], ..Batch::default() });
+}
+
+/// Damage to the first block of a segment.
+fn flip_first(disk: &MemoryDisk, space: Space, name: &str) {
+    let mut bytes = disk.read(space, name).expect("the record is there");
+    let place = bytes.len() / 40;
+    bytes[place] ^= 4;
     disk.write(Batch { put: vec![(space, name.to_string(), bytes)], ..Batch::default() });
 }
 
@@ -410,6 +418,46 @@ fn a_compaction_that_meets_a_lost_block_tells_of_it_and_moves_the_log_once() {
             let added = names(&world.disk, Space::Blocks).iter().filter(|name| !blocks.contains(name)).count();
             assert_eq!(added, 1, "the run that the log was moved into");
             store.compact_all().await.expect("nothing is merged, and that is no error");
+        });
+    }
+}
+
+/// A write to a collection reads the collection's own row, which may be lost where other rows are left.
+#[test]
+fn a_repaired_store_takes_writes_to_collections_whose_own_rows_are_lost() {
+    for damage in [flip_first, lose] {
+        run(async |world| {
+            let main = world.main().await;
+            let draft = main.clone_as("draft").await;
+            // The rows of one of them come after those of the other one, in blocks that nothing else is read from.
+            for db in [&main, &draft] {
+                for n in 0..200 {
+                    db.ok(say::kv_set(&format!("{n:04}"), json!(text(n)))).await;
+                }
+                put_many(db, 400).await;
+            }
+            main.0.store().maintain().await.expect("a checkpoint");
+            let whole = world.disk.copied();
+            let mut restored = 0;
+            for block in names(&world.disk, Space::Blocks) {
+                for name in ["main", "draft"] {
+                    world.disk.turn_into(&whole);
+                    damage(&world.disk, Space::Blocks, &block);
+                    let Ok(db) = try_open_in(&world.tab().await, name).await else { continue };
+                    let Err(error) = db.run(say::put(&[("new", json!({}))])).await else { continue };
+                    assert_eq!(error.code(), ErrorCode::StorageCorrupt, "{error}");
+                    let Ok(db) = try_open_in(&repaired(&world).await, name).await else { continue };
+                    if db.run(say::put(&[("new", json!({}))])).await.is_err() {
+                        // The index of the run is lost, and with it all rows.
+                        continue;
+                    }
+                    restored += 1;
+                    db.ok(say::kv_set("new", json!(1))).await;
+                    let again = open_in(&world.tab().await, name).await;
+                    assert!(again.ok(say::get("new")).await.is_array(), "it is there for others too");
+                }
+            }
+            assert_eq!(restored, 1, "of one block");
         });
     }
 }

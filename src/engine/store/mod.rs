@@ -5,6 +5,7 @@
 
 pub mod database;
 mod opening;
+mod repair;
 pub mod snapshot;
 
 use std::cell::{Cell, RefCell};

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::{OpenOptions, Store};
+use super::{OpenOptions, Store, repair};
 use crate::engine::catalog::{self, DatabaseRow};
 use crate::engine::clones::clone::draw_layer;
 use crate::engine::core::{Core, Listener};
@@ -43,6 +43,9 @@ impl Store {
         }
         if let Some(retain) = retain {
             retain::set_retain(&store.core, retain).await?;
+        }
+        if options.repair {
+            repair::restore_collections(&store.core).await?;
         }
         store.witness.loss_is_told().await;
         store.upkeep.look_after_soon();
