@@ -63,6 +63,8 @@ pub enum Bug {
     DamagedBlockReadAsEmpty,
     /// A merge that meets a lost block takes it for one that another tab has merged, and is tried again.
     LossNotToldByMerge,
+    /// A commit that may be there is told as one that is not.
+    UnknownToldAsNone,
     /// A relaxed commit is told to the witness as flushed.
     FlushedToldEarly,
     /// A strict commit is written as a relaxed one.

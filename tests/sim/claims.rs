@@ -114,6 +114,10 @@ fn check_refused(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> Result<
     if matches!(code, ErrorCode::QuotaExceeded | ErrorCode::StorageCorrupt) {
         return Ok(());
     }
+    // The storage failed, which is noted when it does.
+    if matches!(code, ErrorCode::StorageUnavailable | ErrorCode::Timeout) {
+        return Ok(());
+    }
     let state = |lsn: u64| &oracle.states[lsn as usize];
     let is_right = match (&event.act, code) {
         (Act::Transaction { .. }, ErrorCode::Conflict | ErrorCode::Aborted) => true,

@@ -169,9 +169,9 @@ pub enum Outcome {
     Pending,
     /// `lsn`: the commit, where it is told.
     Done { observed: Observed, lsn: Option<u64> },
-    /// The act failed for a reason of its own: nothing may be written.
+    /// The act failed, and its error says that nothing is written.
     Refused(ErrorCode),
-    /// The act failed because of the storage: it may be written or not.
+    /// The act failed, and its error says that it is not known whether anything is written.
     Unknown(ErrorCode),
 }
 

@@ -175,6 +175,11 @@ fn a_merge_that_takes_a_lost_block_for_merged_is_caught() {
 }
 
 #[test]
+fn an_unknown_outcome_that_is_told_as_none_is_caught() {
+    catch_where(Bug::UnknownToldAsNone, Check::Atomicity, |plan| plan.faults.writes_fail > 0);
+}
+
+#[test]
 fn a_relaxed_commit_that_is_told_as_flushed_is_caught() {
     catch_where(Bug::FlushedToldEarly, Check::Recovery, |plan| plan.power);
 }

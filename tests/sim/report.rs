@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Events that every whole run must have met.
-const NEEDED: [&str; 52] = [
+const NEEDED: [&str; 53] = [
     "big commits",
     "body failures",
     "calls",
@@ -31,6 +31,7 @@ const NEEDED: [&str; 52] = [
     "errors after the effect",
     "errors before the effect",
     "errors while reading",
+    "failures without an effect",
     "floors raised",
     "freezes",
     "groups",

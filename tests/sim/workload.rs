@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use offshoot::engine::{AtOnce, Ended, Isolation, Side, Snapshot, TransactionOptions, When};
-use offshoot::error::{Error, ErrorCode};
+use offshoot::error::{Error, ErrorCode, FailureOutcome};
 use offshoot::storage::Durability;
 use offshoot::types::{DatabaseName, Kind, Lsn, key};
 
@@ -181,19 +181,19 @@ pub async fn handle(world: &World, tab: &Tab, name: &str) -> Option<Handle> {
 
 /// How a call that failed counts, and whether its handle can still be used.
 pub fn failed(world: &World, tab: &Tab, handle: &Handle, error: &Error) -> Outcome {
-    match error.code() {
-        ErrorCode::StorageUnavailable | ErrorCode::Timeout => Outcome::Unknown(error.code()),
-        code => {
-            if code == ErrorCode::Closed {
-                tab.handles.borrow_mut().remove(&handle.identity.name);
-            }
-            let is_unexpected = matches!(code, ErrorCode::StorageCorrupt | ErrorCode::Internal);
-            if is_unexpected && !world.excuses(tab, error) {
-                unexpected(world, tab, error);
-            }
-            Outcome::Refused(code)
-        }
+    let (code, is_known) = (error.code(), error.outcome() == FailureOutcome::None);
+    if error.is_retryable() && !is_known {
+        world.violate(Check::Refusals, format!("tab {}: what may be done is to be tried again: {error}", tab.number));
     }
+    if code == ErrorCode::Closed {
+        tab.handles.borrow_mut().remove(&handle.identity.name);
+    }
+    let is_unexpected = matches!(code, ErrorCode::StorageCorrupt | ErrorCode::Internal);
+    if is_unexpected && !world.excuses(tab, error) {
+        unexpected(world, tab, error);
+    }
+    world.report.count(if is_known { "failures without an effect" } else { "failures of unknown outcome" });
+    if is_known { Outcome::Refused(code) } else { Outcome::Unknown(code) }
 }
 
 pub async fn write(world: &World, tab: &Tab, handle: &Handle) {
