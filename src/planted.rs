@@ -65,6 +65,8 @@ pub enum Bug {
     LossNotToldByMerge,
     /// A commit that may be there is told as one that is not.
     UnknownToldAsNone,
+    /// A repair does not look at the copy of the manifest.
+    CopyOfManifestNotRead,
     /// A relaxed commit is told to the witness as flushed.
     FlushedToldEarly,
     /// A strict commit is written as a relaxed one.

@@ -89,6 +89,12 @@ impl Journal {
         effect
     }
 
+    /// The last commit, and the last one that is in runs.
+    pub fn ends(&self) -> (u64, u64) {
+        let last = self.commits.keys().last().copied().unwrap_or(0);
+        (last, self.manifest.as_ref().map_or(0, |manifest| manifest.checkpoint))
+    }
+
     /// The runs that the manifest and the commits of the log name.
     pub fn named_runs(&self) -> BTreeSet<u64> {
         let checkpoint = self.manifest.as_ref().map_or(0, |manifest| manifest.checkpoint);

@@ -37,6 +37,7 @@ mod transfer;
 mod watch;
 mod workload;
 mod world;
+mod wreck;
 mod writers;
 
 use std::sync::Mutex;

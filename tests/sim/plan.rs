@@ -30,6 +30,8 @@ pub enum Dimension {
     Rush,
     /// Transactions read everything and take long, while others commit much, checkpoint and compact.
     Reading,
+    /// At the end records of the log, or manifests, are lost or damaged.
+    Wrecks,
 }
 
 impl Dimension {
@@ -48,6 +50,7 @@ impl Dimension {
             Dimension::Large => 60,
             Dimension::Rush => 80,
             Dimension::Reading => 100,
+            Dimension::Wrecks => 60,
         }
     }
 
@@ -101,6 +104,7 @@ pub struct Plan {
     pub large: bool,
     pub rush: bool,
     pub reads_much: bool,
+    pub wrecks: bool,
 }
 
 impl Plan {
@@ -141,6 +145,7 @@ impl Plan {
             large: false,
             rush: false,
             reads_much: false,
+            wrecks: false,
         };
         plan.add_dimensions(seed);
         plan
@@ -197,6 +202,8 @@ impl Plan {
             // A few large rows fit in, and not all of them.
             self.cache_bytes = 2_000_000;
         }
+        // Damaged blocks are looked at by themselves, and so is a power loss.
+        self.wrecks = Dimension::Wrecks.is_drawn(seed) && !self.damage && !self.power;
         if Dimension::Leftovers.is_drawn(seed) {
             self.leftovers = true;
             // A sweep whose first write fails after its effect still leaves the run's blocks behind.

@@ -180,6 +180,11 @@ fn an_unknown_outcome_that_is_told_as_none_is_caught() {
 }
 
 #[test]
+fn a_repair_without_the_copy_of_the_manifest_is_caught() {
+    catch_where(Bug::CopyOfManifestNotRead, Check::Durability, |plan| plan.wrecks);
+}
+
+#[test]
 fn a_relaxed_commit_that_is_told_as_flushed_is_caught() {
     catch_where(Bug::FlushedToldEarly, Check::Recovery, |plan| plan.power);
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Events that every whole run must have met.
-const NEEDED: [&str; 53] = [
+const NEEDED: [&str; 55] = [
     "big commits",
     "body failures",
     "calls",
@@ -60,6 +60,8 @@ const NEEDED: [&str; 53] = [
     "transactions",
     "transactions through the door",
     "unknown outcomes that were commits",
+    "wrecks that cost nothing, or what was not promised",
+    "wrecks that were told",
 ];
 
 #[derive(Default)]

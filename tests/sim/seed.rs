@@ -17,6 +17,7 @@ use crate::report::Report;
 use crate::space;
 use crate::workload;
 use crate::world::{Tab, World};
+use crate::wreck;
 
 pub struct Verdict {
     pub violations: Vec<Violation>,
@@ -61,6 +62,9 @@ fn simulate(world: &Rc<World>) {
     }
     if world.plan.leftovers && world.history.borrow().violations.is_empty() {
         space::check_leftovers(world);
+    }
+    if world.plan.wrecks && world.history.borrow().violations.is_empty() {
+        wreck::wreck(world);
     }
 }
 

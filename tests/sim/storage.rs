@@ -141,6 +141,11 @@ impl SimulatedDisk {
         self.records.capacity().map(|capacity| capacity.bytes)
     }
 
+    /// All that is on it now, to be looked at beside all that is noted here.
+    pub fn copied(&self) -> MemoryDisk {
+        self.records.copied()
+    }
+
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.records.set_capacity(bytes.map(Capacity::of));
     }

@@ -332,6 +332,19 @@ impl World {
 }
 
 impl Tab {
+    /// A tab that has a store open already, beside those of the world.
+    pub fn of(number: Owner, store: Rc<Store>) -> Tab {
+        Tab {
+            number,
+            store: RefCell::new(Some(store)),
+            handles: RefCell::default(),
+            alive: Rc::new(Cell::new(true)),
+            skew: Rc::default(),
+            seen: Cell::new(0),
+            unfinished: Cell::new(0),
+        }
+    }
+
     pub fn store(&self) -> Rc<Store> {
         self.store.borrow().clone().expect("BUG: actors begin when the store is open")
     }
