@@ -14,7 +14,7 @@ impl TreeView<'_> {
     /// About how many bytes the versions of a range take where they are stored: in the log exactly, in runs packed.
     pub fn bytes_in(&self, range: &RowRange) -> Attempt<u64> {
         let bounds = (Bound::Included(&range.from[..]), Bound::Excluded(&range.before[..]));
-        let logged = self.tree.memtable.range(bounds).map(|(internal, version)| internal.len() + version.len());
+        let logged = self.tree.memtable.range(bounds).map(|(entry, ())| entry.bytes());
         let mut bytes = logged.sum::<usize>() as u64;
         for run in self.tree.runs().iter().filter(|run| run.overlaps(&range.from, &range.before)) {
             if run.first[..] >= range.from[..] && run.last[..] < range.before[..] {

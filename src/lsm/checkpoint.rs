@@ -108,9 +108,9 @@ fn oldest(records: &[Logged], bytes: u64, to: Lsn) -> Option<&Logged> {
 /// The versions of the log up to an LSN, and the feed's rows of its commits.
 fn versions(state: &State, (notes, earliest): (&[Note], &mut Earliest), up_to: Lsn) -> SortedBytes {
     let mut versions = SortedBytes::default();
-    let logged = state.tree.memtable.iter().filter(|(internal, _)| split_internal(internal).1 <= up_to);
-    for (internal, version) in logged {
-        versions.insert(internal.clone(), version.clone());
+    let logged = state.tree.memtable.iter().filter(|entry| split_internal(entry.internal()).1 <= up_to);
+    for entry in logged {
+        versions.insert(entry.internal().to_vec(), entry.version());
     }
     for row in feed::rows_of(notes, earliest) {
         versions.insert(row.internal, row.version);

@@ -124,7 +124,7 @@ pub fn rows_of(notes: &[Note], earliest: &mut Earliest) -> Vec<FeedRow> {
         let mut of_catalog = Chunks::new(LayerId::CATALOG, note.lsn, note.time);
         of_catalog.earliest = earliest.push(note.lsn, note.time);
         let mut layers = vec![of_catalog];
-        for written in note.rows.iter() {
+        for written in note.changes.rows() {
             let (layer, suffix) = split_row(written);
             let known = layers.iter().position(|chunks| chunks.layer == layer);
             let at = known.unwrap_or_else(|| {

@@ -1,5 +1,6 @@
 //! The planted bug `HalfRecordTakenForWhole`: a record of several parts is written as two records.
 
+use super::changes::Changes;
 use super::record::{self, Record};
 use super::state::State;
 use super::store::{Lsm, Sought, Written};
@@ -11,9 +12,10 @@ impl Lsm {
     pub(super) async fn write_halves(&self, mut record: Record, batch: Batch) -> Result<Written> {
         let mut rest = record.clone();
         for (first, rest) in record.commits.iter_mut().zip(&mut rest.commits) {
-            let half = first.changes.len().div_ceil(2);
-            first.changes.truncate(half);
-            rest.changes.drain(..half);
+            let all: Vec<_> = rest.changes.iter().collect();
+            let (one, other) = all.split_at(all.len().div_ceil(2));
+            first.changes = Changes::of(one);
+            rest.changes = Changes::of(other);
         }
         self.with_mut(State::unstage);
         let record_bytes = self.storage().record_bytes();

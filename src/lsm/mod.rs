@@ -11,6 +11,7 @@
 mod block;
 mod bytes_in;
 mod cache;
+mod changes;
 mod checkpoint;
 mod choose;
 mod compaction;
@@ -56,6 +57,7 @@ mod unnamed;
 mod vacuum;
 mod versions;
 
+pub use changes::Changes;
 pub use checkpoint::Part;
 pub use choose::{MANY_RUNS, choose, choose_all};
 pub use covered::{Covered, covered};

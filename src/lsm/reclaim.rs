@@ -49,10 +49,10 @@ impl TreeView<'_> {
         space.total += memtable.bytes() as u64;
         space.reclaimable += memtable.superseded() as u64;
         let mut tombstones = 0;
-        for (internal, version) in memtable.iter() {
-            if Version::hides_own_layer(version) && split_internal(internal).1 <= up_to {
+        for entry in memtable.iter() {
+            if Version::hides_own_layer(entry.encoded()) && split_internal(entry.internal()).1 <= up_to {
                 tombstones += 1;
-                space.reclaimable += (internal.len() + version.len()) as u64;
+                space.reclaimable += entry.bytes() as u64;
             }
         }
         let entries = self.tree.runs().iter().map(|run| run.entries).sum::<u64>();

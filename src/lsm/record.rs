@@ -15,6 +15,7 @@
 
 use xxhash_rust::xxh64::xxh64;
 
+use super::changes::Changes;
 use super::run::RunDescription;
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
@@ -36,7 +37,7 @@ pub struct Commit {
     pub id: u64,
     /// Wall time in milliseconds since 1970, as the clock gave it.
     pub time: u64,
-    pub changes: Vec<Change>,
+    pub changes: Changes,
     /// Rows too many for the log, written before as runs. No two of its changes are of one row.
     pub runs: Vec<RunDescription>,
     /// True if the cloud must still be told of the commit.
@@ -51,9 +52,12 @@ impl Commit {
         Field::List(vec![
             Field::Number(self.id),
             Field::Number(self.time),
-            Field::list(&self.changes, |Change(row, version)| {
-                Field::List(vec![Field::Bytes(row), Field::Bytes(version)])
-            }),
+            Field::List(
+                self.changes
+                    .iter()
+                    .map(|(row, version)| Field::List(vec![Field::Bytes(row), Field::Bytes(version)]))
+                    .collect(),
+            ),
             Field::list(&self.runs, RunDescription::to_field),
             Field::Flag(self.unsent),
             Field::Flag(self.touches_catalog),
@@ -64,9 +68,7 @@ impl Commit {
         Some(Commit {
             id: fields.number()?,
             time: fields.number()?,
-            changes: fields
-                .list()?
-                .lists(|mut change| Some(Change(change.bytes()?.to_vec(), change.bytes()?.to_vec())))?,
+            changes: Changes::of(&fields.list()?.lists(|mut change| Some((change.bytes()?, change.bytes()?)))?),
             runs: fields.list()?.lists(RunDescription::from_fields)?,
             unsent: fields.flag()?,
             touches_catalog: fields.flag()?,
@@ -242,7 +244,7 @@ mod tests {
     use crate::error::ErrorCode;
 
     fn record(bytes: usize) -> Record {
-        let changes = vec![Change(b"row".to_vec(), vec![7; bytes])];
+        let changes = [Change(b"row".to_vec(), vec![7; bytes])].into_iter().collect();
         Record {
             store: 3,
             first: 5,

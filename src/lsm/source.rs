@@ -9,6 +9,7 @@ use std::collections::btree_map;
 use std::rc::Rc;
 
 use super::block::{self, BlockCursor};
+use super::changes::Entry;
 use super::data_blocks::{Listed, data_blocks};
 use super::fault::{Attempt, Fault};
 use super::range::RowRange;
@@ -50,7 +51,7 @@ impl<'a> Source<'a> {
     /// The source's current key; before a block, a bound of all its keys. `None`: the source is at its end.
     pub fn key(&self) -> Option<&[u8]> {
         match self {
-            Source::Memory(source) => source.current.map(|(internal, _)| &internal[..]),
+            Source::Memory(source) => source.current.map(Entry::internal),
             Source::Run(source) => (source.reach != Reach::End).then_some(&source.key[..]),
         }
     }
@@ -76,7 +77,7 @@ impl<'a> Source<'a> {
 
     pub fn value(&self) -> Bytes {
         match self {
-            Source::Memory(source) => source.current.expect("BUG: a value after a key").1.clone(),
+            Source::Memory(source) => source.current.expect("BUG: a value after a key").version(),
             Source::Run(source) => source.value(),
         }
     }
@@ -93,20 +94,21 @@ impl<'a> Source<'a> {
 }
 
 pub struct MemorySource<'a> {
-    range: btree_map::Range<'a, Vec<u8>, Bytes>,
-    current: Option<(&'a Vec<u8>, &'a Bytes)>,
+    range: btree_map::Range<'a, Entry, ()>,
+    current: Option<&'a Entry>,
     reverse: bool,
 }
 
 impl<'a> MemorySource<'a> {
-    pub fn new(range: btree_map::Range<'a, Vec<u8>, Bytes>, reverse: bool) -> MemorySource<'a> {
+    pub fn new(range: btree_map::Range<'a, Entry, ()>, reverse: bool) -> MemorySource<'a> {
         let mut source = MemorySource { range, current: None, reverse };
         source.advance();
         source
     }
 
     fn advance(&mut self) {
-        self.current = if self.reverse { self.range.next_back() } else { self.range.next() };
+        let next = if self.reverse { self.range.next_back() } else { self.range.next() };
+        self.current = next.map(|(entry, ())| entry);
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use super::cache::Kept;
+use super::changes::Changes;
 use super::cursor::{Item, RowCursor};
 use super::range::RowRange;
 use super::run_writer::RunWriter;
@@ -88,7 +89,7 @@ fn tree_of(all: &[Written], moved: u16) -> Tree {
     add_run(&mut tree, 6, &all.iter().filter(is_moved).cloned().collect::<Vec<_>>(), None);
     for Written { row, lsn, source, is_value } in all {
         if *source == MEMTABLE {
-            tree.memtable.insert(&key(*row), Lsn(*lsn), version(*is_value, *lsn).encode().into());
+            tree.memtable.insert(&Changes::of_one(&key(*row), Lsn(*lsn), &version(*is_value, *lsn).encode()));
         }
     }
     tree
@@ -179,7 +180,7 @@ proptest! {
         // Deleted rows are noted by now. Whatever is written next is seen.
         for (n, (row, is_value)) in later.into_iter().enumerate() {
             let lsn = 600 + n as u64;
-            tree.memtable.insert(&key(row), Lsn(lsn), version(is_value, lsn).encode().into());
+            tree.memtable.insert(&Changes::of_one(&key(row), Lsn(lsn), &version(is_value, lsn).encode()));
             all.push(Written { row, lsn, source: MEMTABLE, is_value });
             all.sort_by_key(|written| (key(written.row), std::cmp::Reverse(written.lsn)));
             check(&all, &tree, lsn)?;

@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 
+use super::changes::Changes;
 use super::manifest::Manifest;
 use super::plea::Pleas;
-use super::record::{Change, Commit, Head};
+use super::record::{Commit, Head};
 use super::run::RunDescription;
 use super::tail;
 use super::tree::Tree;
-use crate::types::{Bytes, Lsn};
+use crate::types::Lsn;
 
 /// A commit that the log still holds, as it is kept in memory.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub struct Note {
     pub lsn: Lsn,
     pub id: u64,
     pub time: u64,
-    pub rows: Rc<[Vec<u8>]>,
+    pub changes: Changes,
     pub runs: Vec<Rc<RunDescription>>,
 }
 
@@ -95,32 +96,28 @@ impl State {
     }
 
     /// Puts a commit's versions above the head, where the commits staged after it see them.
-    pub fn stage(&mut self, commit: Commit) -> Lsn {
+    pub fn stage(&mut self, mut commit: Commit) -> Lsn {
         let lsn = self.next();
-        self.insert(lsn, &commit.runs);
-        for Change(row, version) in &commit.changes {
-            self.tree.memtable.insert(row, lsn, Bytes::from(&version[..]));
-        }
+        self.insert(lsn, &mut commit);
         self.staged.push(commit);
         lsn
     }
 
-    fn insert(&mut self, lsn: Lsn, runs: &[RunDescription]) {
+    fn insert(&mut self, lsn: Lsn, commit: &mut Commit) {
         self.tree.changes += 1;
-        for run in runs {
+        for run in &commit.runs {
             self.tree.add_run(Rc::new(run.clone().at(lsn)));
         }
+        commit.changes.date(lsn);
+        self.tree.memtable.insert(&commit.changes);
     }
 
     /// Takes back all that is staged.
     pub fn unstage(&mut self) -> Vec<Commit> {
         let staged = std::mem::take(&mut self.staged);
         self.tree.changes += 1;
-        for (index, commit) in staged.iter().enumerate() {
-            let lsn = self.head.plus(index as u64 + 1);
-            for Change(row, _) in &commit.changes {
-                self.tree.memtable.remove(row, lsn);
-            }
+        for commit in &staged {
+            self.tree.memtable.remove(&commit.changes);
             self.tree.drop_runs(|other| commit.runs.iter().any(|run| run.id == other.id));
         }
         staged
@@ -135,9 +132,8 @@ impl State {
             if commit.touches_catalog {
                 self.catalog_changed = lsn;
             }
-            let rows = commit.changes.into_iter().map(|Change(row, _)| row).collect();
             let runs = commit.runs.into_iter().map(|run| Rc::new(run.at(lsn))).collect();
-            self.notes.push(Note { lsn, id: commit.id, time: commit.time, rows, runs });
+            self.notes.push(Note { lsn, id: commit.id, time: commit.time, changes: commit.changes, runs });
             self.head = lsn;
             self.tree.head = lsn;
         }
@@ -173,10 +169,7 @@ impl State {
                 self.pleas.take_in(*id);
             }
             for (commit, lsn) in tail.record.commits.iter_mut().zip(tail.record.first..) {
-                self.insert(Lsn(lsn), &commit.runs);
-                for Change(row, version) in &mut commit.changes {
-                    self.tree.memtable.insert(row, Lsn(lsn), std::mem::take(version).into());
-                }
+                self.insert(Lsn(lsn), commit);
             }
             self.publish(tail);
             self.others = self.head;

@@ -290,7 +290,7 @@ impl<'a> TreeView<'a> {
     /// As `get`, as it is stored: a large value stays where it is.
     pub fn find(&self, row: &[u8], at: Lsn) -> Attempt<Option<(Lsn, Bytes)>> {
         let target = internal(row, at);
-        let mut best = self.tree.memtable.get(&target).map(|(lsn, version)| (lsn, version.clone()));
+        let mut best = self.tree.memtable.get(&target);
         let mut needed = Vec::new();
         for run in &self.tree.runs {
             let newest = Lsn(run.newest);

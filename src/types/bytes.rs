@@ -17,6 +17,12 @@ pub struct Bytes {
 pub type SortedBytes = BTreeMap<Vec<u8>, Bytes>;
 
 impl Bytes {
+    /// A part of what others hold, too.
+    pub fn part(owner: &Rc<Vec<u8>>, range: Range<usize>) -> Bytes {
+        assert!(range.start <= range.end && range.end <= owner.len(), "BUG: a part out of bounds");
+        Bytes { owner: owner.clone(), start: range.start, end: range.end }
+    }
+
     /// The part `range` of these bytes, sharing their memory.
     pub fn slice(&self, range: Range<usize>) -> Bytes {
         assert!(range.start <= range.end && range.end <= self.len(), "BUG: slice out of bounds");

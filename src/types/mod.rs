@@ -20,5 +20,5 @@ pub use key::{Key, KeyPart};
 pub use lsn::Lsn;
 pub use name::{CollectionName, DatabaseName};
 pub use row::{Kind, LayerId, Suffix};
-pub use varint::{read_varint, write_varint};
+pub use varint::{read_varint, varint_bytes, write_varint};
 pub use version::{Base, Overflow, Version};

@@ -8,6 +8,11 @@ pub fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// How many bytes a number takes.
+pub fn varint_bytes(value: u64) -> usize {
+    (u64::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 /// Reads at `*position` and moves it on; `None` when the bytes end or the number does not fit.
 pub fn read_varint(bytes: &[u8], position: &mut usize) -> Option<u64> {
     // Nearly all are of one byte.

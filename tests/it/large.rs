@@ -275,7 +275,8 @@ fn a_large_commit_that_drops_a_database_closes_its_handles() {
         written.push(&dropped, &Version::tombstone().encode()).await.expect("a row of a run");
         let ahead = written.finish().await.expect("a run is written").expect("it has a row");
         let (id, changes, runs) = (world.draw(), Vec::new(), vec![(*ahead.description).clone()]);
-        let commit = Commit { id, time: 0, changes, runs, unsent: false, touches_catalog: true };
+        let commit =
+            Commit { id, time: 0, changes: changes.into_iter().collect(), runs, unsent: false, touches_catalog: true };
         let lsn = other.with_mut(|state| state.stage(commit));
         let mut batch = Batch::default();
         ahead.name_in(&mut batch);

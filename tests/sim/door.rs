@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use offshoot::engine::{Told, ToldRow};
-use offshoot::lsm::Change;
 use offshoot::types::row::{row, split_suffix};
 use offshoot::types::{Bytes, Version, key};
 
@@ -25,7 +24,7 @@ pub fn check(oracle: &Oracle<'_>, told: &[Told]) -> Result<(), Violation> {
         }
     }
     for (lsn, logged) in &oracle.journal.commits {
-        let nothing = logged.commit.changes.is_empty() && logged.commit.runs.is_empty();
+        let nothing = logged.commit.changes.rows().next().is_none() && logged.commit.runs.is_empty();
         match commits.get(&(*lsn, logged.commit.id)) {
             Some(told) => check_commit(oracle, *lsn, logged, told)?,
             // The first commit is made before there is a pipeline.
@@ -57,7 +56,7 @@ fn check_commit(oracle: &Oracle<'_>, lsn: u64, logged: &Logged, told: &Told) -> 
     let passed: BTreeSet<_> =
         told.rows.iter().map(|told| (row(told.layer, &told.suffix), told.after.clone())).collect();
     let written: BTreeSet<_> =
-        logged.commit.changes.iter().map(|Change(row, version)| (row.clone(), version.clone())).collect();
+        logged.commit.changes.iter().map(|(row, version)| (row.to_vec(), version.to_vec())).collect();
     let in_runs: u64 = logged.commit.runs.iter().map(|run| run.entries).sum();
     if !written.is_subset(&passed) || passed.len() as u64 != written.len() as u64 + in_runs {
         let what = format!("wrote {} rows and {in_runs} ahead; through the door went {}", written.len(), passed.len());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use offshoot::lsm::{Change, Commit, Head, Joined, Judged, Manifest, join};
+use offshoot::lsm::{Changes, Commit, Head, Joined, Judged, Manifest, join};
 use offshoot::storage::{Batch, Space};
 use offshoot::types::row::{split_name, split_row, split_suffix};
 use offshoot::types::{Base, Bytes, Kind, LayerId, Lsn, Version, key};
@@ -136,7 +136,10 @@ impl Journal {
             effect.commits += 1;
             match self.commits.get_mut(&lsn) {
                 None => drop(self.commits.insert(lsn, Logged { tab, commit })),
-                Some(other) if other.commit.id == commit.id => other.commit.changes.extend(commit.changes),
+                Some(other) if other.commit.id == commit.id => {
+                    let all: Vec<_> = other.commit.changes.iter().chain(commit.changes.iter()).collect();
+                    other.commit.changes = Changes::of(&all);
+                }
                 Some(_) => self.rewritten.push(lsn),
             }
         }
@@ -161,23 +164,23 @@ impl Logged {
 
     /// True if the commit changed nothing but the store's own settings, or nothing at all: it may only close history.
     pub fn is_housekeeping(&self) -> bool {
-        let is_setting = |Change(row, _): &Change| {
+        let is_setting = |row: &[u8]| {
             let (layer, suffix) = split_row(row);
             layer == LayerId::CATALOG && split_suffix(suffix).is_some_and(|(name, ..)| name == "settings")
         };
-        self.commit.runs.is_empty() && self.commit.changes.iter().all(is_setting)
+        self.commit.runs.is_empty() && self.commit.changes.rows().all(is_setting)
     }
 
     pub fn catalog_changes(&self) -> Vec<CatalogChange> {
         let mut changes = Vec::new();
-        for Change(row, version) in &self.commit.changes {
+        for (row, version) in self.commit.changes.iter() {
             let (layer, suffix) = split_row(row);
             let (collection, ..) = split_suffix(suffix).expect("a row comes apart");
             if layer != LayerId::CATALOG || collection != "databases" {
                 continue;
             }
             let name = split_name(suffix).expect("a name is text").to_string();
-            let version = Version::decode(&Bytes::from(&version[..])).expect("a version can be read");
+            let version = Version::decode(&Bytes::from(version)).expect("a version can be read");
             changes.push(match version.here() {
                 None => CatalogChange::Dropped { name },
                 Some(value) => {
@@ -199,7 +202,7 @@ impl Logged {
     /// The documents and entries that it wrote.
     pub fn rows(&self) -> Vec<Written> {
         let mut rows = Vec::new();
-        for Change(row, version) in &self.commit.changes {
+        for (row, version) in self.commit.changes.iter() {
             let (layer, suffix) = split_row(row);
             let (_, kind, encoded) = split_suffix(suffix).expect("a row comes apart");
             let Some(shelf) = Shelf::of(kind) else {
@@ -208,7 +211,7 @@ impl Logged {
             };
             let text = key::read_id(encoded).expect("a text key");
             let id = IDS.into_iter().find(|id| *id == text).expect("a key of the workload");
-            let version = Version::decode(&Bytes::from(&version[..])).expect("a version can be read");
+            let version = Version::decode(&Bytes::from(version)).expect("a version can be read");
             let value = version.here().map(|bytes| Content::decode(bytes));
             rows.push(Written { layer: layer.0, shelf, id, value, base: version.base.map(Base::number) });
         }

@@ -154,9 +154,8 @@ impl Core {
             let id = job.plea.as_ref().map_or_else(|| self.platform.random(), |plea| plea.id);
             let time = self.platform.now();
             let touches_catalog = effects.touches_catalog();
-            let Parts { changes, mut runs, story } = effects.into_parts();
-            let mut commit = Commit { id, time, changes, runs: Vec::new(), unsent: false, touches_catalog };
-            let large = (size > most).then_some(&mut commit.changes);
+            let Parts { mut changes, mut runs, story } = effects.into_parts();
+            let large = (size > most).then_some(&mut changes);
             match self.ahead(&mut job.ahead, large, &runs, room).await {
                 Ok(run) => runs.extend(run),
                 // It is evaluated again, and takes the reserve.
@@ -166,7 +165,8 @@ impl Core {
                     continue;
                 }
             }
-            commit.runs = runs.iter().map(|run| (*run.description).clone()).collect();
+            let (changes, named) = (changes.into_iter().collect(), runs.iter().map(|run| (*run.description).clone()));
+            let commit = Commit { id, time, changes, runs: named.collect(), unsent: false, touches_catalog };
             let lsn = self.put_on_stage(commit, story);
             stage.add(lsn, runs, (job.durability, room));
         }

@@ -3,9 +3,7 @@
 
 use super::read::{SuffixRange, just_after};
 use crate::engine::rows::read::is_content;
-use crate::lsm::{
-    Attempt, Change, Fault, RowCursor, RowRange, State, TreeView, VersionCursor, decode_feed, feed_range,
-};
+use crate::lsm::{Attempt, Fault, RowCursor, RowRange, State, TreeView, VersionCursor, decode_feed, feed_range};
 use crate::types::row::{row, split_internal, split_row};
 use crate::types::{LayerId, Lsn};
 
@@ -39,14 +37,14 @@ pub fn visit(
     };
     let since = state.notes.partition_point(|note| note.lsn <= between.older);
     for note in state.notes[since..].iter().take_while(|note| note.lsn <= between.newer) {
-        for written in note.rows.iter() {
+        for written in note.changes.rows() {
             let (layer, suffix) = split_row(written);
             visit(layer, suffix)?;
         }
     }
     for (commit, place) in state.staged().iter().zip(1..) {
         if between.has(state.head.plus(place)) {
-            for Change(written, _) in &commit.changes {
+            for written in commit.changes.rows() {
                 let (layer, suffix) = split_row(written);
                 visit(layer, suffix)?;
             }

@@ -122,6 +122,6 @@ fn genesis(platform: &dyn Platform) -> Result<Commit> {
     };
     let effects = Effects::of_catalog(catalog::database_row(&DatabaseName::main()), &main.encode());
     let touches_catalog = effects.touches_catalog();
-    let changes = effects.into_parts().changes;
+    let changes = effects.into_parts().changes.into_iter().collect();
     Ok(Commit { id: platform.random(), time: now, changes, touches_catalog, ..Commit::default() })
 }

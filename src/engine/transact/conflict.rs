@@ -19,8 +19,8 @@ use crate::engine::rows::lacking::Lacking;
 use crate::engine::rows::read::just_after;
 use crate::error::{Error, ErrorCode};
 use crate::lsm::{
-    Attempt, Change, Fault, PORTION_BYTES, RowCursor, RowRange, RunDescription, State, TreeView, VersionCursor,
-    decode_feed, feed_range,
+    Attempt, Fault, PORTION_BYTES, RowCursor, RowRange, RunDescription, State, TreeView, VersionCursor, decode_feed,
+    feed_range,
 };
 use crate::planted::{self, Bug};
 use crate::types::row::{row, split_internal, split_row};
@@ -135,7 +135,7 @@ impl Checking {
     fn check_notes(&mut self, state: &State, layer: LayerId) -> Attempt<()> {
         let since = state.notes.partition_point(|note| note.lsn <= self.up_to);
         for note in &state.notes[since..] {
-            check_rows(note.rows.iter(), note.lsn, &self.transaction.reads, layer)?;
+            check_rows(note.changes.rows(), note.lsn, &self.transaction.reads, layer)?;
         }
         self.up_to = state.head.max(self.up_to);
         Ok(())
@@ -160,7 +160,7 @@ fn reads_on(view: TreeView<'_>, transaction: &Transaction) -> Attempt<bool> {
     Ok(then.zip(now).is_some_and(|(then, now)| catalog::reads_alike(&then.row, &now.row)))
 }
 
-fn check_rows<'a>(rows: impl Iterator<Item = &'a Vec<u8>>, lsn: Lsn, reads: &ReadSet, layer: LayerId) -> Attempt<()> {
+fn check_rows<'a>(rows: impl Iterator<Item = &'a [u8]>, lsn: Lsn, reads: &ReadSet, layer: LayerId) -> Attempt<()> {
     for row in rows {
         let (of, suffix) = split_row(row);
         if of == layer && reads.has(suffix) {
@@ -175,7 +175,7 @@ fn check_rows<'a>(rows: impl Iterator<Item = &'a Vec<u8>>, lsn: Lsn, reads: &Rea
 fn check_staged(state: &State, reads: &ReadSet, layer: LayerId) -> Attempt<()> {
     let members = state.staged().iter().zip(1..).filter(|_| !planted::is(Bug::GroupLoserTakenAlong));
     for (commit, place) in members {
-        check_rows(commit.changes.iter().map(|Change(row, _)| row), state.head.plus(place), reads, layer)?;
+        check_rows(commit.changes.rows(), state.head.plus(place), reads, layer)?;
     }
     Ok(())
 }

@@ -114,7 +114,7 @@ impl Upkeep {
         let names = self.core.lsm.with(|state| {
             let databases = row(LayerId::CATALOG, &prefix(catalog::DATABASES, Kind::Catalog));
             let from = state.notes.partition_point(|note| note.lsn <= since);
-            let rows = state.notes[from..].iter().flat_map(|note| note.rows.iter());
+            let rows = state.notes[from..].iter().flat_map(|note| note.changes.rows());
             let names =
                 rows.filter(|row| row.starts_with(&databases)).filter_map(|row| split_name(&row[LAYER_BYTES..]));
             names.filter_map(|name| DatabaseName::new(name).ok()).collect::<BTreeSet<_>>()
