@@ -2,7 +2,7 @@
 //! a version is rewritten as often as its size has been multiplied. A group is a run by itself, or those that one merge
 //! wrote side by side.
 
-use std::collections::BTreeMap;
+use crate::types::SortedMap;
 use std::rc::Rc;
 
 use super::run::RunDescription;
@@ -20,9 +20,9 @@ type Runs = Vec<Rc<RunDescription>>;
 
 /// All groups, the smallest first.
 fn groups(runs: &[Rc<RunDescription>]) -> Vec<(u64, Runs)> {
-    let mut groups: BTreeMap<u64, (u64, Runs)> = BTreeMap::new();
+    let mut groups: SortedMap<u64, (u64, Runs)> = SortedMap::new();
     for run in runs {
-        let (bytes, group) = groups.entry(run.group()).or_default();
+        let (bytes, group) = groups.or_default(run.group());
         *bytes += run.bytes;
         group.push(run.clone());
     }
@@ -37,9 +37,9 @@ fn tier(bytes: u64) -> u32 {
 
 /// The runs to merge next: those of the smallest tier that is full.
 pub fn choose(runs: &[Rc<RunDescription>]) -> Runs {
-    let mut tiers: BTreeMap<u32, Vec<Runs>> = BTreeMap::new();
+    let mut tiers: SortedMap<u32, Vec<Runs>> = SortedMap::new();
     for (bytes, group) in groups(runs) {
-        tiers.entry(tier(bytes)).or_default().push(group);
+        tiers.or_default(tier(bytes)).push(group);
     }
     let full = tiers.into_values().find(|tier| tier.len() >= FAN_IN);
     match full {

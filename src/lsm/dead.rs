@@ -12,11 +12,10 @@
 //!
 //! Versions are in these two places only, so none of them can become visible within a span in another way.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::planted::{self, Bug};
-use crate::types::Lsn;
+use crate::types::{Lsn, SortedMap};
 
 /// So many spans are kept: a queue needs one, or two for a moment.
 const MOST: usize = 64;
@@ -73,13 +72,13 @@ impl Trail {
 /// Spans that do not touch, each from its first row up to, not with, the end that is kept here.
 #[derive(Default)]
 pub struct DeadRows {
-    spans: BTreeMap<Vec<u8>, (Vec<u8>, Lsn)>,
+    spans: SortedMap<Vec<u8>, (Vec<u8>, Lsn)>,
 }
 
 impl DeadRows {
     /// Notes a span, as one with those that it touches.
     pub fn note(&mut self, mut from: Vec<u8>, mut before: Vec<u8>, mut at: Lsn) {
-        while let Some((other, (end, lsn))) = self.spans.range(..=before.clone()).next_back()
+        while let Some((other, (end, lsn))) = self.spans.up_to(&before).next_back()
             && *end >= from
         {
             let other = other.clone();
@@ -102,7 +101,7 @@ impl DeadRows {
     /// The span around a row, or the one that ends there where a walk comes from behind.
     pub fn around(&self, row: &[u8], at: Lsn, reverse: bool) -> Option<(&[u8], &[u8])> {
         let end = if reverse { Bound::Excluded(row) } else { Bound::Included(row) };
-        let (from, (before, lsn)) = self.spans.range::<[u8], _>((Bound::Unbounded, end)).next_back()?;
+        let (from, (before, lsn)) = self.spans.range::<[u8]>((Bound::Unbounded, end)).next_back()?;
         let is_around = if reverse { *row <= before[..] } else { *row < before[..] };
         (is_around && *lsn <= at).then_some((&from[..], &before[..]))
     }
@@ -113,7 +112,7 @@ impl DeadRows {
             return;
         }
         let up_to_row = (Bound::Unbounded, Bound::Included(row));
-        let found = self.spans.range::<[u8], _>(up_to_row).next_back().filter(|(_, (before, _))| *row < before[..]);
+        let found = self.spans.range::<[u8]>(up_to_row).next_back().filter(|(_, (before, _))| *row < before[..]);
         let Some((from, (before, at))) = found else { return };
         let (from, before, at) = (from.clone(), before.clone(), *at);
         let behind = [row, &[0xff; 9]].concat();

@@ -1,18 +1,16 @@
 //! The versions of the log's commits, in memory and in order.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Range;
 use std::ops::Bound;
 
 use super::changes::{Changes, Entry};
 use super::dead::DeadRows;
 use crate::types::row::split_internal;
-use crate::types::{Bytes, Lsn, Version};
+use crate::types::{Bytes, Lsn, SortedMap, SortedRange, Version};
 
 #[derive(Default)]
 pub struct Memtable {
-    versions: BTreeMap<Entry, ()>,
+    versions: SortedMap<Entry, ()>,
     bytes: usize,
     /// The rows of the memtable and the runs together that walks have found deleted. It is here so that no value comes
     /// into the memtable without cutting it.
@@ -69,8 +67,8 @@ impl Memtable {
     }
 
     /// Versions of the rows in `range`, by internal key.
-    pub fn range(&self, range: (Bound<&[u8]>, Bound<&[u8]>)) -> Range<'_, Entry, ()> {
-        self.versions.range::<[u8], _>(range)
+    pub fn range(&self, range: (Bound<&[u8]>, Bound<&[u8]>)) -> SortedRange<'_, Entry, ()> {
+        self.versions.range(range)
     }
 
     /// All versions, by internal key.

@@ -5,7 +5,6 @@
 //! forward        ^ before f g h: the source's key is d, and no key that is left is less
 //! ```
 
-use std::collections::btree_map;
 use std::rc::Rc;
 
 use super::block::{self, BlockCursor};
@@ -17,7 +16,7 @@ use super::run::RunDescription;
 use super::tree::TreeView;
 use crate::planted::{self, Bug};
 use crate::types::row::{LSN_BYTES, push_lsn};
-use crate::types::{Bytes, Lsn};
+use crate::types::{Bytes, Lsn, SortedRange};
 
 /// How many neighbours of a missing block are fetched with it.
 pub const READ_AHEAD: usize = 16;
@@ -94,13 +93,13 @@ impl<'a> Source<'a> {
 }
 
 pub struct MemorySource<'a> {
-    range: btree_map::Range<'a, Entry, ()>,
+    range: SortedRange<'a, Entry, ()>,
     current: Option<&'a Entry>,
     reverse: bool,
 }
 
 impl<'a> MemorySource<'a> {
-    pub fn new(range: btree_map::Range<'a, Entry, ()>, reverse: bool) -> MemorySource<'a> {
+    pub fn new(range: SortedRange<'a, Entry, ()>, reverse: bool) -> MemorySource<'a> {
         let mut source = MemorySource { range, current: None, reverse };
         source.advance();
         source

@@ -1,12 +1,11 @@
 //! Which versions of a row somebody can still read, and dropping the others.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::run::RunDescription;
 use crate::error::Result;
 use crate::types::row::{split_internal, split_row, split_suffix};
-use crate::types::{Bytes, Kind, LayerId, Lsn, Version};
+use crate::types::{Bytes, Kind, LayerId, Lsn, SortedSet, Version};
 
 /// The LSNs at which a layer is read: every LSN from the floor on, and each of its pins below.
 #[derive(Clone, Default, Debug)]
@@ -41,12 +40,12 @@ pub struct Retention {
     /// By rising number.
     layers: Vec<(LayerId, LayerPins)>,
     /// Rows of the catalog that say something of layers which nobody names any more.
-    forgotten: BTreeSet<Vec<u8>>,
+    forgotten: SortedSet<Vec<u8>>,
 }
 
 impl Retention {
     pub fn new(floor: Lsn) -> Retention {
-        Retention { floor, layers: Vec::new(), forgotten: BTreeSet::new() }
+        Retention { floor, layers: Vec::new(), forgotten: SortedSet::new() }
     }
 
     /// The pins of a layer, which is read from here on.

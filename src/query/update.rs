@@ -93,8 +93,8 @@ fn check_crossing(steps: &[Step]) -> Result<()> {
     for step in steps {
         let path = format!("{}.", step.path).into_bytes();
         // A path sorts before every path that lies in it, and only paths that lie in it sort between the two.
-        let before = paths.range(..=path.clone()).next_back().is_some_and(|(outer, _)| path.starts_with(outer));
-        let after = paths.range(path.clone()..).next().is_some_and(|(inner, _)| inner.starts_with(&path));
+        let before = paths.up_to(&path).next_back().is_some_and(|(outer, _)| path.starts_with(outer));
+        let after = paths.at_least(&path).next().is_some_and(|(inner, _)| inner.starts_with(&path));
         if before || after {
             return Err(invalid(&step.path, "two changes of the update meet here"));
         }

@@ -87,7 +87,7 @@ impl Stored {
         }
         for (space, from, before) in &batch.delete_range {
             let (from, before) = (place(*space, from), place(*space, before));
-            let in_range = self.records.range(from..).map(|(place, _)| place).take_while(|place| **place < before);
+            let in_range = self.records.at_least(&from).map(|(place, _)| place).take_while(|place| **place < before);
             for place in in_range.cloned().collect::<Vec<_>>() {
                 self.remove(&place);
             }
@@ -137,7 +137,7 @@ impl MemoryDisk {
             Some(before) => place(space, before),
             None => vec![space as u8 + 1],
         };
-        let in_range = content.records.range(from..).take_while(|(place, _)| **place < before);
+        let in_range = content.records.at_least(&from).take_while(|(place, _)| **place < before);
         let named = |(place, bytes): (&Vec<u8>, &Bytes)| {
             let name = String::from_utf8(place[1..].to_vec()).expect("BUG: a place ends in a name");
             (name, take(bytes))

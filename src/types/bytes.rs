@@ -1,9 +1,10 @@
 //! Shared, immutable bytes: a value handed out of a block keeps the block alive instead of being copied.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
+
+use super::sorted::SortedMap;
 
 #[derive(Clone)]
 pub struct Bytes {
@@ -14,7 +15,7 @@ pub struct Bytes {
 
 /// Bytes under names, in the order of the names: one type for all that must be sorted, so that the code of a sorted map
 /// is in the module once.
-pub type SortedBytes = BTreeMap<Vec<u8>, Bytes>;
+pub type SortedBytes = SortedMap<Vec<u8>, Bytes>;
 
 impl Bytes {
     /// A part of what others hold, too.

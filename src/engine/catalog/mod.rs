@@ -5,14 +5,13 @@
 
 pub mod retention;
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::error::{Error, ErrorCode};
 use crate::lsm::{Attempt, Change, Fault, Found, RowCursor, RowRange, TreeView, UnnamedRun};
 use crate::types::fields::{Field, Fields};
 use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_name, split_row};
-use crate::types::{DatabaseName, Kind, LayerId, Lsn, Suffix, Version};
+use crate::types::{DatabaseName, Kind, LayerId, Lsn, SortedMap, Suffix, Version};
 
 pub const DATABASES: &str = "databases";
 const SETTINGS: &str = "settings";
@@ -275,13 +274,13 @@ pub fn is_whole(view: TreeView<'_>, layer: LayerId) -> Attempt<bool> {
 }
 
 /// The layers that hold everything, each with the LSN from which on that is known.
-pub fn whole_layers(view: TreeView<'_>) -> Attempt<BTreeMap<LayerId, Lsn>> {
+pub fn whole_layers(view: TreeView<'_>) -> Attempt<SortedMap<LayerId, Lsn>> {
     let range = RowRange {
         from: row(LayerId::CATALOG, &prefix(LAYERS, Kind::Catalog)),
         before: row(LayerId::CATALOG, &prefix_end(LAYERS, Kind::Catalog)),
     };
     let mut cursor = RowCursor::new(view, &range, view.tree.head, false);
-    let mut layers = BTreeMap::new();
+    let mut layers = SortedMap::new();
     while let Some(next) = cursor.next_row()? {
         let number = split_name(&next.row[LAYER_BYTES..]).and_then(|name| u64::from_str_radix(name, 16).ok());
         let number = number.ok_or_else(|| Error::corrupt("a catalog row does not say of which layer it is"))?;

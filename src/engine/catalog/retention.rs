@@ -38,7 +38,7 @@ pub fn retention(view: TreeView<'_>, floor: Lsn) -> Attempt<Retention> {
             pin(view, &mut retention, row, &is_whole)?;
         }
     }
-    for layer in whole_layers.into_keys().filter(|layer| !retention.names(*layer)).collect::<Vec<_>>() {
+    for layer in whole_layers.keys().copied().filter(|layer| !retention.names(*layer)).collect::<Vec<_>>() {
         retention.forget(catalog::whole_row(layer));
     }
     Ok(retention)

@@ -1,6 +1,5 @@
 //! Databases that are dropped. One that others read through stays, or these are materialized first (SEMANTICS C8, C9).
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::engine::catalog::{self, Entry};
@@ -12,7 +11,7 @@ use crate::engine::door::Effects;
 use crate::engine::handle::Handle;
 use crate::error::{Detail, Error, ErrorCode, Result};
 use crate::lsm::Attempt;
-use crate::types::{DatabaseName, Version};
+use crate::types::{DatabaseName, SortedSet, Version};
 
 /// Removes this database; with `force` its clones are materialized first, and all of it happens or nothing does
 /// (SEMANTICS C8). `watch` is told of one clone after the other. The catalog is listed once a round, and a second round
@@ -20,7 +19,7 @@ use crate::types::{DatabaseName, Version};
 pub async fn drop_by_force(handle: &Rc<Handle>, watch: &Watch<'_>) -> Result<()> {
     check_droppable(handle)?;
     // A copy is never lost while its link stands, so the copy of a link that still does is complete.
-    let mut copied: BTreeSet<Link> = BTreeSet::new();
+    let mut copied: SortedSet<Link> = SortedSet::new();
     loop {
         let links = handle.core.read(|state, view| {
             let own = handle.entry(view, state.head)?;
@@ -46,7 +45,7 @@ pub async fn drop_by_force(handle: &Rc<Handle>, watch: &Watch<'_>) -> Result<()>
 
 /// Cuts the links and removes the database in one commit, and gives the links back. False: a link stands that was not
 /// copied.
-async fn drop_with(handle: &Rc<Handle>, copied: BTreeSet<Link>) -> Result<(BTreeSet<Link>, bool)> {
+async fn drop_with(handle: &Rc<Handle>, copied: SortedSet<Link>) -> Result<(SortedSet<Link>, bool)> {
     let copied = Rc::new(copied);
     let (this, known) = (handle.clone(), copied.clone());
     let evaluate = move |present: &Present<'_>| {

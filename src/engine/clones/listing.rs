@@ -3,7 +3,6 @@
 //! The list is told from the catalog alone. A size is told from the indexes of all runs, and from the blocks where a
 //! database's rows begin and end; so it is found out only where it is asked for.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::clone::{Status, status_of};
@@ -13,7 +12,7 @@ use crate::engine::core::Core;
 use crate::engine::rows::lacking::Lacking;
 use crate::error::Result;
 use crate::lsm::{Attempt, PORTION_BYTES, RowRange, TreeView};
-use crate::types::{DatabaseName, LayerId, Lsn};
+use crate::types::{DatabaseName, LayerId, Lsn, SortedMap};
 
 #[derive(Clone, Debug)]
 pub struct DatabaseInfo {
@@ -33,10 +32,10 @@ pub async fn databases(core: &Rc<Core>, sizes: bool) -> Result<Vec<DatabaseInfo>
     let copies = copy_jobs(core).await?;
     let entries = core.read(|state, view| catalog::list(view, state.head)).await?;
     let sizes = if sizes { own_sizes(core, &entries).await? } else { Vec::new() };
-    let mut dependents: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut dependents: SortedMap<String, Vec<String>> = SortedMap::new();
     for entry in &entries {
         if let Some(origin) = &entry.row.origin {
-            dependents.entry(origin.name.clone()).or_default().push(entry.name.to_string());
+            dependents.or_default(origin.name.clone()).push(entry.name.to_string());
         }
     }
     let mut sizes = sizes.into_iter();

@@ -1,7 +1,7 @@
 //! The rows in which paths may differ, in their order, gathered many at a time: where a large commit's rows lie in the
 //! change feed, each look at it goes through all of them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::engine::core::Core;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::lsm::{Attempt, Fault, PORTION_BYTES, State, TreeView};
 use crate::planted;
 use crate::types::row::{prefix, prefix_end};
-use crate::types::{CollectionName, Kind, Suffix};
+use crate::types::{CollectionName, Kind, SortedSet, Suffix};
 
 /// Candidates looked at for one page.
 pub const COMPARED_AT_ONCE: usize = 512;
@@ -25,7 +25,7 @@ pub type Gather<'a> = &'a dyn Fn(&State, TreeView<'_>, &[SuffixRange], &mut Gath
 
 /// The first candidates of some ranges: so many of them, or as many as can be found in what is held at a time.
 pub struct Gathered {
-    rows: BTreeSet<Suffix>,
+    rows: SortedSet<Suffix>,
     many: usize,
     /// Candidates from here on are gathered later. `None`: these are all.
     rest: Option<Vec<u8>>,
@@ -33,7 +33,7 @@ pub struct Gathered {
 
 impl Gathered {
     fn new(many: usize) -> Gathered {
-        Gathered { rows: BTreeSet::new(), many, rest: None }
+        Gathered { rows: SortedSet::new(), many, rest: None }
     }
 
     /// A source that finds rows in their order adds so many of them at most. The last one shows where the portion ends.

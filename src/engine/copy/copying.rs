@@ -4,7 +4,6 @@
 //! A copy lies beneath everything that the clone wrote itself, and says what a read found below; so it changes no
 //! answer, whoever writes meanwhile, and two tabs that copy one row do no harm.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::walk::Walk;
@@ -18,7 +17,7 @@ use crate::lsm::{Attempt, Installation, TreeView};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, ListRange, Place, Space};
 use crate::types::fields::Field;
-use crate::types::{DatabaseName, LayerId, Lsn};
+use crate::types::{DatabaseName, LayerId, Lsn, SortedMap, SortedSet};
 
 /// Copies are taken in when there are about so many bytes of them.
 const BATCH_BYTES: usize = if planted::HAS_FEW_ROWS { 64 } else { 4 * 1024 * 1024 };
@@ -63,7 +62,7 @@ impl Pace {
 }
 
 /// The progress of each copying, by the layer that is copied into and the LSN of its link.
-pub type Copies = BTreeMap<(LayerId, Lsn), Progress>;
+pub type Copies = SortedMap<(LayerId, Lsn), Progress>;
 
 /// A clone's link as it was when the copying began. Copies are taken in only while it stands.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -314,6 +313,6 @@ pub async fn sweep_copies(core: &Rc<Core>) -> Result<()> {
     let links =
         core.read(|state, view| Ok(catalog::list(view, state.head)?.iter().filter_map(Link::of).collect::<Vec<_>>()));
     let links = links.await?;
-    let stand: BTreeSet<_> = links.iter().map(|link| (link.layer, link.as_of)).collect();
+    let stand: SortedSet<_> = links.iter().map(|link| (link.layer, link.as_of)).collect();
     forget_copies(core, jobs.keys().filter(|job| !stand.contains(job)).map(|(layer, _)| *layer)).await
 }

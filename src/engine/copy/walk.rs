@@ -10,7 +10,7 @@ use crate::lsm::{Attempt, Fault, RowCursor, RowRange, TreeView};
 use crate::planted::{self, Bug};
 use crate::query::{Counters, Since};
 use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
-use crate::types::{Kind, LayerId, Lsn, Suffix, Version};
+use crate::types::{Kind, LayerId, Lsn, SortedMap, Suffix, Version};
 
 /// A count looks at so many rows in one go.
 const COUNTED_ROWS: usize = if planted::HAS_FEW_ROWS { 3 } else { 4096 };
@@ -161,11 +161,11 @@ fn planted_hidden(
     view: TreeView<'_>,
     below: &[Level],
     range: &SuffixRange,
-) -> Attempt<Option<std::collections::BTreeMap<Suffix, Version>>> {
+) -> Attempt<Option<SortedMap<Suffix, Version>>> {
     if !planted::is(Bug::MiddleTombstoneCopiedOver) {
         return Ok(None);
     }
-    let mut hidden = std::collections::BTreeMap::new();
+    let mut hidden = SortedMap::new();
     read::scan(view, &below[below.len() - 1..], None, range, false, |row| {
         if read::topmost(view, below, row.suffix)?.is_some_and(|found| found.version.is_tombstone()) {
             hidden.insert(Suffix::from_bytes(row.suffix.to_vec()), row.version()?);

@@ -17,14 +17,14 @@ pub mod reading;
 mod stage;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Lsm, State};
 use crate::platform::{Lease, Platform};
 use crate::storage::{Durability, LocalFuture};
-use crate::types::Lsn;
+use crate::types::{Lsn, SortedMap};
 
 use clock::Clock;
 use hold::{Hold, Holds};
@@ -57,7 +57,7 @@ pub struct Core {
     nap: Nap,
     holds: Holds,
     /// Leases that are held for as long as this engine lives, or until they are released, by their names.
-    kept: RefCell<BTreeMap<String, Lease>>,
+    kept: RefCell<SortedMap<String, Lease>>,
     /// The newest head that another tab has told of.
     told: Cell<Lsn>,
     /// Damage was met: nothing is merged or dropped any more, so that nothing is built on it.

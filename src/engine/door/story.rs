@@ -2,18 +2,17 @@
 //! LSN, with those that the store holds. The module that ships has `untold.rs` in place of this file.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use super::{Before, Passing};
 use crate::engine::rows::path::Path;
 use crate::engine::rows::read;
 use crate::lsm::{Attempt, TreeView};
 use crate::types::row::row;
-use crate::types::{Bytes, LayerId, Lsn};
+use crate::types::{Bytes, LayerId, Lsn, SortedMap};
 
 /// The rows that have passed on their way into one commit, by layer and row.
 #[derive(Clone, Default, Debug)]
-pub struct Story(BTreeMap<Vec<u8>, Passage>);
+pub struct Story(SortedMap<Vec<u8>, Passage>);
 
 /// A row, and the passage that was noted of it before; `None`: nothing was noted.
 #[derive(Default, Debug)]

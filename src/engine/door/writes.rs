@@ -1,17 +1,15 @@
 //! The rows that a transaction has written so far.
 
-use std::collections::BTreeMap;
-
 use super::story::{Story, Unsaid};
 use super::{Before, Passing};
 use crate::engine::rows::path::Path;
-use crate::types::{Suffix, Version};
+use crate::types::{SortedMap, Suffix, Version};
 
 /// The rows that a transaction has written to the topmost layer of its path. Its own reads find them.
 #[derive(Debug)]
 pub struct Writes {
     pub(super) path: Path,
-    pub(super) rows: BTreeMap<Suffix, Version>,
+    pub(super) rows: SortedMap<Suffix, Version>,
     pub(super) story: Story,
 }
 
@@ -30,10 +28,10 @@ impl Replaced {
 
 impl Writes {
     pub fn on(path: Path) -> Writes {
-        Writes { path, rows: BTreeMap::new(), story: Story::default() }
+        Writes { path, rows: SortedMap::new(), story: Story::default() }
     }
 
-    pub fn rows(&self) -> &BTreeMap<Suffix, Version> {
+    pub fn rows(&self) -> &SortedMap<Suffix, Version> {
         &self.rows
     }
 

@@ -1,6 +1,5 @@
 //! Commits are undone beside other people's work, by three-way merge (SEMANTICS C15).
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::commit::{self, LayerWriter};
@@ -25,7 +24,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, State, TreeView};
 use crate::query::{self, Counters, Lookup, Names};
 use crate::types::row::split_suffix;
-use crate::types::{Bytes, Kind, Lsn, Suffix};
+use crate::types::{Bytes, Kind, Lsn, SortedSet, Suffix};
 
 /// A row as some commits found it and left it, newest commit first.
 struct Undo {
@@ -218,7 +217,7 @@ fn undo_row(reading: (&State, TreeView<'_>), now: &Path, undone: &[Undone], suff
 
 /// The counters of a row in any of these.
 fn noted(view: TreeView<'_>, paths: &[&Path], suffix: &[u8]) -> Attempt<Vec<String>> {
-    let mut noted = BTreeSet::new();
+    let mut noted = SortedSet::new();
     for path in paths {
         if let Some(found) = read::topmost(view, path.levels(), suffix)? {
             let counters = Counters::decode(found.version.delta.as_ref(), Some(found.lsn))?;
@@ -239,7 +238,7 @@ struct Back {
 
 impl Back {
     fn of(row: &Undo) -> Back {
-        let mut fields: BTreeSet<&str> =
+        let mut fields: SortedSet<&str> =
             row.steps.iter().flat_map(|step| &step.counting).map(|field| &field[..]).collect();
         fields.extend(row.present.counters.iter().map(|counter| &counter.path[..]));
         let none = |field: &str| (field.to_string(), None);

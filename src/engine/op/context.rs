@@ -1,7 +1,6 @@
 //! The context of an operation: a path to read, and, where it may write, the transaction that takes the writes.
 
-use std::collections::BTreeSet;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use super::known::{Known, ReadPoint};
 use super::transaction::{ReadBy, Transaction};
@@ -13,7 +12,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::lsm::{Attempt, Fault, PORTION_BYTES, Spans, TreeView};
 use crate::planted;
 use crate::query::{self, Counters, Since, Update};
-use crate::types::{Base, Bytes, CollectionName, Kind, Lsn, Suffix, Version, limits};
+use crate::types::{Base, Bytes, CollectionName, Kind, Lsn, SortedSet, Suffix, Version, limits};
 
 pub struct Context<'a> {
     view: TreeView<'a>,
@@ -333,8 +332,8 @@ impl<'a> Context<'a> {
             return Ok(since(replaced.level, lsn));
         }
         let updated = self.transaction.as_ref().and_then(|transaction| transaction.updated(suffix));
-        let is_set = |sets: &BTreeSet<String>| {
-            let behind = |from: &str| sets.range::<str, _>((Bound::Included(from), Bound::Unbounded)).next();
+        let is_set = |sets: &SortedSet<String>| {
+            let behind = |from: &str| sets.at_least(from).next();
             query::meets_any(field, &|from| behind(from).map(String::as_str))
         };
         if updated.is_some_and(|sets| !is_set(sets))

@@ -1,7 +1,5 @@
 //! Documents by id.
 
-use std::collections::BTreeSet;
-
 use super::{Answer, MakeId, NewDocument, Op, Step};
 use crate::engine::op::context::{Context, PageLimits};
 use crate::engine::op::known::Known;
@@ -12,7 +10,7 @@ use crate::lsm::Attempt;
 use crate::query;
 use crate::types::pack::Reader;
 use crate::types::row::{prefix, prefix_end, split_suffix};
-use crate::types::{CollectionName, Kind, Suffix, key, limits};
+use crate::types::{CollectionName, Kind, SortedSet, Suffix, key, limits};
 
 pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut Known) -> Attempt<Step> {
     let answer = match op {
@@ -83,7 +81,7 @@ fn check_unique(documents: &[NewDocument]) -> Result<()> {
     if ids().zip(ids().skip(1)).all(|(id, next)| id < next) {
         return Ok(());
     }
-    let mut seen = BTreeSet::new();
+    let mut seen = SortedSet::new();
     match ids().find(|id| !seen.insert(Suffix::from_bytes(id.as_bytes().to_vec()))) {
         Some(id) => Err(taken(id, "two documents of one call have the same id")),
         None => Ok(()),

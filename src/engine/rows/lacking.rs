@@ -1,8 +1,7 @@
 //! The blocks that many rows lack, which are fetched at once.
 
-use std::collections::BTreeSet;
-
 use crate::lsm::{Attempt, Fault, Need};
+use crate::types::SortedSet;
 
 /// So many stored records are asked for at once: a few MiB, however many rows there are.
 const SEGMENTS: usize = 64;
@@ -11,7 +10,7 @@ const SEGMENTS: usize = 64;
 #[derive(Default)]
 pub struct Lacking {
     needed: Vec<Need>,
-    segments: BTreeSet<(u64, u32)>,
+    segments: SortedSet<(u64, u32)>,
 }
 
 impl Lacking {

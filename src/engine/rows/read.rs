@@ -1,15 +1,13 @@
 //! Reading over a path: one loop for a point read, one ordered merge for a scan. No recursion, whatever the depth.
 
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use super::path::{Level, Path};
 use crate::error::Error;
 use crate::lsm::{Attempt, Fault, Found, Item, RowCursor, RowRange, Span, Spans, TreeRow, TreeView};
 use crate::planted::{self, Bug};
 use crate::types::row::{LAYER_BYTES, row, split_suffix};
-use crate::types::{Kind, Lsn, Suffix, Version};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Range;
+use crate::types::{Kind, Lsn, SortedMap, SortedRange, Suffix, Version};
 
 /// Suffixes from `from` (included) to `before` (not included).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -183,7 +181,7 @@ pub struct Scan<'a> {
     pub view: TreeView<'a>,
     pub levels: &'a [Level],
     /// A transaction's writes, above all levels.
-    pub own: Option<&'a BTreeMap<Suffix, Version>>,
+    pub own: Option<&'a SortedMap<Suffix, Version>>,
     pub range: &'a SuffixRange,
     pub reverse: bool,
     /// `Spans::Counted`: the visitor takes rows by their number alone.
@@ -240,7 +238,7 @@ pub enum Walked {
 pub fn scan(
     view: TreeView<'_>,
     levels: &[Level],
-    own: Option<&BTreeMap<Suffix, Version>>,
+    own: Option<&SortedMap<Suffix, Version>>,
     range: &SuffixRange,
     reverse: bool,
     mut visit: impl FnMut(Visible<'_>) -> Attempt<ControlFlow<()>>,
@@ -353,15 +351,15 @@ fn is_tombstone(row: &TreeRow) -> bool {
 /// A transaction's own writes in a range, in the order of the walk. The walk takes them from the map one by one: a list
 /// of all of them would be made anew by each call of a body that has written many rows.
 struct OwnRows<'a> {
-    rest: Option<Range<'a, Suffix, Version>>,
+    rest: Option<SortedRange<'a, Suffix, Version>>,
     next: Option<(&'a Suffix, &'a Version)>,
     reverse: bool,
 }
 
 impl<'a> OwnRows<'a> {
-    fn new(own: Option<&'a BTreeMap<Suffix, Version>>, range: &SuffixRange, reverse: bool) -> OwnRows<'a> {
-        let bounds = || Suffix::from_bytes(range.from.clone())..Suffix::from_bytes(range.before.clone());
-        let rest = own.filter(|_| range.from < range.before).map(|own| own.range(bounds()));
+    fn new(own: Option<&'a SortedMap<Suffix, Version>>, range: &SuffixRange, reverse: bool) -> OwnRows<'a> {
+        let bounds = (Bound::Included(&range.from[..]), Bound::Excluded(&range.before[..]));
+        let rest = own.filter(|_| range.from < range.before).map(|own| own.range::<[u8]>(bounds));
         let mut rows = OwnRows { rest, next: None, reverse };
         rows.advance();
         rows

@@ -10,7 +10,6 @@
 //! ```
 //! A large commit's keys stand in the run that it wrote, until the run is merged; from then on they are in the feed.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::engine::catalog;
@@ -24,7 +23,7 @@ use crate::lsm::{
 };
 use crate::planted::{self, Bug};
 use crate::types::row::{row, split_internal, split_row};
-use crate::types::{LayerId, Lsn};
+use crate::types::{LayerId, Lsn, SortedMap};
 
 fn conflict(what: &str, lsn: Lsn) -> Fault {
     Error::new(ErrorCode::Conflict, format!("{what} after the snapshot. lsn={lsn}")).into()
@@ -43,7 +42,7 @@ pub struct Checking {
     /// Where the feed goes on, behind `up_to`.
     feed: Vec<u8>,
     /// The runs of large commits, as far as they were compared.
-    runs: BTreeMap<u64, InRun>,
+    runs: SortedMap<u64, InRun>,
     /// True if the place has moved since blocks were asked for: the blocks before it can be let go.
     has_moved: bool,
 }
@@ -62,7 +61,7 @@ struct InRun {
 impl Checking {
     pub fn new(transaction: Rc<Transaction>) -> Checking {
         let up_to = transaction.snapshot_lsn();
-        Checking { transaction, up_to, feed: Vec::new(), runs: BTreeMap::new(), has_moved: false }
+        Checking { transaction, up_to, feed: Vec::new(), runs: SortedMap::new(), has_moved: false }
     }
 
     pub fn transaction(&self) -> &Transaction {
@@ -98,7 +97,7 @@ impl Checking {
             if let Some(lsn) = run.own_feed().filter(|lsn| *lsn > snapshot)
                 && !planted::is(Bug::LargeCommitsNotValidated)
             {
-                let place = self.runs.entry(run.id).or_default();
+                let place = self.runs.or_default(run.id);
                 let was_read = InOneRun { view, run, layer, reads: &self.transaction.reads }.was_read(place);
                 self.has_moved |= std::mem::take(&mut place.has_moved);
                 if was_read? {

@@ -3,7 +3,6 @@
 //! A store is looked after once it is open, and with its maintenance. It is one walk over the catalog, and no call
 //! waits for it but those that tell what databases there are.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::Upkeep;
@@ -15,7 +14,7 @@ use crate::engine::copy::materialize::{copy_again, cut_link, lease_name};
 use crate::error::Result;
 use crate::lsm::Installation;
 use crate::types::row::{LAYER_BYTES, prefix, row, split_name};
-use crate::types::{DatabaseName, Kind, LayerId, Lsn};
+use crate::types::{DatabaseName, Kind, LayerId, Lsn, SortedSet};
 
 /// Milliseconds from an opening to the first look: the calls that follow an opening at once go first.
 const FIRST_LOOK: u64 = 20;
@@ -117,7 +116,7 @@ impl Upkeep {
             let rows = state.notes[from..].iter().flat_map(|note| note.changes.rows());
             let names =
                 rows.filter(|row| row.starts_with(&databases)).filter_map(|row| split_name(&row[LAYER_BYTES..]));
-            names.filter_map(|name| DatabaseName::new(name).ok()).collect::<BTreeSet<_>>()
+            names.filter_map(|name| DatabaseName::new(name).ok()).collect::<SortedSet<_>>()
         });
         for name in names {
             let found = self.core.read_now(|state, view| catalog::find(view, &name, state.head));

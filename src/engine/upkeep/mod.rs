@@ -11,12 +11,11 @@ mod room;
 mod sole;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use self::sole::Sole;
 use crate::engine::core::Core;
-use crate::types::DatabaseName;
+use crate::types::{DatabaseName, SortedSet};
 
 pub struct Upkeep {
     core: Rc<Core>,
@@ -25,7 +24,7 @@ pub struct Upkeep {
     is_looked_after: Cell<bool>,
     looking: Rc<Sole>,
     /// Clones to be materialized in the background.
-    background: RefCell<BTreeSet<DatabaseName>>,
+    background: RefCell<SortedSet<DatabaseName>>,
     copying: Rc<Sole>,
     /// The store's bytes after all runs were merged and too little of them was freed; 0: enough was. Until the store
     /// has grown to twice as much, no such merge is tried again: each would rewrite everything and free nothing.
