@@ -18,7 +18,7 @@ use crate::storage::{
 use crate::types::limits;
 
 /// The contract that this build speaks.
-const CONTRACT: f64 = 2.0;
+const CONTRACT: u32 = 2;
 /// Records to delete at a time when all of them go.
 const DELETED_AT_ONCE: usize = 4096;
 /// The greatest whole number that JavaScript can tell from the next.
@@ -63,7 +63,7 @@ fn invalid(message: String) -> JsValue {
 impl Backend {
     pub fn new(object: JsValue) -> JsResult<Backend> {
         let contract = field(&object, "contract");
-        if contract.as_f64() != Some(CONTRACT) {
+        if contract.as_f64() != Some(f64::from(CONTRACT)) {
             let message = format!("a storage backend must keep contract {CONTRACT}. contract={}", describe(&contract));
             return Err(invalid(message));
         }

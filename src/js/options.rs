@@ -1,7 +1,6 @@
 //! Options as JavaScript gives them: plain objects, checked by TypeScript before they come here.
 
 use js_sys::{Function, Reflect};
-use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::error::to_js;
@@ -16,31 +15,21 @@ fn invalid(message: &str) -> JsValue {
     to_js(&Error::new(ErrorCode::InvalidOption, message))
 }
 
-fn read<T: for<'de> Deserialize<'de> + Default>(options: JsValue) -> JsResult<T> {
-    if options.is_undefined() || options.is_null() {
-        return Ok(T::default());
+fn field(options: &JsValue, name: &str) -> JsValue {
+    Reflect::get(options, &name.into()).unwrap_or_default()
+}
+
+/// A field that may be left out. `read` gives nothing where the field is of another type.
+fn optional<T>(options: &JsValue, name: &str, read: fn(&JsValue) -> Option<T>) -> JsResult<Option<T>> {
+    let value = field(options, name);
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
     }
-    serde_wasm_bindgen::from_value(options).map_err(|error| invalid(&format!("an option cannot be read: {error}")))
+    read(&value).map(Some).ok_or_else(|| invalid(&format!("an option is of another type. option={name}")))
 }
 
 fn function(options: &JsValue, name: &str) -> Option<Function> {
     Reflect::get(options, &name.into()).ok()?.dyn_into().ok()
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum DurabilityName {
-    Relaxed,
-    Strict,
-}
-
-impl From<DurabilityName> for Durability {
-    fn from(name: DurabilityName) -> Durability {
-        match name {
-            DurabilityName::Relaxed => Durability::Relaxed,
-            DurabilityName::Strict => Durability::Strict,
-        }
-    }
 }
 
 /// The option `durability` of a single call.
@@ -53,6 +42,10 @@ pub fn durability(name: Option<String>) -> JsResult<Option<Durability>> {
     }
 }
 
+fn durability_of(options: &JsValue) -> JsResult<Option<Durability>> {
+    durability(optional(options, "durability", JsValue::as_string)?)
+}
+
 /// Where a store lies.
 pub enum Where {
     Memory,
@@ -63,12 +56,11 @@ pub enum Where {
 
 /// Where `options` say; the caller has chosen before, so nothing said is IndexedDB.
 pub fn place(options: &JsValue) -> JsResult<Where> {
-    let field = |name: &str| Reflect::get(options, &name.into()).unwrap_or_default();
-    let backend = field("backend");
+    let backend = field(options, "backend");
     if backend.is_object() {
         return Ok(Where::Custom(backend));
     }
-    match field("storage").as_string().as_deref() {
+    match field(options, "storage").as_string().as_deref() {
         Some("memory") => Ok(Where::Memory),
         Some("indexeddb") => Ok(Where::IndexedDb),
         _ => Err(invalid("storage is indexeddb, memory or a backend")),
@@ -80,54 +72,34 @@ pub struct Open {
     pub now: Option<Function>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct OpenFields {
-    durability: Option<DurabilityName>,
-    retain: Option<f64>,
-    cache_bytes: Option<f64>,
-    repair: bool,
-}
-
 pub fn open(options: JsValue) -> JsResult<Open> {
-    let now = function(&options, "now");
-    let fields: OpenFields = read(options)?;
     let mut engine = OpenOptions::default();
-    if let Some(durability) = fields.durability {
-        engine.durability = durability.into();
+    if let Some(durability) = durability_of(&options)? {
+        engine.durability = durability;
     }
     // Infinity becomes the greatest number, which is for ever.
-    engine.retain = fields.retain.map(|milliseconds| milliseconds as u64);
-    if let Some(bytes) = fields.cache_bytes {
+    engine.retain = optional(&options, "retain", JsValue::as_f64)?.map(|milliseconds| milliseconds as u64);
+    if let Some(bytes) = optional(&options, "cacheBytes", JsValue::as_f64)? {
         engine.cache_bytes = bytes as usize;
     }
-    engine.repair = fields.repair;
-    Ok(Open { engine, now })
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct TransactionFields {
-    isolation: Option<String>,
-    retries: Option<u32>,
-    durability: Option<DurabilityName>,
+    engine.repair = optional(&options, "repair", JsValue::as_bool)?.unwrap_or_default();
+    Ok(Open { engine, now: function(&options, "now") })
 }
 
 /// A transaction's options, and whom to tell of its commit.
 pub fn transaction(options: JsValue) -> JsResult<(TransactionOptions, Option<Function>)> {
-    let on_commit = function(&options, "onCommit");
-    let fields: TransactionFields = read(options)?;
-    let isolation = match fields.isolation.as_deref() {
+    let isolation = match optional(&options, "isolation", JsValue::as_string)?.as_deref() {
         None | Some("serializable") => Isolation::Serializable,
         Some("snapshot") => Isolation::Snapshot,
         Some(_) => return Err(invalid("isolation is serializable or snapshot")),
     };
-    let durability = fields.durability.map(Durability::from);
+    let durability = durability_of(&options)?;
     let mut engine = TransactionOptions { isolation, durability, ..TransactionOptions::default() };
-    if let Some(retries) = fields.retries {
-        engine.retries = retries;
+    let whole = |value: &JsValue| value.as_f64().filter(|number| f64::from(*number as u32) == *number);
+    if let Some(retries) = optional(&options, "retries", whole)? {
+        engine.retries = retries as u32;
     }
-    Ok((engine, on_commit))
+    Ok((engine, function(&options, "onCommit")))
 }
 
 /// A version's text, or a time in milliseconds.
@@ -140,9 +112,8 @@ pub fn when(value: &JsValue) -> JsResult<When> {
 }
 
 pub fn clone(options: &JsValue) -> JsResult<CloneOptions> {
-    let field = |name: &str| Reflect::get(options, &name.into()).unwrap_or_default();
-    let at = field("at");
-    let existing = match field("existing").as_string().as_deref() {
+    let at = field(options, "at");
+    let existing = match field(options, "existing").as_string().as_deref() {
         Some("open") => Existing::Open,
         _ => Existing::Fail,
     };
@@ -150,7 +121,7 @@ pub fn clone(options: &JsValue) -> JsResult<CloneOptions> {
         at: if at.is_undefined() { None } else { Some(when(&at)?) },
         existing,
         // Infinity becomes the greatest number, which is never reached.
-        ttl: field("ttl").as_f64().map(|milliseconds| milliseconds as u64),
-        background: field("background").is_truthy(),
+        ttl: field(options, "ttl").as_f64().map(|milliseconds| milliseconds as u64),
+        background: field(options, "background").is_truthy(),
     })
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 /// Lists within lists: more than any record has.
@@ -158,6 +158,24 @@ impl<'de> Visitor<'de> for AnyField {
         Ok(Field::Text(text))
     }
 
+    // The errors that serde would give by itself write a float in decimal, whose code is large.
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Field<'de>, E> {
+        Err(E::custom("a negative number"))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Field<'de>, E> {
+        Err(E::custom("a float"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Field<'de>, A::Error> {
+        Err(de::Error::custom("a map"))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, _: D) -> Result<Field<'de>, D::Error> {
+        Err(de::Error::custom("an extension"))
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Field<'de>, A::Error> {
         let mut fields = Vec::with_capacity(list.size_hint().unwrap_or(0).min(ROOM));
         while let Some(field) = list.next_element()? {
@@ -191,7 +209,17 @@ mod tests {
         let deep = (0..100).fold(Field::Nil, |field, _| Field::List(vec![field])).encode();
         let short = Field::List(vec![Field::Bytes(&[7; 100])]).encode();
         let lie = [0xdd, 0xff, 0xff, 0xff, 0xff, 0xc0];
-        for bytes in [&deep[..], &short[..50], &lie[..], &[], &[0xc0], &[0x91, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        for bytes in [
+            &deep[..],
+            &short[..50],
+            &lie[..],
+            &[],
+            &[0xc0],
+            &[0x91, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[0x91, 0xff],
+            &[0x91, 0x80],
+            &[0x91, 0xd4, 1, 1],
+        ] {
             assert!(Field::decode(bytes).is_none(), "{bytes:?}");
         }
     }

@@ -51,8 +51,7 @@ impl Number {
                 let sum = a + b;
                 let safe = |n: f64| n.trunc() == n && n.abs() <= SAFE;
                 if safe(*a) && safe(*b) && !safe(sum) || !sum.is_finite() && a.is_finite() && b.is_finite() {
-                    let message = format!("the sum is no exact number any more; use a bigint. a={a}, b={b}");
-                    return Err(Error::new(ErrorCode::Overflow, message));
+                    return Err(Error::new(ErrorCode::Overflow, inexact(safe(*a) && safe(*b), *a, *b)));
                 }
                 Ok(Number::Double(sum))
             }
@@ -71,6 +70,13 @@ impl Number {
             }
         }
     }
+}
+
+/// Numbers with a fraction, and those out of the safe range, are not shown: the code that writes them in decimal is
+/// large.
+fn inexact(are_safe: bool, a: f64, b: f64) -> String {
+    let message = "the sum is no exact number any more; use a bigint";
+    if are_safe { format!("{message}. a={}, b={}", a as i64, b as i64) } else { message.into() }
 }
 
 fn add(a: &[u8], b: &[u8]) -> Vec<u8> {
