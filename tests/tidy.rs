@@ -13,6 +13,8 @@ mod promises;
 mod rings;
 #[path = "tidy/shape.rs"]
 mod shape;
+#[path = "tidy/sorted.rs"]
+mod sorted;
 #[path = "tidy/sources.rs"]
 mod sources;
 #[path = "tidy/words.rs"]
@@ -43,6 +45,11 @@ fn arrows_between_layers_point_down_only() {
 #[test]
 fn rows_are_written_through_the_door_only() {
     hold(door::ways_past_the_door);
+}
+
+#[test]
+fn maps_and_sets_are_of_one_kind() {
+    hold(sorted::maps_of_the_standard_library);
 }
 
 #[test]

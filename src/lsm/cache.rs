@@ -2,13 +2,14 @@
 //! second chance, so that a hit costs no bookkeeping.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::block::Block;
 use super::fault::{BlockAddress, BlockReference};
 use crate::error::Result;
 use crate::planted::{self, Bug};
+use crate::types::SortedMap;
 
 /// The most blocks that a miss of a point read brings.
 const READ_AHEAD: usize = 1024;
@@ -46,7 +47,7 @@ struct Slot {
 
 #[derive(Default)]
 struct Held {
-    slots: HashMap<BlockAddress, Slot>,
+    slots: SortedMap<BlockAddress, Slot>,
     /// The addresses of all slots, the next to be looked at first.
     queue: VecDeque<BlockAddress>,
     bytes: usize,

@@ -4,7 +4,6 @@
 //! order.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::cache::Kept;
@@ -20,7 +19,7 @@ use super::{segment, tail};
 use crate::error::{Error, ErrorCode, Result};
 use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, Outcome, Space, Storage};
-use crate::types::Lsn;
+use crate::types::{Lsn, SortedMap};
 
 /// So many segments are read by one call of storage: a few MiB at most.
 const READ_SEGMENTS: usize = 64;
@@ -224,16 +223,17 @@ impl Lsm {
     /// Fetches blocks into the cache and into `loaded`. A block that is not there is given back: the manifest may be
     /// old.
     pub async fn load(&self, needed: &[Need], loaded: &Loaded) -> Result<Option<BlockReference>> {
-        let mut places: HashMap<BlockAddress, usize> = HashMap::new();
+        let mut places: SortedMap<BlockAddress, usize> = SortedMap::new();
         let mut segments: Vec<Segment> = Vec::new();
         let most = loaded.most_segments();
         for Need::Block(reference) in needed {
             let address = reference.address.beside(0);
-            let place = *places.entry(address).or_insert(segments.len());
+            let place = places.get(&address).copied().unwrap_or(segments.len());
             if place == most {
                 break;
             }
             if place == segments.len() {
+                places.insert(address, place);
                 segments.push((address, Vec::new()));
             }
             segments[place].1.push(*reference);

@@ -1,7 +1,6 @@
 //! All versions of a store as a reader finds them: the memtable over the runs. Everything here is synchronous.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use xxhash_rust::xxh64::xxh64;
@@ -16,12 +15,12 @@ use super::run::{RunDescription, pieces};
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::types::row::{LAYER_BYTES, internal, split_internal};
-use crate::types::{Base, Bytes, Lsn, Overflow, Version};
+use crate::types::{Base, Bytes, Lsn, Overflow, SortedMap, Version};
 
 /// Blocks that one call has fetched: they stay until it ends, however small the cache is, so that it always gets on.
 #[derive(Default)]
 pub struct Loaded {
-    blocks: RefCell<HashMap<BlockAddress, Kept>>,
+    blocks: RefCell<SortedMap<BlockAddress, Kept>>,
     around: Option<Rc<GivenUp>>,
     bytes: Cell<usize>,
     /// The call takes its rows in portions: once this is full, it makes do with the rows that it has.

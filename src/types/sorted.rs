@@ -9,10 +9,8 @@ use std::iter::{Flatten, Map};
 use std::ops::Bound;
 use std::vec::IntoIter;
 
-use crate::planted;
-
-/// So many entries has a chunk at most.
-const CHUNK: usize = if planted::HAS_FEW_ROWS { 4 } else { 128 };
+/// So many entries has a chunk at most. The simulator's maps are small, and are to have several chunks.
+const CHUNK: usize = if cfg!(feature = "planted") { 4 } else { 128 };
 
 /// Values by their keys, in the order of the keys.
 #[derive(Clone, Debug)]
