@@ -3,6 +3,7 @@
 //! wrote side by side.
 
 use crate::types::SortedMap;
+use crate::types::sort::in_order;
 use std::rc::Rc;
 
 use super::run::RunDescription;
@@ -26,9 +27,7 @@ fn groups(runs: &[Rc<RunDescription>]) -> Vec<(u64, Runs)> {
         *bytes += run.bytes;
         group.push(run.clone());
     }
-    let mut groups: Vec<_> = groups.into_values().collect();
-    groups.sort_by_key(|(bytes, _)| *bytes);
-    groups
+    in_order(groups.into_values().collect(), |(one, _), (other, _)| one.cmp(other))
 }
 
 fn tier(bytes: u64) -> u32 {

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::types::pack::Reader;
+use crate::types::sort::sort_places;
 use crate::types::work;
 use std::cell::{Cell, OnceCell};
 use std::cmp::Ordering;
@@ -14,10 +15,9 @@ fn compare(one: &str, other: &str) -> Ordering {
     one.cmp(other)
 }
 
-/// Sorts places by the names that stand there, equal ones by place. One sort for all, so that its code is in the module
-/// once.
+/// Sorts places by the names that stand there, equal ones by place.
 fn sort<'a>(places: &mut [u32], name: &dyn Fn(u32) -> &'a str) {
-    places.sort_unstable_by(|one, other| compare(name(*one), name(*other)).then(one.cmp(other)));
+    sort_places(places, &|one, other| compare(name(one as u32), name(other as u32)));
 }
 
 /// Sorts places by the names that stand there, and gives a name that is there twice.

@@ -158,7 +158,7 @@ impl<'de> Visitor<'de> for AnyField {
         Ok(Field::Text(text))
     }
 
-    // The errors that serde would give by itself write a float in decimal, whose code is large.
+    // By default serde makes an error of these that could show a float, and the code that writes floats is large.
 
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Field<'de>, E> {
         Err(E::custom("a negative number"))

@@ -11,6 +11,7 @@ mod name;
 pub mod number;
 pub mod pack;
 pub mod row;
+pub mod sort;
 mod sorted;
 mod varint;
 mod version;

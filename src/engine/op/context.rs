@@ -124,7 +124,7 @@ impl<'a> Context<'a> {
     }
 
     /// Finds the values of many rows.
-    pub fn values(&mut self, known: &mut Known, suffixes: impl Iterator<Item = Result<Suffix>>) -> Attempt<()> {
+    pub fn values(&mut self, known: &mut Known, suffixes: &mut dyn Iterator<Item = Result<Suffix>>) -> Attempt<()> {
         known.begin(self.read_point(), suffixes)?;
         known.values.resize(known.suffixes.len(), None);
         self.many(known, |context, known, place| {
@@ -134,7 +134,7 @@ impl<'a> Context<'a> {
     }
 
     /// Finds how many rows stand that are to be written.
-    pub fn standings(&mut self, known: &mut Known, suffixes: impl Iterator<Item = Result<Suffix>>) -> Attempt<()> {
+    pub fn standings(&mut self, known: &mut Known, suffixes: &mut dyn Iterator<Item = Result<Suffix>>) -> Attempt<()> {
         known.begin(self.read_point(), suffixes)?;
         known.standings.resize(known.suffixes.len(), Standing::default());
         self.many(known, |context, known, place| {

@@ -20,7 +20,7 @@ pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut K
             Answer::Value(value)
         }
         Op::GetMany { collection, ids } => {
-            context.values(known, ids.iter().map(|id| document(collection, id)))?;
+            context.values(known, &mut ids.iter().map(|id| document(collection, id)))?;
             check_when_absent(context, collection, known.values.iter().any(Option::is_none))?;
             Answer::Values(std::mem::take(&mut known.values))
         }
@@ -45,7 +45,7 @@ pub fn apply(op: &Op, context: &mut Context<'_>, ids: &dyn MakeId, known: &mut K
             Answer::Flag(true)
         }
         Op::Delete { collection, ids } => {
-            context.standings(known, ids.iter().map(|id| document(collection, id)))?;
+            context.standings(known, &mut ids.iter().map(|id| document(collection, id)))?;
             let deleted = context.delete_all(known)?;
             check_when_absent(context, collection, deleted < ids.len() as u64)?;
             Answer::Count(deleted)
@@ -102,7 +102,7 @@ fn write(
     let is_looked_up = insert || context.has_below();
     if is_looked_up {
         let named = documents.iter().filter_map(|new| new.id.as_deref());
-        context.standings(known, named.map(|id| document(collection, id)))?;
+        context.standings(known, &mut named.map(|id| document(collection, id)))?;
     }
     context.ensure_collection(collection, Kind::Document)?;
     check_unique(documents)?;

@@ -15,7 +15,7 @@ use crate::types::{Bytes, CollectionName, Kind, Suffix, limits};
 pub fn apply(op: &Op, context: &mut Context<'_>, known: &mut Known) -> Attempt<Step> {
     let answer = match op {
         Op::EntryGet { collection, keys, one } => {
-            context.values(known, keys.iter().map(|key| Ok(Suffix::entry(collection, key))))?;
+            context.values(known, &mut keys.iter().map(|key| Ok(Suffix::entry(collection, key))))?;
             check_when_absent(context, collection, known.values.iter().any(Option::is_none))?;
             let mut values = std::mem::take(&mut known.values);
             if *one { Answer::Value(values.pop().flatten()) } else { Answer::Values(values) }
@@ -44,7 +44,7 @@ pub fn apply(op: &Op, context: &mut Context<'_>, known: &mut Known) -> Attempt<S
             Answer::Flag(set(context, collection, entries, *condition, known)?)
         }
         Op::EntryDelete { collection, keys } => {
-            context.standings(known, keys.iter().map(|key| Ok(Suffix::entry(collection, key))))?;
+            context.standings(known, &mut keys.iter().map(|key| Ok(Suffix::entry(collection, key))))?;
             let deleted = context.delete_all(known)?;
             check_when_absent(context, collection, deleted < keys.len() as u64)?;
             Answer::Count(deleted)
@@ -88,7 +88,7 @@ fn set(
         return Ok(true);
     }
     if condition != Condition::None || context.has_below() {
-        context.standings(known, entries.iter().map(|(key, _)| Ok(Suffix::entry(collection, key))))?;
+        context.standings(known, &mut entries.iter().map(|(key, _)| Ok(Suffix::entry(collection, key))))?;
     }
     entries.iter().try_for_each(|(_, value)| check_value(value))?;
     let fails = |standing: &Standing| standing.is_there != (condition == Condition::IfPresent);

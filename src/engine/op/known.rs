@@ -3,6 +3,7 @@
 
 use crate::engine::rows::read::Standing;
 use crate::error::Result;
+use crate::types::sort::places_in_order;
 use crate::types::{Bytes, Lsn, Suffix};
 
 /// Where a call reads: two are alike if nothing was written between them.
@@ -15,7 +16,7 @@ pub struct Known {
     /// The rows, as the call names them.
     pub suffixes: Vec<Suffix>,
     /// Their places in the order of their keys: neighbours lie in one block, which is then read once.
-    order: Vec<usize>,
+    order: Vec<u32>,
     /// So many of them, in that order, were looked at.
     looked_at: usize,
     /// For a call that reads.
@@ -27,11 +28,10 @@ pub struct Known {
 impl Known {
     /// Takes the keys of a call that is made for the first time, and forgets what was read where other rows may stand
     /// by now.
-    pub fn begin(&mut self, point: ReadPoint, suffixes: impl Iterator<Item = Result<Suffix>>) -> Result<()> {
+    pub fn begin(&mut self, point: ReadPoint, suffixes: &mut dyn Iterator<Item = Result<Suffix>>) -> Result<()> {
         if self.read_at.is_none() {
             self.suffixes = suffixes.collect::<Result<_>>()?;
-            self.order = (0..self.suffixes.len()).collect();
-            self.order.sort_by(|one, other| self.suffixes[*one].cmp(&self.suffixes[*other]));
+            self.order = order_of(&self.suffixes);
         }
         if self.read_at.replace(point) != Some(point) {
             self.looked_at = 0;
@@ -41,10 +41,15 @@ impl Known {
 
     /// The places of the rows that were not looked at, in the order of their keys.
     pub fn rest(&self) -> Vec<usize> {
-        self.order[self.looked_at..].to_vec()
+        self.order[self.looked_at..].iter().map(|place| *place as usize).collect()
     }
 
     pub fn note_looked_at(&mut self) {
         self.looked_at += 1;
     }
+}
+
+/// The places of the rows in the order of their keys.
+fn order_of(suffixes: &[Suffix]) -> Vec<u32> {
+    places_in_order(suffixes.len(), &|one, other| suffixes[one].cmp(&suffixes[other]))
 }

@@ -293,7 +293,7 @@ fn conflict(what: &str) -> Error {
 fn taken(suffix: &Suffix) -> Error {
     let (collection, kind, key) = split_suffix(suffix.as_bytes()).expect("BUG: an imported row has its collection");
     let what = if kind == Kind::Document { "a document with this id" } else { "an entry with this key" };
-    // A number with a fraction, a date or a list is told by its bytes: the code that writes floats in decimal is large.
+    // A number with a fraction, a date or a list is shown by its bytes: the code that writes floats is large.
     let key = match Key::decode(key) {
         Some(Key::One(KeyPart::Text(text))) => text,
         Some(Key::One(KeyPart::Number(number))) if number.trunc() == number && number.abs() < 1e15 => {

@@ -14,6 +14,7 @@ use crate::engine::copy::materialize::{copy_again, cut_link, lease_name};
 use crate::error::Result;
 use crate::lsm::Installation;
 use crate::types::row::{LAYER_BYTES, prefix, row, split_name};
+use crate::types::sort::in_order;
 use crate::types::{DatabaseName, Kind, LayerId, Lsn, SortedSet};
 
 /// Milliseconds from an opening to the first look: the calls that follow an opening at once go first.
@@ -63,9 +64,8 @@ impl Upkeep {
             Ok(all.into_iter().filter(of_interest).collect::<Vec<_>>())
         });
         let mut is_due_here = false;
-        let mut found = found.await?;
         // A clone is younger than what it reads through, and goes first.
-        found.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.created()));
+        let found = in_order(found.await?, |one, other| other.created().cmp(&one.created()));
         for entry in found {
             if is_to_copy(&entry) {
                 self.background.borrow_mut().insert(entry.name.clone());
