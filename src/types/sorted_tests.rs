@@ -1,3 +1,4 @@
+use super::super::sorted_set::SortedSet;
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 

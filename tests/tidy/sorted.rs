@@ -1,5 +1,5 @@
-//! The module has one kind of map and set, `types/sorted.rs`. The standard library's maps and sets bring code of their
-//! own for each type of key and value, which was a sixteenth of the module.
+//! The module has one kind of map and one kind of set, `SortedMap` and `SortedSet`. Those of the standard library bring
+//! code of their own for each type of key and value, which was a sixteenth of the module.
 
 use crate::sources::{Source, code_only};
 
