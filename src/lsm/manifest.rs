@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use xxhash_rust::xxh64::xxh64;
 
+use super::header;
 use super::record::Head;
 use super::run::RunDescription;
 use super::times::Earliest;
@@ -15,9 +16,9 @@ use crate::types::Lsn;
 use crate::types::fields::{Field, Fields};
 
 /// The format of the whole store. Another one is left untouched.
-pub const FORMAT: u8 = 5;
+pub const FORMAT: u8 = 6;
 const MAGIC: [u8; 2] = *b"OM";
-const HEADER_BYTES: usize = 2 + 1 + 8;
+const HEADER_BYTES: usize = header::BYTES + 8;
 const COPIES: &str = "copy/";
 /// The commits whose ids are kept after their records were trimmed: those that a caller may still ask about.
 const REMEMBERED: usize = 512;
@@ -162,8 +163,7 @@ impl Manifest {
         ];
         let body = Field::List(fields).encode();
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
-        bytes.extend_from_slice(&MAGIC);
-        bytes.push(FORMAT);
+        header::write(&mut bytes, MAGIC, FORMAT);
         bytes.extend_from_slice(&xxh64(&body, 0).to_be_bytes());
         bytes.extend_from_slice(&body);
         bytes
@@ -171,14 +171,14 @@ impl Manifest {
 
     pub fn decode(bytes: &[u8]) -> Result<Manifest> {
         let lost = |what: &str| Error::corrupt(format!("the manifest is damaged: {what}"));
-        if bytes.len() < HEADER_BYTES || bytes[..2] != MAGIC {
-            return Err(lost("it does not begin as one"));
+        let format = header::read(bytes, MAGIC).ok_or_else(|| lost("it does not begin as one"))?;
+        if format != FORMAT {
+            return Err(Error::of_other_format("the store", format, FORMAT));
         }
-        if bytes[2] != FORMAT {
-            return Err(Error::of_other_format("the store", bytes[2], FORMAT));
-        }
-        let body = &bytes[HEADER_BYTES..];
-        if xxh64(body, 0).to_be_bytes() != bytes[3..HEADER_BYTES] {
+        let Some((checksum, body)) = bytes[header::BYTES..].split_first_chunk() else {
+            return Err(lost("it is cut off"));
+        };
+        if xxh64(body, 0).to_be_bytes() != *checksum {
             return Err(lost("its checksum differs"));
         }
         Field::decode(body).and_then(Manifest::from_fields).ok_or_else(|| lost("its fields are not those of one"))
@@ -236,7 +236,8 @@ mod tests {
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
-            assert!(Manifest::decode(&flipped).is_err(), "byte {at}");
+            let error = Manifest::decode(&flipped).expect_err("it is damaged");
+            assert_eq!(error.code(), ErrorCode::StorageCorrupt, "byte {at}");
         }
     }
 
@@ -269,7 +270,7 @@ mod tests {
     fn another_format_is_named_as_such() {
         let mut bytes = Manifest::first(1).encode();
         for (format, code) in [(FORMAT + 1, ErrorCode::FormatTooNew), (FORMAT - 1, ErrorCode::FormatTooOld)] {
-            bytes[2] = format;
+            bytes[2..4].copy_from_slice(&[format, !format]);
             assert_eq!(Manifest::decode(&bytes).unwrap_err().code(), code);
         }
     }

@@ -27,6 +27,7 @@ mod feeding;
 mod figures;
 mod halves;
 mod head_mark;
+mod header;
 mod hot;
 mod index;
 mod install;

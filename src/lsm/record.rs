@@ -9,22 +9,23 @@
 //! asks them (`Judged`).
 //!
 //! ```text
-//! part = 'O' 'L', format (1 byte), part (u16), parts (u16), body bytes (u32), hash of the body (u64), piece of the
-//! body
+//! part = 'O' 'L', format and its bits turned (2 bytes), part (u16), parts (u16), body bytes (u32), hash of the body
+//!        (u64), piece of the body
 //! ```
 
 use xxhash_rust::xxh64::xxh64;
 
 use super::changes::Changes;
+use super::header;
 use super::run::RunDescription;
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::types::fields::{Field, Fields};
 use crate::types::{Lsn, limits};
 
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 const MAGIC: [u8; 2] = *b"OL";
-const HEADER_BYTES: usize = 2 + 1 + 2 + 2 + 4 + 8;
+const HEADER_BYTES: usize = header::BYTES + 2 + 2 + 4 + 8;
 
 /// One put or delete: the row and its encoded version.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -126,8 +127,7 @@ pub fn split(body: &[u8], hash: u64, record_bytes: usize) -> Vec<Vec<u8>> {
         .map(|part| {
             let piece = &body[part * room..body.len().min((part + 1) * room)];
             let mut bytes = Vec::with_capacity(HEADER_BYTES + piece.len());
-            bytes.extend_from_slice(&MAGIC);
-            bytes.push(FORMAT);
+            header::write(&mut bytes, MAGIC, FORMAT);
             bytes.extend_from_slice(&(part as u16).to_be_bytes());
             bytes.extend_from_slice(&(parts as u16).to_be_bytes());
             bytes.extend_from_slice(&(body.len() as u32).to_be_bytes());
@@ -151,16 +151,15 @@ fn lost(number: u64, what: &str) -> Error {
     Error::corrupt(message).with_text("record", number.to_string())
 }
 
-fn header(number: u64, part: &[u8]) -> Result<Header> {
-    if part.len() < HEADER_BYTES || part[..2] != MAGIC {
-        return Err(lost(number, "it does not begin as one"));
-    }
-    if part[2] != FORMAT {
-        return Err(Error::of_other_format("the log", part[2], FORMAT).with_text("record", number.to_string()));
+fn read_header(number: u64, part: &[u8]) -> Result<Header> {
+    let format = header::read(part, MAGIC).filter(|_| part.len() >= HEADER_BYTES);
+    let format = format.ok_or_else(|| lost(number, "it does not begin as one"))?;
+    if format != FORMAT {
+        return Err(Error::of_other_format("the log", format, FORMAT).with_text("record", number.to_string()));
     }
     let field = |from: usize, to: usize| part[from..to].iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
-    let [part, parts, bytes] = [field(3, 5), field(5, 7), field(7, 11)].map(|field| field as usize);
-    Ok(Header { part, parts, bytes, hash: field(11, 19) })
+    let [part, parts, bytes] = [field(4, 6), field(6, 8), field(8, 12)].map(|field| field as usize);
+    Ok(Header { part, parts, bytes, hash: field(12, 20) })
 }
 
 /// A record put together, its hash, the bytes of its body, and how many parts it took.
@@ -176,7 +175,7 @@ pub struct Joined {
 /// `None`: its parts are not all among them, and more must be listed.
 pub fn join(parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<Option<Joined>> {
     let Some((number, bytes)) = parts.first() else { return Ok(None) };
-    let head = header(*number, bytes)?;
+    let head = read_header(*number, bytes)?;
     if head.part != 0 || head.parts == 0 {
         return Err(lost(*number, "its beginning is gone"));
     }
@@ -185,7 +184,7 @@ pub fn join(parts: &[(u64, Vec<u8>)], is_last_page: bool) -> Result<Option<Joine
     }
     let mut joined = Vec::new();
     for (part, (number, bytes)) in parts[..head.parts].iter().enumerate() {
-        let this = header(*number, bytes)?;
+        let this = read_header(*number, bytes)?;
         if this.part != part || this.parts != head.parts || this.hash != head.hash {
             return Err(lost(*number, "it is no part of the record before"));
         }
@@ -287,7 +286,8 @@ mod tests {
         for at in 0..parts[0].1.len() {
             let mut flipped = parts.clone();
             flipped[0].1[at] ^= 1;
-            assert!(join(&flipped, true).is_err(), "byte {at}");
+            let error = join(&flipped, true).expect_err("it is damaged");
+            assert_eq!(error.code(), ErrorCode::StorageCorrupt, "byte {at}");
         }
     }
 
@@ -295,7 +295,7 @@ mod tests {
     fn another_format_is_told_apart_from_damage() {
         for (format, code) in [(FORMAT + 1, ErrorCode::FormatTooNew), (FORMAT - 1, ErrorCode::FormatTooOld)] {
             let mut parts = parts(&record(1));
-            parts[0].1[2] = format;
+            parts[0].1[2..4].copy_from_slice(&[format, !format]);
             assert_eq!(join(&parts, true).unwrap_err().code(), code);
         }
     }
