@@ -177,6 +177,9 @@ impl Reserve {
     async fn give_up(&self, room: Room) -> Result<bool> {
         self.there.set(0);
         let mut found = self.records().await?;
+        // A tab that has opened the store lately may not know how many other tabs have made.
+        let made = found.iter().filter(|name| *name != PROBE).count();
+        self.wanted.set(self.wanted.get().max(made));
         let Some(last) = found.pop().filter(|_| room == Room::Frees || !found.is_empty()) else { return Ok(false) };
         self.storage.write(Batch { delete: vec![(Space::Meta, last)], ..Batch::default() }).await?;
         Ok(true)
