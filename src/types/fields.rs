@@ -168,6 +168,14 @@ impl<'de> Visitor<'de> for AnyField {
         Err(E::custom("a float"))
     }
 
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Field<'de>, E> {
+        Err(E::custom("a text that is not part of the record"))
+    }
+
+    fn visit_bytes<E: de::Error>(self, _: &[u8]) -> Result<Field<'de>, E> {
+        Err(E::custom("bytes that are not part of the record"))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Field<'de>, A::Error> {
         Err(de::Error::custom("a map"))
     }

@@ -270,7 +270,9 @@ impl Transaction {
                 Undo::Noted(suffix, None) => drop(self.updated.remove(&suffix)),
                 Undo::Added(suffix, fields) => {
                     let known = self.updated.get_mut(&suffix).expect("BUG: what was added to is noted");
-                    known.retain(|field| !fields.contains(field));
+                    for field in &fields {
+                        known.remove(field);
+                    }
                 }
             }
         }
