@@ -233,6 +233,9 @@ impl SimulatedDisk {
         let what = format_args!("commits={commits}, void={is_void}, plea={is_plea}, records={names:?}, used={used}");
         self.trace.say(now, format_args!("tab {tab}: {outcome:?}, {what}"));
         self.count(&effect);
+        if effect.commits > 0 {
+            self.watches.commit();
+        }
         // On a disk with a capacity the log is moved in pieces, as many as there is room for.
         if effect.checkpoint && self.capacity().is_none() {
             let (most, over) = self.watches.checkpoint(tab);

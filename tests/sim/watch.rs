@@ -14,8 +14,8 @@ pub const QUIET_REQUESTS: u64 = 600;
 /// Simulated microseconds that a call takes at most: its requests, the pauses between tries, and a tab that is frozen.
 pub const TIME: u64 = 40_000_000;
 
-/// Checkpoints that a tab writes at most while one maintenance is under way, and no other tab and no other call is at
-/// the same work: the one that the maintenance begins with, and some where what others commit makes the log large.
+/// Checkpoints that a tab writes at most while one maintenance is under way, nobody commits, and no other tab and no
+/// other call is at the same work. Each commit may make the log large enough for another one.
 const CHECKPOINTS: u64 = 4;
 /// The calls that maintain the store.
 const MAINTAINS: [&str; 2] = ["maintenance", "a race"];
@@ -104,6 +104,11 @@ impl Watches {
                 (0, None)
             }
         }
+    }
+
+    /// A commit is complete, and maintenance has more to do.
+    pub fn commit(&self) {
+        self.under_way.borrow_mut().values_mut().for_each(|watched| watched.checkpoints = 0);
     }
 
     /// The longest that a call has been under way, and those for which it is too long.
