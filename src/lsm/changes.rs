@@ -1,23 +1,27 @@
-//! The changes of one commit, as they stay in memory while the log holds the commit: all of them in one buffer. The
-//! memtable's entries and the commit's note both point into the buffer, so each row is in memory once, and no change has
-//! an allocation of its own.
+//! The changes of one commit, as they stay in memory while the log holds the commit: all of them in one buffer.
+//!
+//! The memtable's entries and the commit's note both point into the buffer, so each row is in memory once, and no
+//! change has an allocation of its own.
 //!
 //! ```text
 //! buffer = changes
 //! change = bytes of the row (varint), bytes of the version (varint), row, inverted LSN, version
 //!                                                                         zeros until the commit has an LSN
 //! ```
-//! All changes of a buffer have one LSN, so a checkpoint moves all of them or none, and the memtable then forgets all of
-//! them at once. No buffer stays in memory for a few of its changes.
+//! All changes of a buffer have one LSN, so a checkpoint moves all of them or none, and the memtable then forgets all
+//! of them at once. No buffer stays in memory for a few of its changes.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::record::Change;
 use crate::types::row::LSN_BYTES;
 use crate::types::{Bytes, Lsn, read_varint, varint_bytes, write_varint};
+
+/// One put or delete: the row and its encoded version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change(pub Vec<u8>, pub Vec<u8>);
 
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Changes(Rc<Vec<u8>>);
@@ -154,7 +158,7 @@ impl Changes {
         changes
     }
 
-    /// Whether anything else points into the buffer.
+    /// True if anything else points into the buffer.
     pub fn is_shared(&self) -> bool {
         Rc::strong_count(&self.0) > 1
     }

@@ -58,7 +58,7 @@ mod unnamed;
 mod vacuum;
 mod versions;
 
-pub use changes::Changes;
+pub use changes::{Change, Changes};
 pub use checkpoint::Part;
 pub use choose::{MANY_RUNS, choose, choose_all};
 pub use covered::{Covered, covered};
@@ -70,7 +70,7 @@ pub use manifest::{Manifest, Merging};
 pub use opening::Opening;
 pub use range::RowRange;
 pub use reclaim::Footprint;
-pub use record::{Change, Commit, Head, Joined, Judged, Record, join, split};
+pub use record::{Commit, Head, Joined, Judged, Record, join, split};
 pub use reserve::Room;
 pub use run::RunDescription;
 pub use serve::{ReadStep, step_of};

@@ -27,10 +27,6 @@ pub const FORMAT: u8 = 3;
 const MAGIC: [u8; 2] = *b"OL";
 const HEADER_BYTES: usize = header::BYTES + 2 + 2 + 4 + 8;
 
-/// One put or delete: the row and its encoded version.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Change(pub Vec<u8>, pub Vec<u8>);
-
 /// The changes of a transaction under one LSN.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Commit {
@@ -239,6 +235,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use super::super::changes::Change;
     use super::*;
     use crate::error::ErrorCode;
 

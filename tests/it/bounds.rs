@@ -115,8 +115,8 @@ fn a_compaction_of_cold_blocks_holds_little() {
     });
 }
 
-/// Opens a log of so many rows of so many bytes, so many in a commit. Its bytes and the entries that are made of them are
-/// not held side by side, and each row is held once.
+/// Opens a log of so many rows of so many bytes, so many in a commit. Its bytes and the entries that are made of them
+/// are not held side by side, and each row is held once.
 fn open_log_of(rows: usize, bytes: usize, in_commit: usize) {
     run(async move |world| {
         // While another tab has the lease, nothing moves the log into a run.

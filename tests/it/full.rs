@@ -231,7 +231,7 @@ fn what_frees_room_needs_none_on_a_full_disk() {
     });
 }
 
-/// The disk is full, half of the store is deleted, and nobody compacts. Whether a large value finds room in the end.
+/// The disk is full, half of the store is deleted, and nobody compacts. True if a large value finds room in the end.
 async fn comes_back(world: &World, is_frozen: bool) -> bool {
     world.disk.set_capacity(Some(Capacity::of(8 * MIB)));
     let tab = store(world).await;

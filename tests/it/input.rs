@@ -209,6 +209,7 @@ fn a_store_of_a_newer_format_is_left_untouched() {
         };
         let (name, mut bytes) = world.disk.list(Space::Meta, &ListRange { limit: 9, ..Manifest::listing() }).remove(0);
         bytes[2] += 1;
+        bytes[3] = !bytes[2];
         assert!(world.disk.write(Batch { put: vec![(Space::Meta, name, bytes)], ..Batch::default() }).is_written());
         let before = everything();
         let error = world.try_tab(OpenOptions::default()).await.err().expect("it is newer");

@@ -15,8 +15,8 @@ pub const AMID_MERGE: u64 = 2;
 /// Milliseconds that maintenance rests after a failure, and how often they are doubled at most.
 const REST: u64 = 1000;
 const MOST_DOUBLED: u32 = 10;
-/// Milliseconds that maintenance rests at most once the log has `URGENT` times its share and room is not short. The disk
-/// may have got room back, and the log would grow for a quarter of an hour.
+/// Milliseconds that maintenance rests at most once the log has `URGENT` times its share and room is not short. The
+/// disk may have got room back, and the log would grow for a quarter of an hour.
 const REST_OF_URGENT: u64 = 30_000;
 /// Milliseconds between two runs of maintenance that are made only because room is short.
 const PAUSE: u64 = 1000;
