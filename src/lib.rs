@@ -115,6 +115,17 @@
 //!   would make all inserts conflict.
 //! - A call examines at most 2,000 versions in one go, even where all are in memory. Then it goes on in steps, from
 //!   where it stood (`engine/op/steps.rs`).
+//! - The work of the pipeline has no timers of its own (`engine/core/nap.rs`). Each caller that waits brings one,
+//!   because the host of a Worker drops the timers of a request that it ends.
+//! - Where calls of one transaction body write beside a long call of it, the long call begins again. After eight times
+//!   it goes first, and the others write nothing until it ends.
+//! - Maps and sets are sorted lists in chunks (`types/sorted.rs`), and one sort serves all lists (`types/sort.rs`). The
+//!   standard library's are in the module once for each type: they took 39 KB of it, packed.
+//! - The changes of a commit stay in one buffer (`lsm/changes.rs`), which the memtable points into. A log of rows of
+//!   100 bytes took 2.4 times its size of memory, and takes 1.2 times now.
+//! - One loop serves all steps that need blocks (`drive/`). Copies, merges of runs and exports have a loop of their own
+//!   around it, because each does something else between two slices: it swaps the manifest, or hands out a chunk.
+//! - The format's byte is stored twice, once with its bits turned (`lsm/header.rs`), so a flipped bit in it is damage.
 //!
 //! # The parts that stand, and those that do not yet
 //! Stages (a) to (i) stand but for the figures that `make bench` prints as missed: documents and entries in IndexedDB
@@ -123,7 +134,7 @@
 //!
 //! Open in the engine: on Chromium's LevelDB backend, which counts what was deleted until it next tidies up, a quota
 //! that is used up may refuse even deletions; a walk over a clone reads all rows that the clone has deleted of its
-//! origin.
+//! origin; a repaired store refuses writes to a collection of which no row is left.
 
 pub mod drive;
 pub mod engine;
