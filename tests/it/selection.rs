@@ -99,6 +99,30 @@ fn whole_rows_wait_too() {
     });
 }
 
+/// SEMANTICS C12: a clone and its origin may both have left one row in conflict. A restore of the clone brings back the
+/// clone's own base of that row.
+#[test]
+fn a_restored_clone_has_its_own_base_of_a_row_that_waits_in_its_origin_too() {
+    run(async |world| {
+        let main = world.main().await;
+        main.ok(say::insert(&[("a", json!({"n": 1})), ("b", json!({"n": 1}))])).await;
+        let b = || only(|id| if id == "b" { Selected::All } else { Selected::Nothing });
+        let middle = main.clone_as("middle").await;
+        middle.ok(say::put(&[("a", json!({"n": 2})), ("b", json!({"n": 2}))])).await;
+        main.ok(say::put(&[("a", json!({"n": 3}))])).await;
+        merge_with(&middle, b()).await;
+        let inner = middle.clone_as("inner").await;
+        inner.ok(say::put(&[("a", json!({"n": 4})), ("b", json!({"n": 4}))])).await;
+        middle.ok(say::put(&[("a", json!({"n": 5}))])).await;
+        merge_with(&inner, b()).await;
+        let (version, expected) = (inner.0.version(), ["field todos/a n: 2/4/5"]);
+        assert_eq!(told(&merge(&inner).await), expected);
+        inner.0.reset(None).await.expect("a reset");
+        inner.0.restore(When::Version(version), None).await.expect("a restore");
+        assert_eq!(told(&merge(&inner).await), expected);
+    });
+}
+
 /// SEMANTICS C12: `at` merges the clone as it was reviewed; its later changes stay its own.
 #[test]
 fn a_clone_is_merged_as_it_was_reviewed() {

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use crate::engine::door::{Before, Copy};
 use crate::engine::rows::path::{Level, Path};
-use crate::engine::rows::read::is_content;
 use crate::engine::rows::read::{self, SuffixRange, just_after};
+use crate::engine::rows::read::{is_ancestor, is_content};
 use crate::lsm::{Attempt, Fault, RowCursor, RowRange, TreeView};
 use crate::planted::{self, Bug};
 use crate::query::{Counters, Since};
-use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row, split_suffix};
+use crate::types::row::{LAYER_BYTES, prefix, prefix_end, row};
 use crate::types::{Kind, LayerId, Lsn, SortedMap, Suffix, Version};
 
 /// A count looks at so many rows in one go.
@@ -26,10 +26,6 @@ fn ranges(after: &[u8]) -> Vec<SuffixRange> {
     }
     left.retain(|range| range.from < range.before);
     left
-}
-
-fn is_ancestor(suffix: &[u8]) -> bool {
-    matches!(split_suffix(suffix), Some((_, Kind::Ancestor, _)))
 }
 
 /// Some rows that a walk has come past, and the copies that it made of them.

@@ -34,6 +34,11 @@ pub fn is_content(suffix: &[u8]) -> bool {
     matches!(split_suffix(suffix), Some((_, Kind::Document | Kind::Entry, _)))
 }
 
+/// True of a row beside one that a merge left in conflict: it belongs to that one clone's layer alone.
+pub fn is_ancestor(suffix: &[u8]) -> bool {
+    matches!(split_suffix(suffix), Some((_, Kind::Ancestor, _)))
+}
+
 /// A version with the place of its level in the path.
 #[derive(Clone, Debug)]
 pub struct Placed {
@@ -117,7 +122,8 @@ pub fn may_be_copy(path: &Path, lsn: Lsn, version: &Version) -> bool {
 }
 
 pub fn is_copy(view: TreeView<'_>, path: &Path, suffix: &[u8], found: &Found) -> Attempt<bool> {
-    if !may_be_copy(path, found.lsn, &found.version) {
+    // The origin may have an ancestor of the same row, for a conflict of its own: that is another row.
+    if !may_be_copy(path, found.lsn, &found.version) || is_ancestor(suffix) {
         return Ok(false);
     }
     Ok(topmost(view, path.below(), suffix)?.is_some_and(|below| !below.version.is_tombstone()))
