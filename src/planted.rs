@@ -49,6 +49,8 @@ pub enum Bug {
     BaseFromTheWrongSide,
     /// A merge's commit does not check the rows that were written to the origin since it read them.
     MergedRowsNotValidated,
+    /// A merge parks a row and does not keep its ancestor.
+    AncestorNotKept,
     /// A merge leaves the clone where it stood.
     MergedCloneNotMoved,
     /// A restore keeps the link that the clone has now.

@@ -24,6 +24,9 @@ pub fn check_all(oracle: &Oracle<'_>) -> Result<(), Violation> {
                 oracle.check_attempt(database, attempt).map_err(about)?;
             }
         }
+        if let Some(lsn) = oracle.commits[index] {
+            moved::count(oracle, event, lsn);
+        }
         match &event.outcome {
             Outcome::Done { observed, .. } if oracle.commits[index].is_none() => {
                 check_done(oracle, event, observed).map_err(about)?;

@@ -37,7 +37,7 @@ pub fn check(oracle: &Oracle<'_>, told: &[Told]) -> Result<(), Violation> {
             Act::Call { .. } => "calls through the door",
             Act::Transaction { .. } => "transactions through the door",
             Act::Import { .. } => "imports through the door",
-            Act::Move { what: Move::Merge(_), .. } => "merges through the door",
+            Act::Move { what: Move::Merge(..), .. } => "merges through the door",
             Act::Move { what: Move::Rebase(_), .. } => "rebases through the door",
             Act::Move { what: Move::Reset, .. } => "resets through the door",
             Act::Move { what: Move::Revert(..), .. } => "reverts through the door",

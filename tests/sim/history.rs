@@ -5,7 +5,7 @@ use std::fmt;
 use offshoot::engine::{Existing, Isolation};
 use offshoot::error::ErrorCode;
 
-use crate::call::{Call, Content, Id, Observed, Shelf};
+use crate::call::{Call, Content, IDS, Id, Observed, Shelf};
 use crate::executor::Owner;
 
 /// The promise that was broken.
@@ -130,11 +130,38 @@ pub enum Act {
 /// Merging and going back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Move {
-    Merge(Winner),
+    /// With a selection, only what is picked is merged; the rest stays the clone's.
+    Merge(Winner, Option<Picks>),
     Rebase(Winner),
     Reset,
     Revert(u64, Winner),
     Restore(u64),
+}
+
+/// The part of a row's change that is merged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pick {
+    All,
+    Nothing,
+    Field(&'static str),
+}
+
+/// A selection, drawn at random: three bits say what is picked of the row at each place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Picks(pub u64);
+
+impl Picks {
+    /// An insert or a delete has no fields to pick.
+    pub fn of(self, (shelf, id): (Shelf, &str), is_update: bool) -> Pick {
+        let number = IDS.iter().position(|known| *known == id).expect("a key of the workload");
+        let place = 2 * number + usize::from(shelf == Shelf::Entries);
+        match self.0 >> (3 * place) & 7 {
+            0..=2 => Pick::Nothing,
+            6 if is_update => Pick::Field("by"),
+            7 if is_update => Pick::Field("n"),
+            _ => Pick::All,
+        }
+    }
 }
 
 /// The side that wins where both clash; nobody: then nothing is written.

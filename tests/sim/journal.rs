@@ -206,15 +206,35 @@ impl Logged {
             let (layer, suffix) = split_row(row);
             let (_, kind, encoded) = split_suffix(suffix).expect("a row comes apart");
             let Some(shelf) = Shelf::of(kind) else {
-                assert!(matches!(kind, Kind::Collection | Kind::Catalog), "nothing else is written yet");
+                let is_known = matches!(kind, Kind::Collection | Kind::Catalog | Kind::Ancestor);
+                assert!(is_known, "nothing else is written yet");
                 continue;
             };
-            let text = key::read_id(encoded).expect("a text key");
-            let id = IDS.into_iter().find(|id| *id == text).expect("a key of the workload");
+            let id = known_id(encoded);
             let version = Version::decode(&Bytes::from(version)).expect("a version can be read");
             let value = version.here().map(|bytes| Content::decode(bytes));
             rows.push(Written { layer: layer.0, shelf, id, value, base: version.base.map(Base::number) });
         }
         rows
     }
+    /// The ancestors of parked rows that it wrote, each with the layer and the place of its row; `None`: no row.
+    pub fn ancestors(&self) -> Vec<(u64, (Shelf, Id), Option<Content>)> {
+        let mut ancestors = Vec::new();
+        for (row, version) in self.commit.changes.iter() {
+            let (layer, suffix) = split_row(row);
+            let Some((_, Kind::Ancestor, beside)) = split_suffix(suffix) else { continue };
+            let (kind, encoded) = beside.split_first().expect("an ancestor names the kind of its row");
+            let shelf = Kind::from_byte(*kind).and_then(Shelf::of).expect("a parked row is a document or an entry");
+            let version = Version::decode(&Bytes::from(version)).expect("a version can be read");
+            let value = version.here().filter(|bytes| !bytes.is_empty()).map(|bytes| Content::decode(bytes));
+            ancestors.push((layer.0, (shelf, known_id(encoded)), value));
+        }
+        ancestors.sort_by_key(|(layer, place, _)| (*layer, *place));
+        ancestors
+    }
+}
+
+fn known_id(encoded: &[u8]) -> Id {
+    let text = key::read_id(encoded).expect("a text key");
+    IDS.into_iter().find(|id| *id == text).expect("a key of the workload")
 }

@@ -32,6 +32,7 @@ mod report;
 mod seed;
 mod space;
 mod storage;
+mod three_way;
 mod trace;
 mod transfer;
 mod watch;

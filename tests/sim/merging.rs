@@ -1,11 +1,12 @@
 //! Merge, rebase, reset, revert and restore in the plain model.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::call::Content;
-use crate::history::{Identity, Move, Settled, Told, Winner};
+use crate::history::{Identity, Move, Pick, Picks, Settled, Told, Winner};
 use crate::model::{Mark, ModelDatabase, Place, Row, Rows, State, base_of, visible_at};
+use crate::three_way::{chosen, counts, counts_since, kept, landed, merge, n_of, parked};
 
 /// The effect of a move: its report, and the state after it; `None`: it writes nothing.
 pub struct Moved {
@@ -48,76 +49,6 @@ impl Tally {
     }
 }
 
-/// One row of three sides into one.
-struct Merged {
-    value: Option<Content>,
-    conflicts: u64,
-    is_sum: bool,
-}
-
-/// Base, clone, origin; `adds`: whether their counts add up.
-fn merge(sides: [Option<Content>; 3], winner: Winner, adds: bool) -> Merged {
-    let [base, clone, origin] = sides;
-    let (Some(of_clone), Some(of_origin)) = (clone, origin) else {
-        let (value, is_conflict) = settle(sides, winner);
-        return Merged { value, conflicts: u64::from(is_conflict), is_sum: false };
-    };
-    let of_base = base.unwrap_or_default();
-    let mut conflicts = 0;
-    let mut field = |is_conflict: bool| conflicts += u64::from(is_conflict);
-    let number = |content: Content| content.n.unwrap_or(0);
-    let sum = number(of_origin) + number(of_clone) - number(of_base);
-    let n = if adds && of_clone.n.is_some() && of_origin.n.is_some() {
-        Some(sum)
-    } else {
-        let (n, is_conflict) = settle([of_base.n, of_clone.n, of_origin.n], winner);
-        field(is_conflict);
-        n
-    };
-    let (by, is_conflict) = settle([of_base.by, of_clone.by, of_origin.by], winner);
-    field(is_conflict);
-    let padding = |content: Content| Some(content.padding).filter(|padding| *padding > 0);
-    let (padding, is_conflict) = settle([padding(of_base), padding(of_clone), padding(of_origin)], winner);
-    field(is_conflict);
-    let value = Some(Content { n, by, padding: padding.unwrap_or(0) });
-    Merged { value, conflicts, is_sum: adds && n == Some(sum) }
-}
-
-fn settle<T: Copy + PartialEq>([base, clone, origin]: [Option<T>; 3], winner: Winner) -> (Option<T>, bool) {
-    if clone == origin || clone == base {
-        return (origin, false);
-    }
-    if origin == base {
-        return (clone, false);
-    }
-    (if winner == Winner::Origin { origin } else { clone }, true)
-}
-
-fn n_of(row: Option<&Row>) -> Option<i64> {
-    row.and_then(|row| row.value).and_then(|value| value.n)
-}
-
-/// True if a side's count is the base's plus increments.
-fn counts(side: Option<&Row>, base: Option<&Row>) -> bool {
-    let (Some(side), Some(of_base)) = (side, base) else { return false };
-    let (start, from) = (side.mark.start, n_of(base));
-    let is_zero = side.mark.is_counted && start.unwrap_or(0) == from.unwrap_or(0);
-    side.mark.id == of_base.mark.id || start == from || is_zero
-}
-
-/// The mark of a row that was merged into `over`.
-fn landed(merged: &Merged, over: Option<&Row>, added: Option<&Row>, below: Option<&Row>, lsn: u64) -> Mark {
-    let n = merged.value.and_then(|value| value.n);
-    match over {
-        Some(over) if merged.is_sum => {
-            let is_counted = over.mark.is_counted || added.is_some_and(|added| added.mark.is_counted);
-            Mark { is_counted, ..over.mark }
-        }
-        Some(over) if n == n_of(Some(over)) => over.mark,
-        _ => Mark::set(lsn, n, below),
-    }
-}
-
 fn places(all: &[&Rows]) -> BTreeSet<Place> {
     all.iter().flat_map(|rows| rows.keys()).copied().collect()
 }
@@ -127,12 +58,28 @@ impl ModelDatabase {
         self.copied.get(place)
     }
 
-    /// The same database on another layer, over what is below.
+    /// The row that both sides are compared with.
+    fn base(&self, place: &Place) -> Option<&Row> {
+        self.parked.get(place).map_or_else(|| visible_at(&self.copied, place), Option::as_ref)
+    }
+
+    /// The part of a row's change that a selection takes. It is not asked about a row that is as where the clone began.
+    fn picked(&self, place: &Place, only: Option<Picks>) -> Pick {
+        let value = |rows: &Rows| rows.get(place).and_then(|row| row.value);
+        let (below, now) = (value(&self.copied), value(&self.rows));
+        match only {
+            Some(picks) if below != now => picks.of(*place, below.is_some() && now.is_some()),
+            _ => Pick::All,
+        }
+    }
+
+    /// The same database on another layer, over what is below. Nothing is parked there.
     fn flipped(&self, below: Below, own: Rows, landing: Landing) -> ModelDatabase {
         let Below { origin, copied, links } = below;
         let mut rows = (*copied).clone();
         rows.extend(own);
-        ModelDatabase { layer: landing.layer, origin, links, copied, rows: Rc::new(rows), ..self.clone() }
+        let parked = Rc::default();
+        ModelDatabase { layer: landing.layer, origin, links, copied, rows: Rc::new(rows), parked, ..self.clone() }
     }
 
     fn over_what_it_was(&self) -> Below {
@@ -152,38 +99,64 @@ struct Below {
 }
 
 fn sides<'a>(clone: &'a ModelDatabase, origin: &'a Rows, place: &Place) -> [Option<&'a Row>; 3] {
-    [visible_at(&clone.copied, place), visible_at(&clone.rows, place), visible_at(origin, place)]
+    [clone.base(place), visible_at(&clone.rows, place), visible_at(origin, place)]
 }
 
 fn values(sides: [Option<&Row>; 3]) -> [Option<Content>; 3] {
     sides.map(|side| side.and_then(|row| row.value))
 }
 
-pub fn merge_into_origin(before: &State, name: &str, winner: Winner, landing: Landing) -> Option<Moved> {
+/// True if the clone's count is the base's plus increments.
+fn has_counted(clone: &ModelDatabase, place: &Place, [base, of_clone, _]: [Option<&Row>; 3]) -> bool {
+    if clone.parked.contains_key(place) { counts_since(of_clone, base) } else { counts(of_clone, base) }
+}
+
+pub fn merge_into_origin(
+    before: &State,
+    name: &str,
+    (winner, only): (Winner, Option<Picks>),
+    landing: Landing,
+) -> Option<Moved> {
     let clone = &before.databases[name];
     let (target, _) = clone.origin.clone()?;
     let origin = &before.databases[&target];
     let (mut tally, mut rows) = (Tally::default(), (*origin.rows).clone());
+    let (mut left, mut waiting) = (Rows::new(), BTreeMap::new());
     for place in places(&[&clone.copied, &clone.rows, &origin.rows]) {
         let all = sides(clone, &origin.rows, &place);
         let [base, of_clone, of_origin] = all;
-        tally.has_changes |= values(all)[0] != values(all)[1];
-        let merged = merge(values(all), winner, counts(of_clone, base) && counts(of_origin, base));
+        let has_counted = has_counted(clone, &place, all);
+        let adds = has_counted && counts(of_origin, base);
+        let pick = clone.picked(&place, only);
+        let takes_count = matches!(pick, Pick::All | Pick::Field("n"));
+        let chosen = chosen(pick, base, of_clone);
+        let merging = [base, chosen.as_ref(), of_origin];
+        tally.has_changes |= values(merging)[0] != values(merging)[1];
+        let merged = merge(values(merging), winner, adds && takes_count);
         tally.told.conflicts += merged.conflicts;
         tally.count(values(all)[2], merged.value);
         if merged.value != values(all)[2] {
-            let mark = landed(&merged, of_origin, of_clone, origin.below(&place), landing.lsn);
+            let mark = landed(&merged, of_origin, chosen.as_ref(), origin.below(&place), landing.lsn);
             let base = base_of(&origin.rows, &place, origin.is_clone());
             rows.insert(place, Row { value: merged.value, lsn: landing.lsn, base, own: true, mark });
+        }
+        let leaving = [chosen.as_ref(), of_clone, visible_at(&rows, &place)];
+        let rest = merge(values(leaving), Winner::Clone, if takes_count { has_counted } else { adds });
+        if rest.conflicts > 0 {
+            let (row, ancestor) = parked(&rest, leaving, has_counted, landing.lsn);
+            left.insert(place, row);
+            waiting.insert(place, ancestor);
+        } else if rest.value != values(leaving)[2] {
+            left.insert(place, kept(&rest, leaving, landing.lsn));
         }
     }
     let (told, commits) = tally.settle(winner);
     let state = commits.then(|| {
         let mut state = before.clone();
         let origin = ModelDatabase { rows: Rc::new(rows), ..origin.clone() };
-        let moved = clone.flipped(origin.over(target.clone(), landing.lsn), Rows::new(), landing);
+        let moved = clone.flipped(origin.over(target.clone(), landing.lsn), left, landing);
         state.databases.insert(target, origin);
-        state.databases.insert(name.to_string(), moved);
+        state.databases.insert(name.to_string(), ModelDatabase { parked: Rc::new(waiting), ..moved });
         state
     });
     Some(Moved { told, state })
@@ -193,26 +166,18 @@ pub fn rebase(states: &[State], before: &State, name: &str, winner: Winner, land
     let clone = &before.databases[name];
     let (target, as_of) = clone.origin.clone()?;
     let origin = states.get(landing.as_of as usize)?.databases.get(&target)?;
-    let mut tally = Tally { has_changes: landing.as_of > as_of, ..Tally::default() };
+    let has_changes = landing.as_of > as_of || !clone.parked.is_empty();
+    let mut tally = Tally { has_changes, ..Tally::default() };
     let mut own = Rows::new();
     for place in places(&[&clone.copied, &clone.rows, &origin.rows]) {
         let all = sides(clone, &origin.rows, &place);
-        let [base, of_clone, of_origin] = all;
-        let merged = merge(values(all), winner, counts(of_clone, base) && counts(of_origin, base));
+        let [base, _, of_origin] = all;
+        let adds = has_counted(clone, &place, all) && counts(of_origin, base);
+        let merged = merge(values(all), winner, adds);
         tally.told.conflicts += merged.conflicts;
         tally.count(values(all)[2], merged.value);
         if merged.value != values(all)[2] {
-            let is_as_below = of_origin.is_some() && merged.value.and_then(|value| value.n) == n_of(of_origin);
-            let mark = match (of_clone, of_origin) {
-                (_, Some(_)) if merged.is_sum || is_as_below => landed(&merged, of_origin, of_clone, None, landing.lsn),
-                (Some(row), Some(below)) if row.mark.id == below.mark.id => {
-                    Mark { id: landing.lsn, start: row.mark.set, ..row.mark }
-                }
-                (Some(row), _) => row.mark,
-                (None, _) => Mark::set(landing.lsn, None, None),
-            };
-            let base = of_origin.map(|row| row.lsn);
-            own.insert(place, Row { value: merged.value, lsn: landing.lsn, base, own: true, mark });
+            own.insert(place, kept(&merged, all, landing.lsn));
         }
     }
     let (told, commits) = tally.settle(winner);
@@ -225,14 +190,15 @@ pub fn rebase(states: &[State], before: &State, name: &str, winner: Winner, land
     Some(Moved { told, state })
 }
 
-/// True if a clone's origin still holds the rows that it held where the clone stands.
+/// True if a clone's origin still holds the rows that it held where the clone stands, and no row of the clone is
+/// parked.
 pub fn is_as_it_was(state: &State, name: &str) -> bool {
     let Some(clone) = state.databases.get(name) else { return false };
     let origin = clone.origin.as_ref().and_then(|(target, _)| state.databases.get(target));
     let visible = |rows: &Rows| -> Vec<_> {
         rows.iter().filter_map(|(place, row)| row.value.map(|value| (*place, value))).collect()
     };
-    origin.is_some_and(|origin| visible(&origin.rows) == visible(&clone.copied))
+    clone.parked.is_empty() && origin.is_some_and(|origin| visible(&origin.rows) == visible(&clone.copied))
 }
 
 pub fn reset(before: &State, name: &str, landing: Landing) -> Option<Moved> {
@@ -309,6 +275,7 @@ pub fn restore(states: &[State], before: &State, identity: &Identity, at: u64, l
         });
         let mut state = before.clone();
         let moved = now.flipped(then.over_what_it_was(), own.collect(), landing);
+        let moved = ModelDatabase { parked: then.parked.clone(), ..moved };
         state.databases.insert(identity.name.clone(), moved);
         return Some(Moved { told, state: Some(state) });
     }
@@ -337,7 +304,7 @@ pub fn effect(states: &[State], before: &State, identity: &Identity, act: Move, 
     }
     let name = &identity.name;
     match act {
-        Move::Merge(winner) => merge_into_origin(before, name, winner, landing),
+        Move::Merge(winner, only) => merge_into_origin(before, name, (winner, only), landing),
         Move::Rebase(winner) => rebase(states, before, name, winner, landing),
         Move::Reset => reset(before, name, landing),
         Move::Revert(commit, winner) => revert(states, before, identity, (commit, winner), landing.lsn),

@@ -94,6 +94,8 @@ pub struct ModelDatabase {
     /// The rows of the origin that it was copied from, as they were then.
     pub copied: Rc<Rows>,
     pub rows: Rc<Rows>,
+    /// Rows that clash with the origin's and wait, each with its ancestor: the row that both sides are compared with.
+    pub parked: Rc<BTreeMap<Place, Option<Row>>>,
 }
 
 /// A whole store at one LSN.
@@ -110,6 +112,7 @@ impl State {
         let database = self.databases.get_mut(name).expect("BUG: it was found before");
         database.origin = None;
         database.background = false;
+        database.parked = Rc::default();
         self.whole.insert(database.layer);
     }
 
@@ -131,7 +134,8 @@ impl ModelDatabase {
         let origin = Some((name.to_string(), as_of));
         let links = self.links_over(as_of);
         let (depth, rows) = (self.depth + 1, copied.clone());
-        ModelDatabase { created, layer, origin, depth, links, goes: false, background: false, rows, copied }
+        let (goes, background, parked) = (false, false, Rc::default());
+        ModelDatabase { created, layer, origin, depth, links, goes, background, rows, copied, parked }
     }
 
     /// The links of what is made over it as of an LSN.

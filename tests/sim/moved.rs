@@ -95,9 +95,12 @@ pub fn check_move(
         let what = format!("commit {lsn}: {what:?} of {database:?} wrote {wrote:?}; the model: {expected:?}");
         return Err(violation(Check::Merges, what));
     }
+    // A base of the same commit is written as zero: the commit has no LSN yet.
+    let base = |one: &Written| one.base.map(|base| if base == 0 { lsn } else { base });
+    check_ancestors(lsn, logged, &before.databases[&database.name], made)?;
     let is_based_so = |row: &&Expected<'_>| {
         before.whole.contains(&row.database.layer)
-            || written.iter().all(|one| !row.is_written_as(one) || row.database.is_base(row.row.base, one.base))
+            || written.iter().all(|one| !row.is_written_as(one) || row.database.is_base(row.row.base, base(one)))
     };
     match expected.iter().find(|row| !is_based_so(row)) {
         None => Ok(()),
@@ -105,6 +108,35 @@ pub fn check_move(
             let bases: Vec<_> = written.iter().filter(|one| row.is_written_as(one)).map(|one| one.base).collect();
             Err(violation(Check::Bases, format!("commit {lsn}: a move based {row:?} on {bases:?}")))
         }
+    }
+}
+
+/// Checks that a clone's new layer has the ancestors of the rows that are parked there, and no others.
+fn check_ancestors(lsn: u64, logged: &Logged, before: &ModelDatabase, made: &ModelDatabase) -> Result<(), Violation> {
+    if logged.is_big() {
+        return Ok(());
+    }
+    let parked = made.parked.iter().filter(|_| before.layer != made.layer);
+    let expected: Vec<_> = parked.map(|(place, row)| (made.layer, *place, row.and_then(|row| row.value))).collect();
+    let written = logged.ancestors();
+    if written == expected {
+        return Ok(());
+    }
+    Err(violation(Check::Merges, format!("commit {lsn} wrote the ancestors {written:?}; the model: {expected:?}")))
+}
+
+/// Counts a commit that merged a selection, or what earlier selections had left.
+pub fn count(oracle: &Oracle<'_>, event: &Event, lsn: u64) {
+    let Act::Move { database, what: Move::Merge(_, only) } = &event.act else { return };
+    let has_parked = |lsn| oracle.find(database, lsn).is_some_and(|found| !found.parked.is_empty());
+    if only.is_some() {
+        oracle.report.count("selections");
+        if has_parked(lsn) {
+            oracle.report.count("selections that parked rows");
+        }
+    }
+    if has_parked(lsn - 1) {
+        oracle.report.count("merges of parked rows");
     }
 }
 
@@ -162,7 +194,7 @@ pub fn is_right_to_fail(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> 
         (_, ErrorCode::Closed) => (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_none()),
         // The move lost again and again: to others' commits, or to a tab that took its runs for abandoned.
         (_, ErrorCode::Conflict) => event.from < event.to || oracle.report.has("clock jumps"),
-        (Move::Merge(_) | Move::Rebase(_) | Move::Reset, ErrorCode::NotAClone) => {
+        (Move::Merge(..) | Move::Rebase(_) | Move::Reset, ErrorCode::NotAClone) => {
             (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_some_and(|found| !found.is_clone()))
         }
         (Move::Revert(commit, _), ErrorCode::InvalidOption) => {

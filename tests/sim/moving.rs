@@ -1,11 +1,15 @@
 //! Merging and going back, as the actors of a tab do it.
 
-use offshoot::engine::{MergeOptions, MergeOutcome as Settling, MergeReport, Policy, RebaseOptions, Resolution, When};
-use offshoot::error::Error;
-use offshoot::types::Lsn;
+use std::rc::Rc;
 
-use crate::call::Observed;
-use crate::history::{Act, Move, Outcome, Settled, Told, Winner};
+use offshoot::engine::{
+    MergeOptions, MergeOutcome as Settling, MergeReport, Policy, RebaseOptions, Resolution, Select, Selected, When,
+};
+use offshoot::error::Error;
+use offshoot::types::{Lsn, key};
+
+use crate::call::{Observed, Shelf};
+use crate::history::{Act, Move, Outcome, Pick, Picks, Settled, Told, Winner};
 use crate::workload::failed;
 use crate::world::{Handle, Tab, World};
 
@@ -27,13 +31,37 @@ fn told(report: &MergeReport) -> Told {
     Told { settled, inserted, updated, deleted, conflicts: report.conflicts.len() as u64 }
 }
 
+/// Selects what is picked; others commit while the caller thinks it over.
+fn select(world: &World, picks: Picks) -> Select {
+    let (executor, random) = (world.executor.clone(), world.random.clone());
+    Rc::new(move |changes| {
+        let (executor, random) = (executor.clone(), random.clone());
+        Box::pin(async move {
+            executor.sleep(random.below(5_000)).await;
+            let selected = changes.iter().map(|change| {
+                let shelf = Shelf::of(change.kind).expect("only documents and entries change");
+                let id = key::read_id(&change.key).expect("a text key");
+                match picks.of((shelf, &id[..]), change.before.is_some() && change.after.is_some()) {
+                    Pick::All => Selected::All,
+                    Pick::Nothing => Selected::Nothing,
+                    Pick::Field(name) => Selected::Fields(vec![name.to_string()]),
+                }
+            });
+            Ok(selected.collect())
+        })
+    })
+}
+
 fn draw(world: &World, tab: &Tab) -> Move {
     let random = &world.random;
     let winner = *random.pick(&[Winner::Nobody, Winner::Clone, Winner::Clone, Winner::Origin]);
     let head = tab.head();
     let past = random.between(head.saturating_sub(8).max(1), head);
+    if world.plan.selections && random.chance(600) {
+        return Move::Merge(winner, Some(Picks(random.next())));
+    }
     match random.below(12) {
-        0..5 => Move::Merge(winner),
+        0..5 => Move::Merge(winner, None),
         5..7 => Move::Rebase(winner),
         7 => Move::Reset,
         8..10 => Move::Revert(past, winner),
@@ -42,11 +70,12 @@ fn draw(world: &World, tab: &Tab) -> Move {
 }
 
 /// The report of a move, where it gives one, and its commit; `None`: there was nothing to write.
-async fn carry_out(handle: &Handle, what: Move) -> Result<(Option<Told>, Option<Lsn>), Error> {
+async fn carry_out(world: &World, handle: &Handle, what: Move) -> Result<(Option<Told>, Option<Lsn>), Error> {
     let database = &handle.database;
     let report = match what {
-        Move::Merge(winner) => {
-            let options = MergeOptions { policy: policy(winner), ..MergeOptions::default() };
+        Move::Merge(winner, only) => {
+            let only = only.map(|picks| select(world, picks));
+            let options = MergeOptions { policy: policy(winner), only, ..MergeOptions::default() };
             database.merge(options).await?
         }
         Move::Rebase(winner) => {
@@ -67,10 +96,10 @@ async fn carry_out(handle: &Handle, what: Move) -> Result<(Option<Told>, Option<
 pub async fn move_one(world: &World, tab: &Tab, handle: &Handle) {
     let what = draw(world, tab);
     let number = world.begin(tab, Act::Move { database: handle.identity.clone(), what });
-    let outcome = match carry_out(handle, what).await {
+    let outcome = match carry_out(world, handle, what).await {
         Ok((told, lsn)) => {
             world.report.count(match what {
-                Move::Merge(_) => "merges",
+                Move::Merge(..) => "merges",
                 Move::Rebase(_) => "rebases",
                 Move::Reset => "resets",
                 Move::Revert(..) => "reverts",

@@ -366,6 +366,7 @@ fn genesis(logged: &Logged) -> Verdict<State> {
                 background,
                 copied,
                 rows,
+                parked: Rc::default(),
             };
             state.databases.insert(name.clone(), main);
             Ok(state)

@@ -32,6 +32,8 @@ pub enum Dimension {
     Reading,
     /// At the end records of the log, or manifests, are lost or damaged.
     Wrecks,
+    /// Merges often take a selection of the clone's rows and fields, and the rest waits.
+    Selections,
 }
 
 impl Dimension {
@@ -51,6 +53,7 @@ impl Dimension {
             Dimension::Rush => 80,
             Dimension::Reading => 100,
             Dimension::Wrecks => 60,
+            Dimension::Selections => 120,
         }
     }
 
@@ -105,6 +108,7 @@ pub struct Plan {
     pub rush: bool,
     pub reads_much: bool,
     pub wrecks: bool,
+    pub selections: bool,
 }
 
 impl Plan {
@@ -146,6 +150,7 @@ impl Plan {
             rush: false,
             reads_much: false,
             wrecks: false,
+            selections: false,
         };
         plan.add_dimensions(seed);
         plan
@@ -183,6 +188,11 @@ impl Plan {
         // A nested transaction that loses could wait for something that a waiting body holds: so such bodies nest too.
         self.nests = self.waits || Dimension::Nesting.is_drawn(seed);
         self.transfers = Dimension::Transfers.is_drawn(seed);
+        if Dimension::Selections.is_drawn(seed) {
+            self.selections = true;
+            // A row waits only after both sides have written it, and is merged later still.
+            self.actions += 6;
+        }
         if Dimension::Late.is_drawn(seed) {
             self.faults.late = 40;
         }

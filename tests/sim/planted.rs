@@ -140,6 +140,11 @@ fn a_merge_that_does_not_validate_its_origin_is_caught() {
 }
 
 #[test]
+fn an_ancestor_of_a_parked_row_that_is_not_kept_is_caught() {
+    catch_where(Bug::AncestorNotKept, Check::Merges, |plan| plan.selections);
+}
+
+#[test]
 fn a_merge_that_leaves_its_clone_where_it_stood_is_caught() {
     catch(Bug::MergedCloneNotMoved, Check::Atomicity);
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Events that every whole run must have met.
-const NEEDED: [&str; 55] = [
+const NEEDED: [&str; 58] = [
     "big commits",
     "body failures",
     "calls",
@@ -40,6 +40,7 @@ const NEEDED: [&str; 55] = [
     "lost announcements",
     "merge conflicts",
     "merges",
+    "merges of parked rows",
     "merges through the door",
     "old versions at the door",
     "pruned history",
@@ -54,6 +55,8 @@ const NEEDED: [&str; 55] = [
     "restores through the door",
     "reverts",
     "reverts through the door",
+    "selections",
+    "selections that parked rows",
     "snapshots",
     "split records",
     "temporary clones",

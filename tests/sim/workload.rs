@@ -116,6 +116,9 @@ fn draw_act(world: &World) -> &'static str {
     if world.plan.transfers && world.random.chance(150) {
         return "a transfer";
     }
+    if world.plan.selections && world.random.chance(250) {
+        return "a move";
+    }
     let mut drawn = world.random.below(ACTS.iter().map(|(share, _)| share).sum());
     for (share, what) in ACTS {
         if drawn < share {

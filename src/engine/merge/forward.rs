@@ -165,7 +165,9 @@ impl IntoOrigin<'_> {
         let base = base.filter(|_| below.is_some());
         if let Some(kept) = keep(row, part, below.as_ref(), base, self.stand.own.began())? {
             self.left.push_above(&row.suffix, &kept.version, below.as_ref());
-            if let Some(ancestor) = kept.ancestor {
+            if let Some(ancestor) = kept.ancestor
+                && !planted::is(Bug::AncestorNotKept)
+            {
                 self.left.park(&row.suffix, ancestor.as_deref());
             }
         }
