@@ -29,7 +29,7 @@ pub struct Changes(Rc<Vec<u8>>);
 /// A change whose commit has an LSN, as an entry of the memtable. Entries have the order of their internal keys.
 pub struct Entry {
     buffer: Rc<Vec<u8>>,
-    /// Where the internal key begins in the buffer, where the version behind it begins, and where that ends.
+    /// Offsets in the buffer: the first byte of the internal key, the first byte of the version, and the version's end.
     key: u32,
     version: u32,
     end: u32,

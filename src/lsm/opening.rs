@@ -17,7 +17,7 @@ use crate::planted::{self, Bug};
 use crate::storage::{Batch, Durability, ListRange, Place, Space, Storage};
 use crate::types::Lsn;
 
-/// How often the work of another tab is a reason to look again.
+/// An opening begins again at most so many times because another tab has changed the store meanwhile.
 const TRIES: usize = 8;
 /// Names to list at a time when all names of a space are wanted.
 const NAMES_AT_ONCE: usize = 256;

@@ -55,7 +55,7 @@ pub struct Reserve {
     storage: Rc<dyn Storage>,
     /// The bytes that the host allows this storage, as far as they are known.
     quota: Cell<Option<u64>>,
-    /// How many records there are to be, and how many there were when somebody looked last.
+    /// The number of records that the reserve should have, and the number that it had when this tab listed it last.
     wanted: Cell<usize>,
     there: Cell<usize>,
     /// A write has found no room, and none that takes room has succeeded since.

@@ -124,7 +124,7 @@ impl<K: Ord, V> SortedMap<K, V> {
             chunk.insert(place, entry);
             return (at, place);
         }
-        // Where entries come in their order, chunks are left full.
+        // A map that is filled in the order of its keys keeps full chunks: half-empty ones would take twice the room.
         let cut = if is_last && place == CHUNK { CHUNK } else { CHUNK / 2 };
         let mut rest = chunk.split_off(cut);
         let is_behind = place >= cut;

@@ -29,7 +29,8 @@ pub struct Upkeep {
     /// The store's bytes after all runs were merged and too little of them was freed; 0: enough was. Until the store
     /// has grown to twice as much, no such merge is tried again: each would rewrite everything and free nothing.
     left_bytes: Cell<u64>,
-    /// How often in a row maintenance has failed, and since when and until when it rests, by the steady clock.
+    /// The number of failures of maintenance in a row, and the times at which its rest begins and ends, by the steady
+    /// clock.
     failures: Cell<u32>,
     rests_since: Cell<u64>,
     rests_until: Cell<u64>,

@@ -160,7 +160,7 @@ impl Upkeep {
         }
         let runs = self.core.lsm.with(|state| choose_all(&state.manifest.runs));
         if self.merge(&runs).await? {
-            // Where a merge gave too little back, no other merge is tried until the store is twice as large.
+            // A merge that gave too little back is not repeated until the store is twice as large.
             let left = self.footprint_below(floor).await?;
             self.left_bytes.set(if self.is_worth(left) { left.total } else { 0 });
         }
