@@ -1,6 +1,10 @@
 //! An atomic, guarded write as one IndexedDB transaction.
 
+use std::future::Future;
+use std::pin::{Pin, pin};
+
 use indexed_db_futures::KeyRange;
+use indexed_db_futures::error::Error as IdbError;
 use indexed_db_futures::future::{BasicRequest, VoidRequest};
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::prelude::*;
@@ -9,14 +13,27 @@ use indexed_db_futures::typed_array::Uint8ArraySlice;
 use wasm_bindgen::JsValue;
 
 use super::connection::Connection;
-use super::deadline::{self, Deadline};
+use super::deadline::{self, Deadline, System};
 use super::early;
 use super::failure::Failure;
 use crate::storage::{Batch, Durability, NameRange, Outcome, Place, Space};
 
+/// The guards have one time limit, and the commit another. Neither counts where a host ends a transaction and leaves a
+/// request of it without an answer.
+const WHOLE_WAIT: u64 = 2 * deadline::WAIT + deadline::WAIT / 2;
+
+fn late() -> Failure {
+    Failure::late("the write may still be done; waiting for it")
+}
+
 /// The promise of `Written` rests on the `complete` event alone.
 pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Failure> {
     let commits_early = early::is_safe(connection).await;
+    let written = deadline::within(WHOLE_WAIT, write_in_time(connection, batch, commits_early)).await;
+    written.unwrap_or_else(|| Err(late()))
+}
+
+async fn write_in_time(connection: &Connection, batch: &Batch, commits_early: bool) -> Result<Outcome, Failure> {
     let mut options = TransactionOptions::new();
     // Always named: browsers differ in their default, and have changed it.
     options.set_durability(match batch.durability {
@@ -33,43 +50,63 @@ pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Fa
     // A batch without guards is told to commit before anything can hold it up.
     let is_held = !commits_early || batch.last.is_some() || asked(batch).next().is_some();
     let deadline = is_held.then(|| Deadline::of(transaction.as_sys()));
-    if !holds(&transaction, batch).await? {
-        transaction.abort().await?;
-        return Ok(Outcome::Refused);
+    let system = transaction.as_sys().clone();
+    let is_over = || deadline.as_ref().is_some_and(Deadline::is_over);
+    let failure = |answer| Failure::of_transaction(answer, system.error(), is_over());
+    let held = answered(&system, pin!(holds(&transaction, batch))).await;
+    match held {
+        Ok(true) => {}
+        Ok(false) => {
+            transaction.abort().await?;
+            return Ok(Outcome::Refused);
+        }
+        Err(answer) => return Err(failure(answer)),
     }
     // A throw leaves the transaction to its abort, with nothing written. Firefox throws here when it has just given up
     // the connection because the quota was exceeded.
     let Sent { last, mut appended } = send(&transaction, batch).map_err(Failure::not_begun)?;
-    let system = transaction.as_sys().clone();
-    let is_over = || deadline.as_ref().is_some_and(Deadline::is_over);
     let mut number = None;
     if !commits_early {
         // Answers come in the order of the requests: where one has failed, all behind it fail too, and the library's
         // listener can hear of one failure only.
         system.set_onerror(None);
-        let answered = match (appended.take(), last) {
-            (Some(appended), _) => appended.await.map(|given| number = Some(given)),
-            (None, Some(last)) => last.await,
-            (None, None) => Ok(()),
-        };
-        if let Err(error) = answered {
+        let last_answer = pin!(async {
+            match (appended.take(), last) {
+                (Some(appended), _) => appended.await.map(|given| number = Some(given)),
+                (None, Some(last)) => last.await,
+                (None, None) => Ok(()),
+            }
+        });
+        if let Err(answer) = answered(&system, last_answer).await {
             // The host ends the transaction once the failure's event is over. Told to commit before, it forgets it.
             let _ = transaction.abort().await;
-            return refused(Failure::of_commit(error, system.error(), is_over()));
+            return refused(failure(answer));
         }
     }
     // Once `commit()` was called nobody can abort any more. The host goes on by itself, and nobody waits for ever.
     let Some(committed) = deadline::within(deadline::WAIT, transaction.commit()).await else {
-        return Err(Failure::late("the write may still be done; waiting for it"));
+        return Err(late());
     };
-    if let Err(error) = committed {
-        return refused(Failure::of_commit(error, system.error(), is_over()));
+    if let Err(answer) = committed {
+        return refused(failure(Some(answer)));
     }
     let number = match (number, appended) {
         (None, Some(appended)) => appended.await?,
         (number, _) => number.unwrap_or_default(),
     };
     Ok(Outcome::Written(number as u64))
+}
+
+/// The answers of requests, or the failure that one was answered with. `None`: the host has aborted the transaction, and
+/// answers none.
+async fn answered<T>(
+    transaction: &System,
+    answers: Pin<&mut dyn Future<Output = Result<T, IdbError>>>,
+) -> Result<T, Option<IdbError>> {
+    match deadline::before(deadline::aborted(transaction), answers).await {
+        Some(answer) => answer.map_err(Some),
+        None => Err(None),
+    }
 }
 
 /// A name that must be absent and is there is no failure, but an answer.
@@ -113,7 +150,7 @@ fn asked(batch: &Batch) -> impl Iterator<Item = (&Place, u32)> {
 }
 
 /// Asks all guards at once. A batch without guards is not held up: a commit sends all of its requests in one go.
-async fn holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<bool, Failure> {
+async fn holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<bool, IdbError> {
     let mut counts = Vec::new();
     for ((space, name), count) in asked(batch) {
         let store = transaction.object_store(space.as_str())?;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -12,12 +12,12 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::js::globals::{clear_timeout, set_pause, set_timeout};
+use crate::js::globals::{clear_timeout, function, set_pause, set_timeout};
 
 /// Milliseconds after which a wait for the host ends in TIMEOUT.
 pub const WAIT: u64 = 20_000;
 
-type System = <Transaction<'static> as SystemRepr>::Repr;
+pub type System = <Transaction<'static> as SystemRepr>::Repr;
 
 /// Aborts a transaction that has not ended in time. Then it is certain that nothing of it is written.
 pub struct Deadline {
@@ -67,12 +67,23 @@ pub async fn pause() {
 /// The result of `work`, or `None` after this many milliseconds.
 pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
     let timer = Timer::new(milliseconds);
-    let (mut work, mut over) = (pin!(work), pin!(JsFuture::from(timer.over.clone())));
-    poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => over.as_mut().poll(context).map(|_| None),
+    before(timer.over.clone(), pin!(work)).await
+}
+
+/// Resolves when the transaction is aborted.
+pub fn aborted(transaction: &System) -> Promise {
+    Promise::new(&mut |resolve, _| {
+        let _ = function(transaction, "addEventListener").map(|add| add.call2(transaction, &"abort".into(), &resolve));
     })
-    .await
+}
+
+/// The result of `work`, or `None` if `over` resolves first.
+pub fn before<T>(over: Promise, mut work: Pin<&mut dyn Future<Output = T>>) -> impl Future<Output = Option<T>> {
+    let mut over = JsFuture::from(over);
+    poll_fn(move |context| match work.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Pin::new(&mut over).poll(context).map(|_| None),
+    })
 }
 
 /// A promise that resolves after a time; a timer that nobody waits for any more is taken back.

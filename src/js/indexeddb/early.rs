@@ -29,7 +29,8 @@ pub async fn is_safe(connection: &Connection) -> bool {
     if let Some(safe) = SAFE.get() {
         return safe;
     }
-    let found = probe(connection).await.unwrap_or_default();
+    let probed = deadline::within(deadline::WAIT, probe(connection)).await;
+    let found = probed.and_then(Result::ok).flatten();
     SAFE.set(found);
     found.unwrap_or_default()
 }
@@ -53,13 +54,14 @@ async fn probe(connection: &Connection) -> Result<Option<bool>, Failure> {
     let collides = add()?;
     drop(store.delete(PROBE).primitive()?);
     let system = transaction.as_sys().clone();
-    let Some(completed) = deadline::within(deadline::WAIT, transaction.commit()).await else { return Ok(None) };
-    if completed.is_ok() {
+    if transaction.commit().await.is_ok() {
         return Ok(Some(false));
     }
-    let is_collision = |failure: Failure| failure.is_taken();
-    // Some hosts give the failed request's reason to the transaction, some give it none.
-    let is_the_reason = system.error().is_none_or(|error| is_collision(Failure::of_exception(&error)));
-    let has_collided = collides.await.is_err_and(|error| is_collision(error.into()));
-    Ok((has_collided && is_the_reason && connection.is_alive()).then_some(true))
+    // Some hosts give the failed request's reason to the transaction, some give it none. Where a full disk is the
+    // reason, Chromium never answers the requests.
+    if system.error().is_some_and(|error| !Failure::of_exception(&error).is_taken()) {
+        return Ok(None);
+    }
+    let has_collided = collides.await.is_err_and(|error| Failure::from(error).is_taken());
+    Ok((has_collided && connection.is_alive()).then_some(true))
 }

@@ -58,12 +58,14 @@ impl Failure {
         Failure { begun: false, ..error.into() }
     }
 
-    /// A commit that failed. At a full quota the reason stands in the transaction alone.
-    pub fn of_commit(error: IdbError, transaction: Option<System>, is_over: bool) -> Failure {
+    /// A transaction that failed. At a full quota the reason stands in the transaction alone, and its requests may have
+    /// no answer.
+    pub fn of_transaction(answer: Option<IdbError>, transaction: Option<System>, is_over: bool) -> Failure {
         if is_over {
             return Failure::late("the write was aborted, because it");
         }
-        transaction.map_or_else(|| Failure::from(error), |exception| Failure::of_exception(&exception))
+        let told = transaction.map(|exception| Failure::of_exception(&exception)).or(answer.map(Failure::from));
+        told.unwrap_or_else(|| Failure::new("AbortError", "the host aborted the transaction"))
     }
 
     /// A guard did not hold: a name that must be absent is there.
