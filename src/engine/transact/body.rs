@@ -120,7 +120,8 @@ impl OpenTransaction {
             let until = context::step_end(view);
             let now = transaction.changes();
             if std::mem::replace(&mut changes, now) != now {
-                beginnings += u32::from(rest.take().is_some());
+                rest = None;
+                beginnings += 1;
             }
             // One call at most is let through, so that no two wait for each other.
             if beginnings > BEGINNINGS && !self.is_quiet.replace(true) {
