@@ -291,35 +291,45 @@ fn a_call_on_a_fast_disk_is_done_after_two_polls() {
     });
 }
 
-/// A count begins again at each write of its own body, and would never end beside one that writes without a pause.
+/// A long call begins again at each write of its own body, and would never end beside one that writes without a pause.
 #[test]
 fn a_long_call_beside_writes_of_its_body_ends() {
-    run(async |world| {
-        let main = world.main().await;
-        for from in (0..10_000).step_by(1000) {
-            let rows: Vec<String> = (from..from + 1000).map(|n| format!("{n:06}")).collect();
-            let rows: Vec<(&str, Value)> = rows.iter().map(|id| (&id[..], json!({}))).collect();
-            main.ok(say::put(&rows)).await;
-        }
-        let (world, writes) = (&world, Cell::new(0));
-        let body = async |transaction: Rc<OpenTransaction>| {
-            let counted = transaction.clone();
-            let mut counted = start(world, async move { counted.run(say::count()).await.map(told) });
-            while writes.get() < 2000 {
-                writes.set(writes.get() + 1);
-                transaction.run(say::put(&[("same", json!({"n": writes.get()}))])).await?;
-                if let Some(count) = counted.try_recv().expect("the task does not vanish") {
-                    return count;
-                }
-                pause().await;
+    let ids: Vec<String> = (0..6000).map(|n| format!("{n:06}")).collect();
+    let rows: Vec<(&str, Value)> = ids.iter().map(|id| (&id[..], json!({}))).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let calls = [
+        (say::count(), json!(6001)),
+        (say::get_many(&ids), json!(vec![json!([{}]); 6000])),
+        (say::put(&rows), json!(ids)),
+        (say::delete(&ids), json!(6000)),
+    ];
+    for (call, answer) in calls {
+        let rows = rows.clone();
+        run(async |world| {
+            let main = world.main().await;
+            for rows in rows.chunks(1000) {
+                main.ok(say::put(rows)).await;
             }
-            panic!("the count has begun again {} times", writes.get());
-        };
-        let Ok(Ended::Committed(count, _)) = main.0.transact(TransactionOptions::default(), body).await else {
-            panic!("it commits")
-        };
-        assert_eq!(count, json!(10_001));
-    });
+            let (world, writes, call) = (&world, Cell::new(0), &call);
+            let body = async |transaction: Rc<OpenTransaction>| {
+                let (long, made) = (transaction.clone(), call.clone());
+                let mut long = start(world, async move { long.run(made).await.map(told) });
+                while writes.get() < 2000 {
+                    writes.set(writes.get() + 1);
+                    transaction.run(say::put(&[("same", json!({"n": writes.get()}))])).await?;
+                    if let Some(answer) = long.try_recv().expect("the task does not vanish") {
+                        return answer;
+                    }
+                    pause().await;
+                }
+                panic!("a call of {} rows has begun again {} times", call.named(), writes.get());
+            };
+            let Ok(Ended::Committed(found, _)) = main.0.transact(TransactionOptions::default(), body).await else {
+                panic!("it commits")
+            };
+            assert_eq!(found, answer);
+        });
+    }
 }
 
 /// A request that may be killed. From then on its timers do not fire, and what it spawned does not run.
