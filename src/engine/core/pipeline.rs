@@ -24,8 +24,8 @@ const GROUP: usize = 1024;
 const LOOKUPS: u32 = 4;
 /// How often in one group blocks may be gone because another tab compacts them.
 const LOOKS: u32 = 8;
-/// Milliseconds that commits are held back at a time until the log is moved, and how often until some are let through:
-/// maintenance may be stuck.
+/// Milliseconds that commits are held back at a time until the log is moved, and how often, or how many jobs go before
+/// them, until some are let through: maintenance may be stuck.
 const HOLD: u64 = 10;
 const HOLDS: u32 = 100;
 
@@ -73,13 +73,10 @@ impl Pumped for Core {
                     break;
                 }
                 let is_held = held < HOLDS && self.listener().is_some_and(|listener| listener.holds_back());
+                held = if is_held { held + 1 } else { 0 };
                 if is_held && !self.lets_first() {
-                    held += 1;
                     self.take_nap(HOLD).await;
                     continue;
-                }
-                if !is_held {
-                    held = 0;
                 }
                 self.group().await;
                 self.tell(|listener| listener.has_taken_in());
