@@ -362,27 +362,52 @@ impl Platform for Killable {
     }
 }
 
+/// A store whose commits are held back: the request in which maintenance began was killed, so maintenance stands still
+/// and the log has grown.
+async fn held_back(world: &World, storage: Watched) -> (Db, Rc<Cell<bool>>) {
+    let is_killed = Rc::new(Cell::new(false));
+    world.disk.set_capacity(Some(Capacity::of(64 * 1024 * 1024)));
+    let platform = Rc::new(Killable { inner: world.platform(), is_killed: is_killed.clone() });
+    let options = OpenOptions { retain: Some(0), ..OpenOptions::default() };
+    let store = Store::open(platform, Rc::new(storage), options).await.expect("the store opens");
+    rest().await;
+    let main = open_in(&store, "main").await;
+    is_killed.set(true);
+    let mut n = 0;
+    while store.stats().await.expect("figures").log_bytes <= 1024 * 1024 {
+        let text: String = (0..6000).map(|_| format!("{:016x}", world.draw())).collect();
+        main.ok(say::put(&[(&format!("{n}"), json!({"text": text}))])).await;
+        n += 1;
+    }
+    (main, is_killed)
+}
+
+/// Two callers look at the log again and again, and a look at the log goes before the commits that are held back.
+#[test]
+fn commits_that_are_held_back_go_on_beside_callers_that_look_at_the_log_all_the_time() {
+    run(async |world| {
+        let (main, is_killed) = held_back(&world, Watched::new(&world.disk, None).late(2)).await;
+        is_killed.set(false);
+        let is_over = Rc::new(Cell::new(false));
+        for _ in 0..2 {
+            let (main, is_over) = (main.clone(), is_over.clone());
+            world.spawn(async move {
+                while !is_over.get() {
+                    main.0.store().refresh().await.expect("it looks at the log");
+                }
+            });
+        }
+        ends(&world, async move { main.ok(say::put(&[("held", json!({}))])).await }).await;
+        is_over.set(true);
+    });
+}
+
 /// Commits are held back in work that the callers share, and its timer was one of the request that is killed here.
 #[test]
 fn a_caller_that_is_killed_while_commits_are_held_back_is_taken_over() {
     for waits_before in [false, true] {
         run(async |world| {
-            let is_killed = Rc::new(Cell::new(false));
-            world.disk.set_capacity(Some(Capacity::of(64 * 1024 * 1024)));
-            let platform = Rc::new(Killable { inner: world.platform(), is_killed: is_killed.clone() });
-            let storage = Rc::new(Watched::new(&world.disk, None));
-            let options = OpenOptions { retain: Some(0), ..OpenOptions::default() };
-            let store = Store::open(platform, storage, options).await.expect("the store opens");
-            rest().await;
-            let main = open_in(&store, "main").await;
-            // The request in which maintenance began is killed, so maintenance stands still and the log grows.
-            is_killed.set(true);
-            let mut n = 0;
-            while store.stats().await.expect("figures").log_bytes <= 1024 * 1024 {
-                let text: String = (0..6000).map(|_| format!("{:016x}", world.draw())).collect();
-                main.ok(say::put(&[(&format!("{n}"), json!({"text": text}))])).await;
-                n += 1;
-            }
+            let (main, is_killed) = held_back(&world, Watched::new(&world.disk, None)).await;
             let other = main.clone();
             let mut killed = Box::pin(async move { other.run(say::put(&[("killed", json!({}))])).await });
             let mut late = None;
