@@ -30,6 +30,8 @@ const ABANDONED: u64 = 60 * 60 * 1000;
 const MERGES: u32 = 4;
 /// Milliseconds between two looks at whether maintenance is still under way.
 const LOOK: u64 = 10;
+/// Milliseconds after such a look in which no maintenance begins by itself. The timers of a hidden page take a second.
+const TURN: u64 = 2000;
 /// Milliseconds that a tab rests at most after another one was first, and how often they are doubled at most. A
 /// compaction that loses every time rests for two seconds in all: others of its tab wait for it.
 const WAIT: u64 = 20;
@@ -65,6 +67,7 @@ impl Upkeep {
         let is_room_due = self.is_room_due() && !self.core.is_damaged();
         if (is_due || is_room_due)
             && !self.is_resting()
+            && self.core.platform.steady() >= self.awaited_until.get()
             && self.core.check_open().is_ok()
             && let Some(running) = self.maintaining.begin(self.core.platform.steady())
         {
@@ -122,9 +125,13 @@ impl Upkeep {
     /// same runs. With the lease, if it is free, it keeps the maintenance of other tabs away too.
     pub(super) async fn alone(self: &Rc<Upkeep>) -> Result<Alone> {
         loop {
-            if let Some(running) = self.maintaining.begin(self.core.platform.steady()) {
+            let now = self.core.platform.steady();
+            if let Some(running) = self.maintaining.begin(now) {
+                self.awaited_until.set(0);
                 return Ok(Alone { _running: running, _lease: self.core.try_lease(LEASE).await });
             }
+            // Beside writers that never rest, one maintenance follows the other without a gap.
+            self.awaited_until.set(now + TURN);
             self.core.platform.sleep(LOOK).await;
             self.core.check_open()?;
         }

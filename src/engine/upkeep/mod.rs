@@ -20,6 +20,8 @@ use crate::types::{DatabaseName, SortedSet};
 pub struct Upkeep {
     core: Rc<Core>,
     maintaining: Rc<Sole>,
+    /// Until then, by the steady clock, no maintenance begins by itself, because a call waits for its turn.
+    awaited_until: Cell<u64>,
     /// True once the store was looked after since it is open.
     is_looked_after: Cell<bool>,
     looking: Rc<Sole>,
@@ -43,6 +45,7 @@ impl Upkeep {
         Upkeep {
             core,
             maintaining: Rc::default(),
+            awaited_until: Cell::new(0),
             is_looked_after: Cell::new(false),
             looking: Rc::default(),
             background: RefCell::default(),
