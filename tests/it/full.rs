@@ -373,6 +373,43 @@ fn the_log_of_quick_writers_has_a_bounded_share() {
     });
 }
 
+/// Each maintenance that ends has left enough in the log for the next one, which begins at once.
+#[test]
+fn a_compaction_begins_beside_writers_that_never_rest() {
+    run(async |world| {
+        world.disk.set_capacity(Some(Capacity::of(64 * MIB)));
+        let storage = Watched::new(&world.disk, None).late(2);
+        let store = world.open(Rc::new(storage), options()).await.expect("the store opens");
+        let (is_over, written) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+        pauses(1000).await;
+        for writer in 0..16 {
+            let (db, around) = (open_in(&store, "main").await, world.elsewhere());
+            let (is_over, written) = (is_over.clone(), written.clone());
+            world.spawn(async move {
+                while !is_over.get() {
+                    let text = text(&around, 40_000);
+                    db.ok(say::put(&[(&key(writer), json!({"text": text}))])).await;
+                    written.set(written.get() + 1);
+                }
+            });
+        }
+        while written.get() < 200 {
+            pause().await;
+        }
+        let (compacting, is_done) = (store.clone(), Rc::new(Cell::new(false)));
+        let done = is_done.clone();
+        world.spawn(async move {
+            compacting.compact_all().await.expect("a compaction");
+            done.set(true);
+        });
+        while !is_done.get() && written.get() < 5_000 {
+            pause().await;
+        }
+        is_over.set(true);
+        assert!(is_done.get(), "the compaction still waits after {} writes", written.get());
+    });
+}
+
 async fn pauses(count: usize) {
     for _ in 0..count {
         pause().await;
