@@ -9,8 +9,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::error::{describe, from_storage, to_js};
-use super::indexeddb::deadline::{self, WAIT};
 use super::options::JsResult;
+use super::waits::{self, WAIT};
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::{
     Batch, Durability, ListRange, Listed, LocalFuture, Lock, Logged, NAME_BYTES, Outcome, Place, Space, Storage,
@@ -94,7 +94,7 @@ impl Backend {
         };
         let thrown = |thrown: JsValue| named(from_storage(&thrown));
         let called = method.apply(&self.object, arguments).map_err(thrown)?;
-        match deadline::within(WAIT, JsFuture::from(Promise::resolve(&called))).await {
+        match waits::within(WAIT, JsFuture::from(Promise::resolve(&called))).await {
             Some(answer) => answer.map_err(thrown),
             None => {
                 let message = format!("the storage backend did not answer in time. method={name}");
@@ -291,7 +291,7 @@ impl Storage for Backend {
                     answer.map(|answer| answer.dyn_into().ok().map(|release| Release(Cell::new(Some(release)))));
                 let _ = sender.send(granted.ok());
             });
-            match deadline::within(LOCK, receiver).await {
+            match waits::within(LOCK, receiver).await {
                 Some(Ok(Some(Some(release)))) if !self.is_closed.get() => {
                     let release = Rc::new(release);
                     let mut locks = self.locks.borrow_mut();

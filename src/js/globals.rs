@@ -4,11 +4,8 @@
 //! had these names when the package was loaded (`pkg/src/host.ts`). Tests replace these globals by fakes, and an engine
 //! that waits for a fake timer or a fake microtask never goes on, not even when the fakes are gone.
 
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Function, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-
-use crate::storage::LocalFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -41,14 +38,4 @@ pub fn global(name: &str) -> Option<JsValue> {
 
 pub fn function(object: &JsValue, name: &str) -> Option<Function> {
     field(object, name)?.dyn_into().ok()
-}
-
-/// Calls a method that gives a promise, and waits. `None`: there is no such method, or it failed. Boxed, because it is
-/// awaited in many places.
-pub fn call<'a>(object: &'a JsValue, name: &'a str, arguments: &'a [JsValue]) -> LocalFuture<'a, Option<JsValue>> {
-    Box::pin(async move {
-        let arguments: Array = arguments.iter().collect();
-        let called = function(object, name)?.apply(object, &arguments).ok()?;
-        JsFuture::from(Promise::resolve(&called)).await.ok()
-    })
 }

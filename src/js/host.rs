@@ -11,9 +11,8 @@ use web_sys::{BroadcastChannel, MessageEvent};
 
 use super::clock::Clock;
 use super::globals::{field, fill_with_random, function, global, steady_milliseconds};
-use super::indexeddb::deadline;
 use super::promise::spawn;
-use super::witness;
+use super::{waits, witness};
 use crate::platform::{Lease, Platform};
 use crate::storage::LocalFuture;
 use crate::types::Lsn;
@@ -130,7 +129,7 @@ impl Drop for Release {
     }
 }
 
-/// A Web Lock, at once or not at all. Where there are none, everybody has it.
+/// A Web Lock, at once or not at all. Where there are none, or none answers in time, everybody has it.
 async fn lease(name: String) -> Option<Lease> {
     let free = || Some(Lease::shared());
     let Some(locks) = global("navigator").and_then(|navigator| field(&navigator, "locks")) else { return free() };
@@ -156,7 +155,10 @@ async fn lease(name: String) -> Option<Lease> {
         let _ = JsFuture::from(promise).await;
         drop(waiting.take());
     });
-    receiver.await.ok().flatten().map(Lease::sole)
+    match waits::within(waits::WAIT, receiver).await {
+        Some(granted) => granted.ok().flatten().map(Lease::sole),
+        None => free(),
+    }
 }
 
 impl Platform for Host {
@@ -190,11 +192,11 @@ impl Platform for Host {
     }
 
     fn sleep(&self, milliseconds: u64) -> LocalFuture<'static, ()> {
-        Box::pin(deadline::sleep(milliseconds))
+        Box::pin(waits::sleep(milliseconds))
     }
 
     fn pause(&self) -> LocalFuture<'static, ()> {
-        Box::pin(deadline::pause())
+        Box::pin(waits::pause())
     }
 
     fn try_lease(&self, name: &str) -> LocalFuture<'static, Option<Lease>> {
@@ -241,7 +243,7 @@ impl Platform for Host {
                 if let (Some(Channel { channel, .. }), Some(head)) = (&*channel.borrow(), told) {
                     let _ = channel.post_message(&head.to_text().into());
                 }
-                deadline::sleep(PAUSE).await;
+                waits::sleep(PAUSE).await;
             }
             to_tell.set(None);
         });

@@ -22,6 +22,7 @@ mod result;
 mod scope;
 mod store;
 mod transfer;
+mod waits;
 mod witness;
 
 use wasm_bindgen::prelude::*;

@@ -4,7 +4,8 @@
 use js_sys::{Array, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::globals::{call, field, function, global};
+use super::globals::{field, function, global};
+use super::waits::call;
 use crate::engine::Testimony;
 
 /// Addresses are never fetched; a cache takes no other scheme.
@@ -14,7 +15,8 @@ fn cache_name(store: &str) -> JsValue {
     format!("offshoot:{store}").into()
 }
 
-/// All texts of a store; `None`: the host has no such place, or refuses it, as some do in private windows.
+/// All texts of a store; `None`: the host has no such place, does not answer in time, or refuses, as some hosts do in
+/// private windows.
 pub async fn read(store: &str) -> Option<Vec<String>> {
     let caches = global("caches")?;
     let cache = call(&caches, "open", &[cache_name(store)]).await?;

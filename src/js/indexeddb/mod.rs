@@ -9,7 +9,7 @@
 
 mod batch;
 mod connection;
-pub(super) mod deadline;
+mod deadline;
 mod early;
 mod failure;
 
@@ -29,8 +29,9 @@ use connection::Connection;
 pub use failure::Failure;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::js::globals::{call, field, global};
+use crate::js::globals::{field, global};
 use crate::js::promise::spawn;
+use crate::js::waits;
 use crate::storage::{Batch, ListRange, Listed, LocalFuture, Logged, Outcome, Space, Storage};
 use crate::types::limits;
 
@@ -324,7 +325,7 @@ impl Storage for IndexedDb {
     fn quota(&self) -> LocalFuture<'_, Option<u64>> {
         Box::pin(async {
             let storage = field(&global("navigator")?, "storage")?;
-            let estimate = deadline::within(deadline::WAIT, call(&storage, "estimate", &[])).await??;
+            let estimate = waits::call(&storage, "estimate", &[]).await?;
             field(&estimate, "quota")?.as_f64().map(|quota| quota as u64)
         })
     }
