@@ -33,12 +33,26 @@ function withDates(report: object, ...names: string[]): Record<string, unknown> 
 export async function originFigures(): Promise<Pick<Stats, "quota" | "usage" | "persisted">> {
   const figures: Pick<Stats, "quota" | "usage" | "persisted"> = {};
   try {
-    const { quota, usage } = await navigator.storage.estimate();
+    const { quota, usage } = await inTime(navigator.storage.estimate());
     if (quota !== undefined) figures.quota = quota;
     if (usage !== undefined) figures.usage = usage;
-    figures.persisted = await navigator.storage.persisted();
+    figures.persisted = await inTime(navigator.storage.persisted());
   } catch {
-    // Private windows and insecure pages have no storage manager.
+    // Private windows and insecure pages have no storage manager, and one that does not answer is as none.
   }
   return figures;
+}
+
+/** Milliseconds after which a wait for the host ends, as in the core. */
+const WAIT = 20_000;
+
+/** Settles like `answer`, and rejects if that takes too long. */
+async function inTime<R>(answer: Promise<R>): Promise<R> {
+  let timer: unknown;
+  const late = new Promise<never>((_, reject) => (timer = setTimeout(reject, WAIT)));
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer as number);
+  }
 }
