@@ -1,7 +1,8 @@
 // An IndexedDB that refuses, fails, is newer or is wiped: the code on the promise, and nothing else.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { onEachBackend, openIn, storeName } from "./browser.mjs";
+import { setTimeout } from "node:timers/promises";
+import { loadTab, onEachBackend, openIn, storeName } from "./browser.mjs";
 
 /** Raises the version of a store's database, as a newer version of the package would. */
 const raise = (name) =>
@@ -92,6 +93,46 @@ onEachBackend((browser) => {
     assert.deepEqual(uncaught, []);
     const left = await tab.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
     assert.ok(!left.includes(`offshoot/${name}`), "the store stays wiped");
+  });
+
+  test("a host whose Cache Storage, locks and storage manager never answer is as one without them", async () => {
+    const [name, tab] = [storeName(), await browser.context.newPage()];
+    await tab.clock.install();
+    await loadTab(tab, browser.site);
+    await tab.evaluate((name) => {
+      globalThis.unanswered = 0;
+      const never = () => new Promise(() => globalThis.unanswered++);
+      CacheStorage.prototype.open = never;
+      LockManager.prototype.request = never;
+      StorageManager.prototype.estimate = never;
+      StorageManager.prototype.persisted = never;
+      const { offshoot } = globalThis;
+      const use = async () => {
+        const db = await offshoot.open(name, { storage: "indexeddb" });
+        await db.kv().set("a", 1);
+        const draft = await db.clone();
+        const names = (await db.databases()).length;
+        await draft.close();
+        await db.compact();
+        const { rows, quota } = await db.stats();
+        await db.close();
+        await offshoot.destroy(name);
+        return { names, rows: rows > 0, quota };
+      };
+      globalThis.waiting = globalThis.attempt(use);
+      globalThis.waiting.then(() => (globalThis.answered = true));
+    }, name);
+    let waits = 0;
+    while (!(await tab.evaluate(() => globalThis.answered === true))) {
+      assert.ok(waits++ < 40, "all calls are answered after a bounded number of time limits");
+      // The host answers all other calls meanwhile, so that none of them is late by the clock of the test.
+      await tab.waitForFunction(() => globalThis.unanswered > 0 || globalThis.answered);
+      await setTimeout(1000);
+      await tab.evaluate(() => (globalThis.unanswered = 0));
+      await tab.clock.fastForward(20_000);
+    }
+    const { value, message } = await tab.evaluate(() => globalThis.waiting);
+    assert.deepEqual(value, { names: 2, rows: true, quota: undefined }, message);
   });
 
   test("a store that is closed keeps no channel open, and a page that comes back opens none for it", async () => {
