@@ -107,8 +107,9 @@ fn check_row(
 
 fn check_copy(oracle: &Oracle<'_>, told: &ToldRow) -> Result<(), Violation> {
     let Some(place) = place(told) else { return Ok(()) };
-    // A copy over a link that had ended meanwhile is not taken in: its layer is in no state.
-    let Some(found) = oracle.states.iter().find_map(|state| with_layer(state, told.layer.0)) else { return Ok(()) };
+    let Some(found) = oracle.states.iter().find_map(|state| with_layer(state, told.layer.0)) else {
+        return Err(violation(Check::Door, format!("a copy of {place:?} is taken in over a link that nobody made")));
+    };
     let model = found.copied.get(&place).and_then(|row| row.value);
     if model != content(&told.after) {
         let what = format!("a copy of {place:?} is {:?}, the model's {model:?}", content(&told.after));

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
-use offshoot::engine::{CloneOptions, Database, OpenOptions, Store, When};
-use offshoot::error::Result;
+use offshoot::engine::{CloneOptions, Database, OpenOptions, Store, When, take_told};
+use offshoot::error::{ErrorCode, Result};
 use offshoot::storage::{
     Batch, ListRange, Listed, LocalFuture, Logged, MemoryDisk, MemoryStorage, Outcome, Space, Storage,
 };
@@ -20,6 +20,8 @@ use crate::world::World;
 /// The kind of request at which a tab is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Moment {
+    /// Of any kind, after so many others.
+    After(u32),
     Read(Space),
     List(Space),
     Write,
@@ -35,7 +37,14 @@ struct HeldStorage {
 
 impl HeldStorage {
     async fn hold(&self, moment: Moment) {
-        let is_now = self.intrusion.borrow().as_ref().is_some_and(|(when, _)| *when == moment);
+        let is_now = match &mut *self.intrusion.borrow_mut() {
+            Some((Moment::After(others), _)) if *others > 0 => {
+                *others -= 1;
+                false
+            }
+            Some((when, _)) => *when == moment || *when == Moment::After(0),
+            None => false,
+        };
         let intrusion = if is_now { self.intrusion.take() } else { None };
         if let Some((_, intrusion)) = intrusion {
             intrusion.await;
@@ -131,6 +140,12 @@ async fn put(database: &Rc<Database>, n: i64) -> Lsn {
     database.write(call.op(None), None).await.expect("it is written").1.expect("it is a commit")
 }
 
+async fn make_clone(origin: &Rc<Database>, name: &str, at: Option<Lsn>) {
+    let name = Some(DatabaseName::new(name).expect("a good name"));
+    let options = CloneOptions { at: at.map(When::Version), ..CloneOptions::default() };
+    origin.create_clone(name, options).await.expect("a clone");
+}
+
 async fn get(database: &Rc<Database>) -> Option<i64> {
     let answer = database.run(Call::Get(Shelf::Documents, "a").op(None), None).await.expect("it is read");
     match observe(answer).0 {
@@ -167,9 +182,7 @@ fn a_vacuum_knows_a_clone_that_another_tab_made_just_before() {
         let old = put(&main, 1).await;
         put(&main, 2).await;
         cloner.refresh().await.expect("it is told");
-        let (at, name) = (Some(When::Version(old)), Some(DatabaseName::new("past").expect("a good name")));
-        let options = CloneOptions { at, ..CloneOptions::default() };
-        database(&cloner, "main").await.create_clone(name, options).await.expect("a clone");
+        make_clone(&database(&cloner, "main").await, "past", Some(old)).await;
         cleaner.compact_all().await.expect("a vacuum");
         assert_eq!(get(&database(&scene.open().await, "past").await).await, Some(1));
     });
@@ -231,5 +244,32 @@ fn a_read_that_a_vacuum_overtakes_reads_the_present() {
         intrusion.replace(Some((Moment::Read(Space::Blocks), Box::pin(meanwhile) as LocalFuture<'static, ()>)));
         assert_eq!(get(&main).await, Some(2));
         assert!(intrusion.borrow().is_none(), "the other tab came between");
+    });
+}
+
+/// Once its link has ended, a copy may lack rows that are gone below. It is not taken in, and the door tells nothing of
+/// it.
+#[test]
+fn the_door_tells_of_a_copy_once_it_is_taken_in() {
+    run(async |scene| {
+        let intrusion = Rc::new(RefCell::default());
+        let (copier, other) = (scene.open_held(intrusion.clone()).await, scene.open().await);
+        let main = database(&copier, "main").await;
+        put(&main, 1).await;
+        make_clone(&main, "dropped", None).await;
+        make_clone(&main, "kept", None).await;
+        let (dropped, kept) = (database(&copier, "dropped").await, database(&copier, "kept").await);
+        let meanwhile = async move {
+            other.refresh().await.expect("it is told");
+            database(&other, "dropped").await.drop_database().await.expect("it is dropped");
+        };
+        intrusion.replace(Some((Moment::Write, Box::pin(meanwhile) as LocalFuture<'static, ()>)));
+        let told = || take_told().iter().filter(|told| told.commit.is_none()).count();
+        told();
+        let error = dropped.materialize(&|_| true).await.expect_err("it was dropped meanwhile");
+        assert_eq!((error.code(), told()), (ErrorCode::Closed, 0));
+        assert!(intrusion.borrow().is_none(), "the other tab came between");
+        kept.materialize(&|_| true).await.expect("all of it is copied");
+        assert!(told() > 0, "the copies are taken in");
     });
 }

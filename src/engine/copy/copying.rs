@@ -214,7 +214,7 @@ pub async fn copy_all(core: &Rc<Core>, (link, oldest): &(Link, Lsn), pace: Pace,
         }
         if !slice.copies.is_empty() {
             let pending = pending.get_or_insert_with(|| CopyWriter::begin(core));
-            for copy in &slice.copies {
+            for copy in slice.copies {
                 pending.push(copy).await?;
             }
         }
@@ -260,9 +260,9 @@ async fn begin_copy(core: &Rc<Core>, link: &Link, walk: &Walk<'_>, pace: Pace, w
 /// A cut link lets vacuum drop tombstones that a late copy would undo. So the link is looked at under the very
 /// manifest that is replaced: what was vacuumed since came with another one, and then the swap is refused.
 async fn take_in(core: &Rc<Core>, link: &Link, job: &CopyJob, pending: Option<CopyWriter>) -> Result<bool> {
-    let run = match pending {
+    let (run, story) = match pending {
         Some(pending) => pending.finish().await?,
-        None => None,
+        None => Default::default(),
     };
     let is_blind = planted::is(Bug::AbandonedJobServed);
     loop {
@@ -280,6 +280,7 @@ async fn take_in(core: &Rc<Core>, link: &Link, job: &CopyJob, pending: Option<Co
         }
         installation.put(link.place(), job.encode());
         if core.install(installation).await? {
+            story.tell_copies(link.as_of);
             return Ok(true);
         }
         if let Some(run) = &run {

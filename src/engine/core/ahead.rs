@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Core;
 use super::job::Ahead;
-use crate::engine::door::{Before, Copy, Effects};
+use crate::engine::door::{Before, Copy, Effects, Story};
 use crate::error::Result;
 use crate::lsm::{Change, NewRun, Room, UnnamedRun};
 use crate::planted;
@@ -118,21 +118,25 @@ impl<'a> AheadWriter<'a> {
 /// Copies of rows below a layer, in rising order, on their way into a run. The manifest names the run, no commit does.
 pub struct CopyWriter {
     written: NewRun,
+    story: Story,
     pub bytes: usize,
 }
 
 impl CopyWriter {
     pub fn begin(core: &Core) -> CopyWriter {
         let written = NewRun::begin(&core.lsm, core.platform.random(), core.platform.now(), Room::Takes);
-        CopyWriter { written, bytes: 0 }
+        CopyWriter { written, story: Story::default(), bytes: 0 }
     }
 
-    pub async fn push(&mut self, copy: &Copy) -> Result<()> {
+    pub async fn push(&mut self, copy: Copy) -> Result<()> {
         self.bytes += copy.bytes();
-        self.written.push(copy.internal(), copy.version()).await
+        self.written.push(copy.internal(), copy.version()).await?;
+        self.story.and(copy.into_story());
+        Ok(())
     }
 
-    pub async fn finish(self) -> Result<Option<Rc<UnnamedRun>>> {
-        self.written.finish().await
+    /// The run, and the rows that the door tells of once the manifest names the run.
+    pub async fn finish(self) -> Result<(Option<Rc<UnnamedRun>>, Story)> {
+        Ok((self.written.finish().await?, self.story))
     }
 }

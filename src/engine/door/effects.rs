@@ -145,6 +145,7 @@ impl Effects {
 pub struct Copy {
     internal: Vec<u8>,
     version: Vec<u8>,
+    story: Story,
 }
 
 impl Copy {
@@ -152,10 +153,9 @@ impl Copy {
     pub fn of(layer: LayerId, suffix: &[u8], version: &Version, (before, link): (Before<'_>, Lsn)) -> Copy {
         let mut story = Story::default();
         story.note(&Passing { layer, suffix, before, after: version });
-        story.tell_copy(link);
         let mut internal = row(layer, suffix);
         push_lsn(&mut internal, link);
-        Copy { internal, version: version.encode() }
+        Copy { internal, version: version.encode(), story }
     }
 
     pub fn internal(&self) -> &[u8] {
@@ -168,5 +168,10 @@ impl Copy {
 
     pub fn bytes(&self) -> usize {
         self.internal.len() + self.version.len()
+    }
+
+    /// The row as the door tells of it once the copy is taken in.
+    pub fn into_story(self) -> Story {
+        self.story
     }
 }

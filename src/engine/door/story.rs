@@ -35,12 +35,12 @@ enum Kept {
     InCatalog,
 }
 
-/// The rows of one commit that is staged, or of one copy, as the door tells the simulator of them.
+/// The rows of one commit that is staged, or copies that were taken in, as the door tells the simulator of them.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// The commit's id; `None`: it is a copy.
+    /// The commit's id; `None`: these are copies.
     pub commit: Option<u64>,
-    /// The LSN of the versions if the commit counts, or if the copy is taken in.
+    /// The LSN of the versions if the commit counts, or of the copies.
     pub lsn: Lsn,
     pub rows: Vec<ToldRow>,
 }
@@ -126,7 +126,7 @@ impl Story {
         }
     }
 
-    pub(super) fn and(&mut self, other: Story) {
+    pub fn and(&mut self, other: Story) {
         self.0.extend(other.0);
     }
 
@@ -135,8 +135,9 @@ impl Story {
         self.tell_all(Some(commit), lsn, Some(view));
     }
 
-    /// A copy is dated.
-    pub(super) fn tell_copy(self, lsn: Lsn) {
+    /// Copies that are dated so were taken in. One that was not is garbage: once its link has ended, the rows below it
+    /// may be gone.
+    pub fn tell_copies(self, lsn: Lsn) {
         self.tell_all(None, lsn, None);
     }
 

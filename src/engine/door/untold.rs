@@ -17,9 +17,9 @@ impl Story {
 
     pub(super) fn unsay(&mut self, _: Unsaid) {}
 
-    pub(super) fn and(&mut self, _: Story) {}
+    pub fn and(&mut self, _: Story) {}
 
     pub fn tell(self, _: u64, _: Lsn, _: TreeView<'_>) {}
 
-    pub(super) fn tell_copy(self, _: Lsn) {}
+    pub fn tell_copies(self, _: Lsn) {}
 }
