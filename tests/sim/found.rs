@@ -273,3 +273,55 @@ fn the_door_tells_of_a_copy_once_it_is_taken_in() {
         assert!(told() > 0, "the copies are taken in");
     });
 }
+
+/// A tab that looks at what must stay, by the floor that it knew, meets a catalog that is kept for a later one only. It
+/// must not take the origin that is gone there for damage: it would never end history again.
+#[test]
+fn a_tab_beside_which_history_ends_finds_no_damage() {
+    const OTHER: Owner = 2;
+    let mut came_between = 0;
+    for (position, frozen_at) in (6..14).flat_map(|position| (24..48).map(move |frozen_at| (position, frozen_at))) {
+        let counted = Rc::new(Cell::new(0));
+        let count = counted.clone();
+        run(async move |scene| {
+            let (intrusion, frozen) = (Rc::new(RefCell::default()), Rc::new(RefCell::default()));
+            let (one, other) = (scene.open_held(intrusion.clone()).await, scene.open_held(frozen.clone()).await);
+            let main = database(&one, "main").await;
+            for n in 0..40 {
+                make_clone(&main, &format!("kept-{n:02}"), None).await;
+            }
+            // The first slice of a merge ends between these two.
+            make_clone(&main, "first", None).await;
+            make_clone(&database(&one, "first").await, "last", None).await;
+            one.maintain().await.expect("a run of them");
+            let (world, this) = (scene.world.clone(), one.clone());
+            let meanwhile = async move {
+                let executor = world.executor.clone();
+                let freeze = async move {
+                    executor.freeze(OTHER);
+                    executor.sleep(1).await;
+                };
+                let end_history = async move {
+                    other.refresh().await.expect("it is told");
+                    for name in ["last", "first"] {
+                        database(&other, name).await.drop_database().await.expect("it is dropped");
+                    }
+                    frozen.replace(Some((Moment::After(frozen_at), Box::pin(freeze) as LocalFuture<'static, ()>)));
+                    other.compact_all().await.expect("a compaction");
+                };
+                world.executor.spawn(OTHER, Box::pin(end_history));
+                world.executor.sleep(1_000_000).await;
+                // Another call of this tab takes in what the other tab has done.
+                world.executor.spawn(WORLD, Box::pin(async move { drop(this.refresh().await) }));
+                world.executor.sleep(1_000_000).await;
+            };
+            let between = Box::pin(meanwhile) as LocalFuture<'static, ()>;
+            intrusion.replace(Some((Moment::After(position), between)));
+            let maintained = one.maintain().await;
+            assert!(maintained.is_ok(), "at {position}, the other at {frozen_at}: {maintained:?}");
+            count.set(u32::from(intrusion.borrow().is_none()));
+        });
+        came_between += counted.get();
+    }
+    assert!(came_between > 100, "the other tab came between {came_between} times");
+}

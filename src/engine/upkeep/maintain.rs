@@ -373,9 +373,23 @@ impl Upkeep {
         platform.sleep(1 + platform.random() % (WAIT << lost.min(WAIT_DOUBLED))).await;
     }
 
+    /// The versions that stay. Where history ends at a later LSN before all of the catalog is read, the reading begins
+    /// again with that floor: below it the catalog may lack the origin of a clone that was dropped, which would be
+    /// taken for damage.
     pub(super) async fn retention_to_drop_by(self: &Rc<Upkeep>) -> Result<Retention> {
-        let floor = self.floor_to_drop_by().await?;
-        self.core.read(|_, view| retention(view, floor)).await
+        for _ in 0..TRIES {
+            let floor = self.floor_to_drop_by().await?;
+            let read = self.core.read(|state, view| match state.manifest.floor() > floor {
+                true => Ok(None),
+                false => retention(view, floor).map(Some),
+            });
+            if let Some(retention) = read.await? {
+                return Ok(retention);
+            }
+            // The commits before that floor must be known too.
+            self.core.refresh().await?;
+        }
+        Err(Error::new(ErrorCode::Conflict, "history ends later and later while it is looked at what must stay"))
     }
 
     /// The floor as every tab knows it; with the planted bug the one that is to come.

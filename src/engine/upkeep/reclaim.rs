@@ -6,7 +6,7 @@ use super::Upkeep;
 use super::room::run_bytes;
 use crate::engine::catalog::retention::retention;
 use crate::error::{Error, Result};
-use crate::lsm::{Footprint, Manifest, choose_all};
+use crate::lsm::{Footprint, Manifest, State, TreeView, choose_all};
 use crate::types::Lsn;
 
 /// Less than this is worth no merge of everything.
@@ -210,7 +210,12 @@ impl Upkeep {
         space.reclaimable > WORTH_BYTES && space.reclaimable > space.total / 2
     }
 
+    /// As it would be with the floor there, or where the floor is by now: the catalog is not kept whole below that.
     async fn footprint_below(self: &Rc<Upkeep>, floor: Lsn) -> Result<Footprint> {
-        self.core.read(|_, view| view.footprint(&retention(view, floor)?, floor)).await
+        let read = |state: &State, view: TreeView<'_>| {
+            let floor = floor.max(state.manifest.floor());
+            view.footprint(&retention(view, floor)?, floor)
+        };
+        self.core.read(read).await
     }
 }
