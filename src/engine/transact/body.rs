@@ -50,6 +50,8 @@ pub struct OpenTransaction {
     is_doomed: Cell<bool>,
     /// True while one call keeps the others of the body from writing.
     is_quiet: Cell<bool>,
+    /// Writes that wait for such a call, each by a number, in the order in which they were made.
+    waiting: RefCell<Vec<u64>>,
     _hold: Hold,
 }
 
@@ -62,7 +64,31 @@ impl Drop for Quiet<'_> {
     }
 }
 
+/// A place among the writes that wait. Its call keeps the place until it ends or is dropped: without that an earlier
+/// write that nobody awaited would overwrite a later one.
+struct Place<'a>(&'a RefCell<Vec<u64>>, u64);
+
+impl Place<'_> {
+    fn last(waiting: &RefCell<Vec<u64>>) -> Place<'_> {
+        let number = waiting.borrow().last().map_or(0, |last| last + 1);
+        waiting.borrow_mut().push(number);
+        Place(waiting, number)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().retain(|number| *number != self.1);
+    }
+}
+
 impl OpenTransaction {
+    /// True if a write must wait for a call that goes first, or for an earlier write that does.
+    fn must_wait(&self, place: Option<&Place<'_>>) -> bool {
+        let first = self.waiting.borrow().first().copied();
+        self.is_quiet.get() || first.is_some() && first != place.map(|place| place.1)
+    }
+
     pub fn version(&self) -> Lsn {
         self.version
     }
@@ -71,7 +97,7 @@ impl OpenTransaction {
     pub fn run_at_once(&self, op: &Op) -> Result<AtOnce> {
         let mut slot = self.transaction.borrow_mut();
         let Some(transaction) = slot.as_mut() else { return Err(closed("the transaction")) };
-        if steps::names_many(op) || op.is_write() && self.is_quiet.get() {
+        if steps::names_many(op) || op.is_write() && self.must_wait(None) {
             return Ok(AtOnce::unfinished(op, None));
         }
         let (mut rest, mut known, mut until) = (None, Known::default(), None);
@@ -110,9 +136,10 @@ impl OpenTransaction {
     /// between two steps, the call begins again: its answer would mix what was there before with what is there now.
     async fn go_on(&self, op: Op, mut rest: Option<Op>, mut changes: u64) -> Result<Answer> {
         let mut known = Known::default();
-        let (mut beginnings, mut quiet) = (0, None);
+        let (mut beginnings, mut quiet, mut place) = (0, None, None);
         let step = |state: &State, view: TreeView<'_>| {
-            if op.is_write() && quiet.is_none() && self.is_quiet.get() {
+            if op.is_write() && quiet.is_none() && self.must_wait(place.as_ref()) {
+                place.get_or_insert_with(|| Place::last(&self.waiting));
                 return Ok(None);
             }
             let mut slot = self.transaction.borrow_mut();
@@ -208,6 +235,7 @@ pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
             transaction: RefCell::new(Some(transaction)),
             is_doomed: Cell::new(false),
             is_quiet: Cell::new(false),
+            waiting: RefCell::default(),
         });
         let outcome = body(open.clone()).await;
         let Some(mut transaction) = open.end() else { return Err(closed("the transaction")) };
