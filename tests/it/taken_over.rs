@@ -332,6 +332,46 @@ fn a_long_call_beside_writes_of_its_body_ends() {
     }
 }
 
+/// A write that nobody awaited waits until a long call of its body ends, and then takes its turn before later writes.
+#[test]
+fn a_write_that_waits_for_a_long_call_of_its_body_does_not_overwrite_a_later_one() {
+    run(async |world| {
+        let main = world.main().await;
+        let ids: Vec<String> = (0..6000).map(|n| format!("{n:06}")).collect();
+        let rows: Vec<(&str, Value)> = ids.iter().map(|id| (&id[..], json!({}))).collect();
+        for rows in rows.chunks(1000) {
+            main.ok(say::put(rows)).await;
+        }
+        let world = &world;
+        let put = |n: u32| say::put(&[("same", json!({"n": n}))]);
+        let body = async |transaction: Rc<OpenTransaction>| {
+            let counting = transaction.clone();
+            let mut count: Call = Box::pin(async move { counting.run(say::count()).await.map(told) });
+            // Once a write is not done at once, the count goes first.
+            let mut n = 0;
+            let earlier = loop {
+                n += 1;
+                assert!(!poll(&mut count, 1), "the count begins again at each write");
+                let (writing, put) = (transaction.clone(), put(n));
+                let mut write: Call = Box::pin(async move { writing.run(put).await.map(told) });
+                if !poll(&mut write, 1) {
+                    break start(world, write);
+                }
+            };
+            while !poll(&mut count, 1) {
+                pause().await;
+            }
+            transaction.run(put(n + 1)).await?;
+            ended(earlier).await?;
+            Ok::<u32, Error>(n + 1)
+        };
+        let Ok(Ended::Committed(last, _)) = main.0.transact(TransactionOptions::default(), body).await else {
+            panic!("it commits")
+        };
+        assert_eq!(n(&main, "same").await, i64::from(last));
+    });
+}
+
 /// A request that may be killed. From then on its timers do not fire, and what it spawned does not run.
 struct Killable {
     inner: Rc<dyn Platform>,
