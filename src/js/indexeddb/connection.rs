@@ -1,6 +1,6 @@
 //! Connections: opened with patience and a deadline, closed when another tab deletes the store.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::IntoFuture;
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use indexed_db_futures::factory::DBFactory;
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::prelude::*;
 use wasm_bindgen::prelude::*;
-use web_sys::IdbVersionChangeEvent;
+use web_sys::{IdbDatabase, IdbObjectStoreParameters, IdbOpenDbRequest, IdbVersionChangeEvent};
 
 use super::deadline::{self, WAIT};
 use super::failure::Failure;
@@ -121,32 +121,16 @@ async fn patiently(name: &str, purpose: Purpose) -> std::result::Result<Database
 }
 
 async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database, Failure> {
-    let deleted = Rc::new(Cell::new(false));
-    let found_none = deleted.clone();
-    let opening = Database::open(database_name(name))
-        .with_version(VERSION)
-        .with_on_blocked(|_| Ok(()))
-        .with_on_upgrade_needed(move |_, database| {
-            if purpose == Purpose::Reopen {
-                found_none.set(true);
-                return take_back(&database);
-            }
-            for space in Space::ALL {
-                let is_numbered = space == Space::Log;
-                database.create_object_store(space.as_str()).with_auto_increment(is_numbered).build()?;
-            }
-            Ok(())
-        })
-        .build();
-    let opening = match opening {
+    let opening = match Database::open(database_name(name)).with_version(VERSION).build() {
         // The library's word for whatever `indexedDB.open` threw.
         Err(OpenDbError::VersionZero) => return Err(refusal(name)),
         opening => opening?,
     };
+    let making = Making::within(opening.as_sys(), purpose);
     let mut opening = Box::pin(opening.into_future());
     match deadline::within(WAIT, &mut opening).await {
-        Some(Err(_)) if deleted.get() => Err(Failure::deleted()),
-        Some(opened) => Ok(opened?),
+        Some(Err(error)) => Err(making.failure.take().unwrap_or_else(|| error.into())),
+        Some(Ok(opened)) => Ok(opened),
         None => {
             // Without its listener a late request would make a database that has no object stores, and would keep a
             // connection that stops every deletion.
@@ -154,17 +138,58 @@ async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database
                 if let Ok(late) = opening.await {
                     late.close();
                 }
+                drop(making);
             });
             Err(Failure::late("opening the store"))
         }
     }
 }
 
-/// Takes the new, empty database back, by aborting the transaction that makes it; an object store is asked for that
-/// transaction. An error thrown here would do so too, but would also be an uncaught error of the page.
-fn take_back(database: &Database) -> indexed_db_futures::Result<()> {
-    let store = database.create_object_store(Space::Meta.as_str()).build()?;
-    Ok(store.as_sys().transaction().abort()?)
+/// Listens for a request to open a database that finds none, and makes the database. The library's own listener would
+/// bring the text of all of the library's errors: some of them show numbers, and the code that writes those in decimal
+/// is 12 KB.
+struct Making {
+    request: IdbOpenDbRequest,
+    /// The reason why the database was not made.
+    failure: Rc<RefCell<Option<Failure>>>,
+    _on_upgrade_needed: Closure<dyn FnMut()>,
+}
+
+impl Making {
+    fn within(request: &IdbOpenDbRequest, purpose: Purpose) -> Making {
+        let failure = Rc::new(RefCell::new(None));
+        let (new, failed) = (request.clone(), failure.clone());
+        let on_upgrade_needed = Closure::<dyn FnMut()>::new(move || {
+            let made = match purpose {
+                Purpose::Create => make_object_stores(&new).map_err(Failure::of_thrown),
+                Purpose::Reopen => Err(Failure::deleted()),
+            };
+            if let Err(reason) = made {
+                failed.replace(Some(reason));
+                // Takes the new, empty database back. An error thrown here would do so too, but would also be an
+                // uncaught error of the page.
+                let _ = new.transaction().map(|transaction| transaction.abort());
+            }
+        });
+        request.set_onupgradeneeded(Some(on_upgrade_needed.as_ref().unchecked_ref()));
+        Making { request: request.clone(), failure, _on_upgrade_needed: on_upgrade_needed }
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.request.set_onupgradeneeded(None);
+    }
+}
+
+fn make_object_stores(request: &IdbOpenDbRequest) -> std::result::Result<(), JsValue> {
+    let database: IdbDatabase = request.result()?.unchecked_into();
+    for space in Space::ALL {
+        let parameters = IdbObjectStoreParameters::new();
+        parameters.set_auto_increment(space == Space::Log);
+        database.create_object_store_with_optional_parameters(space.as_str(), &parameters)?;
+    }
+    Ok(())
 }
 
 /// Why the host refuses to open anything at all, as it does in a frame without an origin of its own: asked once more,

@@ -123,7 +123,9 @@ impl From<IdbError> for Failure {
             IdbError::DomException(exception) => Failure::of_exception(&System::from(exception)),
             // The library's own word for an abort whose reason it does not look up.
             IdbError::MissingData(reason) => Failure::new("AbortError", reason.to_string()),
-            other => Failure::new("Error", other.to_string()),
+            IdbError::Unknown(error) => Failure::new("Error", error.to_string()),
+            // The library's own message shows numbers, and the code that writes them in decimal is 12 KB.
+            _ => Failure::new("Error", "a value of IndexedDB is not of its type"),
         }
     }
 }
@@ -138,7 +140,8 @@ impl From<OpenDbError> for Failure {
     fn from(error: OpenDbError) -> Failure {
         match error {
             OpenDbError::Base(error) => error.into(),
-            other => Failure::new("NotSupportedError", other.to_string()),
+            // No text of the library's: its code would bring that of the errors above.
+            _ => Failure::new("NotSupportedError", "this environment has no IndexedDB"),
         }
     }
 }
