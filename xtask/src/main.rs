@@ -5,6 +5,7 @@
 //! `conformance` makes `build/wasm-conformance`, a module for the tests that holds the storage suite.
 //! `--quick` optimizes less: for the seconds between two edits, not for shipping.
 
+mod order;
 mod package;
 mod steps;
 mod wasm;

@@ -3,6 +3,7 @@
 //! The glue comes from wasm-bindgen's own library in the exact version that the crate links, because a module and its
 //! glue share a private schema, and because a library needs no download of a program.
 
+use crate::order;
 use crate::steps::{Failure, read, root, run, target_directory};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -124,6 +125,7 @@ fn fingerprint(compiled: &Path, variant: Variant) -> Result<String, Failure> {
     read(compiled)?.hash(&mut hasher);
     // This program's own source, and the lock files, which hold the versions of both tools.
     include_bytes!("wasm.rs").hash(&mut hasher);
+    include_bytes!("order.rs").hash(&mut hasher);
     read(&root().join("Cargo.lock"))?.hash(&mut hasher);
     read(&root().join("tests/package-lock.json"))?.hash(&mut hasher);
     Ok(format!("{:016x}\n", hasher.finish()))
@@ -144,13 +146,20 @@ fn generate_glue(compiled: &Path, folder: &Path) -> Result<(), Failure> {
         .map_err(|error| format!("the JavaScript glue could not be generated: {error:#}").into())
 }
 
-/// Makes the module smaller in place, with the optimizer that npm brings as JavaScript.
+/// Makes the module smaller in place, with the optimizer that npm brings as JavaScript. The optimizer is run twice,
+/// because the order of functions is found in what it has made of them; the second run makes them a little smaller too.
 fn optimize(module: &Path) -> Result<(), Failure> {
     let optimizer = root().join("tests/node_modules/binaryen/bin/wasm-opt");
     if !optimizer.exists() {
         return Err("the optimizer is not installed: run `make setup`".into());
     }
-    run(Command::new("node").arg(optimizer).arg("-Oz").args(FEATURES).arg(module).arg("-o").arg(module))
+    let optimize = |passes: &[&str]| {
+        run(Command::new("node").arg(&optimizer).args(passes).args(FEATURES).arg(module).arg("-o").arg(module))
+    };
+    optimize(&["-Oz"])?;
+    fs::write(module, order::name_in_order(&read(module)?)?)?;
+    // The names are left out of what is written.
+    optimize(&["-Oz", "--reorder-functions-by-name"])
 }
 
 /// Removes a folder with all that is in it; one that is not there is no error.
