@@ -87,12 +87,12 @@ impl Pumped for Core {
 
 impl Core {
     /// Queues `evaluate` and waits until what it wrote is complete. The LSN is `None` when it wrote nothing.
-    pub async fn commit<T: 'static>(
+    pub fn commit<T: 'static>(
         self: &Rc<Core>,
         durability: Durability,
         evaluate: impl FnMut(&Present<'_>) -> Attempt<(T, Effects)> + 'static,
-    ) -> Result<(T, Option<Lsn>)> {
-        self.commit_pleaded(durability, None, evaluate).await
+    ) -> impl Future<Output = Result<(T, Option<Lsn>)>> {
+        self.commit_pleaded(durability, None, evaluate)
     }
 
     /// As `commit`, of what has pleaded to go first.

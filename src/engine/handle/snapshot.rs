@@ -79,8 +79,8 @@ impl Pinned {
     }
 
     /// The levels that this snapshot reads, in one short line: `draft@57 > main@42`.
-    pub async fn describe(&self) -> Result<String> {
-        self.core.read(|state, _| Ok(self.path(state)?.to_string())).await
+    pub fn describe(&self) -> impl Future<Output = Result<String>> {
+        self.core.read(|state, _| Ok(self.path(state)?.to_string()))
     }
 
     pub fn close(&self) {
@@ -112,8 +112,8 @@ impl Pinned {
         })
     }
 
-    pub async fn finish(&self, unfinished: Unfinished) -> Result<Answer> {
-        self.run(unfinished.op).await
+    pub fn finish(&self, unfinished: Unfinished) -> impl Future<Output = Result<Answer>> {
+        self.run(unfinished.op)
     }
 
     /// Runs a reading call, a long one in steps, between which others have their turn.

@@ -102,8 +102,8 @@ impl Database {
     }
 
     /// Goes on with a reading call, which is `op` as a whole.
-    pub async fn finish(&self, op: Op, unfinished: Unfinished) -> Result<Answer> {
-        self.handle.finish(op, unfinished).await
+    pub fn finish(&self, op: Op, unfinished: Unfinished) -> impl Future<Output = Result<Answer>> {
+        self.handle.finish(op, unfinished)
     }
 
     /// Runs a reading call on what is in memory; `None`: it needs storage, or more than one step.
@@ -144,17 +144,17 @@ impl Database {
 
     /// Runs `body` in a transaction, again after a conflict. An error of the body undoes the transaction and is given
     /// back unchanged.
-    pub async fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
+    pub fn transact<R, E, F: Future<Output = std::result::Result<R, E>>>(
         &self,
         options: TransactionOptions,
         body: impl FnMut(Rc<OpenTransaction>) -> F,
-    ) -> Result<Ended<R, E>> {
-        body::transact(&self.handle, &self.store.claims, options, body).await
+    ) -> impl Future<Output = Result<Ended<R, E>>> {
+        body::transact(&self.handle, &self.store.claims, options, body)
     }
 
     /// The collections here, those of the origin too.
-    pub async fn collections(&self) -> Result<Vec<CollectionInfo>> {
-        self.handle.collections().await
+    pub fn collections(&self) -> impl Future<Output = Result<Vec<CollectionInfo>>> {
+        self.handle.collections()
     }
 
     /// A snapshot of the database at the head, fixed from now on.
@@ -178,17 +178,21 @@ impl Database {
     }
 
     /// Makes a clone of this database (SEMANTICS C1) and returns its name.
-    pub async fn create_clone(&self, name: Option<DatabaseName>, options: CloneOptions) -> Result<DatabaseName> {
-        clone::create_clone(&self.handle, name, options).await
+    pub fn create_clone(
+        &self,
+        name: Option<DatabaseName>,
+        options: CloneOptions,
+    ) -> impl Future<Output = Result<DatabaseName>> {
+        clone::create_clone(&self.handle, name, options)
     }
 
     /// This database first, the root last (SEMANTICS C4).
-    pub async fn lineage(&self) -> Result<Vec<LineageEntry>> {
-        clone::lineage(&self.handle).await
+    pub fn lineage(&self) -> impl Future<Output = Result<Vec<LineageEntry>>> {
+        clone::lineage(&self.handle)
     }
 
-    pub async fn status(&self) -> Result<Status> {
-        clone::status(&self.handle).await
+    pub fn status(&self) -> impl Future<Output = Result<Status>> {
+        clone::status(&self.handle)
     }
 
     /// Copies every row that the clone sees and its layer lacks, then cuts its link (SEMANTICS C6). `watch` is told how
@@ -216,34 +220,34 @@ impl Database {
 
     /// Brings this clone's changes into its origin in one commit (SEMANTICS C12). Afterwards the clone stands on the
     /// origin as merged.
-    pub async fn merge(&self, options: MergeOptions) -> Result<MergeReport> {
-        merge::merge(&self.handle, options).await
+    pub fn merge(&self, options: MergeOptions) -> impl Future<Output = Result<MergeReport>> {
+        merge::merge(&self.handle, options)
     }
 
     /// Moves this clone onto its origin's present, or another later point of it, under its own changes (SEMANTICS C13).
-    pub async fn rebase(&self, options: RebaseOptions) -> Result<MergeReport> {
-        merge::rebase(&self.handle, options).await
+    pub fn rebase(&self, options: RebaseOptions) -> impl Future<Output = Result<MergeReport>> {
+        merge::rebase(&self.handle, options)
     }
 
     /// Forgets this clone's own changes, or those that are selected: it reads as its origin where it began.
     /// Gives its commit; `None`: there was nothing to forget.
-    pub async fn reset(&self, only: Option<Select>) -> Result<Option<Lsn>> {
-        merge::reset(&self.handle, only).await
+    pub fn reset(&self, only: Option<Select>) -> impl Future<Output = Result<Option<Lsn>>> {
+        merge::reset(&self.handle, only)
     }
 
     /// Undoes commits and keeps later changes, by three-way merge (SEMANTICS C15).
-    pub async fn revert(&self, commits: &[Lsn], policy: &Policy, dry_run: bool) -> Result<MergeReport> {
-        merge::revert(&self.handle, commits, policy, dry_run).await
+    pub fn revert(&self, commits: &[Lsn], policy: &Policy, dry_run: bool) -> impl Future<Output = Result<MergeReport>> {
+        merge::revert(&self.handle, commits, policy, dry_run)
     }
 
     /// Makes the present equal to the database as it was at `when`, in one commit, which can itself be undone.
     /// `keep_as` clones the present first. Gives the commit; `None`: the present is as it was.
-    pub async fn restore(&self, when: When, keep_as: Option<DatabaseName>) -> Result<Option<Lsn>> {
-        merge::restore(&self.handle, when, keep_as).await
+    pub fn restore(&self, when: When, keep_as: Option<DatabaseName>) -> impl Future<Output = Result<Option<Lsn>>> {
+        merge::restore(&self.handle, when, keep_as)
     }
 
     /// Adds what `source` gives to what is here, all or nothing. Memory is bounded; others read and write meanwhile.
-    pub async fn import(&self, source: &mut dyn Source, options: ImportOptions) -> Result<Imported> {
-        transfer::import(&self.handle, source, options).await
+    pub fn import(&self, source: &mut dyn Source, options: ImportOptions) -> impl Future<Output = Result<Imported>> {
+        transfer::import(&self.handle, source, options)
     }
 }

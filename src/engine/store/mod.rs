@@ -54,8 +54,8 @@ pub struct Store {
 
 impl Store {
     /// Milliseconds of history that the store keeps.
-    pub async fn retain(&self) -> Result<u64> {
-        retain::retain(&self.core).await
+    pub fn retain(&self) -> impl Future<Output = Result<u64>> {
+        retain::retain(&self.core)
     }
 
     /// All databases, by name; with how many bytes each wrote itself where `sizes` are asked for.
@@ -64,8 +64,8 @@ impl Store {
         listing::databases(&self.core, sizes).await
     }
 
-    pub async fn stats(&self) -> Result<Stats> {
-        self.upkeep.stats((self.witness.is_there(), self.witness.lost())).await
+    pub fn stats(&self) -> impl Future<Output = Result<Stats>> {
+        self.upkeep.stats((self.witness.is_there(), self.witness.lost()))
     }
 
     /// How many versions and spans reads have examined since the store was opened, for tests that count work and not
@@ -79,13 +79,13 @@ impl Store {
     }
 
     /// Takes in the commits that other tabs have made since.
-    pub async fn refresh(&self) -> Result<()> {
-        self.core.refresh().await
+    pub fn refresh(&self) -> impl Future<Output = Result<()>> {
+        self.core.refresh()
     }
 
     /// Another tab says that there are commits up to `head`: whoever reads from here on sees them (SEMANTICS R10).
-    pub async fn hear(&self, head: Lsn) -> Result<()> {
-        self.core.hear(head).await
+    pub fn hear(&self, head: Lsn) -> impl Future<Output = Result<()>> {
+        self.core.hear(head)
     }
 
     /// Other tabs may have written, without a word that came here: whoever reads from here on looks at the log first.
@@ -94,14 +94,14 @@ impl Store {
     }
 
     /// Moves the log into a run, raises the history floor, and merges the runs that are worth merging.
-    pub async fn maintain(&self) -> Result<()> {
-        self.upkeep.maintain().await
+    pub fn maintain(&self) -> impl Future<Output = Result<()>> {
+        self.upkeep.maintain()
     }
 
     /// Moves the log into a run, ends history where the retention says, merges all runs into one, and drops everything
     /// that nobody can read.
-    pub async fn compact_all(&self) -> Result<()> {
-        self.upkeep.compact_all().await
+    pub fn compact_all(&self) -> impl Future<Output = Result<()>> {
+        self.upkeep.compact_all()
     }
 
     /// Writes down the commits that this engine knows to be complete. A failure is made up for by the next call.
@@ -124,8 +124,8 @@ impl Store {
     }
 
     /// Ends all use of this engine, for `why`. A write that is under way is finished or not by storage's own rules.
-    pub async fn close(&self, why: Error) -> Result<()> {
-        self.core.close(why).await
+    pub fn close(&self, why: Error) -> impl Future<Output = Result<()>> {
+        self.core.close(why)
     }
 
     /// True if a handle on the database is open.

@@ -50,8 +50,8 @@ impl Snapshot {
     }
 
     /// The levels that this snapshot reads, in one short line: `draft@57 > main@42`.
-    pub async fn describe(&self) -> Result<String> {
-        self.pinned.describe().await
+    pub fn describe(&self) -> impl Future<Output = Result<String>> {
+        self.pinned.describe()
     }
 
     /// Runs one step of a reading call on what is in memory.
@@ -59,13 +59,13 @@ impl Snapshot {
         self.pinned.run_at_once(op)
     }
 
-    pub async fn finish(&self, unfinished: Unfinished) -> Result<Answer> {
-        self.pinned.finish(unfinished).await
+    pub fn finish(&self, unfinished: Unfinished) -> impl Future<Output = Result<Answer>> {
+        self.pinned.finish(unfinished)
     }
 
     /// Runs a reading call, a long one in steps, between which others have their turn.
-    pub async fn run(&self, op: Op) -> Result<Answer> {
-        self.pinned.run(op).await
+    pub fn run(&self, op: Op) -> impl Future<Output = Result<Answer>> {
+        self.pinned.run(op)
     }
 
     /// One page of the changes from `against` to here, in the order of their rows, after the suffix `after`.

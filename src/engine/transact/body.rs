@@ -123,13 +123,13 @@ impl OpenTransaction {
     }
 
     /// Goes on with a call, which is `op` as a whole.
-    pub async fn finish(&self, op: Op, unfinished: Unfinished) -> Result<Answer> {
-        self.go_on(op, Some(unfinished.op), unfinished.changes).await
+    pub fn finish(&self, op: Op, unfinished: Unfinished) -> impl Future<Output = Result<Answer>> {
+        self.go_on(op, Some(unfinished.op), unfinished.changes)
     }
 
     /// Runs a call, a long one in steps, between which others have their turn.
-    pub async fn run(&self, op: Op) -> Result<Answer> {
-        self.go_on(op, None, 0).await
+    pub fn run(&self, op: Op) -> impl Future<Output = Result<Answer>> {
+        self.go_on(op, None, 0)
     }
 
     /// `rest` is left of the call since the transaction had made `changes`. Where another call of the same body writes

@@ -211,11 +211,11 @@ impl Upkeep {
     }
 
     /// As it would be with the floor there, or where the floor is by now: the catalog is not kept whole below that.
-    async fn footprint_below(self: &Rc<Upkeep>, floor: Lsn) -> Result<Footprint> {
-        let read = |state: &State, view: TreeView<'_>| {
+    fn footprint_below(self: &Rc<Upkeep>, floor: Lsn) -> impl Future<Output = Result<Footprint>> {
+        let read = move |state: &State, view: TreeView<'_>| {
             let floor = floor.max(state.manifest.floor());
             view.footprint(&retention(view, floor)?, floor)
         };
-        self.core.read(read).await
+        self.core.read(read)
     }
 }
