@@ -39,17 +39,23 @@ pub fn enter() -> JsResult<()> {
     Ok(())
 }
 
+/// Work that a promise is made of. All promises are driven by the same code, which is in the module once.
+enum Work {
+    OfEngine(LocalFuture<'static, Result<JsValue>>),
+    OfJs(LocalFuture<'static, JsResult<JsValue>>),
+}
+
 /// A promise of the result of `work`; the engine's errors become plain objects.
-pub fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T>> + 'static) -> Promise {
-    boxed(async move { work.await.map(Into::into).map_err(|error| to_js(&error)) })
+pub fn promise(work: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
+    drive(Work::OfEngine(Box::pin(work)))
 }
 
-/// All promises are made of one type of future: the code that drives them is in the module once.
+/// As `promise`, of work that also fails with errors that are not the engine's.
 pub fn boxed(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
-    drive(Box::pin(work))
+    drive(Work::OfJs(Box::pin(work)))
 }
 
-fn drive(work: LocalFuture<'static, JsResult<JsValue>>) -> Promise {
+fn drive(work: Work) -> Promise {
     let mut work = Some(work);
     Promise::new(&mut |resolve: Function, reject: Function| {
         let Some(work) = work.take() else { return };
@@ -59,7 +65,10 @@ fn drive(work: LocalFuture<'static, JsResult<JsValue>>) -> Promise {
         }
         PENDING.with(|pending| pending.add(&reject));
         spawn(async move {
-            let outcome = work.await;
+            let outcome = match work {
+                Work::OfEngine(work) => work.await.map_err(|error| to_js(&error)),
+                Work::OfJs(work) => work.await,
+            };
             PENDING.with(|pending| pending.delete(&reject));
             let _ = match outcome {
                 Ok(value) => resolve.call1(&JsValue::UNDEFINED, &value),

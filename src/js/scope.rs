@@ -155,7 +155,7 @@ impl Scope {
         let fix = move |snapshot| scope.with(Inner::Snapshot(Rc::new(snapshot)));
         match database.snapshot_now().map_err(|error| to_js(&error))? {
             Some(snapshot) => Ok(fix(snapshot).into()),
-            None => Ok(promise(async move { Ok(fix(database.snapshot().await?)) }).into()),
+            None => Ok(promise(async move { Ok(fix(database.snapshot().await?).into()) }).into()),
         }
     }
 
@@ -164,7 +164,7 @@ impl Scope {
         let (database, scope) = (self.database()?, self.with(self.inner.clone()));
         Ok(promise(async move {
             let snapshot = database.at(when).await?;
-            Ok(scope.with(Inner::Snapshot(Rc::new(snapshot))))
+            Ok(scope.with(Inner::Snapshot(Rc::new(snapshot))).into())
         }))
     }
 
@@ -204,7 +204,7 @@ impl Scope {
     pub fn create_clone(&self, name: Option<String>, options: JsValue) -> JsResult<Promise> {
         let name = name.as_deref().map(DatabaseName::new).transpose().map_err(|error| to_js(&error))?;
         let (database, options) = (self.database()?, options::clone(&options)?);
-        Ok(promise(async move { Ok(database.create_clone(name, options).await?.to_string()) }))
+        Ok(promise(async move { Ok(database.create_clone(name, options).await?.to_string().into()) }))
     }
 
     pub fn lineage(&self) -> JsResult<Promise> {

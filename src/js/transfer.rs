@@ -65,7 +65,7 @@ impl Scope {
         Ok(promise(async move {
             let imported = database.import(&mut Pulled(pull), ImportOptions { replace }).await?;
             let numbers = [Some(imported.documents), Some(imported.entries), imported.skipped];
-            Ok(numbers.into_iter().flatten().map(|number| JsValue::from_f64(number as f64)).collect::<Array>())
+            Ok(numbers.into_iter().flatten().map(|number| JsValue::from_f64(number as f64)).collect::<Array>().into())
         }))
     }
 }
