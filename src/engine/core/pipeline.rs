@@ -95,13 +95,14 @@ impl Core {
         self.commit_pleaded(durability, None, evaluate)
     }
 
-    /// As `commit`, of what has pleaded to go first.
-    pub async fn commit_pleaded<T: 'static>(
+    /// As `commit`, of what has pleaded to go first. No async function: each type of `evaluate` has its own copy of this
+    /// code, and `evaluate` would be a part of its state.
+    pub fn commit_pleaded<T: 'static>(
         self: &Rc<Core>,
         durability: Durability,
         plea: Option<Rc<Pleading>>,
         mut evaluate: impl FnMut(&Present<'_>) -> Attempt<(T, Effects)> + 'static,
-    ) -> Result<(T, Option<Lsn>)> {
+    ) -> impl Future<Output = Result<(T, Option<Lsn>)>> {
         let slot = Rc::new(RefCell::new(None));
         let filled = slot.clone();
         let work = Work::Commit(Box::new(move |present| {
@@ -109,12 +110,12 @@ impl Core {
             *filled.borrow_mut() = Some(value);
             Ok(effects)
         }));
-        let lsn = match self.submit(work, durability, plea).await? {
-            Done::Committed(lsn) => Some(lsn),
-            Done::Nothing | Done::Exclusively(_) => None,
-        };
-        let value = slot.borrow_mut().take().expect("BUG: a job that succeeded was evaluated");
-        Ok((value, lsn))
+        let done = self.submit(work, durability, plea);
+        async move {
+            let lsn = done.await?.lsn();
+            let value = slot.take().expect("BUG: a job that succeeded was evaluated");
+            Ok((value, lsn))
+        }
     }
 
     /// Takes in the commits that other tabs have made since.

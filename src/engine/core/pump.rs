@@ -30,6 +30,13 @@ pub enum Done {
     Exclusively(bool),
 }
 
+impl Done {
+    /// The LSN of the commit, where one was made.
+    pub fn lsn(self) -> Option<Lsn> {
+        if let Done::Committed(lsn) = self { Some(lsn) } else { None }
+    }
+}
+
 /// The result that a job is answered with.
 pub type Answer = Result<Done>;
 

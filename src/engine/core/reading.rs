@@ -96,9 +96,9 @@ impl Core {
         let mut found = None;
         let mut read = |state: &State, view: TreeView<'_>| {
             found = Some(read(state, view)?);
-            Ok(())
+            Ok(Step::Done)
         };
-        self.read_around(None, &mut read).await?;
+        self.read_long(None, &mut read).await?;
         Ok(found.expect("BUG: a read that succeeded has found something"))
     }
 
