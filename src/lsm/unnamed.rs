@@ -257,7 +257,7 @@ impl Lsm {
     pub async fn sweep_strays(&self) -> Result<()> {
         while let Some(mut stray) = self.strays().take() {
             // Blocks that came after the run's blocks were deleted would be nobody's.
-            for write in stray.on_their_way.drain(..) {
+            while let Some(write) = stray.on_their_way.pop_front() {
                 let _ = write.await;
             }
             if planted::is(Bug::GivenUpBlocksLeft) {

@@ -93,7 +93,8 @@ impl Candidates {
             (self.queue, self.rest) = (rows.into_iter().collect(), rest);
             self.many = (many * 4).min(MOST);
         }
-        Ok(self.queue.drain(..self.queue.len().min(limit)).collect())
+        let rest = self.queue.split_off(self.queue.len().min(limit));
+        Ok(std::mem::replace(&mut self.queue, rest).into())
     }
 
     /// Takes back those that were not looked at, the first of what `take` gives next.

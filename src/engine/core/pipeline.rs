@@ -67,7 +67,7 @@ impl Pumped for Core {
             let mut held = 0;
             while self.has_work() {
                 if let Err(error) = self.check_open() {
-                    for job in self.queue.borrow_mut().drain(..) {
+                    for job in self.queue.take() {
                         let _ = job.reply.send(Err(error.clone()));
                     }
                     break;
@@ -206,7 +206,8 @@ impl Core {
         let mut jobs: Vec<Job> = {
             let mut queue = self.queue.borrow_mut();
             let count = queue.len().min(GROUP);
-            queue.drain(..count).collect()
+            let rest = queue.split_off(count);
+            std::mem::replace(&mut *queue, rest).into()
         };
         let _staged = Staged(self.clone());
         let (mut late, mut looks) = (0, 0);
