@@ -94,8 +94,7 @@ impl Opened {
         while rest.limit > 0 {
             let most = if rest.has_bytes { LIST_LIMIT } else { NAMES_LIMIT };
             let asked = [Asked { limit: rest.limit.min(most), ..rest.clone() }];
-            let page =
-                self.reading(async |connection: &Connection| read_pages(connection, &asked).await).await?.remove(0);
+            let page = self.pages_at_once(&asked).await?.remove(0);
             let is_last = page.len() < asked[0].limit;
             rest.limit -= page.len();
             found.extend(page);
@@ -109,6 +108,11 @@ impl Opened {
             };
         }
         Ok(found)
+    }
+
+    /// Reads a page of each, as of one moment. Boxed, so that its callers share its code.
+    fn pages_at_once<'a>(&'a self, asked: &'a [Asked]) -> LocalFuture<'a, Result<Vec<Records>>> {
+        Box::pin(self.reading(async |connection: &Connection| read_pages(connection, asked).await))
     }
 
     /// Reads, once more on a new connection if the first one was dead: reading twice does no harm.
@@ -293,7 +297,7 @@ impl Storage for IndexedDb {
                 asked.iter().all(|asked| (1..=LIST_LIMIT).contains(&asked.limit)),
                 "BUG: both lists are one page each"
             );
-            let pages = self.0.reading(async |connection: &Connection| read_pages(connection, &asked).await).await?;
+            let pages = self.0.pages_at_once(&asked).await?;
             let mut pages = pages.into_iter();
             let (list, log) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
             Ok((listed(list), logged(log)))
