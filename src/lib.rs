@@ -134,7 +134,7 @@
 //!
 //! Open in the engine: on Chromium's LevelDB backend, which counts what was deleted until it next tidies up, a quota
 //! that is used up may refuse even deletions; a walk over a clone reads all rows that the clone has deleted of its
-//! origin; a repaired store refuses writes to a collection of which no row is left.
+//! origin; after a repair a write that must look at a lost row itself, as an insert does, is still refused.
 
 pub mod drive;
 pub mod engine;

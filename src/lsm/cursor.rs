@@ -377,7 +377,7 @@ mod tests {
         let (tree, run) = tree(3000);
         assert!(run.height >= 2, "there are indexes of indexes");
         let loaded = Loaded::default();
-        let view = TreeView { tree: &tree, loaded: &loaded };
+        let view = TreeView::new(&tree, &loaded);
         for (from, before) in [(0, 3000), (1234, 2345), (2999, 3000), (17, 18)] {
             let range = RowRange { from: key(from), before: key(before) };
             let all = data_blocks(view, &run, &range, usize::MAX, (Lsn::ZERO, false)).unwrap().blocks;
@@ -409,7 +409,7 @@ mod tests {
         far.push(&internal, &Version::value(vec![0]).encode()).unwrap();
         tree.add_run(Rc::new(far.finish().0));
         let loaded = Loaded::default();
-        let view = TreeView { tree: &tree, loaded: &loaded };
+        let view = TreeView::new(&tree, &loaded);
         let range = RowRange { from: key(0), before: key(1000) };
         let mut cursor = RowCursor::new(view, &range, Lsn::MAX, false);
         for n in 0..100 {

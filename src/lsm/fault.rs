@@ -53,6 +53,14 @@ impl Fault {
     }
 }
 
+impl BlockReference {
+    /// The error of a call that needs the block, which is lost.
+    pub fn lost(self) -> Error {
+        let name = self.address.name();
+        Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name)
+    }
+}
+
 impl BlockAddress {
     pub fn new(run: u64, segment: u32, index: usize) -> BlockAddress {
         BlockAddress { run, number: segment << INDEX_BITS | index as u32 }

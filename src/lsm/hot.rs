@@ -69,7 +69,7 @@ impl Lsm {
             if self.with(|state| !state.tree.cache.has(reference.address)) {
                 self.load(&[Need::Block(reference)], &loaded).await?;
             }
-            let found = self.with(|state| TreeView { tree: &state.tree, loaded: &loaded }.block(reference));
+            let found = self.with(|state| TreeView::new(&state.tree, &loaded).block(reference));
             let block = match found {
                 Ok(block) => block,
                 Err(Fault::Need(_) | Fault::Pause) => return Ok(()),

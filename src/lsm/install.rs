@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 
+use super::fault::BlockAddress;
 use super::head_mark::HeadMark;
 use super::manifest::{Manifest, Merging};
 use super::record::{self, Commit, Head, Record};
@@ -93,6 +94,7 @@ impl Installation {
         }
         let has_moved_log = |other: &Manifest| (other.checkpoint, other.log) != (base.checkpoint, base.log);
         let has_merged = |other: &Manifest| other.merging != base.merging;
+        let has_given_up = |other: &Manifest| other.given_up != base.given_up;
         let (gone, come) = (without(&base.runs, &next.runs), without(&next.runs, &base.runs));
         let (gone_there, come_there) = (without(&base.runs, &present.runs), without(&present.runs, &base.runs));
         let disagree = |gone: &[Rc<RunDescription>], come: &[Rc<RunDescription>]| {
@@ -101,6 +103,7 @@ impl Installation {
         if present.store != next.store
             || has_moved_log(next) && has_moved_log(present)
             || has_merged(next) && has_merged(present)
+            || has_given_up(next) && has_given_up(present)
             || !without(&gone, &present.runs).is_empty()
             || disagree(&gone, &come_there)
             || disagree(&gone_there, &come)
@@ -120,6 +123,7 @@ impl Installation {
             floor: next.floor.max(present.floor),
             runs,
             merging: merging.clone(),
+            given_up: if has_given_up(next) { next } else { present }.given_up.clone(),
             ..if has_moved_log(next) { next } else { present }.clone()
         };
         self.base = present.clone();
@@ -209,6 +213,11 @@ impl Installation {
         }
         let (space, name) = drop_place(run);
         self.put.push((space, name, Vec::new()));
+    }
+
+    /// A repair gives up these blocks, which cannot be read, as far as they hold rows of collections.
+    pub fn give_up(&mut self, blocks: Vec<BlockAddress>) {
+        self.manifest.give_up(blocks);
     }
 
     /// The floor stays where it was.

@@ -84,7 +84,7 @@ mod tests {
     fn what_is_noted_of_layers_changes_no_answer() {
         let (tree, rows) = tree();
         let loaded = Loaded::default();
-        let view = TreeView { tree: &tree, loaded: &loaded };
+        let view = TreeView::new(&tree, &loaded);
         let mut lone = 0;
         // The first row asked for in a layer is another one each time; then all is noted.
         for first in [0, 1, 2, 5, 240] {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use xxhash_rust::xxh64::xxh64;
 
+use super::fault::BlockAddress;
 use super::header;
 use super::record::Head;
 use super::run::RunDescription;
@@ -16,12 +17,14 @@ use crate::types::Lsn;
 use crate::types::fields::{Field, Fields};
 
 /// The format of the whole store. Another one is left untouched.
-pub const FORMAT: u8 = 6;
+pub const FORMAT: u8 = 7;
 const MAGIC: [u8; 2] = *b"OM";
 const HEADER_BYTES: usize = header::BYTES + 8;
 const COPIES: &str = "copy/";
 /// The commits whose ids are kept after their records were trimmed: those that a caller may still ask about.
 const REMEMBERED: usize = 512;
+/// So many blocks are given up at most. Each costs the manifest some 15 bytes.
+const GIVEN_UP: usize = 128;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manifest {
@@ -46,6 +49,8 @@ pub struct Manifest {
     pub trimmed: Vec<(u64, u64)>,
     /// A merge that is not yet at its end.
     pub merging: Option<Merging>,
+    /// Blocks that cannot be read and that a repair has given up, as far as they may hold the rows of collections.
+    pub given_up: Vec<BlockAddress>,
 }
 
 /// How far a merge is: rows before `from` are in the runs of `group`, all others still in the inputs.
@@ -90,6 +95,7 @@ impl Manifest {
             runs: Vec::new(),
             trimmed: Vec::new(),
             merging: None,
+            given_up: Vec::new(),
         }
     }
 
@@ -133,6 +139,14 @@ impl Manifest {
         self.trimmed.drain(..spare);
     }
 
+    /// Adds to the blocks that are given up, and forgets those of runs that are gone.
+    pub fn give_up(&mut self, blocks: Vec<BlockAddress>) {
+        self.given_up.retain(|block| !blocks.contains(block));
+        self.given_up.extend(blocks);
+        self.given_up.retain(|block| self.runs.iter().any(|run| run.id == block.run));
+        self.given_up.truncate(GIVEN_UP);
+    }
+
     /// How its names begin.
     pub const PREFIX: &str = "manifest/";
 
@@ -160,6 +174,9 @@ impl Manifest {
             Field::list(&self.runs, |run| run.to_field()),
             Field::list(&self.trimmed, |(id, lsn)| Field::List(vec![Field::Number(*id), Field::Number(*lsn)])),
             self.merging.as_ref().map_or(Field::Nil, Merging::to_field),
+            Field::list(&self.given_up, |block| {
+                Field::List(vec![Field::Number(block.run), Field::Number(u64::from(block.number))])
+            }),
         ];
         let body = Field::List(fields).encode();
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
@@ -198,6 +215,7 @@ impl Manifest {
             runs: fields.list()?.lists(|run| RunDescription::from_fields(run).map(Rc::new))?,
             trimmed: fields.list()?.lists(|mut commit| Some((commit.number()?, commit.number()?)))?,
             merging: None,
+            given_up: Vec::new(),
         };
         if !manifest.earliest.is_of(manifest.checkpoint) {
             return None;
@@ -212,6 +230,10 @@ impl Manifest {
             }
             manifest.merging = Some(merging);
         }
+        let block = |mut block: Fields<'_>| {
+            Some(BlockAddress { run: block.number()?, number: block.number()?.try_into().ok()? })
+        };
+        manifest.given_up = fields.list()?.lists(block)?;
         Some(manifest)
     }
 }
@@ -257,6 +279,9 @@ mod tests {
             let of_gigabytes = RunDescription { bytes: 1 << 33, unpacked: 1 << 34, ..writer.finish().0 };
             manifest.runs.push(Rc::new(RunDescription { group: Some(u64::MAX), dropped: 1 << 17, ..of_gigabytes }));
         }
+        let lost = |n: u32| BlockAddress { run: u64::MAX, number: u32::MAX - n };
+        manifest.give_up((0..2000).map(lost).collect());
+        assert_eq!(manifest.given_up.len(), GIVEN_UP);
         let inputs = manifest.runs.iter().map(|run| run.id).take(MANY_RUNS).collect();
         manifest.merging = Some(Merging { group: u64::MAX, slice_bytes: 1 << 30, from: key(1), inputs });
         manifest.checkpoint = u64::from(u32::MAX);

@@ -60,7 +60,7 @@ impl Lsm {
     pub(super) async fn attempt(&self, attempt: &mut dyn FnMut(TreeView<'_>) -> Attempt<()>) -> Result<()> {
         let loaded = Loaded::default();
         let mut step = || {
-            let done = self.with(|state| attempt(TreeView { tree: &state.tree, loaded: &loaded }));
+            let done = self.with(|state| attempt(TreeView::new(&state.tree, &loaded)));
             step_of(done.map(|()| Step::Done))
         };
         drive::drive(&Fetching { lsm: self, loaded: &loaded }, &mut step).await

@@ -154,7 +154,7 @@ impl<'a> RunSource<'a> {
             true => [&run.last[..], &[0xff; LSN_BYTES + 1]].concat().min(range.before.clone()),
         };
         RunSource {
-            view,
+            view: view.over(&range.from, &range.before),
             run,
             rest: Some(range.clone()),
             range,

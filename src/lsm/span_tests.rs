@@ -110,7 +110,7 @@ fn visible(all: &[Written], range: &RowRange, at: u64) -> Vec<Vec<u8>> {
 /// The rows that a walk gives, and how many it has counted without giving them. `enters`: which spans it enters.
 fn walked(tree: &Tree, range: &RowRange, at: u64, (spans, reverse, enters): (Spans, bool, u32)) -> (Vec<Vec<u8>>, u64) {
     let loaded = Loaded::default();
-    let view = TreeView { tree, loaded: &loaded };
+    let view = TreeView::new(tree, &loaded);
     let mut cursor = RowCursor::with_spans(view, range, Lsn(at), reverse, spans);
     let (mut rows, mut counted, mut offered) = (Vec::new(), 0, 0);
     while let Some(item) = cursor.next_item().unwrap() {

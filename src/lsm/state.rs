@@ -62,6 +62,7 @@ impl State {
     pub(super) fn new(manifest: Manifest, cache_bytes: usize) -> State {
         let mut tree = Tree::new(cache_bytes);
         tree.set_runs(manifest.runs.iter().cloned(), false);
+        tree.given_up.clone_from(&manifest.given_up);
         let head = manifest.head();
         tree.head = head.lsn;
         State {

@@ -194,6 +194,7 @@ impl Lsm {
         state.records.retain(|record| record.first > checkpoint);
         let State { tree, .. } = &*state;
         tree.cache.retain_runs(|id| tree.runs().iter().any(|run| run.id == id));
+        state.tree.given_up.clone_from(&manifest.given_up);
         state.manifest = manifest;
         Ok(())
     }
@@ -284,8 +285,7 @@ impl Lsm {
         let check = Batch { present: vec![manifest], absent, ..Batch::default() };
         let named = named && !planted::is(Bug::LostBlockTakenForCompacted);
         if named && self.storage.write(check).await?.is_written() {
-            let name = reference.address.name();
-            return Err(Error::corrupt(format!("a block is gone. block={name}")).with_text("block", name));
+            return Err(reference.lost());
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::memtable::Memtable;
 use super::run::{RunDescription, pieces};
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
-use crate::types::row::{LAYER_BYTES, internal, split_internal};
+use crate::types::row::{LAYER_BYTES, internal, is_collection, split_internal};
 use crate::types::{Base, Bytes, Lsn, Overflow, SortedMap, Version};
 
 /// Blocks that one call has fetched: they stay until it ends, however small the cache is, so that it always gets on.
@@ -187,6 +187,8 @@ pub struct Tree {
     runs: Vec<Rc<RunDescription>>,
     pub cache: BlockCache,
     pub(super) lone: LoneBlocks,
+    /// Blocks that a repair has given up: the rows of collections in them are gone.
+    pub(super) given_up: Vec<BlockAddress>,
     /// How often versions came or went: what was read between two equal counts still stands.
     pub changes: u64,
     /// How many versions and spans reads have examined. A long call asks for it, and ends its step in time.
@@ -198,6 +200,8 @@ pub struct Tree {
 pub struct TreeView<'a> {
     pub tree: &'a Tree,
     pub loaded: &'a Loaded,
+    /// The reader looks for the rows of collections alone: what a repair has given up reads as empty.
+    is_of_collections: bool,
 }
 
 impl Tree {
@@ -209,6 +213,7 @@ impl Tree {
             runs: Vec::new(),
             cache: BlockCache::new(cache_bytes),
             lone,
+            given_up: Vec::new(),
             changes: 0,
             examined: Cell::new(0),
         }
@@ -255,9 +260,24 @@ impl Tree {
 }
 
 impl<'a> TreeView<'a> {
+    pub fn new(tree: &'a Tree, loaded: &'a Loaded) -> TreeView<'a> {
+        TreeView { tree, loaded, is_of_collections: false }
+    }
+
+    /// The same view, for a reader of the rows from one to the other alone.
+    pub(super) fn over(self, from: &[u8], to: &[u8]) -> TreeView<'a> {
+        let is_of_collections = is_collection(from) && is_collection(to) && from[..LAYER_BYTES] == to[..LAYER_BYTES];
+        TreeView { is_of_collections, ..self }
+    }
+
     pub fn block(&self, reference: BlockReference) -> Attempt<Rc<Block>> {
         if self.loaded.is_given_up(reference.address) {
             return Ok(Block::empty());
+        }
+        if self.tree.given_up.contains(&reference.address) {
+            // Other rows than those of collections are lost, and that is told.
+            let is_empty = self.is_of_collections || self.loaded.give_up(reference.address);
+            return if is_empty { Ok(Block::empty()) } else { Err(reference.lost().into()) };
         }
         let found = match self.loaded.get(reference) {
             Ok(Some(block)) => {
@@ -276,9 +296,9 @@ impl<'a> TreeView<'a> {
         }
     }
 
-    /// True if the block is in memory and need not be fetched.
+    /// True if the block is in memory, or given up, and need not be fetched.
     pub fn has(&self, address: BlockAddress) -> bool {
-        self.loaded.has(address) || self.tree.cache.has(address)
+        self.loaded.has(address) || self.tree.cache.has(address) || self.tree.given_up.contains(&address)
     }
 
     /// The newest version of `row` that is not newer than `at`.
@@ -288,6 +308,7 @@ impl<'a> TreeView<'a> {
 
     /// As `get`, as it is stored: a large value stays where it is.
     pub fn find(&self, row: &[u8], at: Lsn) -> Attempt<Option<(Lsn, Bytes)>> {
+        let view = self.over(row, row);
         let target = internal(row, at);
         let mut best = self.tree.memtable.get(&target);
         let mut needed = Vec::new();
@@ -299,7 +320,7 @@ impl<'a> TreeView<'a> {
             if Lsn(run.oldest) > at || !run.may_hold(row) {
                 continue;
             }
-            match self.get_in_run(run, &target) {
+            match view.get_in_run(run, &target) {
                 Ok(found) => best = best.into_iter().chain(found).max_by_key(|(lsn, _)| *lsn),
                 // The blocks that the older runs lack are fetched in the same go.
                 Err(Fault::Need(blocks)) => needed.extend(blocks),
@@ -319,6 +340,7 @@ impl<'a> TreeView<'a> {
 
     /// The LSN of the newest version of `row`, whatever it says; its value is not looked at.
     pub fn newest(&self, row: &[u8], above: Lsn) -> Attempt<Option<Lsn>> {
+        let view = self.over(row, row);
         let target = internal(row, Lsn::MAX);
         let mut best = self.tree.memtable.get(&target).map(|(lsn, _)| lsn);
         for run in &self.tree.runs {
@@ -326,7 +348,7 @@ impl<'a> TreeView<'a> {
                 break;
             }
             if run.may_hold(row) {
-                let found = self.get_in_run(run, &target)?;
+                let found = view.get_in_run(run, &target)?;
                 best = best.max(found.map(|(lsn, _)| lsn));
             }
         }
@@ -342,7 +364,10 @@ impl<'a> TreeView<'a> {
             let (found, lsn) = split_internal(cursor.key()?);
             (found == row).then(|| (run.fixed().unwrap_or(lsn), cursor.value()))
         };
-        if let Some(found) = self.near(run.id, target, take)? {
+        // A block that reads as empty here is not to be remembered for other rows.
+        if !self.is_of_collections
+            && let Some(found) = self.near(run.id, target, take)?
+        {
             return Ok(found);
         }
         Ok(self.seek(run, target)?.as_ref().and_then(take))

@@ -103,6 +103,11 @@ pub fn prefix_end(collection: &str, kind: Kind) -> Vec<u8> {
     bytes
 }
 
+/// True if a row, with its layer, is that of a collection itself, or a bound of such rows.
+pub fn is_collection(row: &[u8]) -> bool {
+    row.get(LAYER_BYTES..LAYER_BYTES + 2) == Some(&[0, Kind::Collection as u8])
+}
+
 /// A suffix taken apart: collection, kind, encoded key.
 pub fn split_suffix(suffix: &[u8]) -> Option<(&str, Kind, &[u8])> {
     let end = suffix.iter().position(|b| *b == 0)?;

@@ -1,4 +1,4 @@
-//! The present format, as a store wrote it: what is written today has the shape of `tests/fixtures/format-6.bin`, and
+//! The present format, as a store wrote it: what is written today has the shape of `tests/fixtures/format-7.bin`, and
 //! that opens. Until 1.0 a change of the shape raises the format's number and replaces the fixture; older stores are
 //! refused. From 1.0 on it adds a fixture and never touches an old one.
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{Db, World, open_in, rest, run, say};
 
 fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-6.bin")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-7.bin")
 }
 
 /// One of everything that the format has: runs, a large value stored apart, a commit written ahead, a log, clones.

@@ -32,6 +32,7 @@ mod old_clones;
 mod pages;
 mod priority;
 mod reads;
+mod repair;
 mod salvage;
 mod selection;
 mod shapes;

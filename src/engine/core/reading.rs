@@ -68,7 +68,7 @@ impl Reading<'_> {
 
     fn step(&self, read: &mut LongRead<'_>) -> Result<ReadStep> {
         self.core.check_open()?;
-        let tried = self.core.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &self.loaded }));
+        let tried = self.core.lsm.with(|state| read(state, TreeView::new(&state.tree, &self.loaded)));
         if self.around.is_some_and(|given_up| !given_up.is_empty()) {
             // A read that goes around a block returns no error, so the damage is noted here.
             self.core.is_damaged.set(true);
@@ -84,7 +84,7 @@ impl Core {
             return Some(Err(error));
         }
         let loaded = Loaded::default();
-        match self.lsm.with(|state| read(state, TreeView { tree: &state.tree, loaded: &loaded })) {
+        match self.lsm.with(|state| read(state, TreeView::new(&state.tree, &loaded))) {
             Ok(value) => Some(Ok(value)),
             Err(Fault::Error(error)) => Some(self.note_damage(Err(error))),
             Err(Fault::Need(_) | Fault::Pause) => None,

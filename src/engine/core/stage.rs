@@ -178,7 +178,7 @@ impl Core {
         let id = commit.id;
         self.lsm.with_mut(|state| {
             let lsn = state.stage(commit);
-            story.tell(id, lsn, TreeView { tree: &state.tree, loaded: &Loaded::default() });
+            story.tell(id, lsn, TreeView::new(&state.tree, &Loaded::default()));
             lsn
         })
     }
@@ -192,7 +192,7 @@ impl Core {
         let mut effects = None;
         let mut step = || {
             let tried = self.lsm.with(|state| {
-                let view = TreeView { tree: &state.tree, loaded: &evaluating.loaded };
+                let view = TreeView::new(&state.tree, &evaluating.loaded);
                 evaluate(&Present { view, state, at: Lsn(state.next().0 - 1) })
             });
             self.note_damage(step_of(tried.map(|made| {

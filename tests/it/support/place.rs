@@ -119,7 +119,7 @@ pub async fn own_version(world: &World, db: &Db, suffix: &Suffix) -> Option<(Lsn
     let lsm = open_lsm(Rc::new(MemoryStorage::open(&world.disk))).await;
     let loaded = Loaded::default();
     let found = lsm.with(|state| {
-        let view = TreeView { tree: &state.tree, loaded: &loaded };
+        let view = TreeView::new(&state.tree, &loaded);
         let layer = layer(view, db.0.name().as_str())?;
         view.get(&row(layer, suffix.as_bytes()), Lsn::MAX)
     });
