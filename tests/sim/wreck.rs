@@ -1,4 +1,4 @@
-//! Records of the log and manifests are lost or damaged, once all tabs have gone. The store tells of it, or nothing is
+//! Records of the log, manifests and blocks are lost or damaged, once all tabs have gone. The store tells of it, or nothing is
 //! lost; and a repair opens what is left, and takes writes.
 
 use std::cell::Cell;
@@ -26,6 +26,8 @@ enum Wreck {
     Manifest,
     /// The manifest and its copy.
     Both,
+    /// Blocks, of which no opening tells.
+    Blocks,
 }
 
 pub fn wreck(world: &Rc<World>) {
@@ -60,7 +62,7 @@ fn harm(world: &World, disk: &MemoryDisk) -> Option<Wreck> {
         bytes[place] ^= 1 << random.below(8);
         (!is_lost).then_some(bytes)
     };
-    let wreck = *random.pick(&[Wreck::Log, Wreck::Log, Wreck::Manifest, Wreck::Both]);
+    let wreck = *random.pick(&[Wreck::Log, Wreck::Log, Wreck::Manifest, Wreck::Both, Wreck::Blocks]);
     if wreck == Wreck::Log {
         let log = disk.log(0, usize::MAX);
         if log.is_empty() {
@@ -71,6 +73,12 @@ fn harm(world: &World, disk: &MemoryDisk) -> Option<Wreck> {
         return Some(wreck);
     }
     let everything = ListRange { from: None, before: None, limit: usize::MAX };
+    if wreck == Wreck::Blocks {
+        let blocks = disk.list(Space::Blocks, &everything);
+        let (name, bytes) = blocks.get(random.below(blocks.len().max(1) as u64) as usize)?.clone();
+        disk.damage(Space::Blocks, &name, flip(bytes));
+        return Some(wreck);
+    }
     for (name, bytes) in disk.list(Space::Meta, &everything) {
         let is_hit = name.starts_with("manifest/") || wreck == Wreck::Both && name.starts_with("copy/");
         if is_hit {
@@ -90,7 +98,7 @@ async fn open(world: &Rc<World>, disk: &MemoryDisk, repair: bool) -> Result<Rc<S
 async fn look(world: &Rc<World>, disk: &MemoryDisk, wreck: Wreck) {
     let texts = world.witness.borrow().iter().cloned().collect();
     let known = Testimony::new(texts).known().iter().map(|known| known.head.0).max().unwrap_or(0);
-    let opened = match open(world, disk, false).await {
+    let opened = match open(world, disk, wreck == Wreck::Blocks).await {
         Ok(store) => {
             world.report.count("wrecks that cost nothing, or what was not promised");
             let lost = store.stats().await.map_or(0, |stats| stats.lost_commits);
@@ -108,6 +116,7 @@ async fn look(world: &Rc<World>, disk: &MemoryDisk, wreck: Wreck) {
         Err(error) => Err(error),
     };
     let looked = match opened {
+        Ok(store) if wreck == Wreck::Blocks => write_beside(world, store).await,
         Ok(store) => read_and_write(world, store, wreck).await,
         Err(error) => Err(error),
     };
@@ -116,12 +125,43 @@ async fn look(world: &Rc<World>, disk: &MemoryDisk, wreck: Wreck) {
     }
 }
 
+/// Writes to each collection, also where its own row is lost. A write to a clone may need the row that it replaces,
+/// and nothing is left of a database whose own row is lost.
+async fn write_beside(world: &Rc<World>, store: Rc<Store>) -> Result<()> {
+    let databases = match store.databases(false).await {
+        Err(error) if error.code() == ErrorCode::StorageCorrupt => return Ok(()),
+        databases => databases?,
+    };
+    for found in databases {
+        let database = match store.database(&found.name).await {
+            Err(error) if error.code() == ErrorCode::StorageCorrupt => continue,
+            database => database?,
+        };
+        for shelf in [Shelf::Documents, Shelf::Entries] {
+            let content = Content { n: None, by: Some(world.mark()), padding: 0 };
+            match database.write(Call::Put(shelf, vec![(IDS[0], content)]).op(None), None).await {
+                Err(error) if error.code() == ErrorCode::StorageCorrupt && found.origin.is_some() => continue,
+                written => drop(written?),
+            }
+            world.report.count("writes beside lost blocks");
+            let (read, _) = crate::call::observe(database.run(Call::Get(shelf, IDS[0]).op(None), None).await?);
+            if read != Observed::Value(Some(content)) {
+                world.violate(
+                    Check::Durability,
+                    format!("beside lost blocks {read:?} is read, and {content:?} was put"),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Reads the rows that are left, which are those of a state that the store was in: the last one where no commit was
 /// lost, and never an older one than that in runs. Then it writes to each collection.
 async fn read_and_write(world: &Rc<World>, store: Rc<Store>, wreck: Wreck) -> Result<()> {
     let (last, checkpoint) = world.disk.journal.borrow().ends();
     let from = match wreck {
-        Wreck::Manifest => last,
+        Wreck::Manifest | Wreck::Blocks => last,
         Wreck::Log => checkpoint.max(1),
         Wreck::Both => 1,
     };
