@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeSeq, Serializer};
+use serde::ser::{Serialize, SerializeTupleStruct, Serializer};
 
 /// Lists within lists: more than any record has.
 const DEPTH: usize = 16;
@@ -113,9 +113,10 @@ impl Serialize for Field<'_> {
             Field::Bytes(bytes) => serializer.serialize_bytes(bytes),
             Field::Text(text) => serializer.serialize_str(text),
             Field::List(fields) => {
-                let mut list = serializer.serialize_seq(Some(fields.len()))?;
+                // A sequence would bring all of this code once more, for one whose length is not known.
+                let mut list = serializer.serialize_tuple_struct("", fields.len())?;
                 for field in fields {
-                    list.serialize_element(field)?;
+                    list.serialize_field(field)?;
                 }
                 list.end()
             }
