@@ -7,13 +7,13 @@ use crate::steps::Failure;
 use std::collections::{BTreeSet, HashMap};
 
 /// Pieces of so many bytes are looked for.
-const PIECE: usize = 6;
+const PIECE: usize = 7;
 /// A function is likened to those that end in so many bytes before it. Gzip also looks back within the function.
-const WINDOW: usize = 24_000;
+const WINDOW: usize = 28_000;
 /// A piece that more functions have is in each window anyway.
-const COMMON: usize = 200;
+const COMMON: usize = 400;
 /// Keeps a function of few pieces from being called alike for one of them.
-const PIECES: u64 = 6;
+const PIECES: u64 = 3;
 
 /// The module with a name for each function: sorted by these names, functions that share code are near each other.
 pub fn name_in_order(module: &[u8]) -> Result<Vec<u8>, Failure> {
