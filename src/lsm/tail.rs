@@ -69,7 +69,7 @@ struct Chain {
     void_bytes: u64,
     /// The numbers and ids of the pleas among them.
     pleas: Vec<(u64, u64)>,
-    /// The first record that cannot be read, and where the chain ended before it.
+    /// The first record that cannot be read or is not there, and where the chain ended before it.
     ///
     /// ```text
     /// counts: A    damaged: X    then: B, chained to A    then: C, chained to B
@@ -78,13 +78,17 @@ struct Chain {
     /// not tell which; C does. C's writer had read the log with X whole, and found that B counts, so X was void and
     /// nothing is lost. Without C the chain ends at A: if it took B and X did count, commits that were acknowledged
     /// would be gone without a word.
+    ///
+    /// A record X that is not there is the same question, but storage may have lost no more than a record that nobody
+    /// was told of. So the chain takes B, and gives it back where a later record shows that X counted.
     damaged: Option<Damaged>,
     /// The numbers have a hole: the log was trimmed meanwhile, or has lost something.
     has_hole: bool,
 }
 
 struct Damaged {
-    error: Error,
+    /// `None`: a record is not there, and all that follow are whole.
+    error: Option<Error>,
     head: Head,
     records: usize,
 }
@@ -111,7 +115,7 @@ impl Chain {
         };
         self.records.truncate(damaged.records);
         self.head = damaged.head;
-        damaged.error
+        damaged.error.unwrap_or(error)
     }
 
     /// Takes in what is whole of `parts`, and says how many that were. It lets go of the bytes of each record once they
@@ -119,6 +123,7 @@ impl Chain {
     fn take(&mut self, parts: &mut [(u64, Vec<u8>)], is_last_page: bool) -> Result<usize> {
         let mut taken = 0;
         while taken < parts.len() {
+            self.look_for_hole(parts[taken].0);
             let count = match record::join(&parts[taken..], is_last_page) {
                 Ok(Some(joined)) => {
                     let read = &parts[taken..taken + joined.parts];
@@ -127,20 +132,31 @@ impl Chain {
                 }
                 Ok(None) => break,
                 Err(error) if error.code() == ErrorCode::StorageCorrupt => {
-                    let (head, records) = (self.head, self.records.len());
-                    self.damaged.get_or_insert(Damaged { error, head, records });
+                    self.note_damaged(Some(error));
                     1
                 }
                 Err(error) => return Err(error),
             };
             for (number, part) in &mut parts[taken..taken + count] {
-                self.has_hole |= *number != self.head.number + 1;
                 self.head.number = *number;
                 *part = Vec::new();
             }
             taken += count;
         }
         Ok(taken)
+    }
+
+    fn note_damaged(&mut self, error: Option<Error>) {
+        let (head, records) = (self.head, self.records.len());
+        let damaged = self.damaged.get_or_insert(Damaged { error: None, head, records });
+        damaged.error = damaged.error.take().or(error);
+    }
+
+    fn look_for_hole(&mut self, number: u64) {
+        if number != self.head.number + 1 && !planted::is(Bug::TrimmedLsnReused) {
+            self.has_hole = true;
+            self.note_damaged(None);
+        }
     }
 
     fn judge(&mut self, Joined { record, hash, bytes, .. }: Joined, parts: &[(u64, Vec<u8>)]) -> Result<()> {
@@ -184,7 +200,7 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
             Err(error) => break Some(error),
         }
         if is_last_page {
-            break chain.damaged.as_ref().map(|damaged| damaged.error.clone());
+            break chain.damaged.as_ref().and_then(|damaged| damaged.error.clone());
         }
         page = storage.log(after, RECORDS_AT_ONCE).await?;
         is_read_later |= !page.is_empty();
@@ -193,7 +209,7 @@ pub async fn read(storage: &dyn Storage, page: LogPage, head: Head, version: u64
     // A record that is missing is damage only under the present manifest: under an older one it was trimmed meanwhile,
     // and a stale record could take its place. A commit that was read later than the manifest may rest on a newer
     // manifest, which names the copies for a link that the commit cuts.
-    let is_doubtful = gap.is_some() || is_read_later || chain.has_hole && !planted::is(Bug::TrimmedLsnReused);
+    let is_doubtful = gap.is_some() || is_read_later || chain.has_hole;
     if is_doubtful && !is_present(storage, version).await? {
         return Ok(Tail::Trimmed);
     }
@@ -206,4 +222,41 @@ pub async fn is_present(storage: &dyn Storage, version: u64) -> Result<bool> {
     let listed = storage.list(Space::Meta, Manifest::listing()).await?;
     let manifest = listed.last().map(|(_, bytes)| Manifest::decode(bytes)).transpose()?;
     Ok(manifest.is_some_and(|manifest| manifest.version == version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Commit;
+    use super::*;
+    use crate::types::{Lsn, limits};
+
+    const BEFORE: Head = Head { store: 3, lsn: Lsn(4), hash: 1, number: 0 };
+
+    /// The numbered parts of a record, and the hash of the record.
+    fn record(number: u64, first: u64, previous: u64) -> (Vec<(u64, Vec<u8>)>, u64) {
+        let commits = vec![Commit { id: number, ..Commit::default() }];
+        let (body, hash) = Record { store: BEFORE.store, first, previous, commits }.encode();
+        ((number..).zip(record::split(&body, hash, limits::RECORD_BYTES)).collect(), hash)
+    }
+
+    /// The numbers of the records that count, and true if an error is told.
+    fn read(records: &[&[(u64, Vec<u8>)]]) -> (Vec<u64>, bool) {
+        let mut chain = Chain::new(BEFORE);
+        let error = chain.take(&mut records.concat(), true).err();
+        let gap = error.map(|error| chain.stop(error));
+        (chain.records.iter().map(|record| record.number).collect(), gap.is_some())
+    }
+
+    #[test]
+    fn a_void_record_never_takes_the_place_of_one_that_is_gone() {
+        let (a, hash_of_a) = record(1, 5, BEFORE.hash);
+        let (x, hash_of_x) = record(2, 6, hash_of_a);
+        let (b, hash_of_b) = record(3, 6, hash_of_a);
+        let (after_x, _) = record(4, 7, hash_of_x);
+        let (after_b, _) = record(4, 7, hash_of_b);
+        assert_eq!(read(&[&a, &x, &b, &after_x]), (vec![1, 2, 4], false));
+        assert_eq!(read(&[&a, &b, &after_x]), (vec![1], true), "X counted");
+        assert_eq!(read(&[&a, &b, &after_b]), (vec![1, 3, 4], false), "X was void");
+        assert_eq!(read(&[&a, &b]), (vec![1, 3], false), "nothing tells");
+    }
 }
