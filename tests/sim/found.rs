@@ -12,7 +12,7 @@ use offshoot::storage::{
 };
 use offshoot::types::{DatabaseName, Lsn};
 
-use crate::call::{Call, Content, Observed, Shelf, observe};
+use crate::call::{Call, Content, IDS, Observed, Shelf, observe};
 use crate::executor::{Owner, WORLD};
 use crate::platform::SimulatedPlatform;
 use crate::world::World;
@@ -103,8 +103,13 @@ pub struct Scene {
 
 impl Scene {
     async fn open_held(&self, intrusion: Rc<RefCell<Option<Intrusion>>>) -> Rc<Store> {
+        self.open_skewed(intrusion, 0).await
+    }
+
+    /// Opens the store in a tab whose clock is so many milliseconds ahead of the others.
+    async fn open_skewed(&self, intrusion: Rc<RefCell<Option<Intrusion>>>, skew: u64) -> Rc<Store> {
         self.tabs.set(self.tabs.get() + 1);
-        let (tab, skew) = (self.tabs.get(), Rc::default());
+        let (tab, skew) = (self.tabs.get(), Rc::new(Cell::new(skew)));
         let platform = Rc::new(SimulatedPlatform { world: Rc::downgrade(&self.world), tab, skew });
         let storage = Rc::new(HeldStorage { inner: MemoryStorage::open(&self.disk), intrusion });
         let options = OpenOptions { retain: Some(self.retain.get()), cache_bytes: 0, ..OpenOptions::default() };
@@ -324,4 +329,54 @@ fn a_tab_beside_which_history_ends_finds_no_damage() {
         came_between += counted.get();
     }
     assert!(came_between > 100, "the other tab came between {came_between} times");
+}
+
+/// A tab whose clock is ahead takes a run that another tab is writing for abandoned. The other tab writes the run
+/// again, so neither its commit nor its maintenance fails.
+#[test]
+fn a_run_that_is_swept_while_it_is_written_is_written_again() {
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    let jobs = |disk: &MemoryDisk| {
+        let range = ListRange { from: Some("run-".into()), before: Some("run.".into()), limit: 9 };
+        disk.names(Space::Jobs, &range).len()
+    };
+    // Of a commit that is too large for the log, and of a checkpoint.
+    let swept = Rc::new(Cell::new((0, 0)));
+    for (position, is_checkpoint) in (0..24).flat_map(|position| [(position, false), (position, true)]) {
+        let count = swept.clone();
+        run(async move |scene| {
+            let intrusion = Rc::new(RefCell::default());
+            let one = scene.open_held(intrusion.clone()).await;
+            let ahead = scene.open_skewed(Rc::default(), DAY).await;
+            let main = database(&one, "main").await;
+            let content = Content { n: Some(position.into()), by: None, padding: 220_000 };
+            let put = |rows: usize| Call::Put(Shelf::Entries, IDS[..rows].iter().map(|id| (*id, content)).collect());
+            if is_checkpoint {
+                main.write(put(4).op(None), None).await.expect("it is one record of the log");
+            }
+            let disk = scene.disk.clone();
+            let meanwhile = async move {
+                let before = jobs(&disk);
+                ahead.maintain().await.expect("a sweep");
+                let (of_commits, of_checkpoints) = count.get();
+                let is_swept = u32::from(jobs(&disk) < before);
+                count.set(match is_checkpoint {
+                    true => (of_commits, of_checkpoints + is_swept),
+                    false => (of_commits + is_swept, of_checkpoints),
+                });
+            };
+            let between = Box::pin(meanwhile) as LocalFuture<'static, ()>;
+            intrusion.replace(Some((Moment::After(position), between)));
+            if is_checkpoint {
+                one.maintain().await.unwrap_or_else(|error| panic!("a checkpoint, at {position}: {error}"));
+            } else {
+                let written = main.write(put(5).op(None), None).await.map(drop);
+                written.unwrap_or_else(|error| panic!("a commit, at {position}: {error}"));
+            }
+            let read = main.run(Call::Get(Shelf::Entries, IDS[3]).op(None), None).await.expect("it is read");
+            assert_eq!(observe(read).0, Observed::Value(Some(content)));
+        });
+    }
+    let (of_commits, of_checkpoints) = swept.get();
+    assert!(of_commits > 1 && of_checkpoints > 1, "{of_commits} and {of_checkpoints} runs were swept");
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Core;
 use super::job::Ahead;
 use crate::engine::door::{Before, Copy, Effects, Story};
-use crate::error::Result;
+use crate::error::{ErrorCode, Result};
 use crate::lsm::{Change, NewRun, Room, UnnamedRun};
 use crate::planted;
 use crate::storage::LocalFuture;
@@ -17,9 +17,12 @@ use crate::types::{LayerId, Lsn, Version, limits};
 const IN_LOG_BYTES: usize = if planted::HAS_FEW_ROWS { 256 } else { limits::COMMIT_IN_LOG_BYTES / 4 };
 /// Milliseconds after which it is said again that a run is being written.
 const RENEW: u64 = 5 * 60 * 1000;
+/// How often the run of a large commit is written again where it was taken for abandoned meanwhile.
+const TRIES: u32 = 8;
 
 impl Core {
-    /// Writes a large commit's rows as a run before its log record names it, unless that is done already.
+    /// Writes a large commit's rows as a run before its log record names it, unless that is done already. A tab whose
+    /// clock is ahead may take the run for abandoned while it is written: then it is written again.
     pub(super) async fn write_ahead(
         &self,
         ahead: &mut Option<Ahead>,
@@ -33,17 +36,27 @@ impl Core {
             return Ok(ahead.run.clone());
         }
         *ahead = None;
+        let mut lost = 0;
+        let run = loop {
+            match self.write_rows(&changes, room).await {
+                Err(error) if error.code() == ErrorCode::Conflict && lost < TRIES => lost += 1,
+                written => break written?,
+            }
+        };
+        *ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
+        Ok(run)
+    }
+
+    async fn write_rows(&self, changes: &[Change], room: Room) -> Result<Rc<UnnamedRun>> {
         let mut written = NewRun::begin(&self.lsm, self.platform.random(), self.platform.now(), room);
         let mut internal = Vec::new();
-        for Change(row, version) in &changes {
+        for Change(row, version) in changes {
             internal.clear();
             internal.extend_from_slice(row);
             push_lsn(&mut internal, Lsn::ZERO);
             written.push(&internal, version).await?;
         }
-        let run = written.finish().await?.expect("BUG: a large commit has rows");
-        *ahead = Some(Ahead { changes: Rc::new(changes), run: run.clone() });
-        Ok(run)
+        Ok(written.finish().await?.expect("BUG: a large commit has rows"))
     }
 }
 

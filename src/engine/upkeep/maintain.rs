@@ -36,7 +36,7 @@ const TURN: u64 = 2000;
 /// compaction that loses every time rests for two seconds in all: others of its tab wait for it.
 const WAIT: u64 = 20;
 const WAIT_DOUBLED: u32 = 4;
-/// How often a slice of a merge may be lost in a row.
+/// How often a slice of a merge may be lost in a row, or a checkpoint's run be taken for abandoned.
 const TRIES: u32 = 8;
 /// After so many refusals in a row, a second apart, maintenance of a full disk goes on without the lease.
 const REFUSALS: u32 = 8;
@@ -187,10 +187,25 @@ impl Upkeep {
     }
 
     /// Moves the log into a run and raises the history floor. False: another one was first, and the log is where it
-    /// was.
+    /// was. A tab whose clock is ahead may take the run for abandoned while it is written: then the log is moved anew.
     ///
     /// Boxed, so that its callers share its code.
     pub fn move_log(self: &Rc<Upkeep>) -> LocalFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let mut lost = 0;
+            loop {
+                match self.try_to_move_log().await {
+                    Err(error) if error.code() == ErrorCode::Conflict && lost < TRIES => lost += 1,
+                    moved => return moved,
+                }
+                self.core.sweep_strays().await;
+                self.rest_between(lost).await;
+                self.core.check_open()?;
+            }
+        })
+    }
+
+    fn try_to_move_log(self: &Rc<Upkeep>) -> LocalFuture<'_, Result<bool>> {
         Box::pin(async move {
             // Deleting the records that nothing names any more makes room for the runs that follow.
             self.sweep_dropped().await?;
