@@ -111,13 +111,7 @@ pub async fn fill_and_free(world: &Rc<World>, tab: &Rc<Tab>) {
 /// Frees room on a full disk. False: not all of it comes back.
 async fn free(world: &Rc<World>, tab: &Rc<Tab>, main: &Handle) -> bool {
     world.report.count("full disks");
-    // Maintenance that was under way ends, and puts back what it took.
-    for _ in 0..RESTS {
-        if reserve(world) > 0 {
-            break;
-        }
-        world.executor.sleep(REST).await;
-    }
+    wait_for_reserve(world, 1).await;
     let before = reserve(world);
     if before == 0 {
         world.violate(Check::Space, format!("tab {}: a full disk has no reserve", tab.number));
@@ -150,6 +144,7 @@ async fn free(world: &Rc<World>, tab: &Rc<Tab>, main: &Handle) -> bool {
     }
     if is_let_go {
         world.report.count("full disks that were emptied");
+        wait_for_reserve(world, before).await;
         let after = reserve(world);
         if after < before {
             let what = format!("tab {}: of the reserve {after} of {before} records are put back", tab.number);
@@ -161,6 +156,17 @@ async fn free(world: &Rc<World>, tab: &Rc<Tab>, main: &Handle) -> bool {
         }
     }
     is_let_go
+}
+
+/// Waits until the reserve has so many records. Maintenance that was under way, in any tab, puts back at its end what
+/// it took.
+async fn wait_for_reserve(world: &World, records: usize) {
+    for _ in 0..RESTS {
+        if reserve(world) >= records {
+            break;
+        }
+        world.executor.sleep(REST).await;
+    }
 }
 
 /// False: there is room for more than this writes.
