@@ -339,6 +339,8 @@ impl SimulatedDisk {
             }
             Fate::Quota => {
                 self.report.count("quota errors");
+                let (last, checkpoint) = self.journal.borrow().ends();
+                self.watches.no_room(tab, last.saturating_sub(checkpoint));
                 Err(Error::new(ErrorCode::QuotaExceeded, "the simulated storage is full"))
             }
         };

@@ -15,7 +15,8 @@ pub const QUIET_REQUESTS: u64 = 600;
 pub const TIME: u64 = 40_000_000;
 
 /// Checkpoints that a tab writes at most while one maintenance is under way, nobody commits, and no other tab and no
-/// other call is at the same work. Each commit may make the log large enough for another one.
+/// other call is at the same work. Each commit may make the log large enough for another one. Where the tab was told
+/// that there is no room, the log is moved in pieces, of one record at least: a checkpoint for each.
 const CHECKPOINTS: u64 = 4;
 /// The calls that maintain the store.
 const MAINTAINS: [&str; 2] = ["maintenance", "a race"];
@@ -24,6 +25,8 @@ struct Watched {
     tab: Owner,
     what: &'static str,
     checkpoints: u64,
+    /// How many pieces the log may be moved in: none if the tab was not told that there is no room.
+    pieces: u64,
     /// The tab's requests, and the time, when it began.
     requests: u64,
     time: u64,
@@ -54,7 +57,7 @@ impl Watches {
         self.numbers.set(self.numbers.get() + 1);
         let number = self.numbers.get();
         let requests = self.requests_of(tab);
-        self.under_way.borrow_mut().insert(number, Watched { tab, what, checkpoints: 0, requests, time });
+        self.under_way.borrow_mut().insert(number, Watched { tab, what, checkpoints: 0, pieces: 0, requests, time });
         Watch { watches: self.clone(), number }
     }
 
@@ -95,7 +98,7 @@ impl Watches {
         match &mut maintaining[..] {
             [alone] if alone.tab == tab => {
                 alone.checkpoints += 1;
-                let is_over = alone.checkpoints == CHECKPOINTS + 1;
+                let is_over = alone.checkpoints == CHECKPOINTS + alone.pieces + 1;
                 let told = || format!("tab {tab}: {} writes {} checkpoints", alone.what, alone.checkpoints);
                 (alone.checkpoints, is_over.then(told))
             }
@@ -104,6 +107,13 @@ impl Watches {
                 (0, None)
             }
         }
+    }
+
+    /// A tab was told that there is no room, while the log had so many records.
+    pub fn no_room(&self, tab: Owner, records: u64) {
+        let mut under_way = self.under_way.borrow_mut();
+        let of_tab = under_way.values_mut().filter(|watched| watched.tab == tab);
+        of_tab.for_each(|watched| watched.pieces = watched.pieces.max(records));
     }
 
     /// A commit is complete, and maintenance has more to do.
