@@ -147,7 +147,10 @@ pub async fn any_handle(world: &World, tab: &Tab) -> Option<Handle> {
 
 pub async fn maintain(world: &World, tab: &Tab) {
     let store = tab.store();
-    let done = if world.random.chance(500) { store.maintain().await } else { store.compact_all().await };
+    let merges_all = !world.random.chance(500);
+    world.say(format_args!("tab {}: maintenance begins; merges everything: {merges_all}", tab.number));
+    let done = if merges_all { store.compact_all().await } else { store.maintain().await };
+    world.say(format_args!("tab {}: maintenance ends: {:?}", tab.number, done.as_ref().map_err(Error::code)));
     match done {
         Err(error) if !world.excuses(tab, &error) => unexpected(world, tab, &error),
         _ => {}

@@ -105,7 +105,7 @@ impl World {
         self.tabs().into_iter().filter(|tab| tab.number != number).collect()
     }
 
-    fn say(&self, what: std::fmt::Arguments<'_>) {
+    pub fn say(&self, what: std::fmt::Arguments<'_>) {
         self.trace.say(self.executor.now(), what);
     }
 
