@@ -60,6 +60,11 @@ const FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
+/// The optimizer may assume that no value lies in the first 1,024 bytes of memory. An instruction that reads or writes
+/// can then add a small number to its address by itself. These bytes are the far end of the stack: a stack that came so
+/// far would be full a moment later.
+const LOW_MEMORY: &str = "--low-memory-unused";
+
 /// Brings the variant's folder up to date.
 pub fn build(variant: Variant) -> Result<(), Failure> {
     let compiled = compile(variant)?;
@@ -154,7 +159,9 @@ fn optimize(module: &Path) -> Result<(), Failure> {
         return Err("the optimizer is not installed: run `make setup`".into());
     }
     let optimize = |passes: &[&str]| {
-        run(Command::new("node").arg(&optimizer).args(passes).args(FEATURES).arg(module).arg("-o").arg(module))
+        let mut command = Command::new("node");
+        command.arg(&optimizer).args(passes).args(FEATURES).arg(LOW_MEMORY);
+        run(command.arg(module).arg("-o").arg(module))
     };
     optimize(&["-Oz"])?;
     fs::write(module, order::name_in_order(&read(module)?)?)?;
