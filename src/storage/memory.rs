@@ -272,6 +272,20 @@ impl Storage for MemoryStorage {
         Box::pin(async move { Ok(self.disk()?.log(after, limit)) })
     }
 
+    /// In one go, because nothing waits in between.
+    fn list_and_log<'a>(
+        &'a self,
+        space: Space,
+        range: ListRange,
+        after: u64,
+        limit: usize,
+    ) -> LocalFuture<'a, Result<(Listed, Logged)>> {
+        Box::pin(async move {
+            let disk = self.disk()?;
+            Ok((disk.list(space, &range), disk.log(after, limit)))
+        })
+    }
+
     fn write(&self, batch: Batch) -> LocalFuture<'_, Result<Outcome>> {
         Box::pin(async move { self.disk()?.write_within_capacity(batch) })
     }
