@@ -1,7 +1,6 @@
 //! The rows in which paths may differ, in their order, gathered many at a time: where a large commit's rows lie in the
 //! change feed, each look at it goes through all of them.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::engine::core::Core;
@@ -66,7 +65,7 @@ impl Gathered {
 
 pub struct Candidates {
     collection: Option<CollectionName>,
-    queue: VecDeque<Suffix>,
+    queue: Vec<Suffix>,
     /// The first row that is not gathered yet; `None`: all rows are gathered.
     rest: Option<Vec<u8>>,
     many: usize,
@@ -76,7 +75,7 @@ impl Candidates {
     /// The candidates of one collection, or of all, behind `after`.
     pub fn new(collection: Option<&CollectionName>, after: Option<&Suffix>) -> Candidates {
         let rest = after.map_or_else(Vec::new, |after| just_after(after.as_bytes()));
-        Candidates { collection: collection.cloned(), queue: VecDeque::new(), rest: Some(rest), many: FIRST }
+        Candidates { collection: collection.cloned(), queue: Vec::new(), rest: Some(rest), many: FIRST }
     }
 
     /// The next ones, at most `limit`; none: that was all.
@@ -94,12 +93,13 @@ impl Candidates {
             self.many = (many * 4).min(MOST);
         }
         let rest = self.queue.split_off(self.queue.len().min(limit));
-        Ok(std::mem::replace(&mut self.queue, rest).into())
+        Ok(std::mem::replace(&mut self.queue, rest))
     }
 
     /// Takes back those that were not looked at, the first of what `take` gives next.
-    pub fn give_back(&mut self, rest: Vec<Suffix>) {
-        rest.into_iter().rev().for_each(|suffix| self.queue.push_front(suffix));
+    pub fn give_back(&mut self, mut rest: Vec<Suffix>) {
+        rest.append(&mut self.queue);
+        self.queue = rest;
     }
 
     pub fn has_more(&self) -> bool {

@@ -3,7 +3,6 @@
 //! conflicts.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -41,9 +40,13 @@ impl Pumped for Core {
 
     fn forget_cancelled(&self) {
         let mut queue = self.queue.borrow_mut();
-        let (kept, gone): (VecDeque<Job>, VecDeque<Job>) =
-            std::mem::take(&mut *queue).into_iter().partition(|job| !job.reply.is_canceled());
-        *queue = kept;
+        let mut gone = Vec::new();
+        for _ in 0..queue.len() {
+            match queue.pop_front() {
+                Some(job) if !job.reply.is_canceled() => queue.push_back(job),
+                job => gone.extend(job),
+            }
+        }
         // A job may hold the last reference to a handle, and the end of the handle may look at the queue.
         drop(queue);
         drop(gone);
@@ -201,14 +204,21 @@ impl Core {
         true
     }
 
+    /// Takes the jobs of the next record from the queue.
+    fn next_jobs(&self) -> Vec<Job> {
+        let mut queue = self.queue.borrow_mut();
+        let mut jobs = Vec::new();
+        while jobs.len() < GROUP
+            && let Some(job) = queue.pop_front()
+        {
+            jobs.push(job);
+        }
+        jobs
+    }
+
     /// Evaluates the jobs that wait, writes what they want as one record, and answers them.
     async fn group(self: &Rc<Core>) {
-        let mut jobs: Vec<Job> = {
-            let mut queue = self.queue.borrow_mut();
-            let count = queue.len().min(GROUP);
-            let rest = queue.split_off(count);
-            std::mem::replace(&mut *queue, rest).into()
-        };
+        let mut jobs = self.next_jobs();
         let _staged = Staged(self.clone());
         let (mut late, mut looks) = (0, 0);
         let mut has_looked = false;

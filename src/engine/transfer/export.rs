@@ -1,7 +1,7 @@
 //! The bytes of an export, a page of rows at a time.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
+use std::vec::IntoIter;
 
 use super::format::{CHUNK_BYTES, End, ExportedRow, Frame, FrameWriter, Header, NAMED, Skipped};
 use super::salvage::{Salvage, places_of};
@@ -29,7 +29,7 @@ pub struct Export {
     pub(super) salvage: Option<Salvage>,
     writer: FrameWriter,
     /// Collections whose frames are still to come; `None`: nothing was read yet.
-    ahead: Option<VecDeque<(CollectionName, Kind)>>,
+    ahead: Option<IntoIter<(CollectionName, Kind)>>,
     collection: Option<CollectionName>,
     /// Rows that are still to be read; `None`: the end is written.
     left: Option<SuffixRange>,
@@ -127,7 +127,7 @@ impl Export {
         })
         .await?;
         let named = |info: CollectionInfo| Ok((CollectionName::new(&info.name)?, info.kind));
-        self.ahead = Some(infos.into_iter().map(named).collect::<Result<_>>()?);
+        self.ahead = Some(infos.into_iter().map(named).collect::<Result<Vec<_>>>()?.into_iter());
         Ok(())
     }
 
@@ -137,10 +137,10 @@ impl Export {
             return;
         }
         let ahead = self.ahead.as_mut().expect("BUG: collections are read before rows");
-        while let Some((name, _)) = ahead.front()
+        while let Some((name, _)) = ahead.as_slice().first()
             && name <= collection
         {
-            let (name, kind) = ahead.pop_front().expect("BUG: there is a first");
+            let (name, kind) = ahead.next().expect("BUG: there is a first");
             if name != *collection {
                 self.writer.push(&Frame::Collection(name, kind));
             }
