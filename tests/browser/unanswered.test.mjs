@@ -23,7 +23,7 @@ const leaveUnanswered = (space) => {
   };
 };
 
-const timeout = 60_000;
+const options = { timeout: 60_000 };
 
 onEachBackend((browser) => {
   /** A tab whose clock stands still, so that a time limit saves no call. */
@@ -41,7 +41,7 @@ onEachBackend((browser) => {
     return outcome.code ?? "ok";
   };
 
-  test("the trial of early commits is made again where it had no answer, and the write is done", { timeout }, async () => {
+  test("the trial of early commits is made again where it had no answer, and the write is done", options, async () => {
     const tab = await tabWithoutTime("jobs");
     await leave(tab, 2);
     await openIn(tab, storeName());
@@ -51,7 +51,7 @@ onEachBackend((browser) => {
   });
 
   for (const trials of ["that succeed", "that teach nothing"]) {
-    test(`a commit without an answer is QUOTA_EXCEEDED after trials ${trials}`, { timeout }, async () => {
+    test(`a commit without an answer is QUOTA_EXCEEDED after trials ${trials}`, options, async () => {
       const tab = await tabWithoutTime("log");
       await tab.evaluate((isAborted) => {
         if (!isAborted) return;
@@ -72,7 +72,7 @@ onEachBackend((browser) => {
     });
   }
 
-  test("a compaction whose guards have no answer is QUOTA_EXCEEDED, and the next one succeeds", { timeout }, async () => {
+  test("a compaction whose guards have no answer is QUOTA_EXCEEDED, and the next one succeeds", options, async () => {
     const tab = await tabWithoutTime("meta");
     await openIn(tab, storeName());
     assert.equal(await code(tab, () => globalThis.db.kv().set("a", 1)), "ok");

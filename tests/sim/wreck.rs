@@ -1,5 +1,5 @@
-//! Records of the log, manifests and blocks are lost or damaged, once all tabs have gone. The store tells of it, or nothing is
-//! lost; and a repair opens what is left, and takes writes.
+//! Records of the log, manifests and blocks are lost or damaged, once all tabs have gone. The store tells of it, or
+//! nothing is lost; and a repair opens what is left, and takes writes.
 
 use std::cell::Cell;
 use std::rc::Rc;

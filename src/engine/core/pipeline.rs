@@ -98,8 +98,8 @@ impl Core {
         self.commit_pleaded(durability, None, evaluate)
     }
 
-    /// As `commit`, of what has pleaded to go first. No async function: each type of `evaluate` has its own copy of this
-    /// code, and `evaluate` would be a part of its state.
+    /// As `commit`, of what has pleaded to go first. This is no async function, because each type of `evaluate` has a
+    /// copy of this code, and `evaluate` would be a part of the function's state.
     pub fn commit_pleaded<T: 'static>(
         self: &Rc<Core>,
         durability: Durability,

@@ -97,8 +97,8 @@ async fn write_in_time(connection: &Connection, batch: &Batch, commits_early: bo
     Ok(Outcome::Written(number as u64))
 }
 
-/// The answers of requests, or the failure that one was answered with. `None`: the host has aborted the transaction, and
-/// answers none.
+/// The answers of requests, or the failure of one. `None`: the host has aborted the transaction and gives its requests
+/// no answer.
 async fn answered<T>(
     transaction: &System,
     answers: Pin<&mut dyn Future<Output = Result<T, IdbError>>>,
