@@ -17,7 +17,7 @@ use crate::types::{LayerId, Lsn, Version, limits};
 const IN_LOG_BYTES: usize = if planted::HAS_FEW_ROWS { 256 } else { limits::COMMIT_IN_LOG_BYTES / 4 };
 /// Milliseconds after which it is said again that a run is being written.
 const RENEW: u64 = 5 * 60 * 1000;
-/// How often the run of a large commit is written again where it was taken for abandoned meanwhile.
+/// A large commit writes its run again at most so often, where another tab has taken the run for abandoned.
 const TRIES: u32 = 8;
 
 impl Core {

@@ -31,7 +31,7 @@ use crate::lsm::{Attempt, GivenUp, Installation, Spans, State, TreeView};
 use crate::types::row::{prefix_end, split_suffix};
 use crate::types::{CollectionName, DatabaseName, Kind, Version};
 
-/// How often another tab may have swapped the manifest first.
+/// A repair tries again at most so often, where another tab has swapped the manifest first.
 const TRIES: u32 = 8;
 
 /// Goes from collection to collection of each database, around what cannot be read. A database whose own row is lost

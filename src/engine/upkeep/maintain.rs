@@ -36,7 +36,8 @@ const TURN: u64 = 2000;
 /// compaction that loses every time rests for two seconds in all: others of its tab wait for it.
 const WAIT: u64 = 20;
 const WAIT_DOUBLED: u32 = 4;
-/// How often a slice of a merge may be lost in a row, or a checkpoint's run be taken for abandoned.
+/// Maintenance loses at most so many slices of a merge in a row, and writes a checkpoint again at most so often where
+/// another tab has taken its run for abandoned.
 const TRIES: u32 = 8;
 /// After so many refusals in a row, a second apart, maintenance of a full disk goes on without the lease.
 const REFUSALS: u32 = 8;
