@@ -16,11 +16,12 @@ use super::connection::Connection;
 use super::deadline::{self, Deadline, System};
 use super::early;
 use super::failure::Failure;
+use crate::js::waits;
 use crate::storage::{Batch, Durability, NameRange, Outcome, Place, Space};
 
 /// The guards have one time limit, and the commit another. Neither counts where a host ends a transaction and leaves a
 /// request of it without an answer.
-const WHOLE_WAIT: u64 = 2 * deadline::WAIT + deadline::WAIT / 2;
+const WHOLE_WAIT: u64 = 2 * waits::WAIT + waits::WAIT / 2;
 
 fn late() -> Failure {
     Failure::late("the write may still be done; waiting for it")
@@ -29,11 +30,28 @@ fn late() -> Failure {
 /// The promise of `Written` rests on the `complete` event alone.
 pub async fn write(connection: &Connection, batch: &Batch) -> Result<Outcome, Failure> {
     let commits_early = early::is_safe(connection).await;
-    let written = deadline::within(WHOLE_WAIT, write_in_time(connection, batch, commits_early)).await;
-    written.unwrap_or_else(|| Err(late()))
+    let has_guards = batch.last.is_some() || asked(batch).next().is_some();
+    let written = write_by(connection, batch, Way { commits_early, has_guards });
+    // A single commit waits for its end alone, which has a time limit of its own: a timer more would be felt.
+    if commits_early && !has_guards {
+        return written.await;
+    }
+    waits::within(WHOLE_WAIT, written).await.unwrap_or_else(|| Err(late()))
 }
 
-async fn write_in_time(connection: &Connection, batch: &Batch, commits_early: bool) -> Result<Outcome, Failure> {
+/// How a batch is written.
+#[derive(Clone, Copy)]
+struct Way {
+    /// The transaction is told to commit before its requests are answered.
+    commits_early: bool,
+    has_guards: bool,
+}
+
+async fn write_by(
+    connection: &Connection,
+    batch: &Batch,
+    Way { commits_early, has_guards }: Way,
+) -> Result<Outcome, Failure> {
     let mut options = TransactionOptions::new();
     // Always named: browsers differ in their default, and have changed it.
     options.set_durability(match batch.durability {
@@ -48,19 +66,16 @@ async fn write_in_time(connection: &Connection, batch: &Batch, commits_early: bo
         .build()
         .map_err(Failure::not_begun)?;
     // A batch without guards is told to commit before anything can hold it up.
-    let is_held = !commits_early || batch.last.is_some() || asked(batch).next().is_some();
-    let deadline = is_held.then(|| Deadline::of(transaction.as_sys()));
+    let deadline = (!commits_early || has_guards).then(|| Deadline::of(transaction.as_sys()));
     let system = transaction.as_sys().clone();
     let is_over = || deadline.as_ref().is_some_and(Deadline::is_over);
     let failure = |answer| Failure::of_transaction(answer, system.error(), is_over());
-    let held = answered(&system, pin!(holds(&transaction, batch))).await;
-    match held {
-        Ok(true) => {}
-        Ok(false) => {
+    if has_guards {
+        let held = answered(&system, pin!(holds(&transaction, batch))).await;
+        if !held.map_err(&failure)? {
             transaction.abort().await?;
             return Ok(Outcome::Refused);
         }
-        Err(answer) => return Err(failure(answer)),
     }
     // A throw leaves the transaction to its abort, with nothing written. Firefox throws here when it has just given up
     // the connection because the quota was exceeded.
@@ -84,7 +99,7 @@ async fn write_in_time(connection: &Connection, batch: &Batch, commits_early: bo
         }
     }
     // Once `commit()` was called nobody can abort any more. The host goes on by itself, and nobody waits for ever.
-    let Some(committed) = deadline::within(deadline::WAIT, transaction.commit()).await else {
+    let Some(committed) = waits::within(waits::WAIT, transaction.commit()).await else {
         return Err(late());
     };
     if let Err(answer) = committed {
@@ -103,7 +118,7 @@ async fn answered<T>(
     transaction: &System,
     answers: Pin<&mut dyn Future<Output = Result<T, IdbError>>>,
 ) -> Result<T, Option<IdbError>> {
-    match deadline::before(deadline::aborted(transaction), answers).await {
+    match waits::before(deadline::aborted(transaction), answers).await {
         Some(answer) => answer.map_err(Some),
         None => Err(None),
     }

@@ -12,12 +12,11 @@ use indexed_db_futures::prelude::*;
 use wasm_bindgen::prelude::*;
 use web_sys::{IdbDatabase, IdbObjectStoreParameters, IdbOpenDbRequest, IdbVersionChangeEvent};
 
-use super::deadline::{self, WAIT};
 use super::failure::Failure;
 use crate::error::{Error, ErrorCode, Result};
 use crate::js::globals::{function, global};
 use crate::js::promise::spawn;
-use crate::js::witness;
+use crate::js::{waits, witness};
 use crate::storage::Space;
 
 const VERSION: u8 = 1;
@@ -112,7 +111,7 @@ async fn patiently(name: &str, purpose: Purpose) -> std::result::Result<Database
     loop {
         match open_once(name, purpose).await {
             Err(failure) if failure.may_pass() => match pauses.next() {
-                Some(pause) => deadline::sleep(*pause).await,
+                Some(pause) => waits::sleep(*pause).await,
                 None => return Err(failure),
             },
             outcome => return outcome,
@@ -128,7 +127,7 @@ async fn open_once(name: &str, purpose: Purpose) -> std::result::Result<Database
     };
     let making = Making::within(opening.as_sys(), purpose);
     let mut opening = Box::pin(opening.into_future());
-    match deadline::within(WAIT, &mut opening).await {
+    match waits::within(waits::WAIT, &mut opening).await {
         Some(Err(error)) => Err(making.failure.take().unwrap_or_else(|| error.into())),
         Some(Ok(opened)) => Ok(opened),
         None => {
@@ -204,7 +203,7 @@ fn refusal(name: &str) -> Failure {
 pub async fn delete(name: &str) -> Result<()> {
     let delete = || -> std::result::Result<_, OpenDbError> { Ok(DBFactory::new()?.delete_db(&database_name(name))?) };
     let deleting = delete().map_err(|error| Failure::from(error).into_error())?;
-    match deadline::within(WAIT, deleting).await {
+    match waits::within(waits::WAIT, deleting).await {
         Some(deleted) => deleted.map_err(|error| Failure::from(error).into_error()),
         None => Err(Failure::late("deleting the store, which another tab holds open,").into_error()),
     }

@@ -9,7 +9,7 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::js::globals::{clear_timeout, function, set_timeout};
-pub use crate::js::waits::{WAIT, before, sleep, within};
+use crate::js::waits::WAIT;
 
 pub type System = <Transaction<'static> as SystemRepr>::Repr;
 

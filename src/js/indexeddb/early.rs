@@ -13,8 +13,8 @@ use indexed_db_futures::transaction::{TransactionDurability, TransactionMode, Tr
 use indexed_db_futures::typed_array::Uint8ArraySlice;
 
 use super::connection::Connection;
-use super::deadline;
 use super::failure::Failure;
+use crate::js::waits;
 use crate::storage::Space;
 
 thread_local! {
@@ -29,7 +29,7 @@ pub async fn is_safe(connection: &Connection) -> bool {
     if let Some(safe) = SAFE.get() {
         return safe;
     }
-    let probed = deadline::within(deadline::WAIT, probe(connection)).await;
+    let probed = waits::within(waits::WAIT, probe(connection)).await;
     let found = probed.and_then(Result::ok).flatten();
     SAFE.set(found);
     found.unwrap_or_default()

@@ -254,7 +254,7 @@ async fn finish<T>(
 ) -> std::result::Result<T, Failure> {
     // Refused only if the transaction has ended already, which the answers tell.
     let _ = transaction.as_sys().commit();
-    deadline::within(deadline::WAIT, answers).await.unwrap_or_else(|| Err(Failure::late("the read")))
+    waits::within(waits::WAIT, answers).await.unwrap_or_else(|| Err(Failure::late("the read")))
 }
 
 impl Storage for IndexedDb {
