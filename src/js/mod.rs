@@ -20,6 +20,7 @@ mod promise;
 mod report;
 mod result;
 mod scope;
+mod signal;
 mod store;
 mod transfer;
 mod waits;

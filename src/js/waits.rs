@@ -2,21 +2,21 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::js::globals::{clear_timeout, function, set_pause, set_timeout};
+use crate::js::signal::Signal;
 use crate::storage::LocalFuture;
 
 /// Milliseconds after which a wait for the host ends in TIMEOUT.
 pub const WAIT: u64 = 20_000;
 
-pub async fn sleep(milliseconds: u64) {
-    // A promise that only ever resolves.
-    let _ = JsFuture::from(Timer::new(milliseconds).over.clone()).await;
+pub fn sleep(milliseconds: u64) -> impl Future<Output = ()> {
+    Timer::new(milliseconds)
 }
 
 /// Lets all other work of the host that waits now go first.
@@ -31,16 +31,17 @@ pub async fn pause() {
 
 /// The result of `work`, or `None` after this many milliseconds.
 pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
-    let timer = Timer::new(milliseconds);
-    before(timer.over.clone(), pin!(work)).await
+    before(Timer::new(milliseconds), pin!(work)).await
 }
 
-/// The result of `work`, or `None` if `over` resolves first.
-pub fn before<T>(over: Promise, mut work: Pin<&mut dyn Future<Output = T>>) -> impl Future<Output = Option<T>> {
-    let mut over = JsFuture::from(over);
+/// The result of `work`, or `None` if `over` ends first.
+pub fn before<T>(
+    mut over: impl Future<Output = ()> + Unpin,
+    mut work: Pin<&mut dyn Future<Output = T>>,
+) -> impl Future<Output = Option<T>> {
     poll_fn(move |context| match work.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => Pin::new(&mut over).poll(context).map(|_| None),
+        Poll::Pending => Pin::new(&mut over).poll(context).map(|()| None),
     })
 }
 
@@ -54,19 +55,25 @@ pub fn call<'a>(object: &'a JsValue, name: &'a str, arguments: &'a [JsValue]) ->
     })
 }
 
-/// A promise that resolves after a time; a timer that nobody waits for any more is taken back.
+/// Ends after a time; a timer that nobody waits for any more is taken back.
 struct Timer {
-    over: Promise,
+    over: Signal,
     timer: JsValue,
 }
 
 impl Timer {
     fn new(milliseconds: u64) -> Timer {
-        let mut timer = JsValue::UNDEFINED;
-        let over = Promise::new(&mut |resolve, _| {
-            timer = set_timeout(&resolve, milliseconds as f64).unwrap_or_default();
-        });
+        let over = Signal::new();
+        let timer = set_timeout(over.function(), milliseconds as f64).unwrap_or_default();
         Timer { over, timer }
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Timer>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.over).poll(context)
     }
 }
 

@@ -13,7 +13,7 @@ use indexed_db_futures::typed_array::Uint8ArraySlice;
 use wasm_bindgen::JsValue;
 
 use super::connection::Connection;
-use super::deadline::{self, Deadline, System};
+use super::deadline::{Aborted, Deadline, System};
 use super::early;
 use super::failure::Failure;
 use crate::js::waits;
@@ -118,7 +118,7 @@ async fn answered<T>(
     transaction: &System,
     answers: Pin<&mut dyn Future<Output = Result<T, IdbError>>>,
 ) -> Result<T, Option<IdbError>> {
-    match waits::before(deadline::aborted(transaction), answers).await {
+    match waits::before(Aborted::of(transaction), answers).await {
         Some(answer) => answer.map_err(Some),
         None => Err(None),
     }

@@ -1,14 +1,17 @@
 //! The time limit of a transaction: a frozen tab can hold one for ever.
 
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use indexed_db_futures::internals::SystemRepr;
 use indexed_db_futures::transaction::Transaction;
-use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::js::globals::{clear_timeout, function, set_timeout};
+use crate::js::signal::Signal;
 use crate::js::waits::WAIT;
 
 pub type System = <Transaction<'static> as SystemRepr>::Repr;
@@ -43,9 +46,35 @@ impl Drop for Deadline {
     }
 }
 
-/// Resolves when the transaction is aborted.
-pub fn aborted(transaction: &System) -> Promise {
-    Promise::new(&mut |resolve, _| {
-        let _ = function(transaction, "addEventListener").map(|add| add.call2(transaction, &"abort".into(), &resolve));
-    })
+/// Ends when the transaction is aborted.
+pub struct Aborted {
+    signal: Signal,
+    transaction: System,
+}
+
+impl Aborted {
+    pub fn of(transaction: &System) -> Aborted {
+        let aborted = Aborted { signal: Signal::new(), transaction: transaction.clone() };
+        aborted.listen("addEventListener");
+        aborted
+    }
+
+    fn listen(&self, method: &str) {
+        let listens = function(&self.transaction, method);
+        let _ = listens.map(|listen| listen.call2(&self.transaction, &"abort".into(), self.signal.function()));
+    }
+}
+
+impl Future for Aborted {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Aborted>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.signal).poll(context)
+    }
+}
+
+impl Drop for Aborted {
+    fn drop(&mut self) {
+        self.listen("removeEventListener");
+    }
 }
