@@ -98,6 +98,7 @@ test-engines: setup-build
 .PHONY: test-rust test-node test-package test-browser test-installed-engines
 test-rust:
 	cargo test --quiet
+	cargo test --quiet --package xtask --profile xtask
 	# The simulator carries bugs planted on purpose, behind a feature that nothing else has. It is compiled to run fast.
 	cargo test --quiet --profile sim --features planted --test sim
 test-node:

@@ -5,9 +5,13 @@
 //! `conformance` makes `build/wasm-conformance`, a module for the tests that holds the storage suite.
 //! `--quick` optimizes less: for the seconds between two edits, not for shipping.
 
+mod alike;
+mod module;
 mod order;
 mod package;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod wasm;
 
 use std::process::ExitCode;

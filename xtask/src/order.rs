@@ -3,6 +3,7 @@
 //!
 //! The optimizer moves the functions. It sorts them by name, so this file gives them names in the wanted order.
 
+use crate::module::{Function, Module};
 use crate::steps::Failure;
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,18 +15,20 @@ const WINDOW: usize = 28_000;
 const COMMON: usize = 400;
 /// Keeps a function of few pieces from being called alike for one of them.
 const PIECES: u64 = 3;
+/// A byte that stands in place of each local's number.
+const ANY_LOCAL: u8 = 0x55;
 
 /// The module with a name for each function: sorted by these names, functions that share code are near each other.
 pub fn name_in_order(module: &[u8]) -> Result<Vec<u8>, Failure> {
-    let functions = Functions::read(module).ok_or("the module cannot be read")?;
-    let order = in_order(&functions.bodies);
+    let Module { imported, functions } = Module::read(module)?;
+    let order = in_order(&functions.iter().map(|function| shape(function, module)).collect::<Vec<_>>());
     let mut ranks = vec![0; order.len()];
     order.iter().enumerate().for_each(|(rank, place)| ranks[*place] = rank);
     // One list of names, in a section of its own.
     let mut names = Vec::new();
     write_number(ranks.len(), &mut names);
     for (place, rank) in ranks.iter().enumerate() {
-        write_number(functions.imported + place, &mut names);
+        write_number(imported + place, &mut names);
         write_bytes(format!("{rank:06}").as_bytes(), &mut names);
     }
     let mut section = Vec::new();
@@ -38,8 +41,16 @@ pub fn name_in_order(module: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(named)
 }
 
+/// A function's bytes with the same number for every local: `alike` numbers locals after those of the function before.
+fn shape(function: &Function, module: &[u8]) -> Vec<u8> {
+    let mut body = module[function.range.clone()].to_vec();
+    let mentions = function.locals.iter().flat_map(|local| &local.mentions);
+    mentions.for_each(|place| body[*place] = ANY_LOCAL);
+    body
+}
+
 /// The places of the functions, each behind functions that share as many of its pieces as can be had.
-fn in_order(bodies: &[&[u8]]) -> Vec<usize> {
+fn in_order(bodies: &[Vec<u8>]) -> Vec<usize> {
     let pieces = pieces(bodies);
     let mut holders: HashMap<&[u8], Vec<usize>> = HashMap::new();
     for (place, pieces) in pieces.iter().enumerate() {
@@ -84,7 +95,7 @@ fn in_order(bodies: &[&[u8]]) -> Vec<usize> {
 }
 
 /// Each function's pieces, one of each kind. Every second one is left out: the order is as good, in half the time.
-fn pieces<'a>(bodies: &[&'a [u8]]) -> Vec<BTreeSet<&'a [u8]>> {
+fn pieces(bodies: &[Vec<u8>]) -> Vec<BTreeSet<&[u8]>> {
     let is_taken = |piece: &&[u8]| piece.iter().fold(0, |bits, byte| bits ^ byte) & 1 == 0;
     bodies.iter().map(|body| body.windows(PIECE).filter(is_taken).collect()).collect()
 }
@@ -99,81 +110,11 @@ fn shared<'a, 'b>(
     pieces.iter().filter_map(|piece| Some((*piece, holders.get(piece)?)))
 }
 
-/// Numbers of the binary format: kinds of sections and of imports, and of lists of names.
+/// Numbers of the binary format: a kind of section, and a kind of list of names.
 const CUSTOM: u8 = 0;
-const IMPORTS: u8 = 2;
-const CODE: u8 = 10;
 const FUNCTION_NAMES: u8 = 1;
 
-struct Functions<'a> {
-    /// How many functions the host gives: they are numbered first.
-    imported: usize,
-    bodies: Vec<&'a [u8]>,
-}
-
-impl Functions<'_> {
-    /// `None`: the bytes are not those of a module that this program knows.
-    fn read(module: &[u8]) -> Option<Functions<'_>> {
-        let mut functions = Functions { imported: 0, bodies: Vec::new() };
-        // Behind eight bytes that tell the format.
-        let mut rest = module.get(8..)?;
-        while !rest.is_empty() {
-            let kind = read_byte(&mut rest)?;
-            let mut section = read_bytes(&mut rest)?;
-            match kind {
-                IMPORTS => {
-                    for _ in 0..read_number(&mut section)? {
-                        functions.imported += usize::from(is_function(&mut section)?);
-                    }
-                }
-                CODE => {
-                    for _ in 0..read_number(&mut section)? {
-                        functions.bodies.push(read_bytes(&mut section)?);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Some(functions)
-    }
-}
-
-/// Reads an import and says whether it is a function's.
-fn is_function(rest: &mut &[u8]) -> Option<bool> {
-    read_bytes(rest)?;
-    read_bytes(rest)?;
-    match read_byte(rest)? {
-        0 => read_number(rest).map(|_| true),
-        _ => None,
-    }
-}
-
-fn read_byte(rest: &mut &[u8]) -> Option<u8> {
-    let (byte, behind) = rest.split_first()?;
-    *rest = behind;
-    Some(*byte)
-}
-
 /// A number in LEB128: seven bits to a byte, low ones first.
-fn read_number(rest: &mut &[u8]) -> Option<usize> {
-    let mut number = 0;
-    for shift in (0..35).step_by(7) {
-        let byte = read_byte(rest)?;
-        number |= usize::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-fn read_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = read_number(rest)?;
-    let (bytes, behind) = rest.split_at_checked(length)?;
-    *rest = behind;
-    Some(bytes)
-}
-
 fn write_number(mut number: usize, into: &mut Vec<u8>) {
     while number >= 0x80 {
         into.push(number as u8 | 0x80);

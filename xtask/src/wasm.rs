@@ -3,8 +3,8 @@
 //! The glue comes from wasm-bindgen's own library in the exact version that the crate links, because a module and its
 //! glue share a private schema, and because a library needs no download of a program.
 
-use crate::order;
 use crate::steps::{Failure, read, root, run, target_directory};
+use crate::{alike, order};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -130,7 +130,9 @@ fn fingerprint(compiled: &Path, variant: Variant) -> Result<String, Failure> {
     read(compiled)?.hash(&mut hasher);
     // This program's own source, and the lock files, which hold the versions of both tools.
     include_bytes!("wasm.rs").hash(&mut hasher);
+    include_bytes!("module.rs").hash(&mut hasher);
     include_bytes!("order.rs").hash(&mut hasher);
+    include_bytes!("alike.rs").hash(&mut hasher);
     read(&root().join("Cargo.lock"))?.hash(&mut hasher);
     read(&root().join("tests/package-lock.json"))?.hash(&mut hasher);
     Ok(format!("{:016x}\n", hasher.finish()))
@@ -166,7 +168,9 @@ fn optimize(module: &Path) -> Result<(), Failure> {
     optimize(&["-Oz"])?;
     fs::write(module, order::name_in_order(&read(module)?)?)?;
     // The names are left out of what is written.
-    optimize(&["-Oz", "--reorder-functions-by-name"])
+    optimize(&["-Oz", "--reorder-functions-by-name"])?;
+    fs::write(module, alike::write_alike(read(module)?)?)?;
+    Ok(())
 }
 
 /// Removes a folder with all that is in it; one that is not there is no error.
