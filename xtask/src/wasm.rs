@@ -172,8 +172,8 @@ fn optimize(module: &Path) -> Result<(), Failure> {
     };
     optimize(&["--flatten", "--rereloop", "-Oz", "-Oz", ONE_CALLER])?;
     fs::write(module, order::name_in_order(&read(module)?)?)?;
-    // The names are left out of what is written.
-    optimize(&["-Oz", ONE_CALLER, "--reorder-functions-by-name"])?;
+    // The module is written without names and without a list of features: engines ask for neither.
+    optimize(&["-Oz", ONE_CALLER, "--reorder-functions-by-name", "--strip-target-features"])?;
     fs::write(module, alike::write_alike(read(module)?)?)?;
     Ok(())
 }
