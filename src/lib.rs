@@ -115,8 +115,9 @@
 //!   would make all inserts conflict.
 //! - A call examines at most 2,000 versions in one go, even where all are in memory. Then it goes on in steps, from
 //!   where it stood (`engine/op/steps.rs`).
-//! - The work of the pipeline has no timers of its own (`engine/core/nap.rs`). Each caller that waits brings one,
-//!   because the host of a Worker drops the timers of a request that it ends.
+//! - The work of the pipeline has no timers of its own (`engine/core/nap.rs`). The callers that it wakes bring them,
+//!   because the host of a Worker drops the timers of a request that it ends. There each step of the work wakes all
+//!   callers; on other hosts it wakes the first one, so that a step costs the same however many wait.
 //! - Where calls of one transaction body write beside a long call of it, the long call begins again. After eight times
 //!   it goes first, and the others write nothing until it ends.
 //! - Maps and sets are sorted lists in chunks (`types/sorted.rs`), and one sort serves all lists (`types/sort.rs`). The

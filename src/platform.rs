@@ -37,6 +37,11 @@ pub trait Platform {
     fn steady(&self) -> u64 {
         0
     }
+    /// True if the host may end a request where it stands: tasks that it began are then neither polled again nor
+    /// dropped. Where many calls wait at once, each costs more on such a host.
+    fn ends_requests(&self) -> bool {
+        true
+    }
     /// A random number, unlike any other drawn anywhere.
     fn random(&self) -> u64;
     /// Runs a task to its end, beside everything else, on this thread.

@@ -32,11 +32,21 @@ pub struct Host {
     shared: Option<(String, Told)>,
     /// Nobody else can open the store.
     is_alone: bool,
+    ends_requests: bool,
     channel: Rc<RefCell<Option<Channel>>>,
     /// The texts of the store's witness, asked for while the store's connection was still being opened.
     early: RefCell<Option<oneshot::Receiver<Option<Vec<String>>>>>,
     /// The newest head while it is being told, or was a moment ago.
     to_tell: Rc<Cell<Option<Lsn>>>,
+}
+
+/// True on Cloudflare's runtime, and on hosts that do not say what they are. Node says it since version 21; before, it
+/// has a global that others imitate, but none of Cloudflare's.
+fn ends_requests() -> bool {
+    let agent = global("navigator").and_then(|navigator| field(&navigator, "userAgent")?.as_string());
+    let is_cloudflare = global("WebSocketPair").is_some();
+    let is_node = || global("process").and_then(|process| field(&field(&process, "versions")?, "node")).is_some();
+    is_cloudflare || agent.map_or_else(|| !is_node(), |agent| agent == "Cloudflare-Workers")
 }
 
 /// A channel to the other tabs; closed with its engine.
@@ -76,6 +86,7 @@ impl Host {
         Host {
             clock: now.map(Clock::new),
             is_alone,
+            ends_requests: ends_requests(),
             drawn: RefCell::default(),
             shared: None,
             channel: Rc::default(),
@@ -173,6 +184,10 @@ impl Platform for Host {
             return self.now();
         }
         steady_milliseconds().unwrap_or(0.0) as u64
+    }
+
+    fn ends_requests(&self) -> bool {
+        self.ends_requests
     }
 
     fn random(&self) -> u64 {

@@ -6,6 +6,7 @@ mod bounds;
 mod clones;
 mod copied;
 mod counters;
+mod crowd;
 mod damage;
 mod diff;
 mod documents;

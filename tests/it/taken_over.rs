@@ -162,9 +162,9 @@ fn whoever_lost_twice_goes_first() {
     });
 }
 
-type Call = Pin<Box<dyn Future<Output = Result<Value>>>>;
+pub type Call = Pin<Box<dyn Future<Output = Result<Value>>>>;
 
-fn call(db: &Db, op: Op) -> Call {
+pub fn call(db: &Db, op: Op) -> Call {
     let db = db.clone();
     Box::pin(async move { db.run(op).await })
 }
@@ -385,6 +385,9 @@ impl Platform for Killable {
     fn steady(&self) -> u64 {
         self.inner.steady()
     }
+    fn ends_requests(&self) -> bool {
+        self.inner.ends_requests()
+    }
     fn random(&self) -> u64 {
         self.inner.random()
     }
@@ -404,7 +407,7 @@ impl Platform for Killable {
 
 /// A store whose commits are held back: the request in which maintenance began was killed, so maintenance stands still
 /// and the log has grown.
-async fn held_back(world: &World, storage: Watched) -> (Db, Rc<Cell<bool>>) {
+pub async fn held_back(world: &World, storage: Watched) -> (Db, Rc<Cell<bool>>) {
     let is_killed = Rc::new(Cell::new(false));
     world.disk.set_capacity(Some(Capacity::of(64 * 1024 * 1024)));
     let platform = Rc::new(Killable { inner: world.platform(), is_killed: is_killed.clone() });

@@ -53,6 +53,8 @@ pub struct Core {
     pub durability: Durability,
     pub clock: Clock,
     queue: RefCell<VecDeque<Job>>,
+    /// How many jobs at most are queued that nobody waits for any more.
+    cancelled: Cell<usize>,
     pump: Pump,
     nap: Nap,
     holds: Holds,
@@ -78,6 +80,7 @@ impl Core {
             lsm: Rc::new(lsm),
             durability,
             queue: RefCell::default(),
+            cancelled: Cell::default(),
             pump: Pump::default(),
             nap: Nap::default(),
             holds: Holds::default(),

@@ -1,7 +1,8 @@
 //! A wait of the pipeline's work for time to pass.
 //!
 //! The host of a Worker drops the timers of a request that it ends. The callers own the work together, so the work has
-//! no timer: each caller that waits has one of its own while a nap lasts, and the first timer that fires ends the nap.
+//! no timer: each caller that the work wakes has one of its own while a nap lasts, and the first timer that fires ends
+//! the nap.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -36,7 +37,7 @@ impl Nap {
             if self.under_way().is_none_or(|(other, _)| other != number) {
                 return Poll::Ready(());
             }
-            // All callers are polled once, so that each starts a timer of its own.
+            // The callers that are woken are polled once, so that each starts a timer of its own.
             if !std::mem::replace(&mut has_begun, true) {
                 context.waker().wake_by_ref();
             }

@@ -38,18 +38,19 @@ impl Pumped for Core {
         !self.queue.borrow().is_empty()
     }
 
+    fn loses_callers(&self) -> bool {
+        self.platform.ends_requests()
+    }
+
     fn forget_cancelled(&self) {
-        let mut queue = self.queue.borrow_mut();
-        let mut gone = Vec::new();
-        for _ in 0..queue.len() {
-            match queue.pop_front() {
-                Some(job) if !job.reply.is_canceled() => queue.push_back(job),
-                job => gone.extend(job),
-            }
+        self.cancelled.set(self.cancelled.get() + 1);
+        let waiting = self.queue.borrow().len();
+        // Thousands may be cancelled one after the other, and each look at all jobs costs as much as there are.
+        if 2 * self.cancelled.get() >= waiting {
+            self.cancelled.set(0);
+            let jobs = self.take_jobs(waiting);
+            self.requeue(jobs);
         }
-        // A job may hold the last reference to a handle, and the end of the handle may look at the queue.
-        drop(queue);
-        drop(gone);
     }
 
     fn nap(&self) -> Option<u64> {
@@ -204,21 +205,20 @@ impl Core {
         true
     }
 
-    /// Takes the jobs of the next record from the queue.
-    fn next_jobs(&self) -> Vec<Job> {
+    /// Takes so many jobs from the queue. Those among them that nobody waits for are dropped.
+    fn take_jobs(&self, most: usize) -> Vec<Job> {
         let mut queue = self.queue.borrow_mut();
-        let mut jobs = Vec::new();
-        while jobs.len() < GROUP
-            && let Some(job) = queue.pop_front()
-        {
-            jobs.push(job);
-        }
+        let most = most.min(queue.len());
+        let (gone, jobs) = queue.drain(..most).partition(|job| job.reply.is_canceled());
+        // A job may hold the last reference to a handle, and the end of the handle may look at the queue.
+        drop(queue);
+        drop::<Vec<Job>>(gone);
         jobs
     }
 
     /// Evaluates the jobs that wait, writes what they want as one record, and answers them.
     async fn group(self: &Rc<Core>) {
-        let mut jobs = self.next_jobs();
+        let mut jobs = self.take_jobs(GROUP);
         let _staged = Staged(self.clone());
         let (mut late, mut looks) = (0, 0);
         let mut has_looked = false;

@@ -1,16 +1,20 @@
-//! The callers that wait for the pipeline make it go on. A host may end any of its requests where it stands, and work
-//! that such a request was to do for others is never done. So no caller's answer depends on another caller's task: each
-//! caller that waits polls the work itself, and each step wakes them all.
+//! The callers that wait for the pipeline make it go on: each step of the work wakes the caller that came first, and
+//! the next one takes over when that caller leaves. So a step costs the same however many wait.
+//!
+//! Some hosts end a request where it stands, and work that such a request was to do for others is never done. There no
+//! caller's answer depends on another caller's task: each caller that waits polls the work itself, and each step wakes
+//! them all.
 //!
 //! The callers own the work together. When the last of them leaves, the work is dropped where it stands. Commits that
 //! the work had staged are taken back; a record that it was appending counts or not, as that of any other tab.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_channel::oneshot;
@@ -43,9 +47,11 @@ pub type Answer = Result<Done>;
 /// The pipeline, as the callers see it that make it go on.
 pub trait Pumped {
     fn has_work(&self) -> bool;
+    /// True if a caller that waits may never be polled again, nor dropped.
+    fn loses_callers(&self) -> bool;
     /// Does all that is queued.
     fn pump(self: Rc<Self>) -> LocalFuture<'static, ()>;
-    /// Drops jobs that are not begun and that nobody waits for.
+    /// Nobody waits for one more job. Once half of the jobs that wait may be such ones, they are dropped.
     fn forget_cancelled(&self);
     /// The number of the nap that the work takes.
     fn nap(&self) -> Option<u64>;
@@ -58,7 +64,6 @@ pub trait Pumped {
 #[derive(Default)]
 pub struct Pump(RefCell<Weak<Work>>);
 
-#[derive(Default)]
 struct Work {
     /// Taken out while it is polled.
     steps: RefCell<Option<LocalFuture<'static, ()>>>,
@@ -68,30 +73,79 @@ struct Work {
     given: Cell<u64>,
 }
 
-/// The callers that wait, in the order in which they came.
-#[derive(Default)]
+/// The callers that wait.
 struct Waiters {
     /// The work can go on, and nobody has polled it since.
     is_woken: AtomicBool,
-    wakers: Mutex<Vec<(u64, Waker)>>,
+    /// Each step of the work wakes all callers, because any of them may never be polled again.
+    wakes_all: bool,
+    wakers: Mutex<Wakers>,
 }
 
-impl Waiters {
-    fn register(&self, number: u64, waker: &Waker) {
-        let mut wakers = self.wakers.lock().expect("BUG: nothing panics under the lock");
-        match wakers.binary_search_by_key(&number, |(other, _)| *other) {
-            Ok(place) => wakers[place].1.clone_from(waker),
-            Err(place) => wakers.insert(place, (number, waker.clone())),
+/// The wakers of the callers by their numbers, in the order in which they came. A caller that has left leaves a gap,
+/// because thousands may leave one after the other. The first place is never a gap, and at most half of all places are.
+#[derive(Default)]
+struct Wakers {
+    places: VecDeque<(u64, Option<Waker>)>,
+    gaps: usize,
+}
+
+impl Wakers {
+    fn place(&mut self, number: u64) -> Option<&mut Option<Waker>> {
+        let place = self.places.binary_search_by_key(&number, |(other, _)| *other).ok()?;
+        Some(&mut self.places[place].1)
+    }
+
+    fn set(&mut self, number: u64, waker: &Waker) {
+        match self.place(number) {
+            Some(place) => *place = Some(waker.clone()),
+            None => self.places.push_back((number, Some(waker.clone()))),
         }
     }
 
-    /// True: nobody is left.
-    fn leave(&self, number: u64) -> bool {
-        let mut wakers = self.wakers.lock().expect("BUG: nothing panics under the lock");
-        if let Ok(place) = wakers.binary_search_by_key(&number, |(other, _)| *other) {
-            wakers.remove(place);
+    fn remove(&mut self, number: u64) {
+        if self.place(number).and_then(Option::take).is_none() {
+            return;
         }
-        wakers.is_empty()
+        self.gaps += 1;
+        while matches!(self.places.front(), Some((_, None))) {
+            self.places.pop_front();
+            self.gaps -= 1;
+        }
+        if 2 * self.gaps > self.places.len() {
+            self.places.retain(|(_, waker)| waker.is_some());
+            self.gaps = 0;
+        }
+    }
+}
+
+impl Waiters {
+    fn new(wakes_all: bool) -> Waiters {
+        Waiters { is_woken: AtomicBool::new(false), wakes_all, wakers: Mutex::default() }
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Wakers> {
+        self.wakers.lock().expect("BUG: nothing panics under the lock")
+    }
+
+    /// True if a step of the work wakes this caller.
+    fn is_called(&self, number: u64) -> bool {
+        self.wakes_all || self.wakers().places.front().is_some_and(|(first, _)| *first == number)
+    }
+
+    /// True if the next caller is to do what this one was woken for.
+    fn leave(&self, number: u64) -> bool {
+        let is_missed = !self.wakes_all && self.is_called(number);
+        self.wakers().remove(number);
+        is_missed
+    }
+
+    /// Wakes the callers that are to poll the work next.
+    fn call(&self) {
+        let most = if self.wakes_all { usize::MAX } else { 1 };
+        let called: Vec<Waker> =
+            self.wakers().places.iter().filter_map(|(_, waker)| waker.clone()).take(most).collect();
+        called.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -102,9 +156,7 @@ impl Wake for Waiters {
 
     fn wake_by_ref(self: &Arc<Waiters>) {
         self.is_woken.store(true, Ordering::Relaxed);
-        let wakers = self.wakers.lock().expect("BUG: nothing panics under the lock");
-        let wakers: Vec<Waker> = wakers.iter().map(|(_, waker)| waker.clone()).collect();
-        wakers.into_iter().for_each(Waker::wake);
+        self.call();
     }
 }
 
@@ -122,17 +174,20 @@ impl Pump {
     ) -> impl Future<Output = Answer> + use<> {
         let mut slot = self.0.borrow_mut();
         let work = slot.upgrade().unwrap_or_else(|| {
-            let work = Rc::new(Work::default());
+            let work = Rc::new(Work::new(pumped.loses_callers()));
             *slot = Rc::downgrade(&work);
             work
         });
-        let number = work.given.get();
-        work.given.set(number + 1);
-        Waiting { pumped, work, number, answer, timer: None, has_begun: false, is_answered: false }
+        Waiting { pumped, work, number: None, answer, timer: None, is_answered: false }
     }
 }
 
 impl Work {
+    fn new(wakes_all: bool) -> Work {
+        let waiters = Arc::new(Waiters::new(wakes_all));
+        Work { steps: RefCell::default(), is_polled: Cell::default(), waiters, given: Cell::default() }
+    }
+
     /// True if a caller that comes now must poll the work itself, because nothing else will wake that caller.
     fn is_due(&self) -> bool {
         self.steps.borrow().is_none() || self.waiters.is_woken.load(Ordering::Relaxed)
@@ -165,11 +220,11 @@ impl Work {
 struct Waiting {
     pumped: Rc<dyn Pumped>,
     work: Rc<Work>,
-    number: u64,
+    /// Given at the first poll.
+    number: Option<u64>,
     answer: oneshot::Receiver<Answer>,
     /// This caller's timer for a nap of the work, by the nap's number.
     timer: Option<(u64, LocalFuture<'static, ()>)>,
-    has_begun: bool,
     is_answered: bool,
 }
 
@@ -209,17 +264,19 @@ impl Future for Waiting {
         if let Poll::Ready(answer) = self.poll_answer(context) {
             return Poll::Ready(answer);
         }
-        self.work.waiters.register(self.number, context.waker());
-        if !std::mem::replace(&mut self.has_begun, true) {
+        let number = self.number.unwrap_or_else(|| self.work.given.replace(self.work.given.get() + 1));
+        self.work.waiters.wakers().set(number, context.waker());
+        let is_called = self.work.waiters.is_called(number);
+        if self.number.replace(number).is_none() {
             // Calls that are made in one go share one record: the first caller lets the others queue before it polls.
-            if self.work.is_due() || self.pumped.nap().is_some() {
+            if self.work.is_due() || is_called && self.pumped.nap().is_some() {
                 context.waker().wake_by_ref();
             }
             return Poll::Pending;
         }
         self.work.drive(&self.pumped);
         // A timer that fires at once ends one nap only, because a caller keeps the host no longer than one step.
-        if self.ends_nap(context) {
+        if is_called && self.ends_nap(context) {
             context.waker().wake_by_ref();
         }
         self.poll_answer(context)
@@ -228,15 +285,38 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let is_last = self.work.waiters.leave(self.number);
-        if self.is_answered {
-            return;
+        let waiters = &self.work.waiters;
+        let is_missed = self.number.is_some_and(|number| waiters.leave(number));
+        if !self.is_answered {
+            // Nobody waits for this job any more: if it is not begun, it is not done.
+            self.answer.close();
+            self.pumped.forget_cancelled();
         }
-        // Nobody waits for this job any more: if it is not begun, it is not done.
-        self.answer.close();
-        self.pumped.forget_cancelled();
-        if !is_last {
-            self.work.waiters.wake_by_ref();
+        // This caller was woken and has not polled the work, or had the timer that ends the work's nap. The others
+        // would wait for ever.
+        if is_missed && (waiters.is_woken.load(Ordering::Relaxed) || self.pumped.nap().is_some()) {
+            waiters.call();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_that_have_left_take_no_more_room_than_those_who_wait() {
+        let orders: [fn(u64) -> u64; 4] = [|n| n, |n| 999 - n, |n| n * 7 % 1000, |n| n * 501 % 1000];
+        for order in orders {
+            let mut wakers = Wakers::default();
+            (0..1000).for_each(|number| wakers.set(number, Waker::noop()));
+            for (gone, number) in (0..1000).map(order).enumerate() {
+                wakers.remove(number);
+                wakers.remove(number);
+                let waiting = 999 - gone;
+                assert!(wakers.places.len() <= 2 * waiting, "{} places for {waiting} callers", wakers.places.len());
+                assert!(wakers.places.front().is_none_or(|(_, waker)| waker.is_some()));
+            }
         }
     }
 }

@@ -34,6 +34,7 @@ pub struct TestPlatform {
     witness: Witness,
     leases: Rc<Leases>,
     has_turns: Rc<Cell<bool>>,
+    ends_requests: Rc<Cell<bool>>,
 }
 
 /// The texts that were written down outside of the store; `None` inside: the host has no place for them.
@@ -46,6 +47,10 @@ impl Platform for TestPlatform {
 
     fn steady(&self) -> u64 {
         self.steady.get()
+    }
+
+    fn ends_requests(&self) -> bool {
+        self.ends_requests.get()
     }
 
     fn random(&self) -> u64 {
@@ -101,6 +106,8 @@ pub struct World {
     pub leases: Rc<Leases>,
     /// True: a sleep takes one turn of all tasks per millisecond. False: every sleep takes one turn.
     pub has_turns: Rc<Cell<bool>>,
+    /// True, as it is at first: a task may never be polled again.
+    pub ends_requests: Rc<Cell<bool>>,
     random: Rc<Cell<u64>>,
     spawner: LocalSpawner,
 }
@@ -115,6 +122,7 @@ impl World {
             witness: self.witness.clone(),
             leases: self.leases.clone(),
             has_turns: self.has_turns.clone(),
+            ends_requests: self.ends_requests.clone(),
         })
     }
 
@@ -146,6 +154,7 @@ impl World {
             witness: Witness::default(),
             leases: Rc::default(),
             has_turns: self.has_turns.clone(),
+            ends_requests: self.ends_requests.clone(),
             random: self.random.clone(),
             spawner: self.spawner.clone(),
         }
@@ -175,6 +184,7 @@ pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Rc<World>) -> F) {
         witness: Witness::default(),
         leases: Rc::default(),
         has_turns: Rc::default(),
+        ends_requests: Rc::new(Cell::new(true)),
         random: Rc::new(Cell::new(7)),
         spawner: pool.spawner(),
     };
