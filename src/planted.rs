@@ -51,6 +51,10 @@ pub enum Bug {
     MergedRowsNotValidated,
     /// A merge parks a row and does not keep its ancestor.
     AncestorNotKept,
+    /// A merge of the clone as it was takes the clone as it is.
+    PastMergedAsPresent,
+    /// A reset of a selection leaves a row parked and does not keep its ancestor.
+    AncestorLostByReset,
     /// A merge leaves the clone where it stood.
     MergedCloneNotMoved,
     /// A restore keeps the link that the clone has now.

@@ -39,7 +39,7 @@ pub fn check(oracle: &Oracle<'_>, told: &[Told]) -> Result<(), Violation> {
             Act::Import { .. } => "imports through the door",
             Act::Move { what: Move::Merge(..), .. } => "merges through the door",
             Act::Move { what: Move::Rebase(_), .. } => "rebases through the door",
-            Act::Move { what: Move::Reset, .. } => "resets through the door",
+            Act::Move { what: Move::Reset(_), .. } => "resets through the door",
             Act::Move { what: Move::Revert(..), .. } => "reverts through the door",
             Act::Move { what: Move::Restore(_), .. } => "restores through the door",
             _ => "moves of the catalog through the door",

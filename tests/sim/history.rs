@@ -130,15 +130,23 @@ pub enum Act {
 /// Merging and going back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Move {
-    /// With a selection, only what is picked is merged; the rest stays the clone's.
-    Merge(Winner, Option<Picks>),
+    /// Only this part of the clone's changes is merged; the rest stays the clone's.
+    Merge(Winner, Part),
     Rebase(Winner),
-    Reset,
+    /// With a selection, only what is picked is forgotten.
+    Reset(Option<Picks>),
     Revert(u64, Winner),
     Restore(u64),
 }
 
-/// The part of a row's change that is merged.
+/// The part of a clone's changes that is merged: what is picked, of the clone as it was at an LSN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Part {
+    pub only: Option<Picks>,
+    pub at: Option<u64>,
+}
+
+/// The part of a row's change that is merged, or forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pick {
     All,

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::call::Content;
-use crate::history::{Identity, Move, Pick, Picks, Settled, Told, Winner};
+use crate::history::{Identity, Move, Part, Pick, Picks, Settled, Told, Winner};
 use crate::model::{Mark, ModelDatabase, Place, Row, Rows, State, base_of, visible_at};
-use crate::three_way::{chosen, counts, counts_since, kept, landed, merge, n_of, parked};
+use crate::three_way::{
+    Merged, adds_up, chosen, counts, counts_between, counts_since, kept, landed, merge, n_of, not_reset, parked,
+};
 
 /// The effect of a move: its report, and the state after it; `None`: it writes nothing.
 pub struct Moved {
@@ -63,12 +65,13 @@ impl ModelDatabase {
         self.parked.get(place).map_or_else(|| visible_at(&self.copied, place), Option::as_ref)
     }
 
-    /// The part of a row's change that a selection takes. It is not asked about a row that is as where the clone began.
-    fn picked(&self, place: &Place, only: Option<Picks>) -> Pick {
+    /// The part of a row's change until `then` that a selection takes. It is not asked about a row that was as where
+    /// the clone began.
+    fn picked(&self, place: &Place, then: &Rows, only: Option<Picks>) -> Pick {
         let value = |rows: &Rows| rows.get(place).and_then(|row| row.value);
-        let (below, now) = (value(&self.copied), value(&self.rows));
+        let (below, then) = (value(&self.copied), value(then));
         match only {
-            Some(picks) if below != now => picks.of(*place, below.is_some() && now.is_some()),
+            Some(picks) if below != then => picks.of(*place, below.is_some() && then.is_some()),
             _ => Pick::All,
         }
     }
@@ -98,8 +101,9 @@ struct Below {
     links: Vec<u64>,
 }
 
-fn sides<'a>(clone: &'a ModelDatabase, origin: &'a Rows, place: &Place) -> [Option<&'a Row>; 3] {
-    [clone.base(place), visible_at(&clone.rows, place), visible_at(origin, place)]
+/// Base, clone, origin; `then`: the clone's rows that are merged.
+fn sides<'a>((clone, then): (&'a ModelDatabase, &'a Rows), origin: &'a Rows, place: &Place) -> [Option<&'a Row>; 3] {
+    [clone.base(place), visible_at(then, place), visible_at(origin, place)]
 }
 
 fn values(sides: [Option<&Row>; 3]) -> [Option<Content>; 3] {
@@ -111,25 +115,46 @@ fn has_counted(clone: &ModelDatabase, place: &Place, [base, of_clone, _]: [Optio
     if clone.parked.contains_key(place) { counts_since(of_clone, base) } else { counts(of_clone, base) }
 }
 
+/// Of the part of a row's count that a merge leaves to the clone: true if it is increments alone, and true if they add
+/// up with what the origin then has. `now`: the clone's row; `sides`: those that are merged.
+fn counts_on(
+    clone: &ModelDatabase,
+    place: &Place,
+    (sides, now): ([Option<&Row>; 3], Option<&Row>),
+    takes_count: bool,
+) -> (bool, bool) {
+    let [base, then, of_origin] = sides;
+    let goes_on = counts(of_origin, base);
+    if !takes_count {
+        return (has_counted(clone, place, [base, now, of_origin]), goes_on);
+    }
+    let is_as_merged = has_counted(clone, place, sides) || n_of(then) == n_of(base);
+    (counts_between(now, then), goes_on && is_as_merged)
+}
+
 pub fn merge_into_origin(
+    states: &[State],
     before: &State,
-    name: &str,
-    (winner, only): (Winner, Option<Picks>),
+    identity: &Identity,
+    (winner, Part { only, at }): (Winner, Part),
     landing: Landing,
 ) -> Option<Moved> {
-    let clone = &before.databases[name];
+    let clone = &before.databases[&identity.name];
     let (target, _) = clone.origin.clone()?;
     let origin = &before.databases[&target];
+    let then = match at {
+        Some(at) => find(states, identity, at).filter(|then| then.layer == clone.layer)?,
+        None => clone,
+    };
     let (mut tally, mut rows) = (Tally::default(), (*origin.rows).clone());
     let (mut left, mut waiting) = (Rows::new(), BTreeMap::new());
     for place in places(&[&clone.copied, &clone.rows, &origin.rows]) {
-        let all = sides(clone, &origin.rows, &place);
-        let [base, of_clone, of_origin] = all;
-        let has_counted = has_counted(clone, &place, all);
-        let adds = has_counted && counts(of_origin, base);
-        let pick = clone.picked(&place, only);
+        let all = sides((clone, &then.rows), &origin.rows, &place);
+        let ([base, of_then, of_origin], now) = (all, visible_at(&clone.rows, &place));
+        let adds = has_counted(clone, &place, all) && counts(of_origin, base);
+        let pick = clone.picked(&place, &then.rows, only);
         let takes_count = matches!(pick, Pick::All | Pick::Field("n"));
-        let chosen = chosen(pick, base, of_clone);
+        let chosen = chosen(pick, base, of_then);
         let merging = [base, chosen.as_ref(), of_origin];
         tally.has_changes |= values(merging)[0] != values(merging)[1];
         let merged = merge(values(merging), winner, adds && takes_count);
@@ -140,10 +165,12 @@ pub fn merge_into_origin(
             let base = base_of(&origin.rows, &place, origin.is_clone());
             rows.insert(place, Row { value: merged.value, lsn: landing.lsn, base, own: true, mark });
         }
-        let leaving = [chosen.as_ref(), of_clone, visible_at(&rows, &place)];
-        let rest = merge(values(leaving), Winner::Clone, if takes_count { has_counted } else { adds });
+        let leaving = [chosen.as_ref(), now, visible_at(&rows, &place)];
+        let (is_counted, goes_on) = counts_on(clone, &place, (all, now), takes_count);
+        let rest = merge(values(leaving), Winner::Clone, is_counted && goes_on);
+        let rest = Merged { is_sum: is_counted && adds_up(&rest, values(leaving)), ..rest };
         if rest.conflicts > 0 {
-            let (row, ancestor) = parked(&rest, leaving, has_counted, landing.lsn);
+            let (row, ancestor) = parked(&rest, leaving, is_counted, landing.lsn);
             left.insert(place, row);
             waiting.insert(place, ancestor);
         } else if rest.value != values(leaving)[2] {
@@ -156,7 +183,7 @@ pub fn merge_into_origin(
         let origin = ModelDatabase { rows: Rc::new(rows), ..origin.clone() };
         let moved = clone.flipped(origin.over(target.clone(), landing.lsn), left, landing);
         state.databases.insert(target, origin);
-        state.databases.insert(name.to_string(), ModelDatabase { parked: Rc::new(waiting), ..moved });
+        state.databases.insert(identity.name.clone(), ModelDatabase { parked: Rc::new(waiting), ..moved });
         state
     });
     Some(Moved { told, state })
@@ -170,7 +197,7 @@ pub fn rebase(states: &[State], before: &State, name: &str, winner: Winner, land
     let mut tally = Tally { has_changes, ..Tally::default() };
     let mut own = Rows::new();
     for place in places(&[&clone.copied, &clone.rows, &origin.rows]) {
-        let all = sides(clone, &origin.rows, &place);
+        let all = sides((clone, &clone.rows), &origin.rows, &place);
         let [base, _, of_origin] = all;
         let adds = has_counted(clone, &place, all) && counts(of_origin, base);
         let merged = merge(values(all), winner, adds);
@@ -201,13 +228,31 @@ pub fn is_as_it_was(state: &State, name: &str) -> bool {
     clone.parked.is_empty() && origin.is_some_and(|origin| visible(&origin.rows) == visible(&clone.copied))
 }
 
-pub fn reset(before: &State, name: &str, landing: Landing) -> Option<Moved> {
+/// Where nothing is picked, nothing is written.
+pub fn reset(before: &State, name: &str, only: Option<Picks>, landing: Landing) -> Option<Moved> {
     let clone = &before.databases[name];
     clone.origin.as_ref()?;
-    let mut state = before.clone();
-    let moved = clone.flipped(clone.over_what_it_was(), Rows::new(), landing);
-    state.databases.insert(name.to_string(), moved);
-    Some(Moved { told: Told::default(), state: Some(state) })
+    let (mut own, mut parked) = (Rows::new(), BTreeMap::new());
+    let mut commits = only.is_none();
+    for (place, row) in clone.rows.iter() {
+        let below = visible_at(&clone.copied, place);
+        if row.value == below.and_then(|below| below.value) {
+            continue;
+        }
+        let (pick, ancestor) = (clone.picked(place, &clone.rows, only), clone.parked.get(place));
+        commits |= pick != Pick::Nothing;
+        if let Some((row, ancestor)) = not_reset(pick, (row, below), ancestor, landing.lsn) {
+            own.insert(*place, row);
+            parked.extend(ancestor.map(|ancestor| (*place, ancestor)));
+        }
+    }
+    let state = commits.then(|| {
+        let mut state = before.clone();
+        let moved = clone.flipped(clone.over_what_it_was(), own, landing);
+        state.databases.insert(name.to_string(), ModelDatabase { parked: Rc::new(parked), ..moved });
+        state
+    });
+    Some(Moved { told: Told::default(), state })
 }
 
 fn find<'a>(states: &'a [State], identity: &Identity, lsn: u64) -> Option<&'a ModelDatabase> {
@@ -304,9 +349,9 @@ pub fn effect(states: &[State], before: &State, identity: &Identity, act: Move, 
     }
     let name = &identity.name;
     match act {
-        Move::Merge(winner, only) => merge_into_origin(before, name, (winner, only), landing),
+        Move::Merge(winner, part) => merge_into_origin(states, before, identity, (winner, part), landing),
         Move::Rebase(winner) => rebase(states, before, name, winner, landing),
-        Move::Reset => reset(before, name, landing),
+        Move::Reset(only) => reset(before, name, only, landing),
         Move::Revert(commit, winner) => revert(states, before, identity, (commit, winner), landing.lsn),
         Move::Restore(at) => restore(states, before, identity, at, landing),
     }

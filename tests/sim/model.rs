@@ -31,16 +31,17 @@ pub struct Mark {
     /// The value of `n` at the point from which it was only incremented.
     pub start: Option<i64>,
     pub is_counted: bool,
-    /// The value that `n` was set to last, even if that is its value below.
+    /// The value that `n` was set to last, even if that is its value below; and the commit that set it.
     pub set: Option<i64>,
+    pub set_at: u64,
 }
 
 impl Mark {
     /// Of a count that the commit `lsn` set: a new one, unless it is what it is below.
     pub fn set(lsn: u64, n: Option<i64>, below: Option<&Row>) -> Mark {
         match below {
-            Some(below) if below.value.is_some_and(|value| value.n == n) => Mark { set: n, ..below.mark },
-            _ => Mark { id: lsn, start: n, is_counted: false, set: n },
+            Some(below) if below.value.is_some_and(|value| value.n == n) => Mark { set: n, set_at: lsn, ..below.mark },
+            _ => Mark { id: lsn, start: n, is_counted: false, set: n, set_at: lsn },
         }
     }
 
@@ -51,7 +52,7 @@ impl Mark {
             n.is_none() != self.start.is_none() && n.unwrap_or(0) == self.start.unwrap_or(0)
         };
         match below.filter(is_zero) {
-            Some(below) => Mark { set: self.set, is_counted: true, ..below.mark },
+            Some(below) => Mark { set: self.set, set_at: self.set_at, is_counted: true, ..below.mark },
             None => Mark { is_counted: true, ..self },
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use offshoot::error::ErrorCode;
 
 use crate::call::Observed;
-use crate::history::{Act, Check, Event, Identity, Move, Outcome, Settled, Told, Violation, violation};
+use crate::history::{Act, Check, Event, Identity, Move, Outcome, Part, Settled, Told, Violation, violation};
 use crate::journal::{CatalogChange, Logged, Written};
 use crate::merging::{Landing, effect, is_as_it_was};
 use crate::model::{ModelDatabase, Place, Row, State};
@@ -125,10 +125,24 @@ fn check_ancestors(lsn: u64, logged: &Logged, before: &ModelDatabase, made: &Mod
     Err(violation(Check::Merges, format!("commit {lsn} wrote the ancestors {written:?}; the model: {expected:?}")))
 }
 
-/// Counts a commit that merged a selection, or what earlier selections had left.
+/// Counts a commit that merged or reset a selection, merged the past, or what earlier selections had left.
 pub fn count(oracle: &Oracle<'_>, event: &Event, lsn: u64) {
-    let Act::Move { database, what: Move::Merge(_, only) } = &event.act else { return };
+    let Act::Move { database, what } = &event.act else { return };
     let has_parked = |lsn| oracle.find(database, lsn).is_some_and(|found| !found.parked.is_empty());
+    let (only, at) = match what {
+        Move::Merge(_, Part { only, at }) => (only, at),
+        Move::Reset(Some(_)) => {
+            oracle.report.count("resets of a selection");
+            if has_parked(lsn) {
+                oracle.report.count("resets that left parked rows");
+            }
+            return;
+        }
+        _ => return,
+    };
+    if at.is_some_and(|at| is_another(oracle, database, at, lsn - 1)) {
+        oracle.report.count("merges of the past");
+    }
     if only.is_some() {
         oracle.report.count("selections");
         if has_parked(lsn) {
@@ -138,6 +152,12 @@ pub fn count(oracle: &Oracle<'_>, event: &Event, lsn: u64) {
     if has_parked(lsn - 1) {
         oracle.report.count("merges of parked rows");
     }
+}
+
+/// True if the database has other rows at one LSN than at the other.
+fn is_another(oracle: &Oracle<'_>, database: &Identity, one: u64, other: u64) -> bool {
+    let rows = |lsn| oracle.find(database, lsn).map(|found| &found.rows);
+    rows(one) != rows(other)
 }
 
 /// A row that a move writes, by the model.
@@ -172,7 +192,7 @@ pub fn check_done(oracle: &Oracle<'_>, event: &Event, observed: &Observed) -> Re
         let landing = Landing { lsn: lsn + 1, layer, as_of: lsn };
         let Some(moved) = effect(&oracle.states, state, database, what, landing) else { return false };
         match (what, moved.state, observed) {
-            (Move::Reset, ..) => false,
+            (Move::Reset(only), after, _) => only.is_some() && after.is_none(),
             (Move::Restore(_), Some(after), _) => {
                 let rows = |state: &State| state.databases[&database.name].rows.clone();
                 rows(state) == rows(&after)
@@ -194,9 +214,15 @@ pub fn is_right_to_fail(oracle: &Oracle<'_>, event: &Event, code: ErrorCode) -> 
         (_, ErrorCode::Closed) => (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_none()),
         // The move lost again and again: to others' commits, or to a tab that took its runs for abandoned.
         (_, ErrorCode::Conflict) => event.from < event.to || oracle.report.has("clock jumps"),
-        (Move::Merge(..) | Move::Rebase(_) | Move::Reset, ErrorCode::NotAClone) => {
+        (Move::Merge(..) | Move::Rebase(_) | Move::Reset(_), ErrorCode::NotAClone) => {
             (event.from..=event.to).any(|lsn| oracle.find(database, lsn).is_some_and(|found| !found.is_clone()))
         }
+        (Move::Merge(_, Part { at: Some(at), .. }), ErrorCode::InvalidOption) => {
+            // The clone was not there then, or stood on another layer.
+            let layer = |lsn| oracle.find(database, lsn).map(|found| found.layer);
+            layer(at).is_none() || (event.from..=event.to).any(|lsn| layer(lsn) != layer(at))
+        }
+        (Move::Merge(_, Part { at: Some(at), .. }), ErrorCode::HistoryPruned) => at < oracle.journal.floor,
         (Move::Revert(commit, _), ErrorCode::InvalidOption) => {
             commit == 0 || oracle.find(database, commit - 1).is_none() || oracle.find(database, commit).is_none()
         }

@@ -9,7 +9,7 @@ use offshoot::error::Error;
 use offshoot::types::{Lsn, key};
 
 use crate::call::{Observed, Shelf};
-use crate::history::{Act, Move, Outcome, Pick, Picks, Settled, Told, Winner};
+use crate::history::{Act, Move, Outcome, Part, Pick, Picks, Settled, Told, Winner};
 use crate::workload::failed;
 use crate::world::{Handle, Tab, World};
 
@@ -58,12 +58,13 @@ fn draw(world: &World, tab: &Tab) -> Move {
     let head = tab.head();
     let past = random.between(head.saturating_sub(8).max(1), head);
     if world.plan.selections && random.chance(600) {
-        return Move::Merge(winner, Some(Picks(random.next())));
+        let only = random.chance(700).then(|| Picks(random.next()));
+        return Move::Merge(winner, Part { only, at: random.chance(400).then_some(past) });
     }
     match random.below(12) {
-        0..5 => Move::Merge(winner, None),
+        0..5 => Move::Merge(winner, Part::default()),
         5..7 => Move::Rebase(winner),
-        7 => Move::Reset,
+        7 => Move::Reset(None),
         8..10 => Move::Revert(past, winner),
         _ => Move::Restore(past),
     }
@@ -73,9 +74,10 @@ fn draw(world: &World, tab: &Tab) -> Move {
 async fn carry_out(world: &World, handle: &Handle, what: Move) -> Result<(Option<Told>, Option<Lsn>), Error> {
     let database = &handle.database;
     let report = match what {
-        Move::Merge(winner, only) => {
+        Move::Merge(winner, Part { only, at }) => {
             let only = only.map(|picks| select(world, picks));
-            let options = MergeOptions { policy: policy(winner), only, ..MergeOptions::default() };
+            let at = at.map(|lsn| When::Version(Lsn(lsn)));
+            let options = MergeOptions { policy: policy(winner), only, at, ..MergeOptions::default() };
             database.merge(options).await?
         }
         Move::Rebase(winner) => {
@@ -83,7 +85,10 @@ async fn carry_out(world: &World, handle: &Handle, what: Move) -> Result<(Option
             database.rebase(options).await?
         }
         Move::Revert(commit, winner) => database.revert(&[Lsn(commit)], &policy(winner), false).await?,
-        Move::Reset => return Ok((None, database.reset(None).await?)),
+        Move::Reset(only) => {
+            let only = only.map(|picks| select(world, picks));
+            return Ok((None, database.reset(only).await?));
+        }
         Move::Restore(at) => return Ok((None, database.restore(When::Version(Lsn(at)), None).await?)),
     };
     let told = told(&report);
@@ -95,13 +100,21 @@ async fn carry_out(world: &World, handle: &Handle, what: Move) -> Result<(Option
 
 pub async fn move_one(world: &World, tab: &Tab, handle: &Handle) {
     let what = draw(world, tab);
+    make(world, tab, handle, what).await;
+    // A reviewer throws away some of what was not selected.
+    if matches!(what, Move::Merge(_, Part { only: Some(_), .. })) && world.random.chance(700) {
+        make(world, tab, handle, Move::Reset(Some(Picks(world.random.next())))).await;
+    }
+}
+
+async fn make(world: &World, tab: &Tab, handle: &Handle, what: Move) {
     let number = world.begin(tab, Act::Move { database: handle.identity.clone(), what });
     let outcome = match carry_out(world, handle, what).await {
         Ok((told, lsn)) => {
             world.report.count(match what {
                 Move::Merge(..) => "merges",
                 Move::Rebase(_) => "rebases",
-                Move::Reset => "resets",
+                Move::Reset(_) => "resets",
                 Move::Revert(..) => "reverts",
                 Move::Restore(_) => "restores",
             });

@@ -145,6 +145,16 @@ fn an_ancestor_of_a_parked_row_that_is_not_kept_is_caught() {
 }
 
 #[test]
+fn a_merge_of_the_past_that_takes_the_present_is_caught() {
+    catch_where(Bug::PastMergedAsPresent, Check::Merges, |plan| plan.selections);
+}
+
+#[test]
+fn an_ancestor_that_a_reset_loses_is_caught() {
+    catch_where(Bug::AncestorLostByReset, Check::Merges, |plan| plan.selections);
+}
+
+#[test]
 fn a_merge_that_leaves_its_clone_where_it_stood_is_caught() {
     catch(Bug::MergedCloneNotMoved, Check::Atomicity);
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Events that every whole run must have met.
-const NEEDED: [&str; 58] = [
+const NEEDED: [&str; 61] = [
     "big commits",
     "body failures",
     "calls",
@@ -41,6 +41,7 @@ const NEEDED: [&str; 58] = [
     "merge conflicts",
     "merges",
     "merges of parked rows",
+    "merges of the past",
     "merges through the door",
     "old versions at the door",
     "pruned history",
@@ -50,6 +51,8 @@ const NEEDED: [&str; 58] = [
     "rebases",
     "rebases through the door",
     "resets",
+    "resets of a selection",
+    "resets that left parked rows",
     "resets through the door",
     "restores",
     "restores through the door",

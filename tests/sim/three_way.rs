@@ -10,7 +10,7 @@ pub struct Merged {
     pub conflicts: u64,
     pub is_sum: bool,
     /// The origin's value, but at each clash that of the base.
-    ancestor: Option<Content>,
+    pub ancestor: Option<Content>,
 }
 
 /// Base, clone, origin; `adds`: whether their counts add up.
@@ -76,6 +76,22 @@ pub fn counts_since(side: Option<&Row>, base: Option<&Row>) -> bool {
     counts(last_set.as_ref(), base)
 }
 
+/// True if the count is the origin's plus what the clone's differs from the base's.
+pub fn adds_up(merged: &Merged, sides: [Option<Content>; 3]) -> bool {
+    let n = |side: Option<Content>| side.and_then(|content| content.n).unwrap_or(0);
+    let [base, clone, origin] = sides;
+    let is_counted = clone.is_some() && origin.is_some();
+    is_counted && merged.value.and_then(|value| value.n) == Some(n(origin) + n(clone) - n(base))
+}
+
+/// True if the count of a clone's row is that of an earlier version of it, of the same layer, plus increments.
+pub fn counts_between(now: Option<&Row>, then: Option<&Row>) -> bool {
+    let (Some(now), Some(then)) = (now, then) else { return false };
+    let (set, from) = (now.mark.set, n_of(Some(then)));
+    let is_counted = n_of(Some(now)) != set;
+    now.mark.set_at == then.mark.set_at || set == from || is_counted && set.unwrap_or(0) == from.unwrap_or(0)
+}
+
 /// The mark of a row that was merged into `over`.
 pub fn landed(merged: &Merged, over: Option<&Row>, added: Option<&Row>, below: Option<&Row>, lsn: u64) -> Mark {
     let n = merged.value.and_then(|value| value.n);
@@ -128,4 +144,44 @@ pub fn parked(merged: &Merged, sides: [Option<&Row>; 3], has_counted: bool, lsn:
     let (None, Some(of_clone)) = (as_below, of_clone) else { return (row, ancestor) };
     let start = if has_counted { n_of(base) } else { of_clone.mark.set };
     (Row { mark: Mark { start, set: start, ..row.mark }, ..row }, ancestor)
+}
+
+/// The part of a clone's row over `below` that stays where another part of it is reset, and its ancestor if it waits;
+/// `None`: nothing of it stays.
+pub fn not_reset(
+    pick: Pick,
+    (row, below): (&Row, Option<&Row>),
+    ancestor: Option<&Option<Row>>,
+    lsn: u64,
+) -> Option<(Row, Option<Option<Row>>)> {
+    let of_below = below.and_then(|below| below.value);
+    let forget = |content: Content| match (pick, of_below) {
+        (Pick::Field("n"), Some(below)) => Content { n: below.n, ..content },
+        (Pick::Field(_), Some(below)) => Content { by: below.by, ..content },
+        _ => content,
+    };
+    let value = row.value.map(forget);
+    if pick == Pick::All || value == of_below {
+        return None;
+    }
+    let n = value.and_then(|value| value.n);
+    let is_as_it_was = n == n_of(Some(row));
+    let Some(ancestor) = ancestor else {
+        let is_sum = value.is_some() && is_as_it_was && counts(Some(row), below);
+        let merged = Merged { value, conflicts: 0, is_sum, ancestor: None };
+        let visible = Some(row).filter(|row| row.value.is_some());
+        return Some((Row { base: row.base, ..kept(&merged, [below, visible, below], lsn) }, None));
+    };
+    let of_base = ancestor.as_ref().and_then(|ancestor| ancestor.value);
+    let of_base = if pick == Pick::Nothing { of_base } else { Some(forget(of_base.unwrap_or_default())) };
+    let base = of_base.map(|value| {
+        let mark = match (below, ancestor) {
+            (Some(below), _) if n_of(Some(below)) == value.n => below.mark,
+            (_, Some(ancestor)) if n_of(Some(ancestor)) == value.n => ancestor.mark,
+            _ => Mark::set(!lsn, value.n, None),
+        };
+        Row { value: Some(value), lsn, base: None, own: false, mark }
+    });
+    let mark = if is_as_it_was { row.mark } else { Mark::set(lsn, n, below) };
+    Some((Row { value, lsn, mark, ..*row }, Some(base)))
 }

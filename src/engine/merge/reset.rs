@@ -15,6 +15,7 @@ use crate::engine::compare::diff;
 use crate::engine::core::job::Present;
 use crate::engine::handle::Handle;
 use crate::error::Result;
+use crate::planted::{self, Bug};
 use crate::query;
 use crate::types::Lsn;
 
@@ -110,7 +111,7 @@ fn keep_part(row: &ComparedRow, selected: &Selected, began: Lsn, left: &mut Laye
         anew(row.below.as_ref(), value, &added, (now, began))?
     };
     left.push(&row.suffix, &version.expiring(now.expiry).based_on(now.base));
-    if row.is_parked {
+    if row.is_parked && !planted::is(Bug::AncestorLostByReset) {
         let ancestor = match &row.below {
             Some(below) if !fields.is_empty() => Some(with_fields(object(row.base.as_deref())?, below, fields)?),
             _ => row.base.clone(),

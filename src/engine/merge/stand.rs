@@ -121,8 +121,8 @@ pub async fn stand(handle: &Rc<Handle>, at: Option<Lsn>, to: Point) -> Result<St
             return Err(commit::conflict("its link was cut meanwhile"));
         }
         let then = match at {
-            Some(at) => path_then(handle, state, view, at, &now)?,
-            None => now.clone(),
+            Some(at) if !planted::is(Bug::PastMergedAsPresent) => path_then(handle, state, view, at, &now)?,
+            _ => now.clone(),
         };
         let origin = Path::resolve(view, &target.name, to)?;
         if is_to_move {
