@@ -121,6 +121,40 @@ onEachBackend((browser) => {
     await sees(writer, (db) => db.kv().list().toArray(), [["a", 1], ["b", 3]]);
   });
 
+  // On SQLite a transaction that writes holds up all reads too, so that nothing gets as far as the trial.
+  const heldUp = { timeout: 60_000, skip: browser.backend === "sqlite" };
+  test("a trial of early commits that is held up is waited for once", heldUp, async () => {
+    const name = storeName();
+    const [holder, writer] = [await browser.tab(), await browser.context.newPage()];
+    await openIn(holder, name);
+    await holder.evaluate(async (name) => {
+      await globalThis.db.kv().set("a", 1);
+      const database = await new Promise((opened) => {
+        indexedDB.open(`offshoot/${name}`).onsuccess = (event) => opened(event.target.result);
+      });
+      const transaction = database.transaction("jobs", "readwrite");
+      const spin = () => (transaction.objectStore("jobs").get("none").onsuccess = spin);
+      spin();
+    }, name);
+    await writer.clock.install();
+    await loadTab(writer, browser.site);
+    await openIn(writer, name);
+    await writer.evaluate(() => {
+      globalThis.waiting = globalThis.attempt(() => globalThis.db.kv().set("b", 2));
+      globalThis.waiting.then(() => (globalThis.answered = true));
+    });
+    let waits = 0;
+    while (!(await writer.evaluate(() => globalThis.answered === true))) {
+      assert.ok(waits++ < 3, "the trial has one time limit");
+      await writer.clock.fastForward(20_000);
+    }
+    assert.equal((await writer.evaluate(() => globalThis.waiting)).code, undefined);
+    await writer.clock.pauseAt(Date.now() + 3_600_000);
+    await writer.evaluate(() => globalThis.db.kv().set("c", 3));
+    await holder.close();
+    await sees(writer, (db) => db.kv().list().toArray(), [["a", 1], ["b", 2], ["c", 3]]);
+  });
+
   test("an open whose answer comes after its time limit leaves a store that opens, and can be deleted", async () => {
     const name = storeName();
     const [holder, late] = [await browser.tab(), await browser.context.newPage()];
