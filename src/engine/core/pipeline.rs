@@ -208,11 +208,17 @@ impl Core {
     /// Takes so many jobs from the queue. Those among them that nobody waits for are dropped.
     fn take_jobs(&self, most: usize) -> Vec<Job> {
         let mut queue = self.queue.borrow_mut();
-        let most = most.min(queue.len());
-        let (gone, jobs) = queue.drain(..most).partition(|job| job.reply.is_canceled());
+        let (mut jobs, mut gone) = (Vec::new(), Vec::new());
+        for _ in 0..most {
+            match queue.pop_front() {
+                Some(job) if !job.reply.is_canceled() => jobs.push(job),
+                Some(job) => gone.push(job),
+                None => break,
+            }
+        }
         // A job may hold the last reference to a handle, and the end of the handle may look at the queue.
         drop(queue);
-        drop::<Vec<Job>>(gone);
+        drop(gone);
         jobs
     }
 
