@@ -1,9 +1,10 @@
 //! Errors on their way out: plain objects `{ code, message, details, retryable }`, made into OffshootError by
 //! TypeScript.
 
-use js_sys::{Array, Object, Reflect};
-use wasm_bindgen::JsValue;
+use js_sys::{Array, Function, Object, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
 
+use super::globals::global;
 use crate::error::{Detail, Error, ErrorCode, FailureOutcome};
 
 fn set(object: &Object, name: &str, value: &JsValue) {
@@ -41,8 +42,13 @@ pub fn describe(thrown: &JsValue) -> String {
     match (field("name"), field("message")) {
         (Some(name), Some(message)) => format!("{name}: {message}"),
         (_, Some(message)) => message,
-        _ => format!("{thrown:?}"),
+        _ => in_words(thrown).unwrap_or_else(|| "a value that has no text".to_string()),
     }
+}
+
+/// The text that JavaScript makes of a value. The library's own, for debugging, is a kilobyte of JavaScript.
+fn in_words(value: &JsValue) -> Option<String> {
+    global("String")?.dyn_into::<Function>().ok()?.call1(&JsValue::UNDEFINED, value).ok()?.as_string()
 }
 
 /// An error of storage that a host reported by throwing.
