@@ -1,12 +1,16 @@
 //! Checkpoints, compaction and vacuum: nobody's reads change, and what nobody can read goes.
 
+use std::rc::Rc;
+
 use offshoot::engine::op::Page;
 use offshoot::engine::{Answer, Op, OpenOptions, Side, When};
 use offshoot::error::ErrorCode;
 use offshoot::storage::{ListRange, Space};
 use serde_json::{Value, json};
 
-use crate::support::{Db, World, json as in_json, open_in, read, run, say};
+use crate::support::disk::Watched;
+use crate::support::{Db, World, json as in_json, open_in, pause, read, run, say};
+use crate::taken_over::{ended, start};
 
 /// All documents: from runs they come in more pages than from the log.
 async fn everything(db: &Db) -> Vec<Value> {
@@ -202,5 +206,42 @@ fn maintenance_walks_no_history_above_a_snapshot() {
         store.maintain().await.expect("maintenance");
         let examined = store.examined() - before;
         assert!(examined < 100, "{examined} versions were examined");
+    });
+}
+
+/// Bytes that are written from the first of so many compactions on until all of them have ended. Each was called while
+/// the first one was under way, after one more commit.
+async fn bytes_of_compactions(world: &World, calls: usize) -> usize {
+    let storage = Watched::new(&world.disk, None).late(2);
+    let figures = storage.figures();
+    let store = world.open(Rc::new(storage), OpenOptions::default()).await.expect("the store opens");
+    let db = open_in(&store, "main").await;
+    fill(&db, 0, 400).await;
+    let before = figures.get().bytes;
+    let mut under_way = Vec::new();
+    for n in 0..calls {
+        let called = store.clone();
+        under_way.push(start(world, async move { called.compact_all().await }));
+        for _ in 0..4 {
+            pause().await;
+        }
+        if n + 1 < calls {
+            fill(&db, 400 + n, 401 + n).await;
+        }
+    }
+    for compaction in under_way {
+        ended(compaction).await.expect("a compaction");
+    }
+    assert_eq!(store.stats().await.expect("figures").log_entries, 0, "all that was written before a call is in runs");
+    figures.get().bytes - before
+}
+
+/// Those who call while a compaction is under way share the next one: no call waits for more than two.
+#[test]
+fn compactions_that_wait_for_one_another_are_one() {
+    run(async |world| {
+        let (two, five) =
+            (bytes_of_compactions(&world.elsewhere(), 2).await, bytes_of_compactions(&world.elsewhere(), 5).await);
+        assert!(five < two + two / 4, "{two} bytes by two calls, {five} by five");
     });
 }

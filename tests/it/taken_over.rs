@@ -23,7 +23,7 @@ use crate::support::{Db, World, json as told, open_in, pause, rest, run, say};
 const TURNS: usize = 20_000;
 
 /// Runs a task beside the test.
-fn start<T: 'static>(world: &World, task: impl Future<Output = T> + 'static) -> oneshot::Receiver<T> {
+pub fn start<T: 'static>(world: &World, task: impl Future<Output = T> + 'static) -> oneshot::Receiver<T> {
     let (sender, receiver) = oneshot::channel();
     world.spawn(async move {
         let _ = sender.send(task.await);
@@ -36,7 +36,7 @@ async fn ends<T: 'static>(world: &World, task: impl Future<Output = T> + 'static
     ended(start(world, task)).await
 }
 
-async fn ended<T>(mut receiver: oneshot::Receiver<T>) -> T {
+pub async fn ended<T>(mut receiver: oneshot::Receiver<T>) -> T {
     for _ in 0..TURNS {
         if let Some(value) = receiver.try_recv().expect("the task does not vanish") {
             return value;

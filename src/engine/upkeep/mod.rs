@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use self::sole::Sole;
 use crate::engine::core::Core;
+use crate::error::Result;
 use crate::types::{DatabaseName, SortedSet};
 
 pub struct Upkeep {
@@ -22,6 +23,9 @@ pub struct Upkeep {
     maintaining: Rc<Sole>,
     /// Until then, by the steady clock, no maintenance begins by itself, because a call waits for its turn.
     awaited_until: Cell<u64>,
+    /// The number of compactions of everything that have begun, and the last one that ended, with its outcome.
+    compactions: Cell<u64>,
+    compacted: RefCell<Option<(u64, Result<()>)>>,
     /// True once the store was looked after since it is open.
     is_looked_after: Cell<bool>,
     looking: Rc<Sole>,
@@ -46,6 +50,8 @@ impl Upkeep {
             core,
             maintaining: Rc::default(),
             awaited_until: Cell::new(0),
+            compactions: Cell::new(0),
+            compacted: RefCell::default(),
             is_looked_after: Cell::new(false),
             looking: Rc::default(),
             background: RefCell::default(),

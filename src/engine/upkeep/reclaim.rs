@@ -89,11 +89,27 @@ impl Upkeep {
     }
 
     /// Moves the log into a run, ends history where the retention says, merges all runs into one, and drops everything
-    /// that nobody can read.
+    /// that nobody can read. Calls that wait for the same turn share one compaction, and its outcome.
     pub async fn compact_all(self: &Rc<Upkeep>) -> Result<()> {
+        let begun = self.compactions.get();
         self.looked_after().await;
         // Maintenance that is under way would move the rest of the log into a run without this compaction's knowledge.
         let _alone = self.alone().await?;
+        // A compaction that began after this call has merged all that the call found. Each further one would write
+        // everything again, and calls that wait behind one another would wait for many of them.
+        if let Some((number, compacted)) = &*self.compacted.borrow()
+            && *number > begun
+        {
+            return compacted.clone();
+        }
+        let number = self.compactions.get() + 1;
+        self.compactions.set(number);
+        let compacted = self.compact_now().await;
+        self.compacted.replace(Some((number, compacted.clone())));
+        compacted
+    }
+
+    async fn compact_now(self: &Rc<Upkeep>) -> Result<()> {
         self.core.lsm.reserve().begin();
         let was_short = self.core.lsm.reserve().is_short();
         let mut compacted = self.compact_runs().await;
